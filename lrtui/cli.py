@@ -1,0 +1,173 @@
+"""The front door: arguments in, one of the ways to run out. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from lrtui import __version__
+from lrtui.run.rate import parse_rate
+
+DEFAULT_SPEED = 20.0
+
+EXAMPLES = """\
+examples:
+  lrtui                           the post's experiment, at a learning rate of 0.1
+  lrtui --lr 0.1 --lr 0.7 --lr 1.01
+                                  the post's three rates, one after the other
+  lrtui --lr 0.7 --speed max      as fast as torch goes
+  lrtui --json --lr 1.01 | tail -n 1
+                                  what became of a run, for another program
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the line and exits with code 2."""
+        self.exit(2, f"lrtui: {message} (see lrtui --help)\n")
+
+
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Returns a reader of whole numbers in a range."""
+
+    def read(text: str) -> int:
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(
+                f"a whole number from {low:,} to {high:,} is needed, not {text[:24]!r}"
+            )
+        return number
+
+    return read
+
+
+def rate(text: str) -> float:
+    """Reads a learning rate."""
+    try:
+        return parse_rate(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def speed(text: str) -> float | None:
+    """Reads steps a second, or ``max``."""
+    if text == "max":
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.01 <= number <= 1e6:
+        raise argparse.ArgumentTypeError(
+            f"steps a second from 0.01 to 1,000,000, or max, are needed, not {text[:24]!r}"
+        )
+    return number
+
+
+def make_parser() -> Parser:
+    """Returns the parser of the command line."""
+    parser = Parser(
+        prog="lrtui",
+        description="Type a learning rate, watch gradient descent answer, and be told why.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"lrtui {__version__}")
+    add = parser.add_argument
+    add(
+        "--lr",
+        type=rate,
+        action="append",
+        metavar="RATE",
+        help="the learning rate (0.1); given several times, the runs follow one another",
+    )
+    add("--steps", type=whole(1, 10**9), default=100, metavar="N", help="steps a run (100)")
+    add(
+        "--speed",
+        type=speed,
+        default=argparse.SUPPRESS,
+        metavar="N",
+        help="steps a second, or max (20 on the screen, max in plain text)",
+    )
+    add("--points", type=whole(2, 100_000), default=100, metavar="N", help="samples (100)")
+    add(
+        "--noise",
+        choices=["uniform", "gaussian"],
+        default="uniform",
+        help="noise on the target: uniform on [0, 1) as in the post's code, or gaussian "
+        "(mean 0, deviation 1) as in its text",
+    )
+    add("--seed", type=whole(0, 2**63 - 1), default=0, metavar="N", help="seed of the data (0)")
+    add(
+        "--every",
+        type=whole(1, 10**9),
+        default=10,
+        metavar="N",
+        help="steps between two lines of the log (10)",
+    )
+    add(
+        "--fps", type=whole(1, 60), default=10, metavar="N", help="frames a second, at most (10)"
+    )
+    add("--plain", action="store_true", help="lines of text (by itself where there is no terminal)")
+    add("--json", action="store_true", help="every message as one JSON object a line")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs lrtui.
+
+    Returns:
+        The exit code: 0 when the runs were carried out, 1 when they could not be, 2 for bad input.
+    """
+    options = make_parser().parse_args(arguments)
+    rates: list[float] = options.lr or [0.1]
+    on_screen = not (options.plain or options.json) and sys.stdin.isatty() and sys.stdout.isatty()
+    pace: float | None = getattr(options, "speed", DEFAULT_SPEED if on_screen else None)
+
+    from lrtui.messages import Problem
+    from lrtui.source import Trainer
+
+    # Started before anything else is imported: torch loads while the first frame is drawn.
+    trainer = Trainer(Problem(points=options.points, noise=options.noise, seed=options.seed))
+    try:
+        if on_screen:
+            from lrtui.screen.app import run_app
+
+            failure = run_app(
+                trainer,
+                rates,
+                steps=options.steps,
+                speed=pace,
+                every=options.every,
+                fps=options.fps,
+            )
+        else:
+            from lrtui.plain import play
+
+            failure = play(
+                trainer,
+                rates,
+                steps=options.steps,
+                speed=pace,
+                every=options.every,
+                as_json=options.json,
+                out=sys.stdout,
+            )
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; what is still buffered must not raise at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    finally:
+        trainer.close()
+    if failure:
+        print(f"lrtui: {failure}", file=sys.stderr)
+        return 1
+    return 0

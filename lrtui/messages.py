@@ -1,0 +1,235 @@
+"""All that the trainer and whoever started it say to each other.
+
+One JSON object a line, told apart by its ``type``. A number that is not finite is ``null`` on
+the wire, and the message that ends the run says in words what became of it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+RunNumber = Annotated[int, Meta(ge=1)]
+Steps = Annotated[int, Meta(ge=1)]
+Rate = Annotated[float, Meta(gt=0)]
+StepsPerSecond = Annotated[float, Meta(gt=0)]
+Noise = Literal["uniform", "gaussian"]
+Outcome = Literal["done", "diverged", "stopped", "failed"]
+
+
+class Problem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every run of a session has in common, so that only the learning rate differs.
+
+    Attributes:
+        points: how many samples the line is fitted to.
+        noise: what is added to the target: uniform on [0, 1), or Gaussian (mean 0, deviation 1).
+        seed: seeds torch's generator before the data is drawn.
+    """
+
+    points: Annotated[int, Meta(ge=2)] = 100
+    noise: Noise = "uniform"
+    seed: Annotated[int, Meta(ge=0)] = 0
+
+
+# --- commands: to the trainer -------------------------------------------------------------
+
+
+class Command(Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
+    """What can be asked of the trainer."""
+
+
+class Start(Command, tag="start", kw_only=True, frozen=True):
+    """Ends the run that is on, if any, and starts run ``run`` from the first weights.
+
+    Attributes:
+        run: the new run's number.
+        rate: the learning rate.
+        steps: how many steps to take.
+        speed: steps a second, or ``None`` for flat out.
+    """
+
+    run: RunNumber
+    rate: Rate
+    steps: Steps
+    speed: StepsPerSecond | None
+
+
+class SetRate(Command, tag="set_rate", frozen=True):
+    """Goes on with the running run at another learning rate."""
+
+    rate: Rate
+
+
+class Pause(Command, tag="pause", frozen=True):
+    """Holds the running run where it is."""
+
+
+class Resume(Command, tag="resume", frozen=True):
+    """Lets a paused run go on."""
+
+
+class Step(Command, tag="step", frozen=True):
+    """Takes one step and holds."""
+
+
+class SetSpeed(Command, tag="speed", frozen=True):
+    """Changes the pace: steps a second, or ``None`` for flat out."""
+
+    speed: StepsPerSecond | None
+
+
+class Stop(Command, tag="stop", frozen=True):
+    """Ends the running run."""
+
+
+AnyCommand = Start | SetRate | Pause | Resume | Step | SetSpeed | Stop
+
+
+# --- messages: from the trainer -----------------------------------------------------------
+
+
+class Message(Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
+    """What is told of a run, or of the trainer itself."""
+
+
+class Ready(Message, tag="ready", kw_only=True, frozen=True):
+    """torch is loaded and the data drawn: runs can start.
+
+    Attributes:
+        problem: the settings that the data was drawn with.
+        x: the first column of the design matrix; the second is all ones.
+        y: the target, as long as ``x``.
+        truth: slope and bias behind the target, before the noise.
+        torch: torch's version.
+    """
+
+    problem: Problem
+    x: list[float]
+    y: list[float]
+    truth: list[float]
+    torch: str
+
+
+class Started(Message, tag="started", kw_only=True, frozen=True):
+    """Run ``run`` is at its first weights."""
+
+    run: RunNumber
+    rate: Rate
+    steps: Steps
+
+
+class Progress(Message, tag="progress", kw_only=True, frozen=True):
+    """Every loss since the last progress of this run; at most 20 of these a second.
+
+    Attributes:
+        run: the run's number.
+        rate: the learning rate of the steps told of here; where it differs from the last
+            progress, it was changed at ``step``.
+        step: the step of the first loss; step 0 is the loss at the first weights.
+        losses: the loss after each step, from ``step`` on; ``None`` where it is not finite.
+        weights: slope and bias at the last of these losses.
+        seconds: time spent stepping so far, pauses left out.
+    """
+
+    run: RunNumber
+    rate: Rate
+    step: Annotated[int, Meta(ge=0)]
+    losses: list[float | None]
+    weights: list[float | None]
+    seconds: float
+
+
+class Ended(Message, tag="ended", kw_only=True, frozen=True):
+    """Run ``run`` is over.
+
+    Attributes:
+        run: the run's number.
+        outcome: how it ended.
+        step: the steps taken.
+        loss: the last finite loss, ``None`` if there was none.
+        reason: why it ended, in a sentence.
+    """
+
+    run: RunNumber
+    outcome: Outcome
+    step: Annotated[int, Meta(ge=0)]
+    loss: float | None
+    reason: str
+
+
+class Printed(Message, tag="printed", frozen=True):
+    """A line that the training code printed."""
+
+    text: str
+
+
+class Failed(Message, tag="failed", frozen=True):
+    """The trainer is gone, with the run it had.
+
+    Attributes:
+        reason: what happened, in a sentence.
+        details: the last lines that it printed, oldest first.
+    """
+
+    reason: str
+    details: list[str]
+
+
+class Summary(Message, tag="summary", kw_only=True, frozen=True):
+    """A run in one line, printed after it (``--json``).
+
+    Attributes:
+        run: the run's number.
+        rate: the learning rate that it ended with.
+        steps: the steps taken.
+        loss: the last finite loss.
+        weights: slope and bias at the end; ``None`` where not finite.
+        reason: how it ended.
+        steps_per_second: steps over the time spent stepping; ``None`` before the first step.
+    """
+
+    run: RunNumber
+    rate: Rate
+    steps: int
+    loss: float | None
+    weights: list[float | None]
+    reason: Outcome
+    steps_per_second: float | None
+
+
+AnyMessage = Ready | Started | Progress | Ended | Printed | Failed | Summary
+
+_encoder = msgspec.json.Encoder()
+_commands = msgspec.json.Decoder(AnyCommand)
+_messages = msgspec.json.Decoder(AnyMessage)
+
+
+def encode(message: Command | Message) -> bytes:
+    """Writes a message as one line of JSON, without the line's end."""
+    return _encoder.encode(message)
+
+
+def decode_command(line: bytes) -> AnyCommand:
+    """Reads a command.
+
+    Raises:
+        ValueError: the line is no command; says in which way.
+    """
+    try:
+        return _commands.decode(line)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
+
+
+def decode_message(line: bytes) -> AnyMessage:
+    """Reads a message.
+
+    Raises:
+        ValueError: the line is no message; says in which way.
+    """
+    try:
+        return _messages.decode(line)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,1 @@
+"""The app one sees: textual and plotext, never torch."""
