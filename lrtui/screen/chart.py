@@ -1,0 +1,263 @@
+"""Charts as rows of text: the one place that calls plotext, and the guard in front of it.
+
+plotext draws every cell of a line, on the canvas or off it, raises on infinity and costs about
+10 µs a dot. So what goes to it is finite, inside the limits, and never more than a few thousand
+dots, whatever comes in.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotext as plt
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Span = tuple[str, str]
+"""A piece of text and its tone, the name of what its colour means."""
+Row = list[Span]
+
+DOTS = 600
+"""Points of a cloud that are drawn, at most."""
+LINE_DOTS = 3000
+"""Dots that all curves of a chart may take together."""
+LABEL_WIDTH = 6
+"""Cells for the labels of the y axis: always the same, so that the canvas does not shift."""
+HUGE = 1e300
+"""Numbers are held to this, so that no difference of two of them overflows."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The range of an axis.
+
+    Attributes:
+        low: its lower end.
+        high: its upper end, above ``low``.
+        log: whether equal distances are equal factors; ``low`` is positive then.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def place(self, values: ArrayLike) -> Floats:
+        """Returns where values lie on the axis: 0 at its lower end, 1 at its upper end.
+
+        What is not finite stays NaN or infinite; zero and less on a log axis is taken for ``low``.
+        """
+        # A quarter keeps the difference of any two finite numbers finite.
+        raw = np.asarray(values, dtype=float)
+        if self.log:
+            raw = np.where(raw > 0, raw, np.where(np.isnan(raw), np.nan, self.low))
+            low, high = math.log(self.low), math.log(self.high)
+            return (np.log(raw) - low) / (high - low)
+        return (raw / 4 - self.low / 4) / (self.high / 4 - self.low / 4)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line through points, from left to right."""
+
+    x: ArrayLike
+    y: ArrayLike
+    tone: str
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Points by themselves."""
+
+    x: ArrayLike
+    y: ArrayLike
+    tone: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A short text at a point; held inside the canvas."""
+
+    x: float
+    y: float
+    text: str
+    tone: str
+
+
+Layer = Curve | Cloud | Mark
+
+
+def draw(width: int, height: int, x: Axis, y: Axis, layers: Sequence[Layer]) -> list[Row]:
+    """Draws a chart with plotext; later layers cover earlier ones.
+
+    Args:
+        width: cells.
+        height: rows.
+        x: the range from left to right.
+        y: the range from bottom to top.
+        layers: what to draw.
+
+    Returns:
+        ``height`` rows of ``width`` cells each.
+    """
+    if width < 1 or height < 1:
+        return []
+    framed = width >= 24 and height >= 5
+    columns = width - LABEL_WIDTH - 1 if framed else width
+    rows = height - 2 if framed else height
+    tones = ["axis", *dict.fromkeys(layer.tone for layer in layers)]
+    plt.clear_figure()
+    plt.limit_size(False, False)
+    plt.plot_size(width, height)
+    plt.theme("clear")
+    plt.canvas_color("default")
+    plt.axes_color("default")
+    plt.ticks_color(0)
+    plt.xlim(0, 1)
+    plt.ylim(0, 1)
+    plt.frame(False)
+    if framed:
+        plt.xaxes(True, False)
+        plt.yaxes(True, False)
+        x_ticks = ticks(x, max(2, columns // 12))
+        y_ticks = ticks(y, max(2, rows // 3))
+        plt.xticks(x.place(x_ticks).tolist(), [number(t) for t in x_ticks])
+        plt.yticks(y.place(y_ticks).tolist(), [number(t).rjust(LABEL_WIDTH) for t in y_ticks])
+    else:
+        plt.xaxes(False, False)
+        plt.yaxes(False, False)
+        plt.xticks([], [])
+        plt.yticks([], [])
+    curves = sum(isinstance(layer, Curve) for layer in layers)
+    drawn = False
+    for layer in layers:
+        tone = tones.index(layer.tone)
+        px, py = x.place(np.atleast_1d(layer.x)), y.place(np.atleast_1d(layer.y))
+        match layer:
+            case Curve():
+                for part_x, part_y in guarded(px, py, columns, rows, LINE_DOTS // curves):
+                    plt.plot(part_x.tolist(), part_y.tolist(), marker="braille", color=tone)
+                    drawn = True
+            case Cloud():
+                inside = (px >= 0) & (px <= 1) & (py >= 0) & (py <= 1)
+                px, py = thinned(px[inside], py[inside], 2 * columns, 4 * rows)
+                if len(px):
+                    plt.scatter(px.tolist(), py.tolist(), marker="braille", color=tone)
+                    drawn = True
+            case Mark(text=text):
+                if np.isnan(px[0]) or np.isnan(py[0]) or len(text) > columns:
+                    continue
+                # Held inside, the whole text: plotext centres it on the point.
+                half = (len(text) / 2 + 0.5) / columns
+                at = float(np.clip(px[0], min(half, 0.5), max(1 - half, 0.5)))
+                plt.text(text, at, float(np.clip(py[0], 0, 1)), color=tone, alignment="center")
+                drawn = True
+    if not drawn:  # plotext draws no axes without data
+        plt.text(" ", 0.5, 0.5)
+    return spans(plt.build(), width, height, tones)
+
+
+def guarded(
+    x: Floats, y: Floats, columns: int, rows: int, dots: int
+) -> list[tuple[Floats, Floats]]:
+    """Makes a curve safe and cheap to draw, and keeps what it shows.
+
+    Drops what is not finite, holds the rest inside the canvas, interrupts the curve where it
+    stays outside, and keeps the smallest and largest value of each column, in their order.
+
+    Args:
+        x: from left to right, 0 to 1 on the canvas.
+        y: from bottom to top, 0 to 1 on the canvas.
+        columns: cells across.
+        rows: cells down.
+        dots: how many dots the curve may take; columns are joined until it keeps to that.
+
+    Returns:
+        The parts of the curve, at least one point each.
+    """
+    good = np.isfinite(x) & np.isfinite(y) & (x >= 0) & (x <= 1)
+    x, y = x[good], y[good]
+    if not len(x):
+        return []
+    side = np.sign(np.where(y > 1, 1, np.where(y < 0, -1, 0)))
+    y = np.clip(y, 0, 1)
+    bins = columns
+    while True:
+        keep = extremes(x, y, bins)
+        across = np.abs(np.diff(x[keep])) * 2 * columns
+        down = np.abs(np.diff(y[keep])) * 4 * rows
+        if bins == 1 or np.maximum(across, down).sum() <= dots:
+            break
+        bins //= 2
+    x, y, side = x[keep], y[keep], side[keep]
+    outside = (side[1:] == side[:-1]) & (side[1:] != 0)
+    breaks = np.flatnonzero(outside) + 1
+    return list(zip(np.split(x, breaks), np.split(y, breaks), strict=True))
+
+
+def extremes(x: Floats, y: Floats, bins: int) -> NDArray[np.intp]:
+    """Returns the indices of the smallest and largest y of each of so many columns, in order."""
+    if len(x) <= 2 * bins:
+        return np.arange(len(x))
+    column = np.minimum((x * bins).astype(int), bins - 1)
+    starts = np.flatnonzero(np.diff(column, prepend=-1))
+    ends = np.append(starts[1:], len(x))
+    pairs = zip(starts.tolist(), ends.tolist(), strict=True)
+    kept = [a + i for a, b in pairs for i in (int(y[a:b].argmin()), int(y[a:b].argmax()))]
+    return np.unique(np.array(kept, dtype=np.intp))
+
+
+def thinned(x: Floats, y: Floats, columns: int, rows: int) -> tuple[Floats, Floats]:
+    """Returns one point for each dot that a cloud would light, and no more than ``DOTS``."""
+    cells = np.round(x * columns) + np.round(y * rows) * (columns + 1)
+    _, first = np.unique(cells, return_index=True)
+    first = np.sort(first)[:: max(1, math.ceil(len(first) / DOTS))]
+    return x[first], y[first]
+
+
+def spans(canvas: str, width: int, height: int, tones: Sequence[str]) -> list[Row]:
+    """Turns plotext's canvas into rows of text with tones, padded to the size."""
+    rows: list[Row] = []
+    for line in canvas.split("\n")[:height]:
+        row: Row = []
+        tone = "axis"
+        # plotext writes colour n as \x1b[38;5;nm and ends each piece with \x1b[0m.
+        for i, piece in enumerate(re.split(r"\x1b\[([\d;]*)m", line)):
+            if i % 2:
+                code = piece.rpartition(";")[2]
+                tone = tones[int(code)] if piece.startswith("38") else "axis"
+            elif piece:
+                row.append((piece, tone))
+        length = sum(len(text) for text, _ in row)
+        row.append((" " * (width - length), "axis"))
+        rows.append(row)
+    rows.extend([[(" " * width, "axis")] for _ in range(height - len(rows))])
+    return rows
+
+
+def ticks(axis: Axis, most: int) -> list[float]:
+    """Returns round numbers on an axis, at most so many (and two, where there are two)."""
+    if axis.log:
+        low, high = math.ceil(math.log10(axis.low) - 1e-9), math.floor(math.log10(axis.high) + 1e-9)
+        every = max(1, math.ceil((high - low + 1) / most))
+        return [10.0**p for p in range(low, high + 1, every)]
+    step = nice((axis.high / most - axis.low / most))
+    first, last = math.ceil(axis.low / step - 1e-9), math.floor(axis.high / step + 1e-9)
+    return [i * step for i in range(first, last + 1)]
+
+
+def nice(value: float) -> float:
+    """Returns the next number up that is 1, 2 or 5 times a power of ten."""
+    if not 0 < value < HUGE:
+        return 1.0 if value <= 0 else HUGE
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(f * power for f in (1, 2, 5, 10) if f * power >= value * (1 - 1e-9))
+
+
+def number(value: float) -> str:
+    """Writes a tick's number in at most six cells."""
+    text = f"{value:.4g}"
+    return text if len(text) <= LABEL_WIDTH else f"{value:.0e}".replace("e+", "e")

@@ -1,0 +1,134 @@
+"""The two charts: the fit, and the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lrtui.messages import Ready
+from lrtui.run.rate import rate_text
+from lrtui.run.session import Run, Session
+from lrtui.screen.chart import Axis, Cloud, Curve, Floats, Layer, Mark, Row, draw, nice
+from lrtui.screen.tones import EARLIER
+
+TOO_STEEP = 1e3
+"""How many times the first loss a loss may be and still be read on a linear scale."""
+
+
+def fit_chart(session: Session, width: int, height: int) -> list[Row]:
+    """Draws the target and the prediction of the current run."""
+    ready, run = session.ready, session.current
+    if ready is None:
+        return note("torch is loading; the data comes with it", width, height)
+    x = np.array(ready.x)
+    y = np.array(ready.y)
+    weights = run.weights if run and run.weights else ()
+    legend: Row = [("⠢⠔", "target"), (" target  ", "dim"), ("━━", "prediction")]
+    legend.append((" prediction", "dim"))
+    if weights:
+        slope, bias = weights
+        legend.append((f"  slope {slope:.3g}  bias {bias:.3g}", "dim"))
+    x_axis, y_axis = fit_axes(ready)
+    layers: list[Layer] = [Cloud(x, y, "target")]
+    if weights and all(map(math.isfinite, weights)):
+        layers.append(prediction(x_axis, y_axis, *weights))
+    return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, layers)]
+
+
+def fit_axes(ready: Ready) -> tuple[Axis, Axis]:
+    """Returns axes that hold the data and the first prediction, the same for every run."""
+    x, y = ready.x, ready.y
+    low, high = min(*y, 0.0), max(*y, 2.0)
+    step = nice((high - low) / 8)
+    return (
+        Axis(-1.0 if min(x) < 0 else 0.0, 1.0),
+        Axis(math.floor(low / step) * step, math.ceil(high / step) * step),
+    )
+
+
+def prediction(x: Axis, y: Axis, slope: float, bias: float) -> Curve:
+    """Returns the part of the line ``slope · x + bias`` that lies on the canvas."""
+    # A number for each dot column; the chart leaves out what is outside.
+    at = np.linspace(x.low, x.high, 400)
+    line = slope * at + bias
+    if abs(slope) > 0:
+        # Where it leaves the canvas, exactly: a steep line shows few points inside otherwise.
+        edges = np.clip((np.array([y.low, y.high]) - bias) / slope, x.low, x.high)
+        at = np.sort(np.concatenate([at, edges]))
+        line = slope * at + bias
+    margin = 1e-9 * (y.high - y.low)
+    inside = (line >= y.low - margin) & (line <= y.high + margin)
+    return Curve(at[inside], line[inside], "prediction")
+
+
+def loss_chart(session: Session, width: int, height: int, log: bool) -> list[Row]:
+    """Draws the loss of the current run, the earlier runs dim behind it."""
+    run = session.current
+    if run is None or run.series is None or run.series.count == 0:
+        return note("the loss appears with the first step", width, height)
+    series = run.series
+    too_steep = series.largest > TOO_STEEP * series.first
+    log = log or too_steep
+    earlier = [r for r in session.runs[:-1] if r.series is not None and r.series.count > 1]
+    earlier = earlier[-len(EARLIER) :]
+    steps = steps_shown(run, earlier)
+    x_axis = Axis(0.0, float(steps))
+    y_axis = loss_axis(series.first, series.smallest, series.largest, log)
+    layers: list[Layer] = []
+    for old, tone in zip(reversed(earlier), EARLIER, strict=False):
+        assert old.series is not None
+        layers.insert(0, Curve(*old.series.curve(), tone))
+    for step, rate in run.changes:
+        layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
+        layers.append(Mark(step, y_axis.high, f" {rate_text(rate)} ", "change"))
+    at, loss = series.curve()
+    layers.append(Curve(at, loss, "prediction"))
+    if series.broken is not None:
+        layers.append(Mark(series.broken, y_axis.high, "✕", "bad"))
+    legend: Row = [("━━", "prediction"), (f" rate {rate_text(run.rate)}", "dim")]
+    scale = "log scale" if log else "linear"
+    legend.append((f"  {scale}, too steep for linear" if too_steep else f"  {scale}", "dim"))
+    for old, tone in zip(reversed(earlier), EARLIER, strict=False):
+        legend.append((f"  ━ {rate_text(old.rate)}", tone))
+    return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, layers)]
+
+
+def steps_shown(run: Run, earlier: Sequence[Run]) -> int:
+    """Returns the last step of the axis: the whole run where it is short, else a round number."""
+    if run.steps <= 200:
+        return run.steps
+    longest = max([run.step, *(min(old.step, run.step) for old in earlier)])
+    return min(run.steps, max(100, int(nice(longest * 1.001))))
+
+
+def loss_axis(first: float, smallest: float, largest: float, log: bool) -> Axis:
+    """Returns an axis whose ends move in large steps only, so that it does not twitch."""
+    if log:
+        low = 10.0 ** math.floor(math.log10(max(smallest, 1e-45)))
+        high = 10.0 ** math.ceil(math.log10(max(largest, 1e-44)))
+        return Axis(low, high if high > low else 10 * low, log=True)
+    return Axis(0.0, nice(max(first, largest, 1e-30)))
+
+
+def note(text: str, width: int, height: int) -> list[Row]:
+    """Returns an otherwise empty chart that says what will be there."""
+    rows: list[Row] = [[] for _ in range(max(height, 0))]
+    if rows:
+        rows[height // 2] = [(text[:width].center(width), "dim")]
+    return rows
+
+
+def fitted(row: Row, width: int) -> Row:
+    """Returns the spans of a row that fit whole into the width."""
+    kept: Row = []
+    for text, tone in row:
+        if len(text) > width:
+            break
+        kept.append((text, tone))
+        width -= len(text)
+    return kept
+
+
+__all__ = ["Floats", "fit_chart", "loss_chart"]

@@ -1,0 +1,36 @@
+"""The page of help."""
+
+from __future__ import annotations
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from lrtui.screen.commands import COMMANDS
+
+INTRODUCTION = """\
+A line is fitted to points by gradient descent: each step moves slope and bias against the \
+gradient of the mean squared error, by the learning rate. Type a rate and press Enter: every \
+run starts from the same weights on the same data, so only the rate differs.
+"""
+
+
+class Help(ModalScreen[None]):
+    """Says what each key does."""
+
+    BINDINGS = [("escape,question_mark,q,enter", "dismiss", "Back")]
+
+    def compose(self) -> ComposeResult:
+        """Lays out the page."""
+        table = Table.grid(padding=(0, 2))
+        table.add_row(Text("0-9", "bold"), "Type a learning rate; Enter runs it, Esc leaves it.")
+        for command in COMMANDS:
+            table.add_row(Text(command.sign, "bold"), command.help)
+        table.add_row(Text("ctrl+p", "bold"), "The same commands to search through, and the colours.")
+        with VerticalScroll(id="help") as page:
+            page.border_title = "help"
+            yield Static(INTRODUCTION)
+            yield Static(table)

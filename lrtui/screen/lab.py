@@ -1,0 +1,303 @@
+"""The main screen: takes keys, sends commands, and shows what the messages tell."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Iterable
+
+from rich.style import Style
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.screen import Screen
+from textual.widgets import Input
+
+from lrtui.messages import (
+    Failed,
+    Pause,
+    Printed,
+    Progress,
+    Resume,
+    SetRate,
+    SetSpeed,
+    Start,
+    Step,
+)
+from lrtui.plain import step_line
+from lrtui.run.rate import FACTOR, parse_rate, rate_text, scaled
+from lrtui.run.session import Session
+from lrtui.screen import texts
+from lrtui.screen.chart import Row
+from lrtui.screen.charts import fit_chart, loss_chart
+from lrtui.screen.commands import BINDINGS
+from lrtui.screen.pane import Pane
+from lrtui.screen.rate_field import RateField
+from lrtui.screen.tones import styles
+from lrtui.source import Source
+
+POST_RATES = (0.1, 0.7, 1.01)
+SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+LOG_LINES = 200
+
+
+class Lab(Screen[None]):
+    """The lab.
+
+    Attributes:
+        session: the runs so far.
+        speed: steps a second, ``None`` for flat out.
+        paused: whether the current run is held.
+        log_scale: whether the loss is asked for on a logarithmic scale.
+        tones: the style of each tone, from the theme.
+    """
+
+    BINDINGS = BINDINGS
+
+    def __init__(
+        self,
+        source: Source,
+        rates: Iterable[float],
+        *,
+        steps: int,
+        speed: float | None,
+        every: int,
+        fps: float,
+    ) -> None:
+        """Makes the screen; the first rate runs as soon as it is mounted.
+
+        Args:
+            source: answers commands with messages.
+            rates: the rates to run, one after the other.
+            steps: steps a run.
+            speed: steps a second, ``None`` for flat out.
+            every: steps between two lines of the log.
+            fps: frames a second, at most.
+        """
+        super().__init__()
+        self.session = Session()
+        self.speed = speed
+        self.paused = False
+        self.log_scale = False
+        self.tones: dict[str, Style] = {}
+        self._source = source
+        self._queue = deque(rates)
+        self._steps = steps
+        self._every = every
+        self._frame_time = 1 / fps
+        self._log: deque[Row] = deque(maxlen=LOG_LINES)
+        self._details: list[str] = []
+        self._complaint = ""
+        self._changed = True
+
+    def compose(self) -> ComposeResult:
+        """Lays out the panes."""
+        yield Pane(id="header")
+        with Horizontal(id="rate-box") as box:
+            box.border_title = "learning rate"
+            yield RateField()
+            yield Pane(id="status")
+        with Horizontal(id="charts"):
+            yield titled(Pane(id="fit"), "fit")
+            yield titled(Pane(id="loss"), "loss")
+        with Horizontal(id="tables"):
+            yield titled(Pane(id="runs"), "runs")
+            yield titled(Pane(id="log"), "log")
+        yield Pane(id="footer")
+
+    def on_mount(self) -> None:
+        """Starts the first run and the frames."""
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._take_theme())
+        self._take_theme()
+        self._next_in_queue()
+        self.run_worker(self._frames(), exit_on_error=True)
+
+    def _take_theme(self) -> None:
+        self.tones = styles(self.app.theme_variables)
+        self.refresh(layout=True)
+
+    # --- frames ---------------------------------------------------------------------------
+
+    async def _frames(self) -> None:
+        while True:
+            await asyncio.sleep(self._frame_time)
+            await self.frame()
+
+    async def frame(self) -> None:
+        """Takes in what has arrived and shows what changed by it."""
+        for message in self._source.poll():
+            self._take_in(message)
+        if self._changed and self.is_current:
+            self._changed = False
+            for pane in self.query(Pane):
+                self._paint(pane)
+                await asyncio.sleep(0)  # a key that waits is answered between two panes
+
+    def _paint(self, pane: Pane) -> None:
+        width, height = pane.content_size
+        if width < 1 or height < 1:
+            return
+        session = self.session
+        match pane.id:
+            case "header":
+                rows = texts.header(session, self.paused, self.speed, width)
+            case "status":
+                rows = texts.status(
+                    session, self.paused, self._complaint, self._details, width, height
+                )
+            case "fit":
+                rows = fit_chart(session, width, height)
+            case "loss":
+                rows = loss_chart(session, width, height, self.log_scale)
+            case "runs":
+                rows = texts.runs_table(session, self.paused, width, height)
+            case "log":
+                rows = list(itertools.islice(self._log, height))
+            case _:
+                rows = texts.footer(width)
+        pane.show(rows)
+
+    def _take_in(self, message: object) -> None:
+        self._changed |= self.session.apply(message)  # type: ignore[arg-type]
+        run = self.session.current
+        match message:
+            case Printed(text=text):
+                self._say(text, "change")
+            case Failed(reason=reason, details=details):
+                self._say(reason, "bad")
+                self._details = details
+            case Progress() if run and message.run == run.number:
+                first = -message.step % self._every
+                lines = range(first, len(message.losses), self._every)
+                for i in lines[-LOG_LINES:]:
+                    self._say(step_line(message.step + i, message.losses[i]), "text")
+        if run and run.outcome in ("done", "diverged"):
+            self._next_in_queue()
+
+    def _say(self, text: str, tone: str) -> None:
+        self._log.appendleft([("".join(c if c.isprintable() else " " for c in text), tone)])
+        self._changed = True
+
+    @on(events.Resize)
+    def _resized(self) -> None:
+        self._changed = True
+
+    # --- runs -----------------------------------------------------------------------------
+
+    def _run(self, rate: float) -> None:
+        """Starts a new run from the first weights."""
+        run = self.session.begin(rate, self._steps)
+        self.paused = False
+        self._complaint = ""
+        self._details = []
+        self.query_one(RateField).placeholder = rate_text(rate)
+        self._say(f"run {run.number}  rate {rate_text(rate)}", "dim")
+        self._source.send(
+            Start(run=run.number, rate=rate, steps=self._steps, speed=self.speed)
+        )
+
+    def _next_in_queue(self) -> None:
+        if self._queue:
+            self._run(self._queue.popleft())
+
+    @property
+    def _rate(self) -> float:
+        run = self.session.current
+        return run.rate if run else POST_RATES[0]
+
+    @on(Input.Submitted)
+    def _typed(self, event: Input.Submitted) -> None:
+        try:
+            rate = parse_rate(event.value)
+        except ValueError as error:
+            self._complaint = str(error)
+            self._changed = True
+        else:
+            self._queue.clear()
+            self._run(rate)
+            self.query_one(RateField).clear()
+
+    @on(Input.Changed)
+    def _typing(self) -> None:
+        self._complaint = ""
+        self._changed = True
+
+    def key_escape(self) -> None:
+        """Leaves the field."""
+        self.query_one(RateField).clear()
+        self._complaint = ""
+        self._changed = True
+
+    def action_restart(self) -> None:
+        """Restarts at the same rate."""
+        self._run(self._rate)
+
+    def action_smaller(self) -> None:
+        """Restarts at a smaller rate."""
+        self._run(scaled(self._rate, 1 / FACTOR))
+
+    def action_larger(self) -> None:
+        """Restarts at a larger rate."""
+        self._run(scaled(self._rate, FACTOR))
+
+    def action_shrink(self) -> None:
+        """Goes on at a smaller rate."""
+        self._source.send(SetRate(scaled(self._rate, 1 / FACTOR)))
+
+    def action_grow(self) -> None:
+        """Goes on at a larger rate."""
+        self._source.send(SetRate(scaled(self._rate, FACTOR)))
+
+    def action_post(self) -> None:
+        """Runs the next of the post's rates."""
+        after = [rate for rate in POST_RATES if rate > self._rate]
+        self._run(after[0] if after else POST_RATES[0])
+
+    def action_pause(self) -> None:
+        """Pauses the run or lets it go on."""
+        self.paused = not self.paused
+        self._source.send(Pause() if self.paused else Resume())
+        self._changed = True
+
+    def action_step(self) -> None:
+        """Takes one step and holds."""
+        self.paused = True
+        self._source.send(Step())
+        self._changed = True
+
+    def action_faster(self) -> None:
+        """Takes more steps a second."""
+        if self.speed is not None:
+            self._pace(next((s for s in SPEEDS if s > self.speed), None))
+
+    def action_slower(self) -> None:
+        """Takes fewer steps a second."""
+        speed = self.speed
+        self._pace(max((s for s in SPEEDS if speed is None or s < speed), default=speed))
+
+    def _pace(self, speed: float | None) -> None:
+        self.speed = speed
+        self._source.send(SetSpeed(speed))
+        self._changed = True
+
+    def action_scale(self) -> None:
+        """Changes the scale of the loss."""
+        self.log_scale = not self.log_scale
+        self._changed = True
+
+    def action_help(self) -> None:
+        """Shows the help."""
+        from lrtui.screen.help import Help
+
+        self.app.push_screen(Help())
+
+    def action_quit(self) -> None:
+        """Leaves."""
+        self.app.exit()
+
+
+def titled(pane: Pane, title: str) -> Pane:
+    """Returns a pane with a title on its border."""
+    pane.border_title = title
+    return pane

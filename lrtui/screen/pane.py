@@ -1,0 +1,64 @@
+"""A pane of text that repaints only the cells that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from lrtui.screen.chart import Row
+
+
+class Pane(Widget, can_focus=False):
+    """Shows rows of text in tones, and sends the terminal what differs from the last ones."""
+
+    def __init__(self, *, id: str) -> None:
+        """Starts empty."""
+        super().__init__(id=id)
+        self._rows: list[Row] = []
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Shows these rows from now on."""
+        old, self._rows = self._rows, list(rows)
+        width, height = self.content_size
+        blank: Row = []
+        regions = []
+        for y in range(height):
+            before = old[y] if y < len(old) else blank
+            after = self._rows[y] if y < len(self._rows) else blank
+            if before != after:
+                start, end = difference(before, after, width)
+                if start < end:
+                    regions.append(Region(start, y, end - start, 1))
+        if regions:
+            self.refresh(*regions)
+
+    def render_line(self, y: int) -> Strip:
+        """Returns row ``y`` as textual wants it."""
+        base: Style = self.rich_style
+        styles = self.screen.tones  # type: ignore[attr-defined]
+        row = self._rows[y] if y < len(self._rows) else []
+        strip = Strip([Segment(text, base + styles[tone]) for text, tone in row if text])
+        return strip.adjust_cell_length(self.content_size.width, base)
+
+
+def difference(before: Row, after: Row, width: int) -> tuple[int, int]:
+    """Returns the first cell in which two rows differ and the one after the last."""
+    old, new = list(cells(before, width)), list(cells(after, width))
+    differing = [i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
+    return (differing[0], differing[-1] + 1) if differing else (0, 0)
+
+
+def cells(row: Row, width: int) -> Iterator[tuple[str, str]]:
+    """Yields each cell of a row with its tone, cut or padded with blanks to the width."""
+    left = width
+    for text, tone in row:
+        for character in text[:left]:
+            yield character, "" if character == " " else tone
+        left -= min(len(text), left)
+    for _ in range(left):
+        yield " ", ""

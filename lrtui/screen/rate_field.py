@@ -1,0 +1,42 @@
+"""The field in which a learning rate is typed."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.widgets import Input
+
+IN_A_NUMBER = set("0123456789.eE+-")
+DOT_JOINS = 0.4
+"""Seconds within which a digit makes the dot before it a part of the number, as in ``.7``."""
+
+
+class RateField(Input):
+    """Takes the characters of a number and leaves every other key to the screen.
+
+    It always has the focus, so a number can be typed at any time. While it is empty, ``.``,
+    ``+`` and ``-`` are the screen's commands; once a digit is in it, they are the number's.
+    """
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        super().__init__(id="rate", compact=True, max_length=24, select_on_focus=False)
+        self.cursor_blink = False
+        self._dot_at = float("-inf")
+
+    async def _on_key(self, event: events.Key) -> None:
+        character = event.character or ""
+        digit = character.isascii() and character.isdigit()
+        if character in IN_A_NUMBER and (self.value or digit):
+            event.stop()
+            event.prevent_default()
+            if not self.value and event.time - self._dot_at < DOT_JOINS:
+                character = "." + character
+            self.insert_text_at_cursor(character)
+        elif event.is_printable:
+            if character == ".":
+                self._dot_at = event.time
+            event.prevent_default()  # not ours: it goes on to the screen
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Tells textual which keys this takes away from the bindings."""
+        return character is not None and character in IN_A_NUMBER and bool(self.value)
