@@ -127,7 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = make_parser().parse_args(arguments)
     rates: list[float] = options.lr or [0.1]
-    on_screen = not (options.plain or options.json) and sys.stdin.isatty() and sys.stdout.isatty()
+    # The screen is written to standard error, as textual does it.
+    terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    on_screen = terminal and not (options.plain or options.json)
     pace: float | None = getattr(options, "speed", DEFAULT_SPEED if on_screen else None)
 
     from lrtui.messages import Problem
@@ -139,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if on_screen:
             from lrtui.screen.app import run_app
 
-            failure = run_app(
+            return run_app(
                 trainer,
                 rates,
                 steps=options.steps,
@@ -147,18 +149,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 every=options.every,
                 fps=options.fps,
             )
-        else:
-            from lrtui.plain import play
+        from lrtui.plain import play
 
-            failure = play(
-                trainer,
-                rates,
-                steps=options.steps,
-                speed=pace,
-                every=options.every,
-                as_json=options.json,
-                out=sys.stdout,
-            )
+        failure = play(
+            trainer,
+            rates,
+            steps=options.steps,
+            speed=pace,
+            every=options.every,
+            as_json=options.json,
+            out=sys.stdout,
+        )
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -7,6 +7,9 @@ import re
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
+UNFINISHED = re.compile(r"\+?(0*\.?0*|\d+\.?\d*e[+-]?|\.\d+e[+-]?)", re.ASCII | re.IGNORECASE)
+"""What can still become a rate as more is typed."""
+
 FACTOR = 1.25
 """What one press of a key makes a rate larger or smaller by."""
 
@@ -32,6 +35,17 @@ def parse_rate(text: str) -> float:
     if rate <= 0:
         raise ValueError(f"a learning rate is more than 0, not {shown(text)}")
     return rate
+
+
+def complaint(text: str) -> str:
+    """Says why a text is no rate and can become none by typing on; empty if it is or can."""
+    if UNFINISHED.fullmatch(text.strip()):
+        return ""
+    try:
+        parse_rate(text)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def scaled(rate: float, factor: float) -> float:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Iterable
+from threading import Timer
 
 from textual.app import App, SystemCommand
 from textual.screen import Screen
@@ -13,7 +16,11 @@ from lrtui.run.rate import rate_text
 from lrtui.run.session import Session
 from lrtui.screen.commands import COMMANDS
 from lrtui.screen.lab import Lab
+from lrtui.screen.terminal import hung_up
 from lrtui.source import Source
+
+FORCE_AFTER = 1.0
+"""Seconds that leaving in good order may take after a signal."""
 
 
 class LrtuiApp(App[None]):
@@ -36,14 +43,28 @@ class LrtuiApp(App[None]):
         """Leaves in good order on the signals that end a program."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            loop.add_signal_handler(number, self.exit)
+            loop.add_signal_handler(number, self._end, 128 + number)
+        if not self.is_headless:
+            self.set_interval(0.5, self._watch_terminal)
+
+    def _watch_terminal(self) -> None:
+        """Leaves when the terminal is gone, though no signal may have told of it."""
+        if hung_up(sys.__stdin__.fileno()):
+            self._end(128 + signal.SIGHUP)
+
+    def _end(self, code: int) -> None:
+        """Leaves in good order; by force where a terminal that takes nothing holds it up."""
+        force = Timer(FORCE_AFTER, os._exit, [code])
+        force.daemon = True
+        force.start()
+        self.exit(return_code=code)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Adds lrtui's commands to the palette."""
         if isinstance(screen, Lab):
             for command in COMMANDS:
                 method = getattr(screen, f"action_{command.action}")
-                yield SystemCommand(f"{command.label or command.action}", command.help, method)
+                yield SystemCommand(command.name, command.help, method)
         yield SystemCommand("theme", "Change the colours", self.action_change_theme)
 
 
@@ -55,18 +76,18 @@ def run_app(
     speed: float | None,
     every: int,
     fps: float,
-) -> str | None:
+) -> int:
     """Shows the lab until it is left, then prints the runs on the normal screen.
 
     Returns:
-        What went wrong, ``None`` if nothing did.
+        The exit code.
     """
     lab = Lab(source, rates, steps=steps, speed=speed, every=every, fps=fps)
     app = LrtuiApp(lab)
     app.run()
-    for line in farewell(lab.session):
-        print(line)
-    return None
+    if not hung_up(sys.stdout.fileno()):
+        print("\n".join(farewell(lab.session)), flush=True)
+    return app.return_code or 0
 
 
 def farewell(session: Session) -> list[str]:

@@ -176,7 +176,7 @@ def guarded(
         dots: how many dots the curve may take; columns are joined until it keeps to that.
 
     Returns:
-        The parts of the curve, at least one point each.
+        The parts of the curve, each with a point that is inside.
     """
     good = np.isfinite(x) & np.isfinite(y) & (x >= 0) & (x <= 1)
     x, y = x[good], y[good]
@@ -195,7 +195,8 @@ def guarded(
     x, y, side = x[keep], y[keep], side[keep]
     outside = (side[1:] == side[:-1]) & (side[1:] != 0)
     breaks = np.flatnonzero(outside) + 1
-    return list(zip(np.split(x, breaks), np.split(y, breaks), strict=True))
+    parts = zip(np.split(x, breaks), np.split(y, breaks), np.split(side, breaks), strict=True)
+    return [(x, y) for x, y, side in parts if not side.all()]
 
 
 def extremes(x: Floats, y: Floats, bins: int) -> NDArray[np.intp]:

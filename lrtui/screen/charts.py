@@ -10,7 +10,7 @@ import numpy as np
 from lrtui.messages import Ready
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Run, Session
-from lrtui.screen.chart import Axis, Cloud, Curve, Floats, Layer, Mark, Row, draw, nice
+from lrtui.screen.chart import Axis, Cloud, Curve, Layer, Mark, Row, draw, nice
 from lrtui.screen.tones import EARLIER
 
 TOO_STEEP = 1e3
@@ -33,7 +33,14 @@ def fit_chart(session: Session, width: int, height: int) -> list[Row]:
     x_axis, y_axis = fit_axes(ready)
     layers: list[Layer] = [Cloud(x, y, "target")]
     if weights and all(map(math.isfinite, weights)):
-        layers.append(prediction(x_axis, y_axis, *weights))
+        slope, bias = weights
+        line = prediction(x_axis, y_axis, slope, bias)
+        layers.append(line)
+        if not np.size(line.x):
+            middle = slope * (x_axis.low + x_axis.high) / 2 + bias
+            sign, at = ("▲", y_axis.high) if middle > y_axis.high else ("▼", y_axis.low)
+            text = f"{sign} prediction {sign}"
+            layers.append(Mark((x_axis.low + x_axis.high) / 2, at, text, "prediction"))
     return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, layers)]
 
 
@@ -88,8 +95,8 @@ def loss_chart(session: Session, width: int, height: int, log: bool) -> list[Row
     if series.broken is not None:
         layers.append(Mark(series.broken, y_axis.high, "✕", "bad"))
     legend: Row = [("━━", "prediction"), (f" rate {rate_text(run.rate)}", "dim")]
-    scale = "log scale" if log else "linear"
-    legend.append((f"  {scale}, too steep for linear" if too_steep else f"  {scale}", "dim"))
+    legend.append(("  log" if log else "  linear", "dim"))
+    legend.append((", too steep for linear" if too_steep else "", "dim"))
     for old, tone in zip(reversed(earlier), EARLIER, strict=False):
         legend.append((f"  ━ {rate_text(old.rate)}", tone))
     return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, layers)]
@@ -109,7 +116,7 @@ def loss_axis(first: float, smallest: float, largest: float, log: bool) -> Axis:
         low = 10.0 ** math.floor(math.log10(max(smallest, 1e-45)))
         high = 10.0 ** math.ceil(math.log10(max(largest, 1e-44)))
         return Axis(low, high if high > low else 10 * low, log=True)
-    return Axis(0.0, nice(max(first, largest, 1e-30)))
+    return Axis(0.0, round_up(max(first, largest, 1e-30)))
 
 
 def note(text: str, width: int, height: int) -> list[Row]:
@@ -121,14 +128,17 @@ def note(text: str, width: int, height: int) -> list[Row]:
 
 
 def fitted(row: Row, width: int) -> Row:
-    """Returns the spans of a row that fit whole into the width."""
+    """Returns the spans of a row that fit whole into the width, leaving out those that do not."""
     kept: Row = []
     for text, tone in row:
         if len(text) > width:
-            break
+            continue
         kept.append((text, tone))
         width -= len(text)
     return kept
 
 
-__all__ = ["Floats", "fit_chart", "loss_chart"]
+def round_up(value: float) -> float:
+    """Returns a round number a little above, in steps of a tenth to a third."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(f * power for f in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if f * power >= value)

@@ -12,18 +12,20 @@ class Command:
     """One thing that can be done.
 
     Attributes:
-        action: the screen's method, ``action_…``.
-        key: textual's name of the key; several with commas between.
+        action: the screen's method is ``action_`` and this.
+        key: textual's name of the key.
         sign: the key as a person knows it.
-        label: a word or two for the footer; empty if it is not shown there.
+        name: what the palette calls it.
         help: what it does, in a sentence.
+        footer: keys and a word for the footer, where it stands there.
     """
 
     action: str
     key: str
     sign: str
-    label: str
+    name: str
     help: str
+    footer: tuple[str, str] | None = None
 
     def binding(self) -> Binding:
         """Returns textual's form of it."""
@@ -31,33 +33,73 @@ class Command:
 
 
 COMMANDS = (
-    Command("restart", "r", "r", "restart", "Restart at the same learning rate."),
-    Command("pause", "space", "space", "pause", "Pause the run, or let it go on."),
-    Command("step", "full_stop", ".", "step", "Take one step and hold."),
     Command(
-        "smaller", "left_square_bracket", "[", "rate −", "Restart at a rate 1.25 times smaller."
+        "restart", "r", "r", "restart", "Restart at the same learning rate.", ("r", "restart")
     ),
-    Command("larger", "right_square_bracket", "]", "rate +", "Restart at a rate 1.25 times larger."),
+    Command("pause", "space", "space", "pause", "Pause the run; go on with it.", ("space", "pause")),
+    Command("step", "full_stop", ".", "one step", "Take one step and hold.", (".", "step")),
+    Command(
+        "smaller",
+        "left_square_bracket",
+        "[",
+        "smaller rate",
+        "Restart at a rate 1.25 times smaller.",
+        ("[ ]", "rate −/+"),
+    ),
+    Command(
+        "larger",
+        "right_square_bracket",
+        "]",
+        "larger rate",
+        "Restart at a rate 1.25 times larger.",
+    ),
     Command(
         "shrink",
         "left_curly_bracket",
         "{",
-        "",
+        "smaller rate, no restart",
         "Go on at a rate 1.25 times smaller, without a restart.",
+        ("{ }", "on the way"),
     ),
     Command(
         "grow",
         "right_curly_bracket",
         "}",
-        "",
+        "larger rate, no restart",
         "Go on at a rate 1.25 times larger, without a restart.",
     ),
-    Command("slower", "minus", "-", "slower", "Take fewer steps a second."),
+    Command(
+        "post",
+        "p",
+        "p",
+        "the post's rates",
+        "Run the post's three rates in turn: 0.1, 0.7, 1.01.",
+        ("p", "post"),
+    ),
+    Command(
+        "scale",
+        "y",
+        "y",
+        "scale of the loss",
+        "Show the loss on a linear or a logarithmic scale.",
+        ("y", "scale"),
+    ),
+    Command("slower", "minus", "-", "slower", "Take fewer steps a second.", ("- +", "speed")),
     Command("faster", "plus", "+", "faster", "Take more steps a second, up to flat out."),
-    Command("post", "p", "p", "post's", "Run the post's three rates in turn: 0.1, 0.7, 1.01."),
-    Command("scale", "y", "y", "scale", "Show the loss on a linear or a logarithmic scale."),
-    Command("help", "question_mark", "?", "help", "Show or leave this page."),
-    Command("quit", "q,ctrl+c", "q", "quit", "Leave; the table of runs stays in the terminal."),
+    Command(
+        "zoom",
+        "tab",
+        "tab",
+        "next view",
+        "Show one pane on all the room, then the next, then all again.",
+        ("tab", "view"),
+    ),
+    Command(
+        "help", "question_mark", "?", "help", "Show this page, or leave it.", ("?", "help")
+    ),
+    Command(
+        "leave", "q", "q", "quit", "Leave; the table of runs stays in the terminal.", ("q", "quit")
+    ),
 )
 
 BINDINGS = [command.binding() for command in COMMANDS]

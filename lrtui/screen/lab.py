@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 from collections import deque
 from collections.abc import Iterable
 
@@ -26,7 +27,7 @@ from lrtui.messages import (
     Step,
 )
 from lrtui.plain import step_line
-from lrtui.run.rate import FACTOR, parse_rate, rate_text, scaled
+from lrtui.run.rate import FACTOR, complaint, parse_rate, rate_text, scaled
 from lrtui.run.session import Session
 from lrtui.screen import texts
 from lrtui.screen.chart import Row
@@ -34,12 +35,16 @@ from lrtui.screen.charts import fit_chart, loss_chart
 from lrtui.screen.commands import BINDINGS
 from lrtui.screen.pane import Pane
 from lrtui.screen.rate_field import RateField
+from lrtui.screen.terminal import keeps_up
 from lrtui.screen.tones import styles
 from lrtui.source import Source
 
 POST_RATES = (0.1, 0.7, 1.01)
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 LOG_LINES = 200
+PANES = ("fit", "loss", "runs", "log")
+WIDE, TALL = 72, 20
+"""Columns and rows from which on all panes are shown together."""
 
 
 class Lab(Screen[None]):
@@ -90,9 +95,12 @@ class Lab(Screen[None]):
         self._details: list[str] = []
         self._complaint = ""
         self._changed = True
+        self._view: str | None = None
+        self._aim = POST_RATES[0]
 
     def compose(self) -> ComposeResult:
         """Lays out the panes."""
+        yield Pane(id="small")
         yield Pane(id="header")
         with Horizontal(id="rate-box") as box:
             box.border_title = "learning rate"
@@ -128,11 +136,15 @@ class Lab(Screen[None]):
         """Takes in what has arrived and shows what changed by it."""
         for message in self._source.poll():
             self._take_in(message)
-        if self._changed and self.is_current:
+        if self._changed and self.is_current and self._terminal_keeps_up():
             self._changed = False
             for pane in self.query(Pane):
                 self._paint(pane)
                 await asyncio.sleep(0)  # a key that waits is answered between two panes
+
+    def _terminal_keeps_up(self) -> bool:
+        """Returns whether to draw now; a frame is left out where the line is too slow for it."""
+        return self.app.is_headless or keeps_up(sys.__stderr__.fileno())  # where textual writes
 
     def _paint(self, pane: Pane) -> None:
         width, height = pane.content_size
@@ -154,6 +166,8 @@ class Lab(Screen[None]):
                 rows = texts.runs_table(session, self.paused, width, height)
             case "log":
                 rows = list(itertools.islice(self._log, height))
+            case "small":
+                rows = texts.too_small(*self.size)
             case _:
                 rows = texts.footer(width)
         pane.show(rows)
@@ -179,15 +193,50 @@ class Lab(Screen[None]):
         self._log.appendleft([("".join(c if c.isprintable() else " " for c in text), tone)])
         self._changed = True
 
+    # --- what is shown where --------------------------------------------------------------
+
+    def _usual_view(self) -> list[str]:
+        """Returns the panes that the terminal's size can hold together."""
+        width, height = self.size
+        if width >= WIDE:
+            return list(PANES) if height >= TALL else ["fit", "loss"]
+        return ["fit", "loss"] if height >= TALL + 6 else ["loss"]
+
+    def _arrange(self) -> None:
+        """Shows the panes that fit, or the one that was asked for."""
+        width, height = self.size
+        small = width < texts.SMALLEST[0] or height < texts.SMALLEST[1]
+        shown = self._usual_view() if self._view is None else [self._view]
+        self.set_class(height < TALL, "-short")
+        self.set_class(width < WIDE, "-narrow")
+        for name in PANES:
+            self.query_one(f"#{name}").display = name in shown
+        for name, inside in {"charts": ("fit", "loss"), "tables": ("runs", "log")}.items():
+            self.query_one(f"#{name}").display = not small and any(n in shown for n in inside)
+        self.set_class(len(shown) == 1, "-single")
+        for name in ("header", "rate-box", "footer"):
+            self.query_one(f"#{name}").display = not small
+        self.query_one("#small").display = small
+        self._changed = True
+
     @on(events.Resize)
     def _resized(self) -> None:
-        self._changed = True
+        self._arrange()
+
+    def action_zoom(self) -> None:
+        """Shows one pane on all the room, then the next, then all again."""
+        usual = self._usual_view()
+        alone = [name for name in PANES if usual != [name]]
+        views = [None, *alone]
+        self._view = views[(views.index(self._view) + 1) % len(views)]
+        self._arrange()
 
     # --- runs -----------------------------------------------------------------------------
 
     def _run(self, rate: float) -> None:
         """Starts a new run from the first weights."""
         run = self.session.begin(rate, self._steps)
+        self._aim = rate
         self.paused = False
         self._complaint = ""
         self._details = []
@@ -200,11 +249,6 @@ class Lab(Screen[None]):
     def _next_in_queue(self) -> None:
         if self._queue:
             self._run(self._queue.popleft())
-
-    @property
-    def _rate(self) -> float:
-        run = self.session.current
-        return run.rate if run else POST_RATES[0]
 
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:
@@ -219,8 +263,8 @@ class Lab(Screen[None]):
             self.query_one(RateField).clear()
 
     @on(Input.Changed)
-    def _typing(self) -> None:
-        self._complaint = ""
+    def _typing(self, event: Input.Changed) -> None:
+        self._complaint = complaint(event.value)
         self._changed = True
 
     def key_escape(self) -> None:
@@ -231,40 +275,57 @@ class Lab(Screen[None]):
 
     def action_restart(self) -> None:
         """Restarts at the same rate."""
-        self._run(self._rate)
+        self._run(self._aim)
 
     def action_smaller(self) -> None:
         """Restarts at a smaller rate."""
-        self._run(scaled(self._rate, 1 / FACTOR))
+        self._run(scaled(self._aim, 1 / FACTOR))
 
     def action_larger(self) -> None:
         """Restarts at a larger rate."""
-        self._run(scaled(self._rate, FACTOR))
-
-    def action_shrink(self) -> None:
-        """Goes on at a smaller rate."""
-        self._source.send(SetRate(scaled(self._rate, 1 / FACTOR)))
-
-    def action_grow(self) -> None:
-        """Goes on at a larger rate."""
-        self._source.send(SetRate(scaled(self._rate, FACTOR)))
+        self._run(scaled(self._aim, FACTOR))
 
     def action_post(self) -> None:
         """Runs the next of the post's rates."""
-        after = [rate for rate in POST_RATES if rate > self._rate]
-        self._run(after[0] if after else POST_RATES[0])
+        self._run(next((rate for rate in POST_RATES if rate > self._aim), POST_RATES[0]))
+
+    def _is_on(self) -> bool:
+        """Returns whether a run is on; says so if none is."""
+        run = self.session.current
+        if run is not None and run.outcome is None:
+            return True
+        self._complaint = "no run is on; r restarts, or type a rate"
+        self._changed = True
+        return False
+
+    def action_shrink(self) -> None:
+        """Goes on at a smaller rate."""
+        self._go_on_at(scaled(self._aim, 1 / FACTOR))
+
+    def action_grow(self) -> None:
+        """Goes on at a larger rate."""
+        self._go_on_at(scaled(self._aim, FACTOR))
+
+    def _go_on_at(self, rate: float) -> None:
+        if self._is_on():
+            self._aim = rate
+            self.query_one(RateField).placeholder = rate_text(rate)
+            self._say(f"rate {rate_text(rate)} from here", "change")
+            self._source.send(SetRate(rate))
 
     def action_pause(self) -> None:
         """Pauses the run or lets it go on."""
-        self.paused = not self.paused
-        self._source.send(Pause() if self.paused else Resume())
-        self._changed = True
+        if self._is_on():
+            self.paused = not self.paused
+            self._source.send(Pause() if self.paused else Resume())
+            self._changed = True
 
     def action_step(self) -> None:
         """Takes one step and holds."""
-        self.paused = True
-        self._source.send(Step())
-        self._changed = True
+        if self._is_on():
+            self.paused = True
+            self._source.send(Step())
+            self._changed = True
 
     def action_faster(self) -> None:
         """Takes more steps a second."""
@@ -292,7 +353,7 @@ class Lab(Screen[None]):
 
         self.app.push_screen(Help())
 
-    def action_quit(self) -> None:
+    def action_leave(self) -> None:
         """Leaves."""
         self.app.exit()
 

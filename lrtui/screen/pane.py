@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -48,6 +49,8 @@ class Pane(Widget, can_focus=False):
 
 def difference(before: Row, after: Row, width: int) -> tuple[int, int]:
     """Returns the first cell in which two rows differ and the one after the last."""
+    if any(cell_len(text) != len(text) for row in (before, after) for text, _ in row):
+        return 0, width  # characters of two cells or none: no cell is where it is counted
     old, new = list(cells(before, width)), list(cells(after, width))
     differing = [i for i, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
     return (differing[0], differing[-1] + 1) if differing else (0, 0)

@@ -6,8 +6,8 @@ from textual import events
 from textual.widgets import Input
 
 IN_A_NUMBER = set("0123456789.eE+-")
-DOT_JOINS = 0.4
-"""Seconds within which a digit makes the dot before it a part of the number, as in ``.7``."""
+JOINS = 0.4
+"""Seconds within which a digit takes in the sign typed before it, as in ``.7`` or ``-1``."""
 
 
 class RateField(Input):
@@ -21,7 +21,8 @@ class RateField(Input):
         """Starts empty."""
         super().__init__(id="rate", compact=True, max_length=24, select_on_focus=False)
         self.cursor_blink = False
-        self._dot_at = float("-inf")
+        self._sign = ""
+        self._sign_at = float("-inf")
 
     async def _on_key(self, event: events.Key) -> None:
         character = event.character or ""
@@ -29,12 +30,12 @@ class RateField(Input):
         if character in IN_A_NUMBER and (self.value or digit):
             event.stop()
             event.prevent_default()
-            if not self.value and event.time - self._dot_at < DOT_JOINS:
-                character = "." + character
+            if not self.value and event.time - self._sign_at < JOINS:
+                character = self._sign + character
             self.insert_text_at_cursor(character)
         elif event.is_printable:
-            if character == ".":
-                self._dot_at = event.time
+            if character in ".+-":
+                self._sign, self._sign_at = character, event.time
             event.prevent_default()  # not ours: it goes on to the screen
 
     def check_consume_key(self, key: str, character: str | None) -> bool:

@@ -28,6 +28,12 @@ SIGN_OF_STATE = {
     "stopped": "■",
     "failed": "!",
 }
+PACE_WIDTH = 9
+
+SMALLEST = (40, 12)
+"""Columns and rows below which only one line is shown."""
+
+HINT = "type a rate and press Enter, or p for the post's 0.1, 0.7 and 1.01 in turn"
 
 
 def state(run: Run, paused: bool) -> str:
@@ -84,37 +90,50 @@ def length(row: Row) -> int:
 def status(
     session: Session, paused: bool, complaint: str, details: Sequence[str], width: int, height: int
 ) -> list[Row]:
-    """Says what the current run does and why it ended, or what is wrong with what was typed."""
+    """Says what the current run does and why it ended, or what is wrong with what was typed.
+
+    Args:
+        session: the runs so far.
+        paused: whether the current run is held.
+        complaint: what is wrong with what was typed, empty if nothing is.
+        details: the last lines of a trainer that failed.
+        width: cells.
+        height: rows.
+    """
     run = session.current
+    after = HINT
     if complaint:
         text, tone, sign = complaint, "bad", "✕"
     elif run is None or (session.ready is None and run.outcome is None):
-        text, tone, sign = "starting: torch is loading", "dim", "·"
+        text, tone, sign = "torch is loading", "dim", "·"
     else:
         now = state(run, paused)
         tone, sign = TONE_OF_STATE[now], SIGN_OF_STATE[now]
-        text = f"run {run.number} at {rate_text(run.rate)}: {run.reason or progress_text(run, now)}"
+        text = f"{now}: {run.reason if run.outcome else progress_text(run)}"
+        if run.outcome == "failed":
+            text = f"{run.reason}; r starts a new one"
+            after = next((line for line in reversed(details) if line.strip()), "")
     lines = textwrap.wrap(text, max(width - 2, 1)) or [""]
     if len(lines) > height:
         lines = lines[:height]
         lines[-1] = lines[-1][: max(width - 3, 0)] + "…"
     rows: list[Row] = [[("  " if i else f"{sign} ", tone), (s, tone)] for i, s in enumerate(lines)]
-    rows.extend([(f"  {line}"[:width], "dim")] for line in list(details)[-(height - len(rows)) :])
+    rows.append([(f"  {after}"[:width], "dim")])
     return rows[:height]
 
 
-def progress_text(run: Run, now: str) -> str:
+def progress_text(run: Run) -> str:
     """Says how far the loss has come."""
     if run.series is None or run.loss is None:
-        return now
-    return f"{now}, the loss went from {run.series.first:.4g} to {run.loss:.4g}"
+        return "at the first weights"
+    return f"the loss went from {run.series.first:.4g} to {run.loss:.4g}"
 
 
 def runs_table(session: Session, paused: bool, width: int, height: int) -> list[Row]:
     """Lists the runs, the youngest first."""
-    wide = width >= 44
-    title = f"{'#':>3}  {'rate':<9} {'state':<11}{'loss':>9}" + (f"{'steps/s':>10}" if wide else "")
-    rows: list[Row] = [[("  " + title, "dim")]]
+    title = f"  {'#':>3}  {'rate':<9} {'state':<11}{'loss':>10}"
+    wide = width >= len(title) + PACE_WIDTH
+    rows: list[Row] = [[(title + (f"{'steps/s':>{PACE_WIDTH}}" if wide else ""), "dim")]]
     drawn = [r for r in session.runs[:-1] if r.series is not None and r.series.count > 1]
     tones = dict(zip((r.number for r in reversed(drawn)), EARLIER, strict=False))
     for run in list(reversed(session.runs))[: max(height - 1, 0)]:
@@ -127,29 +146,31 @@ def runs_table(session: Session, paused: bool, width: int, height: int) -> list[
             (f"{run.number:>3}  ", "dim"),
             (f"{rate_text(run.rate):<9.9} ", "strong" if run is session.current else "text"),
             (f"{SIGN_OF_STATE[now]} {now:<9}", TONE_OF_STATE[now]),
-            (f"{loss:>9}", "text"),
+            (f"{loss:>10}", "text"),
         ]
         if wide:
-            row.append((f"{'–' if pace is None else f'{pace:,.0f}':>10}", "dim"))
+            row.append((f"{'–' if pace is None else f'{pace:,.0f}':>{PACE_WIDTH}}", "dim"))
         rows.append(row)
     return rows
 
 
 def footer(width: int) -> list[Row]:
-    """Lists the keys, as many as fit, the last two always."""
-    shown = [command for command in COMMANDS if command.label]
-    first: Row = [(" 0-9", "strong"), (" type a rate  ", "dim")]
-    keys = {c.action: [(c.sign, "strong"), (f" {c.label}  ", "dim")] for c in shown}
-    always = ["help", "quit"]
-    kept = length([span for action in always for span in keys[action]])
-    row = first if length(first) + kept <= width else []
-    for command in shown:
-        new = keys[command.action]
-        if command.action in always:
-            continue
-        if length(row) + length(new) + kept <= width:
-            row = [*row, *new]
-    for action in always:
-        if length(row) + length(keys[action]) <= width + 2:
-            row = [*row, *keys[action]]
+    """Lists the keys, as many as fit, the way to the help and out always."""
+    keys = [("0-9", "type a rate"), *(c.footer for c in COMMANDS if c.footer)]
+    entries: list[Row] = [[(f" {sign}", "strong"), (f" {word} ", "dim")] for sign, word in keys]
+    last = entries[-2:]
+    row: Row = []
+    for entry in entries[:-2]:
+        if length(row) + length(entry) + sum(map(length, last)) <= width:
+            row.extend(entry)
+    for entry in last:
+        if length(row) + length(entry) <= width:
+            row.extend(entry)
     return [row]
+
+
+def too_small(width: int, height: int) -> list[Row]:
+    """Says that the terminal is too small, in as many words as it holds."""
+    wanted = f"{SMALLEST[0]} × {SMALLEST[1]}"
+    texts = (f"lrtui needs {wanted}, this is {width} × {height}", f"lrtui needs {wanted}", wanted)
+    return [[(next((t for t in texts if len(t) <= width), "–"), "dim")]]

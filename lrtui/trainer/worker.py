@@ -145,19 +145,19 @@ def train(start: Start, x: Tensor, y: Tensor, inbox: Inbox, send: Send) -> Start
     if not math.isfinite(value):
         end(
             "diverged",
-            f"diverged at rate {rate:g}: the loss was {'infinite' if math.isinf(value) else 'nan'} "
-            f"at step {step:,}, the last finite one was {last_finite:.4g}",
+            f"at rate {rate:g} the loss was {'infinite' if math.isinf(value) else 'not a number'} "
+            f"at step {step:,}; the last finite one was {last_finite:.4g}",
         )
     elif value > first:
         end(
             "diverged",
-            f"diverged at rate {rate:g}: after {step:,} steps the loss is {value:.4g}, "
+            f"at rate {rate:g} the loss is {value:.4g} after {step:,} steps, "
             f"{value / first:.3g} × the first",
         )
     else:
         end(
             "done",
-            f"took all {step:,} steps: the loss went from {first:.4g} to {value:.4g}",
+            f"all {step:,} steps taken, the loss went from {first:.4g} to {value:.4g}",
         )
     return None
 

@@ -1,0 +1,17 @@
+"""What the terminal itself is asked: whether it is still there, and whether it keeps up."""
+
+from __future__ import annotations
+
+import select
+
+
+def hung_up(descriptor: int) -> bool:
+    """Returns whether the terminal behind a descriptor is gone."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))
+
+
+def keeps_up(descriptor: int) -> bool:
+    """Returns whether the terminal takes more output now, without making the writer wait."""
+    return bool(select.select([], [descriptor], [], 0)[1])
