@@ -111,9 +111,7 @@ def make_parser() -> Parser:
         metavar="N",
         help="steps between two lines of the log (10)",
     )
-    add(
-        "--fps", type=whole(1, 60), default=10, metavar="N", help="frames a second, at most (10)"
-    )
+    add("--fps", type=whole(1, 60), default=10, metavar="N", help="frames a second, at most (10)")
     add("--plain", action="store_true", help="lines of text (by itself where there is no terminal)")
     add("--json", action="store_true", help="every message as one JSON object a line")
     return parser

@@ -202,11 +202,11 @@ class Summary(Message, tag="summary", kw_only=True, frozen=True):
 AnyMessage = Ready | Started | Progress | Ended | Printed | Failed | Summary
 
 _encoder = msgspec.json.Encoder()
-_commands = msgspec.json.Decoder(AnyCommand)
-_messages = msgspec.json.Decoder(AnyMessage)
+_commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
+_messages: msgspec.json.Decoder[AnyMessage] = msgspec.json.Decoder(AnyMessage)
 
 
-def encode(message: Command | Message) -> bytes:
+def encode(message: Command | Message | Problem) -> bytes:
     """Writes a message as one line of JSON, without the line's end."""
     return _encoder.encode(message)
 

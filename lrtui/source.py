@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -101,10 +102,8 @@ class Trainer:
         """Ends the process: by the end of its input, and by force if it does not go by that."""
         process = self._process
         assert process.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it went before us
             process.stdin.close()
-        except BrokenPipeError:
-            pass  # it went before us
         try:
             process.wait(0.3)
         except subprocess.TimeoutExpired:

@@ -43,6 +43,7 @@ class Terminal:
             env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})},
             timeout=PATIENCE,
         )
+        self.process.delaybeforesend = None  # pexpect waits 50 ms before each key otherwise
         self.modes = termios.tcgetattr(self.process.child_fd)
 
     def read(self, seconds: float = 0.05) -> bytes:
@@ -50,14 +51,24 @@ class Terminal:
         got = b""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            try:
-                got += self.process.read_nonblocking(65536, left)
-            except pexpect.TIMEOUT:
+            got += (new := self.read_some(left))
+            if not new:
                 break
-            except (pexpect.EOF, OSError):
-                break
-        self.raw += got
+        return got
+
+    def read_some(self, seconds: float = 0.1) -> bytes:
+        """Takes in what the program writes next, at the latest after so many seconds."""
+        got = self.read_bytes(seconds)
         self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", got))
+        return got
+
+    def read_bytes(self, seconds: float = 0.1) -> bytes:
+        """Returns what the program writes next, and leaves the screen as it was."""
+        try:
+            got: bytes = self.process.read_nonblocking(65536, seconds)
+        except (pexpect.TIMEOUT, pexpect.EOF, OSError):
+            return b""
+        self.raw += got
         return got
 
     @property

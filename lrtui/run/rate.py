@@ -26,7 +26,9 @@ def parse_rate(text: str) -> float:
     if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
         raise ValueError(f"a learning rate is a finite number, not {text}")
     if not NUMBER.fullmatch(text):
-        raise ValueError(f"{shown(text)} is not a number; a learning rate is one such as 0.1 or 1e-3")
+        raise ValueError(
+            f"{shown(text)} is not a number; a learning rate is one such as 0.1 or 1e-3"
+        )
     rate = float(text)
     if math.isinf(rate):
         raise ValueError(f"{shown(text)} is too large for a learning rate")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,15 +40,14 @@ class LossSeries:
         self._full = 0
         self._rest = np.empty(0)  # losses of the bucket that is not full yet
 
-    def append(self, losses: Floats) -> None:
-        """Adds the next losses, NaN or infinite where they are not finite."""
+    def append(self, new: Sequence[float | None]) -> None:
+        """Adds the next losses, ``None`` where they are not finite."""
+        losses = np.array(new, dtype=float)
         if not len(losses):
             return
         finite = np.isfinite(losses)
-        if not finite.all():
-            if self.broken is None:
-                self.broken = self.count + int(np.argmin(finite))
-            losses = np.where(finite, losses, np.nan)
+        if self.broken is None and not finite.all():
+            self.broken = self.count + int(np.argmin(finite))
         if finite.any():
             known = losses[finite]
             self.last = float(known[-1])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from lrtui.messages import (
     AnyMessage,
@@ -16,7 +16,9 @@ from lrtui.messages import (
     Started,
     Summary,
 )
-from lrtui.run.series import LossSeries
+
+if TYPE_CHECKING:
+    from lrtui.run.series import LossSeries
 
 KEPT = 12
 """Runs whose losses are kept; of older ones only the line in the table is."""
@@ -34,7 +36,7 @@ class Run:
         rate: its learning rate, the last where it was changed on the way.
         steps: how many steps it is to take.
         step: steps taken so far.
-        series: its losses; ``None`` once it is too old to be drawn.
+        series: its losses; ``None`` before the first, and once it is too old to be drawn.
         weights: slope and bias now; NaN where not finite.
         seconds: time spent stepping.
         changes: the steps at which the rate was changed, and what to.
@@ -47,7 +49,7 @@ class Run:
     rate: float
     steps: int
     step: int = 0
-    series: LossSeries | None = field(default_factory=LossSeries)
+    series: LossSeries | None = None
     weights: tuple[float, ...] = ()
     seconds: float = 0.0
     changes: list[tuple[int, float]] = field(default_factory=list)
@@ -97,7 +99,7 @@ class Session:
         before = self.current
         if before and before.outcome is None:
             before.outcome, before.reason = "stopped", f"stopped after {before.step:,} steps"
-            if before.series is None or before.series.count == 0:
+            if before.loss is None:
                 self.runs.pop()  # it was gone before it had begun: nothing to show
         self._last_number += 1
         run = Run(self._last_number, rate, steps)
@@ -134,13 +136,15 @@ class Session:
             case Started():
                 run.rate, run.steps = message.rate, message.steps
             case Progress():
-                assert run.series is not None
-                run.series.append(np.array(message.losses, dtype=float))
+                # Here, for numpy comes with it: the first frame does not wait for that.
+                from lrtui.run.series import LossSeries
+
+                run.series = run.series or LossSeries()
+                run.series.append(message.losses)
                 run.step = message.step + len(message.losses) - 1
-                run.weights = tuple(np.array(message.weights, dtype=float).tolist())
+                run.weights = tuple(math.nan if w is None else w for w in message.weights)
                 run.seconds = message.seconds
-                if np.isfinite(run.series.last):
-                    run.loss = run.series.last
+                run.loss = None if math.isnan(run.series.last) else run.series.last
                 if message.rate != run.rate:
                     run.rate = message.rate
                     run.changes.append((message.step, message.rate))

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
+import time
 from collections.abc import Iterable
 from threading import Timer
+from typing import ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Session
 from lrtui.screen.commands import COMMANDS
 from lrtui.screen.lab import Lab
-from lrtui.screen.terminal import hung_up
+from lrtui.screen.terminal import STDIN, STDOUT, hung_up
 from lrtui.source import Source
 
 FORCE_AFTER = 1.0
@@ -28,7 +31,7 @@ class LrtuiApp(App[None]):
 
     CSS_PATH = "lab.tcss"
     TITLE = "lrtui"
-    BINDINGS = [("ctrl+c", "quit", "Leave")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "Leave", priority=True)]
 
     def __init__(self, lab: Lab) -> None:
         """Makes the app that shows a lab."""
@@ -38,6 +41,12 @@ class LrtuiApp(App[None]):
     def get_default_screen(self) -> Screen[None]:
         """Returns the lab."""
         return self._lab
+
+    async def on_event(self, event: events.Event) -> None:
+        """Notes when a key is pressed, before anything is made of it."""
+        if isinstance(event, events.Key):
+            self._lab.last_key = time.monotonic()
+        await super().on_event(event)
 
     def on_mount(self) -> None:
         """Leaves in good order on the signals that end a program."""
@@ -49,7 +58,7 @@ class LrtuiApp(App[None]):
 
     def _watch_terminal(self) -> None:
         """Leaves when the terminal is gone, though no signal may have told of it."""
-        if hung_up(sys.__stdin__.fileno()):
+        if hung_up(STDIN):
             self._end(128 + signal.SIGHUP)
 
     def _end(self, code: int) -> None:
@@ -85,7 +94,7 @@ def run_app(
     lab = Lab(source, rates, steps=steps, speed=speed, every=every, fps=fps)
     app = LrtuiApp(lab)
     app.run()
-    if not hung_up(sys.stdout.fileno()):
+    if not hung_up(STDOUT):
         print("\n".join(farewell(lab.session)), flush=True)
     return app.return_code or 0
 

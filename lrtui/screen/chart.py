@@ -16,10 +16,9 @@ import numpy as np
 import plotext as plt
 from numpy.typing import ArrayLike, NDArray
 
+from lrtui.screen.rows import Row
+
 Floats = NDArray[np.float64]
-Span = tuple[str, str]
-"""A piece of text and its tone, the name of what its colour means."""
-Row = list[Span]
 
 DOTS = 600
 """Points of a cloud that are drawn, at most."""
@@ -55,7 +54,8 @@ class Axis:
         if self.log:
             raw = np.where(raw > 0, raw, np.where(np.isnan(raw), np.nan, self.low))
             low, high = math.log(self.low), math.log(self.high)
-            return (np.log(raw) - low) / (high - low)
+            placed: Floats = (np.log(raw) - low) / (high - low)
+            return placed
         return (raw / 4 - self.low / 4) / (self.high / 4 - self.low / 4)
 
 
@@ -245,7 +245,7 @@ def ticks(axis: Axis, most: int) -> list[float]:
         low, high = math.ceil(math.log10(axis.low) - 1e-9), math.floor(math.log10(axis.high) + 1e-9)
         every = max(1, math.ceil((high - low + 1) / most))
         return [10.0**p for p in range(low, high + 1, every)]
-    step = nice((axis.high / most - axis.low / most))
+    step = nice(axis.high / most - axis.low / most)
     first, last = math.ceil(axis.low / step - 1e-9), math.floor(axis.high / step + 1e-9)
     return [i * step for i in range(first, last + 1)]
 

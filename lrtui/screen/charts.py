@@ -10,18 +10,17 @@ import numpy as np
 from lrtui.messages import Ready
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Run, Session
-from lrtui.screen.chart import Axis, Cloud, Curve, Layer, Mark, Row, draw, nice
-from lrtui.screen.tones import EARLIER
+from lrtui.screen.chart import Axis, Cloud, Curve, Layer, Mark, draw, nice
+from lrtui.screen.rows import EARLIER, Row, fitted
 
 TOO_STEEP = 1e3
 """How many times the first loss a loss may be and still be read on a linear scale."""
 
 
 def fit_chart(session: Session, width: int, height: int) -> list[Row]:
-    """Draws the target and the prediction of the current run."""
+    """Draws the target and the prediction of the current run; the data must be there."""
     ready, run = session.ready, session.current
-    if ready is None:
-        return note("torch is loading; the data comes with it", width, height)
+    assert ready is not None
     x = np.array(ready.x)
     y = np.array(ready.y)
     weights = run.weights if run and run.weights else ()
@@ -71,10 +70,10 @@ def prediction(x: Axis, y: Axis, slope: float, bias: float) -> Curve:
 
 
 def loss_chart(session: Session, width: int, height: int, log: bool) -> list[Row]:
-    """Draws the loss of the current run, the earlier runs dim behind it."""
+    """Draws the loss of the current run, which must have one, the earlier runs dim behind it."""
     run = session.current
-    if run is None or run.series is None or run.series.count == 0:
-        return note("the loss appears with the first step", width, height)
+    assert run is not None
+    assert run.series is not None
     series = run.series
     too_steep = series.largest > TOO_STEEP * series.first
     log = log or too_steep
@@ -117,25 +116,6 @@ def loss_axis(first: float, smallest: float, largest: float, log: bool) -> Axis:
         high = 10.0 ** math.ceil(math.log10(max(largest, 1e-44)))
         return Axis(low, high if high > low else 10 * low, log=True)
     return Axis(0.0, round_up(max(first, largest, 1e-30)))
-
-
-def note(text: str, width: int, height: int) -> list[Row]:
-    """Returns an otherwise empty chart that says what will be there."""
-    rows: list[Row] = [[] for _ in range(max(height, 0))]
-    if rows:
-        rows[height // 2] = [(text[:width].center(width), "dim")]
-    return rows
-
-
-def fitted(row: Row, width: int) -> Row:
-    """Returns the spans of a row that fit whole into the width, leaving out those that do not."""
-    kept: Row = []
-    for text, tone in row:
-        if len(text) > width:
-            continue
-        kept.append((text, tone))
-        width -= len(text)
-    return kept
 
 
 def round_up(value: float) -> float:

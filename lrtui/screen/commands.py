@@ -33,10 +33,10 @@ class Command:
 
 
 COMMANDS = (
+    Command("restart", "r", "r", "restart", "Restart at the same learning rate.", ("r", "restart")),
     Command(
-        "restart", "r", "r", "restart", "Restart at the same learning rate.", ("r", "restart")
+        "pause", "space", "space", "pause", "Pause the run; go on with it.", ("space", "pause")
     ),
-    Command("pause", "space", "space", "pause", "Pause the run; go on with it.", ("space", "pause")),
     Command("step", "full_stop", ".", "one step", "Take one step and hold.", (".", "step")),
     Command(
         "smaller",
@@ -94,12 +94,8 @@ COMMANDS = (
         "Show one pane on all the room, then the next, then all again.",
         ("tab", "view"),
     ),
-    Command(
-        "help", "question_mark", "?", "help", "Show this page, or leave it.", ("?", "help")
-    ),
+    Command("help", "question_mark", "?", "help", "Show this page, or leave it.", ("?", "help")),
     Command(
         "leave", "q", "q", "quit", "Leave; the table of runs stays in the terminal.", ("q", "quit")
     ),
 )
-
-BINDINGS = [command.binding() for command in COMMANDS]

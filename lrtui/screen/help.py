@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -21,7 +24,7 @@ run starts from the same weights on the same data, so only the rate differs.
 class Help(ModalScreen[None]):
     """Says what each key does."""
 
-    BINDINGS = [("escape,question_mark,q,enter", "dismiss", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [("escape,question_mark,q,enter", "dismiss", "Back")]
 
     def compose(self) -> ComposeResult:
         """Lays out the page."""
@@ -29,7 +32,9 @@ class Help(ModalScreen[None]):
         table.add_row(Text("0-9", "bold"), "Type a learning rate; Enter runs it, Esc leaves it.")
         for command in COMMANDS:
             table.add_row(Text(command.sign, "bold"), command.help)
-        table.add_row(Text("ctrl+p", "bold"), "The same commands to search through, and the colours.")
+        table.add_row(
+            Text("ctrl+p", "bold"), "The same commands to search through, and the colours."
+        )
         with VerticalScroll(id="help") as page:
             page.border_title = "help"
             yield Static(INTRODUCTION)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
+import time
 from collections import deque
 from collections.abc import Iterable
+from typing import ClassVar
 
 from rich.style import Style
 from textual import events, on
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Input
@@ -30,18 +32,19 @@ from lrtui.plain import step_line
 from lrtui.run.rate import FACTOR, complaint, parse_rate, rate_text, scaled
 from lrtui.run.session import Session
 from lrtui.screen import texts
-from lrtui.screen.chart import Row
-from lrtui.screen.charts import fit_chart, loss_chart
-from lrtui.screen.commands import BINDINGS
+from lrtui.screen.commands import COMMANDS
 from lrtui.screen.pane import Pane
 from lrtui.screen.rate_field import RateField
-from lrtui.screen.terminal import keeps_up
+from lrtui.screen.rows import Row, note
+from lrtui.screen.terminal import STDERR, keeps_up
 from lrtui.screen.tones import styles
 from lrtui.source import Source
 
 POST_RATES = (0.1, 0.7, 1.01)
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 LOG_LINES = 200
+KEY_TIME = 0.02
+"""Seconds that a key has the screen for itself."""
 PANES = ("fit", "loss", "runs", "log")
 WIDE, TALL = 72, 20
 """Columns and rows from which on all panes are shown together."""
@@ -54,11 +57,12 @@ class Lab(Screen[None]):
         session: the runs so far.
         speed: steps a second, ``None`` for flat out.
         paused: whether the current run is held.
+        last_key: when a key was pressed last, on the monotonic clock.
         log_scale: whether the loss is asked for on a logarithmic scale.
         tones: the style of each tone, from the theme.
     """
 
-    BINDINGS = BINDINGS
+    BINDINGS: ClassVar[list[BindingType]] = [command.binding() for command in COMMANDS]
 
     def __init__(
         self,
@@ -96,6 +100,7 @@ class Lab(Screen[None]):
         self._complaint = ""
         self._changed = True
         self._view: str | None = None
+        self.last_key = float("-inf")
         self._aim = POST_RATES[0]
 
     def compose(self) -> ComposeResult:
@@ -140,37 +145,45 @@ class Lab(Screen[None]):
             self._changed = False
             for pane in self.query(Pane):
                 self._paint(pane)
-                await asyncio.sleep(0)  # a key that waits is answered between two panes
+                # A key that was pressed meanwhile is answered before the next pane is drawn.
+                await asyncio.sleep(0.001)
+                if time.monotonic() - self.last_key < KEY_TIME:
+                    await asyncio.sleep(KEY_TIME)
 
     def _terminal_keeps_up(self) -> bool:
         """Returns whether to draw now; a frame is left out where the line is too slow for it."""
-        return self.app.is_headless or keeps_up(sys.__stderr__.fileno())  # where textual writes
+        return self.app.is_headless or keeps_up(STDERR)  # where textual writes
 
     def _paint(self, pane: Pane) -> None:
-        width, height = pane.content_size
-        if width < 1 or height < 1:
-            return
-        session = self.session
+        session, run = self.session, self.session.current
         match pane.id:
             case "header":
-                rows = texts.header(session, self.paused, self.speed, width)
+                pane.update(lambda w, _: texts.header(session, self.paused, self.speed, w))
             case "status":
-                rows = texts.status(
-                    session, self.paused, self._complaint, self._details, width, height
-                )
-            case "fit":
-                rows = fit_chart(session, width, height)
-            case "loss":
-                rows = loss_chart(session, width, height, self.log_scale)
+                told = (session, self.paused, self._complaint, self._details)
+                pane.update(lambda w, h: texts.status(*told, w, h))
             case "runs":
-                rows = texts.runs_table(session, self.paused, width, height)
+                pane.update(lambda w, h: texts.runs_table(session, self.paused, w, h))
             case "log":
-                rows = list(itertools.islice(self._log, height))
+                pane.update(lambda _, h: list(itertools.islice(self._log, h)))
+            case "footer":
+                pane.update(lambda w, _: texts.footer(w))
             case "small":
-                rows = texts.too_small(*self.size)
+                pane.update(lambda *_: texts.too_small(*self.size))
+            case "fit" if session.ready is None:
+                pane.update(lambda w, h: note("the data comes with torch", w, h))
+            case "loss" if run is None or run.series is None:
+                pane.update(lambda w, h: note("the loss appears with the first step", w, h))
             case _:
-                rows = texts.footer(width)
-        pane.show(rows)
+                # Here, for plotext comes with it: the first frame does not wait for that.
+                from lrtui.screen.charts import fit_chart, loss_chart
+
+                if pane.id == "fit":
+                    weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
+                    pane.update(lambda w, h: fit_chart(session, w, h), id(session.ready), weights)
+                elif run and run.series:
+                    known = (run.number, run.series.count, len(run.changes), self.log_scale)
+                    pane.update(lambda w, h: loss_chart(session, w, h, self.log_scale), *known)
 
     def _take_in(self, message: object) -> None:
         self._changed |= self.session.apply(message)  # type: ignore[arg-type]
@@ -242,9 +255,7 @@ class Lab(Screen[None]):
         self._details = []
         self.query_one(RateField).placeholder = rate_text(rate)
         self._say(f"run {run.number}  rate {rate_text(rate)}", "dim")
-        self._source.send(
-            Start(run=run.number, rate=rate, steps=self._steps, speed=self.speed)
-        )
+        self._source.send(Start(run=run.number, rate=rate, steps=self._steps, speed=self.speed))
 
     def _next_in_queue(self) -> None:
         if self._queue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -11,7 +11,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lrtui.screen.chart import Row
+from lrtui.screen.rows import Row
 
 
 class Pane(Widget, can_focus=False):
@@ -21,6 +21,21 @@ class Pane(Widget, can_focus=False):
         """Starts empty."""
         super().__init__(id=id)
         self._rows: list[Row] = []
+        self._shown: Hashable = None
+
+    def update(self, draw: Callable[[int, int], Sequence[Row]], *depends_on: Hashable) -> None:
+        """Shows what is drawn for the pane's size.
+
+        Args:
+            draw: is given columns and rows.
+            depends_on: where it is named and is as at the last call, nothing is drawn anew.
+        """
+        width, height = self.content_size
+        shown = (width, height, *depends_on)
+        if width < 1 or height < 1 or (depends_on and shown == self._shown):
+            return
+        self._shown = shown
+        self.show(draw(width, height))
 
     def show(self, rows: Sequence[Row]) -> None:
         """Shows these rows from now on."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import select
 
+STDIN, STDOUT, STDERR = 0, 1, 2
+GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
+
 
 def hung_up(descriptor: int) -> bool:
     """Returns whether the terminal behind a descriptor is gone."""
     poll = select.poll()
     poll.register(descriptor, 0)
-    return any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))
+    return any(event & GONE for _, event in poll.poll(0))
 
 
 def keeps_up(descriptor: int) -> bool:

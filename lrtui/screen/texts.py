@@ -7,10 +7,8 @@ from collections.abc import Sequence
 
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Run, Session
-from lrtui.screen.chart import Row
-from lrtui.screen.charts import fitted
 from lrtui.screen.commands import COMMANDS
-from lrtui.screen.tones import EARLIER
+from lrtui.screen.rows import EARLIER, Row, fitted, length
 
 TONE_OF_STATE = {
     "running": "prediction",
@@ -80,11 +78,6 @@ def bar(share: float, width: int, tone: str) -> Row:
         row.append(("╸", tone))
     row.append(("━" * (width - full - half), "faint"))
     return row
-
-
-def length(row: Row) -> int:
-    """Returns how many cells a row takes."""
-    return sum(len(text) for text, _ in row)
 
 
 def status(

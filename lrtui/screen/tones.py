@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from rich.style import Style
 from textual.color import Color
 
-EARLIER = ("earlier-1", "earlier-2", "earlier-3", "earlier-4")
-"""Tones of the earlier runs on the loss chart, the youngest first: as many as can be told apart."""
+from lrtui.screen.rows import EARLIER
 
 
 def styles(variables: Mapping[str, str]) -> dict[str, Style]:

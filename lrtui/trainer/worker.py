@@ -72,7 +72,7 @@ def train(start: Start, x: Tensor, y: Tensor, inbox: Inbox, send: Send) -> Start
     first = value = last_finite = loss.item()
     step = 0
     rate = start.rate
-    untold = [value]
+    untold: list[float | None] = [value]
     seconds = 0.0
     paused = False
     wait = 1 / start.speed if start.speed else 0.0

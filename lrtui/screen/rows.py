@@ -1,0 +1,35 @@
+"""Rows of text in tones: what every pane is made of."""
+
+from __future__ import annotations
+
+Span = tuple[str, str]
+"""A piece of text and its tone, the name of what its colour means."""
+
+Row = list[Span]
+
+EARLIER = ("earlier-1", "earlier-2", "earlier-3", "earlier-4")
+"""Tones of the earlier runs on the loss chart, the youngest first: as many as can be told apart."""
+
+
+def length(row: Row) -> int:
+    """Returns how many cells a row takes."""
+    return sum(len(text) for text, _ in row)
+
+
+def fitted(row: Row, width: int) -> Row:
+    """Returns the spans of a row that fit whole into the width, leaving out those that do not."""
+    kept: Row = []
+    for text, tone in row:
+        if len(text) > width:
+            continue
+        kept.append((text, tone))
+        width -= len(text)
+    return kept
+
+
+def note(text: str, width: int, height: int) -> list[Row]:
+    """Returns an otherwise empty pane that says what will be there."""
+    rows: list[Row] = [[] for _ in range(max(height, 0))]
+    if rows:
+        rows[height // 2] = [(text[:width].center(width), "dim")]
+    return rows

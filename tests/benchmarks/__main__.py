@@ -1,0 +1,9 @@
+"""Runs all benchmarks, or those named: ``python -m tests.benchmarks [NAME …]``."""
+
+import sys
+from importlib import import_module
+
+NAMES = ("first_frame", "throughput", "key_to_screen", "redraw")
+
+for name in sys.argv[1:] or NAMES:
+    import_module(f"tests.benchmarks.{name}").main()
