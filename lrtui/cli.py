@@ -15,7 +15,7 @@ DEFAULT_SPEED = 20.0
 
 EXAMPLES = """\
 examples:
-  lrtui                           the post's experiment, at a learning rate of 0.1
+  lrtui                           the post's experiment at a rate of 0.1
   lrtui --lr 0.1 --lr 0.7 --lr 1.01
                                   the post's three rates, one after the other
   lrtui --lr 0.7 --speed max      as fast as torch goes

@@ -20,14 +20,14 @@ from lrtui.screen.rows import Row
 
 Floats = NDArray[np.float64]
 
-DOTS = 600
+DOTS = 500
 """Points of a cloud that are drawn, at most."""
-LINE_DOTS = 3000
-"""Dots that all curves of a chart may take together."""
+LINE_DOTS = 2000
+"""Dots that the curves of a chart may take together, where they are not many."""
 LABEL_WIDTH = 6
 """Cells for the labels of the y axis: always the same, so that the canvas does not shift."""
-HUGE = 1e300
-"""Numbers are held to this, so that no difference of two of them overflows."""
+SMALLEST = 1e-307
+"""The smallest step between two ticks: below it, numbers lose their digits."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ class Axis:
             low, high = math.log(self.low), math.log(self.high)
             placed: Floats = (np.log(raw) - low) / (high - low)
             return placed
-        return (raw / 4 - self.low / 4) / (self.high / 4 - self.low / 4)
+        with np.errstate(over="ignore"):  # far outside is infinitely far
+            return (raw / 4 - self.low / 4) / (self.high / 4 - self.low / 4)
 
 
 @dataclass(frozen=True)
@@ -132,13 +133,15 @@ def draw(width: int, height: int, x: Axis, y: Axis, layers: Sequence[Layer]) -> 
         plt.xticks([], [])
         plt.yticks([], [])
     curves = sum(isinstance(layer, Curve) for layer in layers)
+    # A curve that only falls or only rises is always drawn in full.
+    dots = max(LINE_DOTS // max(curves, 1), 2 * columns + 4 * rows)
     drawn = False
     for layer in layers:
         tone = tones.index(layer.tone)
         px, py = x.place(np.atleast_1d(layer.x)), y.place(np.atleast_1d(layer.y))
         match layer:
             case Curve():
-                for part_x, part_y in guarded(px, py, columns, rows, LINE_DOTS // curves):
+                for part_x, part_y in guarded(px, py, columns, rows, dots):
                     plt.plot(part_x.tolist(), part_y.tolist(), marker="braille", color=tone)
                     drawn = True
             case Cloud():
@@ -187,12 +190,11 @@ def guarded(
     bins = columns
     while True:
         keep = extremes(x, y, bins)
-        across = np.abs(np.diff(x[keep])) * 2 * columns
-        down = np.abs(np.diff(y[keep])) * 4 * rows
-        if bins == 1 or np.maximum(across, down).sum() <= dots:
+        x, y, side = x[keep], y[keep], side[keep]
+        path = np.maximum(np.abs(np.diff(x)) * 2 * columns, np.abs(np.diff(y)) * 4 * rows)
+        if bins == 1 or path.sum() <= dots:
             break
         bins //= 2
-    x, y, side = x[keep], y[keep], side[keep]
     outside = (side[1:] == side[:-1]) & (side[1:] != 0)
     breaks = np.flatnonzero(outside) + 1
     parts = zip(np.split(x, breaks), np.split(y, breaks), np.split(side, breaks), strict=True)
@@ -246,15 +248,16 @@ def ticks(axis: Axis, most: int) -> list[float]:
         every = max(1, math.ceil((high - low + 1) / most))
         return [10.0**p for p in range(low, high + 1, every)]
     step = nice(axis.high / most - axis.low / most)
-    first, last = math.ceil(axis.low / step - 1e-9), math.floor(axis.high / step + 1e-9)
-    return [i * step for i in range(first, last + 1)]
+    first, last = axis.low / step, axis.high / step
+    # Where the ends are closer than their last digits, or too far for a number, there is no step.
+    if not first + 0.1 < last <= first + most + 1:
+        return [axis.low, axis.high]
+    return [i * step for i in range(math.ceil(first - 1e-9), math.floor(last + 1e-9) + 1)]
 
 
 def nice(value: float) -> float:
-    """Returns the next number up that is 1, 2 or 5 times a power of ten."""
-    if not 0 < value < HUGE:
-        return 1.0 if value <= 0 else HUGE
-    power = 10.0 ** math.floor(math.log10(value))
+    """Returns the next number up that is 1, 2 or 5 times a power of ten, for a positive value."""
+    power = 10.0 ** math.floor(math.log10(max(value, SMALLEST)))
     return next(f * power for f in (1, 2, 5, 10) if f * power >= value * (1 - 1e-9))
 
 

@@ -1,0 +1,110 @@
+"""A source of messages without a trainer: what it says is computed here, in float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from lrtui.messages import (
+    AnyMessage,
+    Command,
+    Ended,
+    Message,
+    Problem,
+    Progress,
+    Ready,
+    Start,
+    Started,
+)
+from lrtui.screen.app import LrtuiApp
+from lrtui.screen.lab import Lab
+
+
+def data() -> tuple[np.ndarray, np.ndarray]:
+    """A hundred points about the post's line."""
+    chance = np.random.default_rng(1)
+    x = np.column_stack([chance.uniform(-1, 1, 100), np.ones(100)])
+    return x, x @ [3.0, 2.0] + chance.uniform(0, 1, 100)
+
+
+def ready() -> Ready:
+    x, y = data()
+    return Ready(
+        problem=Problem(), x=x[:, 0].tolist(), y=y.tolist(), truth=[3.0, 2.0], torch="2.13.0"
+    )
+
+
+def descent(run: int, rate: float, steps: int, until: int | None = None) -> list[Message]:
+    """What a trainer tells of a run, from its start to its end or to a step before it."""
+    x, y = data()
+    a = np.array([-1.0, 1.0])
+    losses = []
+    last = steps if until is None else until
+    for step in range(last + 1):
+        if step:
+            a = a - rate * 2 / len(y) * x.T @ (x @ a - y)
+        losses.append(float(((x @ a - y) ** 2).mean()))
+        if losses[-1] > 3e38:  # where float32 ends
+            losses[-1] = math.inf
+            break
+    told: list[Message] = [
+        Started(run=run, rate=rate, steps=steps),
+        Progress(
+            run=run,
+            rate=rate,
+            step=0,
+            losses=[v if math.isfinite(v) else None for v in losses],
+            weights=a.tolist(),
+            seconds=len(losses) / 20,
+        ),
+    ]
+    if until is not None:
+        return told
+    bad = losses[-1] > losses[0]
+    told.append(
+        Ended(
+            run=run,
+            outcome="diverged" if bad else "done",
+            step=len(losses) - 1,
+            loss=[v for v in losses if math.isfinite(v)][-1],
+            reason=f"at rate {rate:g} it ended as it had to",
+        )
+    )
+    return told
+
+
+class FakeSource:
+    """Answers as it is told to.
+
+    Attributes:
+        sent: the commands that came.
+        answer: what each start is answered with.
+    """
+
+    def __init__(self, answer: Callable[[Start], list[Message]] | None = None) -> None:
+        self.sent: list[Command] = []
+        self.answer = answer or (lambda start: descent(start.run, start.rate, start.steps))
+        self._waiting: list[Message] = [ready()]
+
+    def send(self, command: Command) -> None:
+        self.sent.append(command)
+        if isinstance(command, Start):
+            self._waiting += self.answer(command)
+
+    def say(self, *messages: Message) -> None:
+        self._waiting += messages
+
+    def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
+        told, self._waiting = self._waiting, []
+        return told  # type: ignore[return-value]
+
+    def close(self) -> None:
+        pass
+
+
+def make_app(source: FakeSource, *rates: float, steps: int = 100, every: int = 10) -> LrtuiApp:
+    """The app on a fake source; frames come when a test asks for them."""
+    lab = Lab(source, rates or (0.1,), steps=steps, speed=20.0, every=every, fps=0.001)
+    return LrtuiApp(lab)

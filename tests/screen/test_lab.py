@@ -1,0 +1,331 @@
+"""The screen, driven by keys and a fake source of messages."""
+
+from __future__ import annotations
+
+import pytest
+from textual.events import Paste
+from textual.pilot import Pilot
+
+from lrtui.messages import (
+    Failed,
+    Pause,
+    Printed,
+    Progress,
+    Resume,
+    SetRate,
+    SetSpeed,
+    Start,
+    Step,
+)
+from lrtui.screen.app import LrtuiApp
+from lrtui.screen.commands import COMMANDS
+from lrtui.screen.help import Help
+from lrtui.screen.lab import Lab
+from lrtui.screen.pane import Pane
+from lrtui.screen.rate_field import RateField
+from tests.screen.fake import FakeSource, descent, make_app
+
+
+def lab(app: LrtuiApp) -> Lab:
+    screen = app.screen_stack[0]
+    assert isinstance(screen, Lab)
+    return screen
+
+
+async def frame(pilot: Pilot[None]) -> None:
+    """Lets a frame pass."""
+    await pilot.pause()
+    await lab(pilot.app).frame()  # type: ignore[arg-type]
+    await pilot.pause()
+
+
+def text(app: LrtuiApp, pane: str) -> str:
+    """What a pane shows."""
+    widget = lab(app).query_one(f"#{pane}", Pane)
+    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
+
+
+def starts(source: FakeSource) -> list[float]:
+    return [c.rate for c in source.sent if isinstance(c, Start)]
+
+
+async def test_the_rates_given_follow_one_another() -> None:
+    source = FakeSource()
+    app = make_app(source, 0.1, 0.7, 1.01)
+    async with app.run_test(size=(120, 36)) as pilot:
+        for _ in range(4):
+            await frame(pilot)
+        assert starts(source) == [0.1, 0.7, 1.01]
+        assert [run.outcome for run in lab(app).session.runs] == ["done", "done", "diverged"]
+        table = text(app, "runs")
+        assert table.index("1.01") < table.index("0.7") < table.index("0.1 ")
+        assert "✕ diverged" in table
+        assert "at rate 1.01 it ended as it had to" in text(app, "status")
+
+
+async def test_a_number_typed_anywhere_and_enter_start_a_run() -> None:
+    source = FakeSource()
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await pilot.press("0", ".", "7", "enter")
+        await pilot.press("1", "e", "-", "3", "enter")
+        await pilot.press(".", "5", "enter")
+        await frame(pilot)
+        assert starts(source) == [0.1, 0.7, 1e-3, 0.5]
+        assert lab(app).query_one(RateField).value == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["0", "enter"], "more than 0"),
+        (["minus", "1"], "more than 0"),
+        (["1", "e", "9", "9", "9"], "too large"),
+        (["enter"], "a learning rate is needed"),
+        (["1", "e", "enter"], "not a number"),
+    ],
+)
+async def test_what_is_no_rate_is_told_and_the_run_goes_on(typed: list[str], said: str) -> None:
+    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=43))
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await pilot.press(*typed)
+        await frame(pilot)
+        assert said in text(app, "status")
+        assert starts(source) == [0.1]
+        await pilot.press("escape")
+        await frame(pilot)
+        assert "running: the loss went from" in text(app, "status")
+        assert lab(app).query_one(RateField).value == ""
+
+
+async def test_a_paste_is_taken_or_told() -> None:
+    source = FakeSource()
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        app.post_message(Paste("abc"))
+        await frame(pilot)
+        assert "'abc' is not a number" in text(app, "status")
+        await pilot.press("escape")
+        app.post_message(Paste("0.25\n"))
+        await pilot.press("enter")
+        await frame(pilot)
+        assert starts(source) == [0.1, 0.25]
+
+
+async def test_commands_work_while_a_number_is_typed() -> None:
+    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=3))
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await pilot.press("0", ".", "3", "space", "y")
+        assert source.sent[-1] == Pause()
+        assert lab(app).log_scale
+        assert lab(app).query_one(RateField).value == "0.3"
+
+
+async def test_keys_that_change_the_run() -> None:
+    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=43))
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await pilot.press("space")
+        assert source.sent[-1] == Pause()
+        await frame(pilot)
+        assert "‖ paused" in text(app, "runs")
+        await pilot.press("full_stop")
+        assert source.sent[-1] == Step()
+        await pilot.press("space")
+        assert source.sent[-1] == Resume()
+        await pilot.press("plus", "plus", "minus")
+        assert source.sent[-3:] == [SetSpeed(50.0), SetSpeed(100.0), SetSpeed(50.0)]
+        await pilot.press("right_curly_bracket", "right_curly_bracket", "left_curly_bracket")
+        assert source.sent[-3:] == [SetRate(0.125), SetRate(0.156), SetRate(0.125)]
+        await pilot.press("r", "right_square_bracket", "left_square_bracket")
+        assert starts(source) == [0.1, 0.125, 0.156, 0.125]
+        await pilot.press("p", "p", "p", "p")
+        assert starts(source)[4:] == [0.7, 1.01, 0.1, 0.7]
+
+
+async def test_flat_out_and_back() -> None:
+    source = FakeSource()
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await pilot.press(*["plus"] * 12)
+        assert lab(app).speed is None
+        await pilot.press("minus")
+        assert lab(app).speed == 1000
+        await pilot.press(*["minus"] * 20)
+        assert lab(app).speed == 1
+
+
+async def test_without_a_run_on_the_keys_say_so() -> None:
+    source = FakeSource()
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        for key in ("space", "full_stop", "left_curly_bracket"):
+            sent = len(source.sent)
+            await pilot.press(key)
+            await frame(pilot)
+            assert "no run is on" in text(app, "status")
+            assert len(source.sent) == sent
+            await pilot.press("escape")
+        assert not lab(app).paused
+
+
+async def test_a_rate_changed_on_the_way_is_marked_on_the_chart() -> None:
+    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=40))
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        assert "0.125" not in text(app, "loss")
+        source.say(
+            Progress(run=1, rate=0.125, step=41, losses=[0.1], weights=[3.0, 2.5], seconds=2.0)
+        )
+        await frame(pilot)
+        marked = text(app, "loss").splitlines()[1]
+        assert "0.125" in marked
+        assert 0.3 < marked.index("0.125") / len(text(app, "loss").splitlines()[-2]) < 0.6
+
+
+async def test_a_held_key_restarts_cleanly() -> None:
+    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=1))
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await pilot.press(*["r"] * 40)
+        await frame(pilot)
+        runs = lab(app).session.runs
+        assert [run.number for run in runs] == [1, 41]
+        assert runs[-1].outcome is None
+        assert runs[-1].step == 1
+
+
+async def test_earlier_runs_are_shown_behind() -> None:
+    source = FakeSource()
+    app = make_app(source, 0.05, 0.1, 0.2, 0.4, 0.7, 0.9)
+    async with app.run_test(size=(120, 36)) as pilot:
+        for _ in range(7):
+            await frame(pilot)
+        legend = text(app, "loss").splitlines()[0]
+        for rate in ("rate 0.9", "━ 0.7", "━ 0.4", "━ 0.2", "━ 0.1"):
+            assert rate in legend
+        assert "0.05" not in legend
+
+
+async def test_the_trainer_failing_is_told_and_r_starts_anew() -> None:
+    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=5))
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        source.say(Printed("Traceback"), Failed("the trainer ended: oh", ["Traceback", "Oh: no"]))
+        await frame(pilot)
+        status = text(app, "status")
+        assert "the trainer ended: oh; r starts a new one" in status
+        assert "Oh: no" in status
+        assert "Traceback" in text(app, "log")
+        await pilot.press("r")
+        await frame(pilot)
+        assert starts(source) == [0.1, 0.1]
+        assert "running" in text(app, "status")
+
+
+async def test_what_is_printed_cannot_move_the_cursor() -> None:
+    source = FakeSource()
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        source.say(Printed("\x1b[31mred\x1b[0m [bold]not markup[/] 漢字"))
+        await frame(pilot)
+        assert "[31mred [0m [bold]not markup[/] 漢字" in text(app, "log").replace("\x1b", " ")
+        assert "\x1b" not in text(app, "log")
+
+
+async def test_help_names_every_command_and_goes_away_again() -> None:
+    app = make_app(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, Help)
+        shown = app.export_screenshot().replace("&#160;", " ")
+        for command in COMMANDS:
+            assert command.help.split(".")[0].replace("'", "&#x27;") in shown
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, Lab)
+
+
+async def test_the_palette_has_every_command() -> None:
+    app = make_app(FakeSource())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        offered = {command.title for command in app.get_system_commands(app.screen)}
+        assert {command.name for command in COMMANDS} <= offered
+
+
+@pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (72, 20), (71, 40), (40, 12)])
+async def test_nothing_is_clipped(size: tuple[int, int]) -> None:
+    app = make_app(FakeSource(), 0.1, 50)
+    async with app.run_test(size=size) as pilot:
+        for _ in range(3):
+            await frame(pilot)
+        footer = text(app, "footer")
+        assert "? help" in footer
+        assert "q quit" in footer
+        assert "diverged" in text(app, "status")
+        for pane in lab(app).query(Pane):
+            if pane.display and pane.id != "small":
+                assert pane.region.bottom <= size[1]
+                assert pane.region.right <= size[0]
+        assert lab(app).query_one("#loss").size.height >= 4
+
+
+async def test_every_size_is_survived() -> None:
+    app = make_app(FakeSource(), 1.01)
+    async with app.run_test(size=(120, 36)) as pilot:
+        for size in [(1, 1), (39, 12), (40, 11), (10, 50), (200, 3), (2, 2), (80, 24)]:
+            await pilot.resize_terminal(*size)
+            await frame(pilot)
+        assert "diverged" in text(app, "status")
+
+
+async def test_tab_shows_one_pane_after_the_other() -> None:
+    app = make_app(FakeSource())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await frame(pilot)
+        seen = []
+        for _ in range(5):
+            await pilot.press("tab")
+            await frame(pilot)
+            panes = ("fit", "loss", "runs", "log")
+            seen.append([p for p in panes if lab(app).query_one(f"#{p}").region.area])
+        assert seen == [["fit"], ["loss"], ["runs"], ["log"], ["fit", "loss", "runs", "log"]]
+
+
+async def test_another_theme_colours_everything_anew() -> None:
+    app = make_app(FakeSource())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        before = lab(app).tones["target"]
+        app.theme = "nord"
+        await frame(pilot)
+        assert lab(app).tones["target"] != before
+        for theme in app.available_themes:
+            app.theme = theme
+            await frame(pilot)
+
+
+async def test_nothing_is_drawn_when_nothing_changed() -> None:
+    app = make_app(FakeSource())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        shown = []
+        for pane in lab(app).query(Pane):
+            pane.show = shown.append  # type: ignore[assignment, method-assign]
+        for _ in range(5):
+            await frame(pilot)
+        assert shown == []
