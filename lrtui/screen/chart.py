@@ -262,6 +262,6 @@ def nice(value: float) -> float:
 
 
 def number(value: float) -> str:
-    """Writes a tick's number in at most six cells."""
-    text = f"{value:.4g}"
-    return text if len(text) <= LABEL_WIDTH else f"{value:.0e}".replace("e+", "e")
+    """Writes a tick's number in at most six cells, or an ellipsis where that is not enough."""
+    texts = (f"{value:.4g}", f"{value:.0e}".replace("e+", "e"), "…")
+    return next(text for text in texts if len(text) <= LABEL_WIDTH)

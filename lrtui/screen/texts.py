@@ -124,7 +124,7 @@ def progress_text(run: Run) -> str:
 
 def runs_table(session: Session, paused: bool, width: int, height: int) -> list[Row]:
     """Lists the runs, the youngest first."""
-    title = f"  {'#':>3}  {'rate':<9} {'state':<11}{'loss':>10}"
+    title = f"  {'#':>3}  {'rate':<8} {'state':<11}{'loss':>10}"
     wide = width >= len(title) + PACE_WIDTH
     rows: list[Row] = [[(title + (f"{'steps/s':>{PACE_WIDTH}}" if wide else ""), "dim")]]
     drawn = [r for r in session.runs[:-1] if r.series is not None and r.series.count > 1]
@@ -137,7 +137,7 @@ def runs_table(session: Session, paused: bool, width: int, height: int) -> list[
         row: Row = [
             mark if mark[1] else ("  ", "dim"),
             (f"{run.number:>3}  ", "dim"),
-            (f"{rate_text(run.rate):<9.9} ", "strong" if run is session.current else "text"),
+            (f"{rate_text(run.rate):<8.8} ", "strong" if run is session.current else "text"),
             (f"{SIGN_OF_STATE[now]} {now:<9}", TONE_OF_STATE[now]),
             (f"{loss:>10}", "text"),
         ]
