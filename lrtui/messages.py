@@ -16,6 +16,7 @@ Steps = Annotated[int, Meta(ge=1)]
 Rate = Annotated[float, Meta(gt=0)]
 StepsPerSecond = Annotated[float, Meta(gt=0)]
 Noise = Literal["uniform", "gaussian"]
+Spread = Literal["symmetric", "unit"]
 Outcome = Literal["done", "diverged", "stopped", "failed"]
 
 
@@ -25,11 +26,14 @@ class Problem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     Attributes:
         points: how many samples the line is fitted to.
         noise: what is added to the target: uniform on [0, 1), or Gaussian (mean 0, deviation 1).
+        spread: what the first column is drawn from: ``symmetric`` is uniform on [-1, 1), ``unit``
+            on [0, 1), where the two eigenvalues lie further apart.
         seed: seeds torch's generator before the data is drawn.
     """
 
     points: Annotated[int, Meta(ge=2)] = 100
     noise: Noise = "uniform"
+    spread: Spread = "symmetric"
     seed: Annotated[int, Meta(ge=0)] = 0
 
 
@@ -84,7 +88,19 @@ class Stop(Command, tag="stop", frozen=True):
     """Ends the running run."""
 
 
-AnyCommand = Start | SetRate | Pause | Resume | Step | SetSpeed | Stop
+class Sweep(Command, tag="sweep", kw_only=True, frozen=True):
+    """Trains one run for each rate, from the same start, in the gaps of what else is going on.
+
+    Attributes:
+        rates: the learning rates.
+        steps: steps each.
+    """
+
+    rates: list[Rate]
+    steps: Steps
+
+
+AnyCommand = Start | SetRate | Pause | Resume | Step | SetSpeed | Stop | Sweep
 
 
 # --- messages: from the trainer -----------------------------------------------------------
@@ -102,6 +118,7 @@ class Ready(Message, tag="ready", kw_only=True, frozen=True):
         x: the first column of the design matrix; the second is all ones.
         y: the target, as long as ``x``.
         truth: slope and bias behind the target, before the noise.
+        weights: slope and bias that every run starts from.
         torch: torch's version.
     """
 
@@ -109,7 +126,40 @@ class Ready(Message, tag="ready", kw_only=True, frozen=True):
     x: list[float]
     y: list[float]
     truth: list[float]
+    weights: list[float]
     torch: str
+
+
+class Curvature(Message, tag="curvature", kw_only=True, frozen=True):
+    """How curved the loss is, which for least squares is the same everywhere.
+
+    Attributes:
+        eigenvalues: of the Hessian, ascending.
+        directions: its eigenvectors, one for each eigenvalue.
+        minimum: the weights at the minimum.
+        floor: the loss there.
+    """
+
+    eigenvalues: list[float]
+    directions: list[list[float]]
+    minimum: list[float]
+    floor: float
+
+
+class Swept(Message, tag="swept", kw_only=True, frozen=True):
+    """What came of a sweep.
+
+    Attributes:
+        rates: as they were asked for.
+        steps: steps each.
+        losses: the last loss of each, ``None`` where not finite.
+        settled_at: the first step at which each was near the floor, ``None`` if none was.
+    """
+
+    rates: list[float]
+    steps: int
+    losses: list[float | None]
+    settled_at: list[int | None]
 
 
 class Started(Message, tag="started", kw_only=True, frozen=True):
@@ -130,6 +180,7 @@ class Progress(Message, tag="progress", kw_only=True, frozen=True):
         step: the step of the first loss; step 0 is the loss at the first weights.
         losses: the loss after each step, from ``step`` on; ``None`` where it is not finite.
         weights: slope and bias at the last of these losses.
+        path: slope and bias at each of these losses, through the first 256 steps of a run.
         seconds: time spent stepping so far, pauses left out.
     """
 
@@ -138,6 +189,7 @@ class Progress(Message, tag="progress", kw_only=True, frozen=True):
     step: Annotated[int, Meta(ge=0)]
     losses: list[float | None]
     weights: list[float | None]
+    path: list[list[float | None]] = []
     seconds: float
 
 
@@ -188,6 +240,12 @@ class Summary(Message, tag="summary", kw_only=True, frozen=True):
         weights: slope and bias at the end; ``None`` where not finite.
         reason: how it ended.
         steps_per_second: steps over the time spent stepping; ``None`` before the first step.
+        verdict: what the curve means.
+        settled_at: the step at which the loss came within 0.5 % of its floor, ``None`` if never.
+        evidence: for the verdict, in a sentence.
+        limit: the rate from which on it diverges.
+        best: the rate whose slowest direction shrinks fastest.
+        forecast: the step at which it was to settle, foreseen at step 0; ``None`` if never.
     """
 
     run: RunNumber
@@ -197,9 +255,37 @@ class Summary(Message, tag="summary", kw_only=True, frozen=True):
     weights: list[float | None]
     reason: Outcome
     steps_per_second: float | None
+    verdict: str
+    settled_at: int | None
+    evidence: str
+    limit: float | None
+    best: float | None
+    forecast: int | None
 
 
-AnyMessage = Ready | Started | Progress | Ended | Printed | Failed | Summary
+class SweepTable(Message, tag="sweep", kw_only=True, frozen=True):
+    """What every rate would do (``lrtui sweep --json``).
+
+    Attributes:
+        rates: the learning rates, ascending.
+        losses: the last loss of each, ``None`` where not finite.
+        settled_at: the step at which each settled, ``None`` if it did not.
+        verdicts: what became of each.
+        limit: the rate from which on it diverges.
+        best: the rate whose slowest direction shrinks fastest.
+    """
+
+    rates: list[float]
+    losses: list[float | None]
+    settled_at: list[int | None]
+    verdicts: list[str]
+    limit: float
+    best: float
+
+
+AnyMessage = (
+    Ready | Curvature | Swept | Started | Progress | Ended | Printed | Failed | Summary | SweepTable
+)
 
 _encoder = msgspec.json.Encoder()
 _commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)

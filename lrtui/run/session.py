@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lrtui.messages import (
     AnyMessage,
+    Curvature,
     Ended,
     Failed,
     Outcome,
@@ -15,7 +17,10 @@ from lrtui.messages import (
     Ready,
     Started,
     Summary,
+    Swept,
 )
+from lrtui.run.bowl import Bowl
+from lrtui.run.verdict import Reading, Verdict
 
 if TYPE_CHECKING:
     from lrtui.run.series import LossSeries
@@ -38,6 +43,9 @@ class Run:
         step: steps taken so far.
         series: its losses; ``None`` before the first, and once it is too old to be drawn.
         weights: slope and bias now; NaN where not finite.
+        path: slope and bias after each step, as far as they were told one by one.
+        reading: the reading of its curve, from its start on.
+        forecast: the step at which it was to settle, foreseen at its start.
         seconds: time spent stepping.
         changes: the steps at which the rate was changed, and what to.
         outcome: how it ended, ``None`` while it is on.
@@ -51,6 +59,9 @@ class Run:
     step: int = 0
     series: LossSeries | None = None
     weights: tuple[float, ...] = ()
+    path: list[tuple[float, ...]] = field(default_factory=list)
+    reading: Reading | None = None
+    forecast: int | None = None
     seconds: float = 0.0
     changes: list[tuple[int, float]] = field(default_factory=list)
     outcome: Outcome | None = None
@@ -62,8 +73,21 @@ class Run:
         """Steps over the time spent stepping, ``None`` before the first step."""
         return self.step / self.seconds if self.step and self.seconds > 0 else None
 
+    @property
+    def settled_at(self) -> int | None:
+        """The step at which it settled, ``None`` as long as it has not."""
+        return self.reading.settled_at if self.reading else None
+
+    def verdict(self) -> tuple[Verdict, str]:
+        """Returns what its curve means, and the evidence."""
+        if self.reading is None:
+            return "converging", "no loss yet"
+        return self.reading.read(self.outcome, self.reason)
+
     def summary(self) -> Summary:
         """Returns the run in one message."""
+        verdict, evidence = self.verdict()
+        bowl = self.reading.bowl if self.reading else None
         return Summary(
             run=self.number,
             rate=self.rate,
@@ -72,6 +96,12 @@ class Run:
             weights=list(self.weights),
             reason=self.outcome or "stopped",
             steps_per_second=self.steps_per_second,
+            verdict=verdict,
+            settled_at=self.settled_at,
+            evidence=evidence,
+            limit=bowl.limit if bowl else None,
+            best=bowl.best if bowl else None,
+            forecast=self.forecast,
         )
 
 
@@ -81,12 +111,16 @@ class Session:
     Attributes:
         runs: the runs that have something to show, oldest first.
         ready: what the trainer said of the data, ``None`` until it did.
+        bowl: the loss as its curvature tells it, ``None`` until it was told.
+        swept: what every rate would do, ``None`` until it was tried.
     """
 
     def __init__(self) -> None:
         """Starts without a run."""
         self.runs: list[Run] = []
         self.ready: Ready | None = None
+        self.bowl: Bowl | None = None
+        self.swept: Swept | None = None
         self._last_number = 0
 
     @property
@@ -120,6 +154,12 @@ class Session:
             case Ready():
                 self.ready = message
                 return True
+            case Curvature():
+                self.bowl = Bowl.of(message)
+                return True
+            case Swept():
+                self.swept = message
+                return True
             case Failed():
                 if run and run.outcome is None:
                     run.outcome, run.reason = "failed", message.reason
@@ -135,19 +175,39 @@ class Session:
         match message:
             case Started():
                 run.rate, run.steps = message.rate, message.steps
+                start = tuple(self.ready.weights) if self.ready else ()
+                run.reading = Reading(self.bowl, run.rate, run.steps, start)
+                run.forecast = run.reading.forecast
             case Progress():
                 # Here, for numpy comes with it: the first frame does not wait for that.
                 from lrtui.run.series import LossSeries
 
-                run.series = run.series or LossSeries()
-                run.series.append(message.losses)
-                run.step = message.step + len(message.losses) - 1
-                run.weights = tuple(math.nan if w is None else w for w in message.weights)
-                run.seconds = message.seconds
-                run.loss = None if math.isnan(run.series.last) else run.series.last
                 if message.rate != run.rate:
                     run.rate = message.rate
                     run.changes.append((message.step, message.rate))
+                    run.reading = Reading(
+                        self.bowl,
+                        run.rate,
+                        run.steps,
+                        run.weights,
+                        since=message.step - 1,
+                        settled_at=run.settled_at,
+                        step=message.step - 1,
+                    )
+                if run.reading:
+                    run.reading.see(message.losses)
+                run.path += map(finite, message.path)
+                run.series = run.series or LossSeries()
+                run.series.append(message.losses)
+                run.step = message.step + len(message.losses) - 1
+                run.weights = finite(message.weights)
+                run.seconds = message.seconds
+                run.loss = None if math.isnan(run.series.last) else run.series.last
             case Ended():
                 run.step, run.loss = message.step, message.loss
                 run.outcome, run.reason = message.outcome, message.reason
+
+
+def finite(numbers: Sequence[float | None]) -> tuple[float, ...]:
+    """Returns numbers off the wire, NaN for those that were not finite."""
+    return tuple(math.nan if number is None else number for number in numbers)

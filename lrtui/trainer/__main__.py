@@ -35,9 +35,9 @@ def main() -> None:
     # Before torch, so that the end of standard input is noticed while torch still loads.
     Thread(target=listen, args=(inbox,), daemon=True).start()
     try:
-        from lrtui.trainer.worker import serve
+        from lrtui.trainer.worker import Worker
 
-        serve(problem, inbox, send)
+        Worker(problem, inbox, send).serve()
     except BaseException:
         # Not the ordinary way out: it aborts on the thread that still reads standard input.
         traceback.print_exc()

@@ -22,7 +22,7 @@ def sample(problem: Problem) -> tuple[Tensor, Tensor]:
     """
     torch.manual_seed(problem.seed)
     x = torch.ones(problem.points, 2)
-    x[:, 0].uniform_(-1.0, 1.0)
+    x[:, 0].uniform_(-1.0 if problem.spread == "symmetric" else 0.0, 1.0)
     noise = torch.rand if problem.noise == "uniform" else torch.randn
     y = x @ torch.tensor(TRUTH) + noise(problem.points)
     return x, y

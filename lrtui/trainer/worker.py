@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from time import perf_counter
 
 import torch
-from torch import Tensor
 
 from lrtui.messages import (
     AnyCommand,
@@ -26,9 +25,14 @@ from lrtui.messages import (
     Started,
     Step,
     Stop,
+    Sweep,
+    Swept,
 )
+from lrtui.run.bowl import Bowl
+from lrtui.trainer.curvature import least_squares
 from lrtui.trainer.descent import mse, update
-from lrtui.trainer.problem import TRUTH, first_weights, sample
+from lrtui.trainer.problem import FIRST_WEIGHTS, TRUTH, first_weights, sample
+from lrtui.trainer.sweep import sweep
 
 Inbox = SimpleQueue[AnyCommand]
 Send = Callable[[Message], None]
@@ -39,132 +43,180 @@ REPORT_EVERY = 0.05
 CATCH_UP = 0.25
 """Seconds that a paced run may be behind and still make up for."""
 
+PATH = 256
+"""Steps of a run whose weights are told one by one."""
 
-def serve(problem: Problem, inbox: Inbox, send: Send) -> None:
-    """Draws the data, then carries out commands for ever."""
-    # One thread is fastest for a problem this small, and leaves the other core to the screen.
-    torch.set_num_threads(1)
-    x, y = sample(problem)
-    send(
-        Ready(
-            problem=problem,
-            x=x[:, 0].tolist(),
-            y=y.tolist(),
-            truth=list(TRUTH),
-            torch=str(torch.__version__),
-        )
-    )
-    command: AnyCommand | None = None
-    while True:
-        command = command or inbox.get()
-        command = train(command, x, y, inbox, send) if isinstance(command, Start) else None
+SLACK = 0.01
+"""Seconds that a paced run must have to spare for a piece of other work."""
 
 
-def train(start: Start, x: Tensor, y: Tensor, inbox: Inbox, send: Send) -> Start | None:
-    """Carries out one run, and the commands that come meanwhile.
+class Worker:
+    """Has the data, and carries out commands on it."""
 
-    Returns:
-        The command that cut it short to start another run, if one did.
-    """
-    send(Started(run=start.run, rate=start.rate, steps=start.steps))
-    a = first_weights()
-    loss = mse(x @ a, y)
-    first = value = last_finite = loss.item()
-    step = 0
-    rate = start.rate
-    untold: list[float | None] = [value]
-    seconds = 0.0
-    paused = False
-    wait = 1 / start.speed if start.speed else 0.0
-    since = due = perf_counter()
-    report_at = since  # the first loss is told at once
+    def __init__(self, problem: Problem, inbox: Inbox, send: Send) -> None:
+        """Draws the data and tells of it.
 
-    def tell() -> None:
-        """Sends the losses not yet told."""
-        nonlocal untold, seconds, since, report_at
-        if not untold:
-            return
-        now = perf_counter()
-        seconds += now - since
-        since = now
-        report_at = now + REPORT_EVERY
+        Args:
+            problem: what to learn.
+            inbox: where commands come from.
+            send: where messages go.
+        """
+        # One thread is fastest for a problem this small, and leaves the other core to the screen.
+        torch.set_num_threads(1)
+        self._inbox = inbox
+        self._send = send
+        self._x, self._y = sample(problem)
+        self._aside: Iterator[Swept | None] = iter(())  # work for the gaps: a sweep
         send(
-            Progress(
-                run=start.run,
-                rate=rate,
-                step=step - len(untold) + 1,
-                losses=untold,
-                weights=a.tolist(),
-                seconds=seconds,
+            Ready(
+                problem=problem,
+                x=self._x[:, 0].tolist(),
+                y=self._y.tolist(),
+                truth=list(TRUTH),
+                weights=list(FIRST_WEIGHTS),
+                torch=str(torch.__version__),
             )
         )
-        untold = []
+        curvature = least_squares(self._x, self._y)
+        self._target = Bowl.of(curvature).target
+        send(curvature)
 
-    def end(outcome: Outcome, reason: str) -> None:
-        tell()
-        known = last_finite if math.isfinite(last_finite) else None
-        send(Ended(run=start.run, outcome=outcome, step=step, loss=known, reason=reason))
+    def serve(self) -> None:
+        """Carries out commands for ever."""
+        command: AnyCommand | None = None
+        while True:
+            command = command or self._receive(math.inf)
+            command = self.train(command) if isinstance(command, Start) else None
 
-    while step < start.steps and math.isfinite(value):
-        now = perf_counter()
-        if untold and now >= report_at:
+    def train(self, start: Start) -> Start | None:
+        """Carries out one run, and the commands that come meanwhile.
+
+        Returns:
+            The command that cut it short to start another run, if one did.
+        """
+        self._send(Started(run=start.run, rate=start.rate, steps=start.steps))
+        x, y, inbox = self._x, self._y, self._inbox
+        a = first_weights()
+        loss = mse(x @ a, y)
+        first = value = last_finite = loss.item()
+        step = 0
+        rate = start.rate
+        untold: list[float | None] = [value]
+        path: list[list[float | None]] = [a.tolist()]
+        seconds = 0.0
+        paused = False
+        wait = 1 / start.speed if start.speed else 0.0
+        since = due = perf_counter()
+        report_at = since  # the first loss is told at once
+
+        def tell() -> None:
+            """Sends the losses not yet told."""
+            nonlocal untold, path, seconds, since, report_at
+            if not untold:
+                return
+            now = perf_counter()
+            seconds += now - since
+            since = now
+            report_at = now + REPORT_EVERY
+            self._send(
+                Progress(
+                    run=start.run,
+                    rate=rate,
+                    step=step - len(untold) + 1,
+                    losses=untold,
+                    weights=a.tolist(),
+                    path=path,
+                    seconds=seconds,
+                )
+            )
+            untold, path = [], []
+
+        def end(outcome: Outcome, reason: str) -> None:
             tell()
-        if now < due or not inbox.empty():
-            command = receive(inbox, min(due, report_at if untold else math.inf) - now)
-            match command:
-                case Start() | Stop():
-                    end("stopped", f"stopped after {step:,} steps")
-                    return command if isinstance(command, Start) else None
-                case SetRate(rate=new):
-                    tell()  # so that every progress has one rate
-                    rate = new
-                case Pause():
-                    tell()
-                    paused, due = True, math.inf
-                case Step():
-                    paused, since, due = True, perf_counter(), 0.0
-                case Resume() if paused:
-                    paused, since, due = False, perf_counter(), 0.0
-                case SetSpeed(speed=speed):
-                    wait = 1 / speed if speed else 0.0
-                    due = due if paused else perf_counter()
-            continue
+            self._send(
+                Ended(run=start.run, outcome=outcome, step=step, loss=last_finite, reason=reason)
+            )
 
-        loss = update(x, y, a, loss, rate)
-        value = loss.item()
-        step += 1
-        untold.append(value)
-        if math.isfinite(value):
-            last_finite = value
-        if paused:
-            tell()
-            due = math.inf
-        elif wait:
-            due = max(due + wait, now - CATCH_UP)
+        while step < start.steps and math.isfinite(value):
+            now = perf_counter()
+            if untold and now >= report_at:
+                tell()
+                self._go_on_aside()
+            if now < due or not inbox.empty():
+                command = self._receive(min(due, report_at if untold else math.inf) - now)
+                match command:
+                    case Start() | Stop():
+                        end("stopped", f"stopped after {step:,} steps")
+                        return command if isinstance(command, Start) else None
+                    case SetRate(rate=new):
+                        tell()  # so that every progress has one rate
+                        rate = new
+                    case Pause():
+                        tell()
+                        paused, due = True, math.inf
+                    case Step():
+                        paused, since, due = True, perf_counter(), 0.0
+                    case Resume() if paused:
+                        paused, since, due = False, perf_counter(), 0.0
+                    case SetSpeed(speed=speed):
+                        wait = 1 / speed if speed else 0.0
+                        due = due if paused else perf_counter()
+                continue
 
-    if not math.isfinite(value):
-        end(
-            "diverged",
-            f"at rate {rate:g} the loss was {'infinite' if math.isinf(value) else 'not a number'} "
-            f"at step {step:,}; the last finite one was {last_finite:.4g}",
-        )
-    elif value > first:
-        end(
-            "diverged",
-            f"at rate {rate:g} the loss is {value:.4g} after {step:,} steps, "
-            f"{value / first:.3g} × the first",
-        )
-    else:
-        end(
-            "done",
-            f"all {step:,} steps taken, the loss went from {first:.4g} to {value:.4g}",
-        )
-    return None
+            loss = update(x, y, a, loss, rate)
+            value = loss.item()
+            step += 1
+            untold.append(value)
+            if step < PATH:
+                path.append(a.tolist())
+            if math.isfinite(value):
+                last_finite = value
+            if paused:
+                tell()
+                due = math.inf
+            elif wait:
+                due = max(due + wait, now - CATCH_UP)
 
-
-def receive(inbox: Inbox, seconds: float) -> AnyCommand | None:
-    """Waits for a command, at most so many seconds (infinity: until one comes)."""
-    try:
-        return inbox.get(timeout=None if math.isinf(seconds) else max(seconds, 0.0))
-    except Empty:
+        if not math.isfinite(value):
+            end(
+                "diverged",
+                f"at rate {rate:g} the loss was "
+                f"{'infinite' if math.isinf(value) else 'not a number'} at step {step:,}; "
+                f"the last finite one was {last_finite:.4g}",
+            )
+        elif value > first:
+            end(
+                "diverged",
+                f"at rate {rate:g} the loss is {value:.4g} after {step:,} steps, "
+                f"{value / first:.3g} × the first",
+            )
+        else:
+            end(
+                "done",
+                f"all {step:,} steps taken, the loss went from {first:.4g} to {value:.4g}",
+            )
         return None
+
+    def _receive(self, seconds: float) -> AnyCommand | None:
+        """Waits for a command, at most so many seconds, and gets on with other work meanwhile."""
+        until = perf_counter() + seconds
+        try:
+            while until - perf_counter() > SLACK and self._inbox.empty():
+                if not self._go_on_aside():
+                    break
+            left = until - perf_counter()
+            command = self._inbox.get(timeout=None if math.isinf(left) else max(left, 0.0))
+        except Empty:
+            return None
+        if isinstance(command, Sweep):
+            self._aside = sweep(self._x, self._y, command.rates, command.steps, self._target)
+            return None
+        return command
+
+    def _go_on_aside(self) -> bool:
+        """Does one piece of other work; returns whether there was any."""
+        for swept in self._aside:
+            if swept is not None:
+                self._send(swept)
+            return True
+        return False
