@@ -103,6 +103,13 @@ def make_parser() -> Parser:
         help="noise on the target: uniform on [0, 1) as in the post's code, or gaussian "
         "(mean 0, deviation 1) as in its text",
     )
+    add(
+        "--spread",
+        choices=["symmetric", "unit"],
+        default="symmetric",
+        help="first column from [-1, 1), or from the unit interval [0, 1), where the condition "
+        "number is 19 instead of 3",
+    )
     add("--seed", type=whole(0, 2**63 - 1), default=0, metavar="N", help="seed of the data (0)")
     add(
         "--every",
@@ -134,7 +141,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from lrtui.source import Trainer
 
     # Started before anything else is imported: torch loads while the first frame is drawn.
-    trainer = Trainer(Problem(points=options.points, noise=options.noise, seed=options.seed))
+    trainer = Trainer(
+        Problem(
+            points=options.points, noise=options.noise, spread=options.spread, seed=options.seed
+        )
+    )
     try:
         if on_screen:
             from lrtui.screen.app import run_app

@@ -91,7 +91,8 @@ class Bowl:
     def gaps(self, start: Sequence[float], rate: float) -> Callable[[int], float]:
         """Returns the loss above the floor as a function of the step.
 
-        It is ½ Σ λᵢ cᵢ² (1 − rate·λᵢ)^2k after k steps, cᵢ the start's distance along eigenvector i.
+        After k steps it is ½ Σ λᵢ cᵢ² (1 − rate·λᵢ)^2k, with cᵢ the distance of the start from
+        the minimum along eigenvector i.
         """
         modes = [
             (value * distance**2 / 2, 2 * math.log(abs(factor)) if factor else -math.inf)

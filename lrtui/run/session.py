@@ -19,6 +19,7 @@ from lrtui.messages import (
     Summary,
     Swept,
 )
+from lrtui.run.advice import Advice, advise, bisect
 from lrtui.run.bowl import Bowl
 from lrtui.run.verdict import Reading, Verdict
 
@@ -142,6 +143,16 @@ class Session:
             old.series = None
         del self.runs[:-LISTED]
         return run
+
+    def advice(self) -> Advice | None:
+        """Returns which rate to try next; ``None`` where none is better, or nothing is known."""
+        run = self.current
+        if run is None:
+            return None
+        if self.bowl is not None and self.ready is not None:
+            return advise(self.bowl, tuple(self.ready.weights), run.rate)
+        over = [(r.rate, r.outcome != "diverged") for r in self.runs if r.outcome]
+        return bisect(over)
 
     def apply(self, message: AnyMessage) -> bool:
         """Takes in a message; one of a run that is over changes nothing.

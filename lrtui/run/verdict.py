@@ -137,7 +137,7 @@ class Reading:
 
     @property
     def forecast(self) -> int | None:
-        """The step at which it will settle, foreseen from its start; ``None``: never, or unknown."""
+        """The step at which it will settle, foreseen from its start; ``None`` if never."""
         if self.bowl is None or not self.start:
             return None
         settles = self.bowl.settles_at(self.start, self.rate)
@@ -166,14 +166,9 @@ class Reading:
             return "diverged", self._beyond() or reason
         if self.bowl is None or not self.start:
             return self._read_losses_alone()
-        past = self.rate >= self.bowl.limit
-        if self.settled_at is not None and not past:
-            known = self.bowl.target
-            return (
-                "settled",
-                f"the loss is within 0.5 % of its floor {self.bowl.floor:.4g} since "
-                + (f"step {self.settled_at:,} (under {known:.4g})"),
-            )
+        if self.settled_at is not None and self.rate < self.bowl.limit:
+            floor = self.bowl.floor
+            return "settled", f"at step {self.settled_at:,}, within 0.5% of the floor {floor:.4g}"
         left = self.steps - self.since
         verdict = foresee(self.bowl, self.start, self.rate, left)
         return verdict, self._evidence(verdict)
@@ -182,38 +177,29 @@ class Reading:
         """Says how far past the limit the rate is, empty where that is not known."""
         if self.bowl is None or self.rate < self.bowl.limit:
             return ""
-        grown = abs(self.bowl.factors(self.rate)[-1])
-        return (
-            f"{self.rate:.4g} is past the limit {self.bowl.limit:.4g}: each step throws the weight "
-            f"{times(grown)} as far to the other side"
-        )
+        growth = abs(self.bowl.factors(self.rate)[-1])
+        further = f"{100 * (growth - 1):.2g}%"
+        out = f"{further} further out" if growth < 2 else f"{growth:.3g} times as far out"
+        return f"past the limit {self.bowl.limit:.4g}: each step overshoots, {out}"
 
     def _evidence(self, verdict: Verdict) -> str:
         bowl = self.bowl
         assert bowl is not None
         shrink = self.shrink()
-        factor = bowl.factors(self.rate)[-1]
-        pace = f"the gap to the floor shrinks {shrink:.0%} a step" if shrink else "it falls"
-        when = (
-            f"settles at step {self.forecast:,}" if self.forecast is not None else "never settles"
-        )
+        kept = -bowl.factors(self.rate)[-1]
+        pace = f"the gap shrinks {shrink:.0%} a step" if shrink else "the loss falls"
+        when = f"settle at step {self.forecast:,}" if self.forecast is not None else "never settle"
         match verdict:
             case "converging":
-                return f"{pace}, {when}"
+                return f"{pace}, to {when}"
             case "side to side":
-                return f"the weight changes side each step, {-factor:.0%} as far; {pace}, {when}"
+                return f"each step crosses the valley, {kept:.0%} as far up; to {when}"
             case "too slow":
-                return f"{pace}; it {when}, and the run ends at {self.steps:,}"
+                return f"{pace}; it would {when}, the run ends at {self.steps:,}"
             case "on the edge" if self.rate < bowl.limit:
-                return (
-                    f"just below the limit {bowl.limit:.4g}: each step throws the weight {-factor:.1%} "
-                    f"as far to the other side; it {when}"
-                )
+                return f"just below the limit {bowl.limit:.4g}: it would {when}, not in this run"
             case "on the edge":
-                return (
-                    f"just past the limit {bowl.limit:.4g}: each step throws the weight {-factor:.1%} "
-                    "as far to the other side, too little to see in this run"
-                )
+                return f"{self._beyond()}: too little to show"
         return self._beyond()
 
     def _read_losses_alone(self) -> tuple[Verdict, str]:
@@ -226,10 +212,5 @@ class Reading:
             )
         last = self._recent[-1]
         if last > 2 * self.smallest:
-            return "diverging", f"the loss is {times(last / self.smallest)} its smallest"
+            return "diverging", f"the loss is {last / self.smallest:.3g} × its smallest"
         return "converging", f"the loss is at {last:.4g}, its smallest {self.smallest:.4g}"
-
-
-def times(factor: float) -> str:
-    """Writes a factor of growth: ``1.02 ×``, ``99 ×``."""
-    return f"{factor:.3g} ×"

@@ -70,6 +70,15 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Path:
+    """A line through points in any order; what lies outside is left out."""
+
+    x: ArrayLike
+    y: ArrayLike
+    tone: str
+
+
+@dataclass(frozen=True)
 class Cloud:
     """Points by themselves."""
 
@@ -88,10 +97,12 @@ class Mark:
     tone: str
 
 
-Layer = Curve | Cloud | Mark
+Layer = Curve | Path | Cloud | Mark
 
 
-def draw(width: int, height: int, x: Axis, y: Axis, layers: Sequence[Layer]) -> list[Row]:
+def draw(
+    width: int, height: int, x: Axis, y: Axis, layers: Sequence[Layer], *, axes: bool = True
+) -> list[Row]:
     """Draws a chart with plotext; later layers cover earlier ones.
 
     Args:
@@ -100,13 +111,14 @@ def draw(width: int, height: int, x: Axis, y: Axis, layers: Sequence[Layer]) -> 
         x: the range from left to right.
         y: the range from bottom to top.
         layers: what to draw.
+        axes: whether to draw the axes, where there is room for them.
 
     Returns:
         ``height`` rows of ``width`` cells each.
     """
     if width < 1 or height < 1:
         return []
-    framed = width >= 24 and height >= 5
+    framed = axes and width >= 24 and height >= 5
     columns = width - LABEL_WIDTH - 1 if framed else width
     rows = height - 2 if framed else height
     tones = ["axis", *dict.fromkeys(layer.tone for layer in layers)]
@@ -124,7 +136,7 @@ def draw(width: int, height: int, x: Axis, y: Axis, layers: Sequence[Layer]) -> 
         plt.xaxes(True, False)
         plt.yaxes(True, False)
         x_ticks = ticks(x, max(2, columns // 12))
-        y_ticks = ticks(y, max(2, rows // 3))
+        y_ticks = ticks(y, max(2, rows // 2))
         plt.xticks(x.place(x_ticks).tolist(), [number(t) for t in x_ticks])
         plt.yticks(y.place(y_ticks).tolist(), [number(t).rjust(LABEL_WIDTH) for t in y_ticks])
     else:
@@ -132,7 +144,7 @@ def draw(width: int, height: int, x: Axis, y: Axis, layers: Sequence[Layer]) -> 
         plt.yaxes(False, False)
         plt.xticks([], [])
         plt.yticks([], [])
-    curves = sum(isinstance(layer, Curve) for layer in layers)
+    curves = sum(isinstance(layer, Curve | Path) for layer in layers)
     # A curve that only falls or only rises is always drawn in full.
     dots = max(LINE_DOTS // max(curves, 1), 2 * columns + 4 * rows)
     drawn = False
@@ -142,6 +154,10 @@ def draw(width: int, height: int, x: Axis, y: Axis, layers: Sequence[Layer]) -> 
         match layer:
             case Curve():
                 for part_x, part_y in guarded(px, py, columns, rows, dots):
+                    plt.plot(part_x.tolist(), part_y.tolist(), marker="braille", color=tone)
+                    drawn = True
+            case Path():
+                for part_x, part_y in trimmed(px, py, columns, rows, dots):
                     plt.plot(part_x.tolist(), part_y.tolist(), marker="braille", color=tone)
                     drawn = True
             case Cloud():
@@ -199,6 +215,30 @@ def guarded(
     breaks = np.flatnonzero(outside) + 1
     parts = zip(np.split(x, breaks), np.split(y, breaks), np.split(side, breaks), strict=True)
     return [(x, y) for x, y, side in parts if not side.all()]
+
+
+def trimmed(
+    x: Floats, y: Floats, columns: int, rows: int, dots: int
+) -> list[tuple[Floats, Floats]]:
+    """Makes a path safe and cheap to draw: its parts inside the canvas, not too long.
+
+    Args:
+        x: 0 to 1 on the canvas.
+        y: 0 to 1 on the canvas.
+        columns: cells across.
+        rows: cells down.
+        dots: how many dots it may take; the rest of a longer path is left out, the oldest first.
+    """
+    inside = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)  # False where not finite
+    length = np.maximum(
+        np.abs(np.diff(x, prepend=x[:1])) * 2 * columns,
+        np.abs(np.diff(y, prepend=y[:1])) * 4 * rows,
+    )
+    length = np.where(inside & np.isfinite(length), np.maximum(length, 0.01), 0.0)
+    inside &= np.cumsum(length[::-1])[::-1] <= dots
+    ends = np.flatnonzero(np.diff(inside)) + 1
+    parts = zip(np.split(x, ends), np.split(y, ends), np.split(inside, ends), strict=True)
+    return [(px, py) for px, py, kept in parts if len(kept) and kept[0]]
 
 
 def extremes(x: Floats, y: Floats, bins: int) -> NDArray[np.intp]:

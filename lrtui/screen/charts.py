@@ -9,9 +9,11 @@ import numpy as np
 
 from lrtui.messages import Ready
 from lrtui.run.rate import rate_text
+from lrtui.run.ruler import ABOVE, BELOW, verdicts
 from lrtui.run.session import Run, Session
-from lrtui.screen.chart import Axis, Cloud, Curve, Layer, Mark, draw, nice
-from lrtui.screen.rows import EARLIER, Row, fitted
+from lrtui.run.verdict import ROUNDING, Reading
+from lrtui.screen.chart import Axis, Cloud, Curve, Floats, Layer, Mark, draw, nice
+from lrtui.screen.rows import EARLIER, Row, Scale, fitted
 
 TOO_STEEP = 1e3
 """How many times the first loss a loss may be and still be read on a linear scale."""
@@ -69,35 +71,99 @@ def prediction(x: Axis, y: Axis, slope: float, bias: float) -> Curve:
     return Curve(at[inside], line[inside], "prediction")
 
 
-def loss_chart(session: Session, width: int, height: int, log: bool) -> list[Row]:
-    """Draws the loss of the current run, which must have one, the earlier runs dim behind it."""
-    run = session.current
+def loss_chart(session: Session, width: int, height: int, scale: Scale) -> list[Row]:
+    """Draws the loss of the current run, which must have one, the earlier runs dim behind it.
+
+    Args:
+        session: the runs so far.
+        width: cells.
+        height: rows.
+        scale: what the loss is drawn on; a loss too steep for ``linear`` is drawn on ``log``.
+    """
+    run, bowl = session.current, session.bowl
     assert run is not None
     assert run.series is not None
     series = run.series
-    too_steep = series.largest > TOO_STEEP * series.first
-    log = log or too_steep
+    too_steep = scale == "linear" and series.largest > TOO_STEEP * series.first
+    if too_steep or (scale == "gap" and bowl is None):
+        scale = "log"
+    floor = bowl.floor if bowl and scale == "gap" else 0.0
+    rounding = ROUNDING * floor
     earlier = [r for r in session.runs[:-1] if r.series is not None and r.series.count > 1]
     earlier = earlier[-len(EARLIER) :]
     steps = steps_shown(run, earlier)
     x_axis = Axis(0.0, float(steps))
-    y_axis = loss_axis(series.first, series.smallest, series.largest, log)
+    if scale == "gap":
+        y_axis = loss_axis(series.first, rounding / 5, series.largest, log=True)
+    else:
+        y_axis = loss_axis(series.first, series.smallest, series.largest, log=scale == "log")
+
+    def above(loss: Floats) -> Floats:
+        return np.maximum(loss - floor, rounding) if floor else loss
+
     layers: list[Layer] = []
+    if floor:
+        layers.append(Curve([0, steps], [rounding, rounding], "faint"))
+        layers.append(Mark(steps, rounding / 4, "float32 rounding", "dim"))
     for old, tone in zip(reversed(earlier), EARLIER, strict=False):
         assert old.series is not None
-        layers.insert(0, Curve(*old.series.curve(), tone))
+        at, loss = old.series.curve()
+        layers.insert(0, Curve(at, above(loss), tone))
+    if run.reading and run.reading.bowl:
+        at, loss = foreseen(run.reading, steps)
+        layers.append(Curve(at, above(loss), "forecast"))
     for step, rate in run.changes:
         layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
         layers.append(Mark(step, y_axis.high, f" {rate_text(rate)} ", "change"))
     at, loss = series.curve()
-    layers.append(Curve(at, loss, "prediction"))
+    layers.append(Curve(at, above(loss), "prediction"))
+    if run.settled_at is not None and run.settled_at <= steps:
+        settled = series.smallest if scale != "gap" else rounding
+        layers.append(Mark(run.settled_at, settled, "▲", "good"))
     if series.broken is not None:
         layers.append(Mark(series.broken, y_axis.high, "✕", "bad"))
     legend: Row = [("━━", "prediction"), (f" rate {rate_text(run.rate)}", "dim")]
-    legend.append(("  log" if log else "  linear", "dim"))
+    legend.append((f"  {'above the minimum' if scale == 'gap' else scale}", "dim"))
     legend.append((", too steep for linear" if too_steep else "", "dim"))
     for old, tone in zip(reversed(earlier), EARLIER, strict=False):
         legend.append((f"  ━ {rate_text(old.rate)}", tone))
+    legend.append(("  ━ forecast", "forecast"))
+    return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, layers)]
+
+
+def foreseen(reading: Reading, steps: int) -> tuple[Floats, Floats]:
+    """Returns the loss curve ahead, from the start of a reading to a step."""
+    bowl = reading.bowl
+    assert bowl is not None
+    gap = bowl.gaps(reading.start, reading.rate)
+    at = np.unique(np.linspace(reading.since, max(steps, reading.since), 200).astype(int))
+    return at.astype(float), np.array([bowl.floor + gap(int(k) - reading.since) for k in at])
+
+
+def sweep_chart(session: Session, steps: int, width: int, height: int) -> list[Row]:
+    """Draws the steps to settle against the rate, both on log scales; the sweep must be there."""
+    swept, bowl, ready, run = session.swept, session.bowl, session.ready, session.current
+    assert swept is not None
+    assert bowl is not None
+    assert ready is not None
+    found = verdicts(swept, bowl, ready.weights, steps)
+    settled = [
+        (r, max(at, 1)) for r, (_, at) in zip(swept.rates, found, strict=True) if at is not None
+    ]
+    x_axis = Axis(BELOW * bowl.limit, ABOVE * bowl.limit, log=True)
+    most = max((at for _, at in settled), default=10)
+    y_axis = Axis(1.0, 10.0 ** math.ceil(math.log10(max(most, 10))), log=True)
+    layers: list[Layer] = [
+        Curve([bowl.limit, bowl.limit], [y_axis.low, y_axis.high], "bad"),
+        Mark(bowl.limit, y_axis.high, f" limit {bowl.limit:.3g} ", "bad"),
+        Curve([r for r, _ in settled], [at for _, at in settled], "good"),
+        Mark(bowl.best, y_axis.low, f"best {bowl.best:.3g} ★", "good"),
+    ]
+    if run is not None:
+        at = run.reading.forecast if run.reading else None
+        layers.append(Mark(run.rate, at or y_axis.high, "◆", "strong-prediction"))
+    legend: Row = [("━", "good"), (" steps to settle, by rate", "dim"), ("  ◆", "prediction")]
+    legend.append((" this run", "dim"))
     return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, layers)]
 
 

@@ -13,11 +13,12 @@ from rich.style import Style
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input
 
 from lrtui.messages import (
+    Curvature,
     Failed,
     Pause,
     Printed,
@@ -28,14 +29,15 @@ from lrtui.messages import (
     Start,
     Step,
 )
-from lrtui.plain import step_line
 from lrtui.run.rate import FACTOR, complaint, parse_rate, rate_text, scaled
+from lrtui.run.ruler import ruler_sweep
 from lrtui.run.session import Session
 from lrtui.screen import texts
 from lrtui.screen.commands import COMMANDS
 from lrtui.screen.pane import Pane
 from lrtui.screen.rate_field import RateField
-from lrtui.screen.rows import Row, note
+from lrtui.screen.rows import SCALES, Row, Scale, note
+from lrtui.screen.ruler import ruler
 from lrtui.screen.terminal import STDERR, keeps_up
 from lrtui.screen.tones import styles
 from lrtui.source import Source
@@ -45,9 +47,12 @@ SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 LOG_LINES = 200
 KEY_TIME = 0.02
 """Seconds that a key has the screen for itself."""
-PANES = ("fit", "loss", "runs", "log")
+PANES = ("fit", "loss", "bowl", "runs", "log", "sweep")
+INSIDE = {"charts": ("fit", "loss", "sweep"), "tables": ("bowl", "runs", "log")}
 WIDE, TALL = 72, 20
-"""Columns and rows from which on all panes are shown together."""
+"""Columns and rows from which on most panes are shown together."""
+WIDEST = 110
+"""Columns from which on the log is, too."""
 
 
 class Lab(Screen[None]):
@@ -58,7 +63,8 @@ class Lab(Screen[None]):
         speed: steps a second, ``None`` for flat out.
         paused: whether the current run is held.
         last_key: when a key was pressed last, on the monotonic clock.
-        log_scale: whether the loss is asked for on a logarithmic scale.
+        scale: what the loss is asked for on.
+        map_view: whether the bowl is turned into the map.
         tones: the style of each tone, from the theme.
     """
 
@@ -88,7 +94,8 @@ class Lab(Screen[None]):
         self.session = Session()
         self.speed = speed
         self.paused = False
-        self.log_scale = False
+        self.scale: Scale = "linear"
+        self.map_view = False
         self.tones: dict[str, Style] = {}
         self._source = source
         self._queue = deque(rates)
@@ -107,14 +114,18 @@ class Lab(Screen[None]):
         """Lays out the panes."""
         yield Pane(id="small")
         yield Pane(id="header")
-        with Horizontal(id="rate-box") as box:
+        with Vertical(id="rate-box") as box:
             box.border_title = "learning rate"
-            yield RateField()
+            with Horizontal(id="rates"):
+                yield RateField()
+                yield Pane(id="ruler")
             yield Pane(id="status")
         with Horizontal(id="charts"):
             yield titled(Pane(id="fit"), "fit")
             yield titled(Pane(id="loss"), "loss")
+            yield titled(Pane(id="sweep"), "every rate")
         with Horizontal(id="tables"):
+            yield titled(Pane(id="bowl"), "bowl")
             yield titled(Pane(id="runs"), "runs")
             yield titled(Pane(id="log"), "log")
         yield Pane(id="footer")
@@ -170,20 +181,39 @@ class Lab(Screen[None]):
                 pane.update(lambda w, _: texts.footer(w))
             case "small":
                 pane.update(lambda *_: texts.too_small(*self.size))
-            case "fit" if session.ready is None:
+            case "ruler":
+                known = (id(session.swept), self._aim)
+                pane.update(lambda w, h: ruler(session, self._steps, self._aim, w, h), *known)
+            case "sweep" if session.swept is None:
+                pane.update(lambda w, h: note("the sweep is on its way", w, h))
+            case "fit" | "bowl" if session.ready is None or session.bowl is None:
                 pane.update(lambda w, h: note("the data comes with torch", w, h))
             case "loss" if run is None or run.series is None:
                 pane.update(lambda w, h: note("the loss appears with the first step", w, h))
             case _:
-                # Here, for plotext comes with it: the first frame does not wait for that.
-                from lrtui.screen.charts import fit_chart, loss_chart
+                self._paint_chart(pane)
 
-                if pane.id == "fit":
-                    weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
-                    pane.update(lambda w, h: fit_chart(session, w, h), id(session.ready), weights)
-                elif run and run.series:
-                    known = (run.number, run.series.count, len(run.changes), self.log_scale)
-                    pane.update(lambda w, h: loss_chart(session, w, h, self.log_scale), *known)
+    def _paint_chart(self, pane: Pane) -> None:
+        # Here, for plotext comes with it: the first frame does not wait for that.
+        from lrtui.screen.bowl import bowl_chart, map_chart
+        from lrtui.screen.charts import fit_chart, loss_chart, sweep_chart
+
+        session, run = self.session, self.session.current
+        weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
+        path = (run.number, len(run.path), weights) if run else ()
+        match pane.id:
+            case "fit":
+                pane.update(lambda w, h: fit_chart(session, w, h), id(session.ready), weights)
+            case "bowl" if self.map_view:
+                pane.update(lambda w, h: map_chart(session, w, h), "map", path)
+            case "bowl":
+                pane.update(lambda w, h: bowl_chart(session, w, h), "bowl", path)
+            case "sweep":
+                known = (id(session.swept), self._aim, path)
+                pane.update(lambda w, h: sweep_chart(session, self._steps, w, h), known)
+            case "loss" if run and run.series:
+                seen = (run.number, run.series.count, len(run.changes), self.scale)
+                pane.update(lambda w, h: loss_chart(session, w, h, self.scale), seen)
 
     def _take_in(self, message: object) -> None:
         self._changed |= self.session.apply(message)  # type: ignore[arg-type]
@@ -191,6 +221,9 @@ class Lab(Screen[None]):
         match message:
             case Printed(text=text):
                 self._say(text, "change")
+            case Curvature() if self.session.bowl and self.session.ready:
+                points = self.session.ready.problem.points
+                self._source.send(ruler_sweep(self.session.bowl, points, self._steps))
             case Failed(reason=reason, details=details):
                 self._say(reason, "bad")
                 self._details = details
@@ -198,7 +231,9 @@ class Lab(Screen[None]):
                 first = -message.step % self._every
                 lines = range(first, len(message.losses), self._every)
                 for i in lines[-LOG_LINES:]:
-                    self._say(step_line(message.step + i, message.losses[i]), "text")
+                    loss = message.losses[i]
+                    told = "not finite" if loss is None else f"{loss:.6g}"
+                    self._say(f"{message.step + i:>7,}  {told}", "text")
         if run and run.outcome in ("done", "diverged"):
             self._next_in_queue()
 
@@ -212,7 +247,9 @@ class Lab(Screen[None]):
         """Returns the panes that the terminal's size can hold together."""
         width, height = self.size
         if width >= WIDE:
-            return list(PANES) if height >= TALL else ["fit", "loss"]
+            if height < TALL:
+                return ["fit", "loss"]
+            return ["fit", "loss", "bowl", "runs", *(["log"] if width >= WIDEST else [])]
         return ["fit", "loss"] if height >= TALL + 6 else ["loss"]
 
     def _arrange(self) -> None:
@@ -222,9 +259,10 @@ class Lab(Screen[None]):
         shown = self._usual_view() if self._view is None else [self._view]
         self.set_class(height < TALL, "-short")
         self.set_class(width < WIDE, "-narrow")
+        self.set_class(width < WIDEST, "-wide")
         for name in PANES:
             self.query_one(f"#{name}").display = name in shown
-        for name, inside in {"charts": ("fit", "loss"), "tables": ("runs", "log")}.items():
+        for name, inside in INSIDE.items():
             self.query_one(f"#{name}").display = not small and any(n in shown for n in inside)
         self.set_class(len(shown) == 1, "-single")
         for name in ("header", "rate-box", "footer"):
@@ -355,8 +393,32 @@ class Lab(Screen[None]):
 
     def action_scale(self) -> None:
         """Changes the scale of the loss."""
-        self.log_scale = not self.log_scale
+        self.scale = SCALES[(SCALES.index(self.scale) + 1) % len(SCALES)]
         self._changed = True
+
+    def action_map(self) -> None:
+        """Turns the bowl into the map, and back."""
+        self.map_view = not self.map_view
+        pane = self.query_one("#bowl", Pane)
+        pane.border_title = "map" if self.map_view else "bowl"
+        if not pane.region.area:
+            self._view = "bowl"
+            self._arrange()
+        self._changed = True
+
+    def action_sweep(self) -> None:
+        """Shows the steps to settle at every rate, and goes back."""
+        self._view = None if self._view == "sweep" else "sweep"
+        self._arrange()
+
+    def action_advice(self) -> None:
+        """Runs the rate that is advised."""
+        advice = self.session.advice()
+        if advice is not None:
+            self._run(advice.rate)
+        else:
+            self._complaint = "no rate is known to be better than this one"
+            self._changed = True
 
     def action_help(self) -> None:
         """Shows the help."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 Span = tuple[str, str]
 """A piece of text and its tone, the name of what its colour means."""
 
 Row = list[Span]
+
+Scale = Literal["linear", "log", "gap"]
+SCALES: tuple[Scale, ...] = ("linear", "log", "gap")
+"""What the loss can be drawn on, in the order of the key; ``gap`` is the loss above its minimum."""
 
 EARLIER = ("earlier-1", "earlier-2", "earlier-3", "earlier-4")
 """Tones of the earlier runs on the loss chart, the youngest first: as many as can be told apart."""

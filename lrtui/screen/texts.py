@@ -5,38 +5,51 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from lrtui.run.advice import Advice
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Run, Session
 from lrtui.screen.commands import COMMANDS
 from lrtui.screen.rows import EARLIER, Row, fitted, length
 
-TONE_OF_STATE = {
-    "running": "prediction",
-    "paused": "change",
-    "done": "good",
+TONES = {
+    "converging": "prediction",
+    "side to side": "prediction",
+    "settled": "good",
+    "too slow": "slow",
+    "on the edge": "edge",
+    "diverging": "bad",
     "diverged": "bad",
+    "paused": "change",
     "stopped": "dim",
     "failed": "bad",
 }
-SIGN_OF_STATE = {
-    "running": "▶",
-    "paused": "‖",
-    "done": "✓",
+SIGNS = {
+    "converging": "▶",
+    "side to side": "⇄",
+    "settled": "✓",
+    "too slow": "…",
+    "on the edge": "╱",
+    "diverging": "↗",
     "diverged": "✕",
+    "paused": "‖",
     "stopped": "■",
     "failed": "!",
 }
-PACE_WIDTH = 9
+"""How each state is told apart: by a tone, and by a sign for who sees no colour."""
 
 SMALLEST = (40, 12)
 """Columns and rows below which only one line is shown."""
 
-HINT = "type a rate and press Enter, or p for the post's 0.1, 0.7 and 1.01 in turn"
+HINT = "type a rate and press Enter; p: the post's 0.1, 0.7, 1.01"
 
 
 def state(run: Run, paused: bool) -> str:
-    """Returns what a run is at, in one word."""
-    return run.outcome or ("paused" if paused else "running")
+    """Returns what a run is at: its verdict, unless it is held, cut short or lost."""
+    if run.outcome in ("stopped", "failed"):
+        return run.outcome
+    if paused and run.outcome is None:
+        return "paused"
+    return run.verdict()[0]
 
 
 def pace_text(speed: float | None) -> str:
@@ -61,9 +74,9 @@ def header(session: Session, paused: bool, speed: float | None, width: int) -> l
     if run is not None:
         now = state(run, paused)
         right.append((f"step {run.step:,}/{run.steps:,} ", "text"))
-        right.extend(bar(run.step / run.steps, 24 if width >= 100 else 12, TONE_OF_STATE[now]))
+        right.extend(bar(run.step / run.steps, 24 if width >= 100 else 12, TONES[now]))
         right.append((f" {pace_text(speed):>8} ", "dim"))
-        right.append((SIGN_OF_STATE[now] + " ", TONE_OF_STATE[now]))
+        right.append((SIGNS[now] + " ", TONES[now]))
     room = width - length(right)
     left = fitted(left, room - 1)
     return [[*left, (" " * (room - length(left)), "dim"), *right]]
@@ -83,7 +96,7 @@ def bar(share: float, width: int, tone: str) -> Row:
 def status(
     session: Session, paused: bool, complaint: str, details: Sequence[str], width: int, height: int
 ) -> list[Row]:
-    """Says what the current run does and why it ended, or what is wrong with what was typed.
+    """Says what the current run's curve means and which rate to try, or what is wrong.
 
     Args:
         session: the runs so far.
@@ -94,57 +107,74 @@ def status(
         height: rows.
     """
     run = session.current
-    after = HINT
+    after: Row = [("  ", "dim"), (HINT, "dim")]
     if complaint:
         text, tone, sign = complaint, "bad", "✕"
     elif run is None or (session.ready is None and run.outcome is None):
         text, tone, sign = "torch is loading", "dim", "·"
+    elif run.outcome == "failed":
+        text, tone, sign = f"{run.reason}; r starts a new one", "bad", "!"
+        last = next((line for line in reversed(details) if line.strip()), "")
+        after = [("  ", "dim"), (last[: max(width - 2, 0)], "dim")]
     else:
         now = state(run, paused)
-        tone, sign = TONE_OF_STATE[now], SIGN_OF_STATE[now]
-        text = f"{now}: {run.reason if run.outcome else progress_text(run)}"
-        if run.outcome == "failed":
-            text = f"{run.reason}; r starts a new one"
-            after = next((line for line in reversed(details) if line.strip()), "")
+        verdict, evidence = run.verdict()
+        tone, sign = TONES[now], SIGNS[now]
+        text = f"{verdict}: {evidence}" if now in (verdict, "paused") else f"{now}: {run.reason}"
+        text = f"paused; {text}" if now == "paused" else text
+        after = advice_row(session.advice()) or after
     lines = textwrap.wrap(text, max(width - 2, 1)) or [""]
-    if len(lines) > height:
-        lines = lines[:height]
+    room = max(height - 1, 1)
+    if len(lines) > room:
+        lines = lines[:room]
         lines[-1] = lines[-1][: max(width - 3, 0)] + "…"
     rows: list[Row] = [[("  " if i else f"{sign} ", tone), (s, tone)] for i, s in enumerate(lines)]
-    rows.append([(f"  {after}"[:width], "dim")])
+    rows.append(fitted(after, width))
     return rows[:height]
 
 
-def progress_text(run: Run) -> str:
-    """Says how far the loss has come."""
-    if run.series is None or run.loss is None:
-        return "at the first weights"
-    return f"the loss went from {run.series.first:.4g} to {run.loss:.4g}"
+def advice_row(advice: Advice | None) -> Row:
+    """Says which rate to try next, the reason last so that it can be left out."""
+    if advice is None:
+        return []
+    when = f", settles at step {advice.steps:,}" if advice.steps is not None else ""
+    row: Row = [("a ", "strong"), (f"try {rate_text(advice.rate)}{when}", "good")]
+    row.append((f": {advice.reason}", "dim"))
+    return row
 
 
 def runs_table(session: Session, paused: bool, width: int, height: int) -> list[Row]:
-    """Lists the runs, the youngest first."""
-    title = f"  {'#':>3}  {'rate':<8} {'state':<11}{'loss':>10}"
-    wide = width >= len(title) + PACE_WIDTH
-    rows: list[Row] = [[(title + (f"{'steps/s':>{PACE_WIDTH}}" if wide else ""), "dim")]]
+    """Lists the runs, the youngest first; columns that do not fit are left out from the right."""
     drawn = [r for r in session.runs[:-1] if r.series is not None and r.series.count > 1]
     tones = dict(zip((r.number for r in reversed(drawn)), EARLIER, strict=False))
+    heads = f"  {'#':>3}  {'rate':<7} {'':<14}"
+    title: Row = [(heads, "dim")]
+    title += [(f"{name:>{size}}", "dim") for name, size in COLUMNS]
+    rows = [fitted(title, width)]
     for run in list(reversed(session.runs))[: max(height - 1, 0)]:
-        now = state(run, paused) if run is session.current else (run.outcome or "stopped")
-        mark = ("━ ", "prediction" if run is session.current else tones.get(run.number, ""))
-        loss = "–" if run.loss is None else f"{run.loss:.4g}"
+        current = run is session.current
+        now = state(run, paused and current)
+        tone = "prediction" if current else tones.get(run.number, "")
         pace = run.steps_per_second
+        cells = (
+            "–" if run.forecast is None else f"{run.forecast:,}",
+            "–" if run.settled_at is None else f"{run.settled_at:,}",
+            "–" if run.loss is None else f"{run.loss:.4g}",
+            "–" if pace is None else f"{pace:,.0f}",
+        )
         row: Row = [
-            mark if mark[1] else ("  ", "dim"),
+            ("━ " if tone else "  ", tone or "dim"),
             (f"{run.number:>3}  ", "dim"),
-            (f"{rate_text(run.rate):<8.8} ", "strong" if run is session.current else "text"),
-            (f"{SIGN_OF_STATE[now]} {now:<9}", TONE_OF_STATE[now]),
-            (f"{loss:>10}", "text"),
+            (f"{rate_text(run.rate):<7.7} ", "strong" if current else "text"),
+            (f"{SIGNS[now]} {now:<12}", TONES[now]),
         ]
-        if wide:
-            row.append((f"{'–' if pace is None else f'{pace:,.0f}':>{PACE_WIDTH}}", "dim"))
-        rows.append(row)
+        row += [(f"{cell:>{size}}", "text") for cell, (_, size) in zip(cells, COLUMNS, strict=True)]
+        rows.append(fitted(row, width))
     return rows
+
+
+COLUMNS = (("foreseen", 9), ("settled", 8), ("loss", 10), ("steps/s", 8))
+"""The columns of the table of runs after the verdict, and their widths."""
 
 
 def footer(width: int) -> list[Row]:

@@ -31,6 +31,9 @@ def styles(variables: Mapping[str, str]) -> dict[str, Style]:
         "prediction": Color.parse(variables["warning"]),
         "good": Color.parse(variables["success"]),
         "bad": Color.parse(variables["error"]).blend(text, 0.2, alpha=1),
+        "slow": Color.parse(variables["primary"]).blend(ground, 0.25, alpha=1),
+        "edge": Color.parse(variables["warning"]).blend(text, 0.3, alpha=1),
+        "forecast": towards_ground(Color.parse(variables["warning"]), 0.55),
         "change": Color.parse(variables["secondary"]).blend(text, 0.3, alpha=1),
         "earlier-1": Color.parse("#56b6c2"),
         "earlier-2": Color.parse("#c678dd"),
@@ -40,5 +43,6 @@ def styles(variables: Mapping[str, str]) -> dict[str, Style]:
     for tone in EARLIER:
         colors[tone] = towards_ground(colors[tone], 0.35)
     found = {tone: Style(color=color.rich_color) for tone, color in colors.items()}
+    found["strong-prediction"] = found["prediction"] + Style(bold=True)
     found["strong"] = Style(color=text.rich_color, bold=True)
     return found

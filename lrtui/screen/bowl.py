@@ -1,0 +1,100 @@
+"""The bowl and the map: where the steps go, seen along the steepest direction and from above."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lrtui.run.bowl import Bowl
+from lrtui.run.session import Run, Session
+from lrtui.screen.chart import Axis, Curve, Layer, Mark, Path, draw, nice
+from lrtui.screen.rows import EARLIER, Row, fitted
+
+HOPS = 14
+"""Steps of the current run that are drawn bright on the bowl, the last ones."""
+
+LEVELS = 7
+"""Contours of the map."""
+
+
+def weights_of(run: Run) -> np.ndarray:
+    """Returns the weights along a run's path, shape [steps, 2], only finite ones."""
+    path = np.array([*run.path, run.weights] if run.weights else run.path, dtype=float)
+    return path[np.isfinite(path).all(axis=1)] if len(path) else np.empty((0, 2))
+
+
+def bowl_chart(session: Session, width: int, height: int) -> list[Row]:
+    """Draws the loss along the steepest direction, with the last steps hopping across it."""
+    bowl, run, ready = session.bowl, session.current, session.ready
+    assert bowl is not None
+    assert ready is not None
+    across = np.array(bowl.directions[-1])
+    start = abs(bowl.distances(ready.weights)[-1])
+    path = weights_of(run) if run else np.empty((0, 2))
+    with np.errstate(over="ignore"):
+        at = (path - bowl.minimum) @ across
+    recent = at[-HOPS:]
+    # The bowl keeps its size until the steps climb out of it.
+    reach = np.abs(recent).max(initial=0.0)
+    half = 1.25 * start if reach <= 1.25 * start else float(nice(min(reach, 1e150)))
+    half = max(half, 1e-6)
+    deep = bowl.sharpness / 2
+    top = deep * half**2
+    walls = np.linspace(-half, half, 120)
+    layers: list[Layer] = [Curve(walls, deep * walls**2, "faint")]
+    for hops, tone in ((at, "forecast"), (recent, "prediction")):
+        seen = hops[np.abs(hops) <= half]
+        layers.append(Path(seen, deep * seen**2, tone))
+    legend: Row = [("loss across the valley", "dim")]
+    if len(recent) and abs(now := float(recent[-1])) <= half:
+        layers.append(Mark(now, deep * now**2, "●", "strong-prediction"))
+        side = "left" if now < 0 else "right"
+        legend = [("●", "prediction"), (f" {abs(now):.2g} {side} of the bottom", "dim")]
+    layers.append(Mark(0.0, 0.0, "┴", "good"))
+    x, y = Axis(-half, half), Axis(-0.02 * top, top)
+    return [fitted(legend, width), *draw(width, height - 1, x, y, layers, axes=False)]
+
+
+def map_chart(session: Session, width: int, height: int) -> list[Row]:
+    """Draws the loss over slope and bias from above, with the path of every run."""
+    bowl, ready = session.bowl, session.ready
+    assert bowl is not None
+    assert ready is not None
+    x, y = map_axes(bowl, ready.weights)
+    levels = contours(bowl, ready.weights, x, y)
+    layers: list[Layer] = [Path(line[:, 0], line[:, 1], "faint") for line in levels]
+    drawn = [run for run in session.runs if run.path]
+    paths: list[Layer] = []
+    for run, tone in zip(reversed(drawn), ("prediction", *EARLIER), strict=False):
+        path = weights_of(run)
+        paths.append(Path(path[:, 0], path[:, 1], tone))
+    layers += reversed(paths)  # the current run's over the earlier ones'
+    if drawn and len(path := weights_of(drawn[-1])):
+        layers.append(Mark(path[-1, 0], path[-1, 1], "●", "strong-prediction"))
+    layers.append(Mark(ready.truth[0], ready.truth[1], "○", "target"))
+    layers.append(Mark(bowl.minimum[0], bowl.minimum[1], "✚", "good"))
+    legend: Row = [("✚", "good"), (" minimum  ", "dim"), ("○", "target"), (" truth  ", "dim")]
+    legend.append(("slope → bias ↑", "dim"))
+    return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
+
+
+def map_axes(bowl: Bowl, start: list[float]) -> tuple[Axis, Axis]:
+    """Returns axes that hold the start, the minimum, and the overshoot on the other side."""
+    ends = []
+    for first, lowest in zip(start, bowl.minimum, strict=True):
+        reach = 1.3 * max(abs(first - lowest), 0.5)
+        ends.append(Axis(lowest - reach, lowest + reach))
+    return ends[0], ends[1]
+
+
+def contours(bowl: Bowl, start: list[float], x: Axis, y: Axis) -> list[np.ndarray]:
+    """Returns lines of equal loss, each of shape [points, 2]."""
+    from contourpy import contour_generator
+
+    across, up = np.linspace(x.low, x.high, 48), np.linspace(y.low, y.high, 36)
+    grid = np.stack(np.meshgrid(across, up), axis=-1) - bowl.minimum
+    modes = grid @ np.array(bowl.directions).T
+    gap = (np.array(bowl.eigenvalues) / 2 * modes**2).sum(axis=-1)
+    generator = contour_generator(across, up, gap)
+    highest = bowl.gaps(start, 1.0)(0)
+    levels = [highest * (i / (LEVELS - 2)) ** 2 for i in range(1, LEVELS)]
+    return [np.array(line) for level in levels for line in generator.lines(level)]

@@ -1,0 +1,64 @@
+"""The ruler: one line that shows what every rate would do."""
+
+from __future__ import annotations
+
+from lrtui.run.rate import rate_text
+from lrtui.run.ruler import ABOVE, BELOW, place, verdicts
+from lrtui.run.session import Session
+from lrtui.run.verdict import Verdict
+from lrtui.screen.rows import Row
+
+SHADES = ((1.5, "█"), (4.0, "▓"), (float("inf"), "▒"))
+"""How a rate that settles is drawn: by how many times the fewest steps it takes."""
+
+SIGNS: dict[Verdict, tuple[str, str]] = {
+    "too slow": ("░", "slow"),
+    "on the edge": ("╱", "edge"),
+    "diverging": ("╳", "bad"),
+    "diverged": ("╳", "bad"),
+}
+
+
+def ruler(session: Session, steps: int, rate: float, width: int, height: int) -> list[Row]:
+    """Draws the ruler, and below it the best rate and the limit.
+
+    Args:
+        session: the runs so far.
+        steps: steps of a run.
+        rate: the current rate.
+        width: cells.
+        height: rows.
+    """
+    bowl, ready, swept = session.bowl, session.ready, session.swept
+    if bowl is None or ready is None or swept is None:
+        return [[("what each rate would do"[:width], "faint")]]
+    low, high = f"{BELOW * bowl.limit:.1g} ", f" {ABOVE * bowl.limit:.2g}"
+    cells = width - len(low) - len(high)
+    if cells < 8:
+        return []
+    found = verdicts(swept, bowl, ready.weights, steps)
+    settled = [at for _, at in found if at is not None]
+    fewest = max(min(settled, default=1), 1)
+    line: Row = []
+    here = round(place(rate, bowl) * (cells - 1))
+    for cell in range(cells):
+        verdict, at = found[round(cell / (cells - 1) * (len(found) - 1))]
+        if cell == min(max(here, 0), cells - 1):
+            line.append(("◆", "strong-prediction"))
+        elif at is not None:
+            line.append((next(s for most, s in SHADES if at <= most * fewest), "good"))
+        else:
+            line.append(SIGNS[verdict])
+    best = len(low) + round(place(bowl.best, bowl) * (cells - 1))
+    limit = len(low) + round(place(bowl.limit, bowl) * (cells - 1))
+    left, right = f"best {rate_text(float(f'{bowl.best:.3g}'))} ★", f"┃ limit {bowl.limit:.3g}"
+    if best + 1 - len(left) < 0 or limit + len(right) > width or limit <= best:
+        left, right = f"{bowl.best:.3g} ★", f"┃ {bowl.limit:.3g}"
+    marks: Row = [
+        (" " * (best + 1 - len(left)), "dim"),
+        (left, "good"),
+        (" " * (limit - best - 1), "dim"),
+        (right, "bad"),
+    ]
+    rows = [[(low, "dim"), *line, (high, "dim")], marks]
+    return rows[:height]
