@@ -6,19 +6,27 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lrtui import __version__
 from lrtui.run.rate import parse_rate
 
+if TYPE_CHECKING:
+    from lrtui.source import Trainer
+
 DEFAULT_SPEED = 20.0
 
 EXAMPLES = """\
+commands:
+  sweep                           what every rate would do (lrtui sweep --help)
+
 examples:
   lrtui                           the post's experiment at a rate of 0.1
   lrtui --lr 0.1 --lr 0.7 --lr 1.01
                                   the post's three rates, one after the other
   lrtui --lr 0.7 --speed max      as fast as torch goes
+  lrtui sweep                     what every rate would do, as a table
+  lrtui --spread unit --lr 0.7    a long valley: the same rate is slow
   lrtui --json --lr 1.01 | tail -n 1
                                   what became of a run, for another program
 """
@@ -29,7 +37,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Prints the line and exits with code 2."""
-        self.exit(2, f"lrtui: {message} (see lrtui --help)\n")
+        self.exit(2, f"lrtui: {message} (see {self.prog} --help)\n")
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -69,6 +77,29 @@ def speed(text: str) -> float | None:
     return number
 
 
+def add_problem(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say what is learned, and in which form it is told."""
+    add = parser.add_argument
+    add("--steps", default=100, type=whole(1, 10**9), metavar="N", help="steps a run (100)")
+    add("--points", default=100, type=whole(2, 100_000), metavar="N", help="samples (100)")
+    add(
+        "--noise",
+        default="uniform",
+        choices=["uniform", "gaussian"],
+        help="noise on the target: uniform on [0, 1) as in the post's code, or gaussian "
+        "(mean 0, deviation 1) as in its text",
+    )
+    add(
+        "--spread",
+        default="symmetric",
+        choices=["symmetric", "unit"],
+        help="first column from [-1, 1), or from the unit interval [0, 1), where the condition "
+        "number is about 19 instead of 3",
+    )
+    add("--seed", default=0, type=whole(0, 2**63 - 1), metavar="N", help="seed of the data (0)")
+    add("--json", action="store_true", help="every message as one JSON object a line")
+
+
 def make_parser() -> Parser:
     """Returns the parser of the command line."""
     parser = Parser(
@@ -87,7 +118,6 @@ def make_parser() -> Parser:
         metavar="RATE",
         help="the learning rate (0.1); given several times, the runs follow one another",
     )
-    add("--steps", type=whole(1, 10**9), default=100, metavar="N", help="steps a run (100)")
     add(
         "--speed",
         type=speed,
@@ -95,22 +125,6 @@ def make_parser() -> Parser:
         metavar="N",
         help="steps a second, or max (20 on the screen, max in plain text)",
     )
-    add("--points", type=whole(2, 100_000), default=100, metavar="N", help="samples (100)")
-    add(
-        "--noise",
-        choices=["uniform", "gaussian"],
-        default="uniform",
-        help="noise on the target: uniform on [0, 1) as in the post's code, or gaussian "
-        "(mean 0, deviation 1) as in its text",
-    )
-    add(
-        "--spread",
-        choices=["symmetric", "unit"],
-        default="symmetric",
-        help="first column from [-1, 1), or from the unit interval [0, 1), where the condition "
-        "number is 19 instead of 3",
-    )
-    add("--seed", type=whole(0, 2**63 - 1), default=0, metavar="N", help="seed of the data (0)")
     add(
         "--every",
         type=whole(1, 10**9),
@@ -120,8 +134,29 @@ def make_parser() -> Parser:
     )
     add("--fps", type=whole(1, 60), default=10, metavar="N", help="frames a second, at most (10)")
     add("--plain", action="store_true", help="lines of text (by itself where there is no terminal)")
-    add("--json", action="store_true", help="every message as one JSON object a line")
+    add_problem(parser)
     return parser
+
+
+def make_sweep_parser() -> Parser:
+    """Returns the parser of ``lrtui sweep``."""
+    sweep = Parser(
+        prog="lrtui sweep",
+        description="Runs many rates from the same start, trained in one batch, and prints what "
+        "became of each: verdict, the step at which it settled, final loss; then limit and best.",
+        allow_abbrev=False,
+    )
+    sweep.add_argument(
+        "--from", dest="low", type=rate, metavar="RATE", help="the smallest rate (limit/1000)"
+    )
+    sweep.add_argument(
+        "--to", dest="high", type=rate, metavar="RATE", help="the largest rate (4 x limit)"
+    )
+    sweep.add_argument(
+        "--count", type=whole(1, 4096), default=25, metavar="K", help="how many rates (25)"
+    )
+    add_problem(sweep)
+    return sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -130,12 +165,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 when the runs were carried out, 1 when they could not be, 2 for bad input.
     """
-    options = make_parser().parse_args(arguments)
-    rates: list[float] = options.lr or [0.1]
-    # The screen is written to standard error, as textual does it.
-    terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-    on_screen = terminal and not (options.plain or options.json)
-    pace: float | None = getattr(options, "speed", DEFAULT_SPEED if on_screen else None)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["sweep"]:
+        parser = make_sweep_parser()
+        options = parser.parse_args(words[1:])
+        if options.low and options.high and options.low > options.high:
+            parser.error("--from is larger than --to")
+    else:
+        options = make_parser().parse_args(words)
+    options.sweep = words[:1] == ["sweep"]
 
     from lrtui.messages import Problem
     from lrtui.source import Trainer
@@ -143,32 +181,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Started before anything else is imported: torch loads while the first frame is drawn.
     trainer = Trainer(
         Problem(
-            points=options.points, noise=options.noise, spread=options.spread, seed=options.seed
+            points=options.points,
+            noise=options.noise,
+            spread=options.spread,
+            seed=options.seed,
         )
     )
     try:
-        if on_screen:
-            from lrtui.screen.app import run_app
-
-            return run_app(
-                trainer,
-                rates,
-                steps=options.steps,
-                speed=pace,
-                every=options.every,
-                fps=options.fps,
-            )
-        from lrtui.plain import play
-
-        failure = play(
-            trainer,
-            rates,
-            steps=options.steps,
-            speed=pace,
-            every=options.every,
-            as_json=options.json,
-            out=sys.stdout,
-        )
+        failure = run(options, trainer)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -177,7 +197,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 141
     finally:
         trainer.close()
-    if failure:
+    if isinstance(failure, str):
         print(f"lrtui: {failure}", file=sys.stderr)
         return 1
-    return 0
+    return failure
+
+
+def run(options: argparse.Namespace, trainer: Trainer) -> int | str:
+    """Runs what was asked for, on the screen or as text.
+
+    Returns:
+        The exit code, or what went wrong.
+    """
+    if options.sweep:
+        from lrtui.plain import sweep
+
+        return sweep(
+            trainer,
+            options.low,
+            options.high,
+            count=options.count,
+            steps=options.steps,
+            as_json=options.json,
+            out=sys.stdout,
+        )
+    rates: list[float] = options.lr or [0.1]
+    # The screen is written to standard error, as textual does it.
+    terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    on_screen = terminal and not (options.plain or options.json)
+    pace: float | None = getattr(options, "speed", DEFAULT_SPEED if on_screen else None)
+    if on_screen:
+        from lrtui.screen.app import run_app
+
+        return run_app(
+            trainer,
+            rates,
+            steps=options.steps,
+            speed=pace,
+            every=options.every,
+            fps=options.fps,
+        )
+    from lrtui.plain import play
+
+    return play(
+        trainer,
+        rates,
+        steps=options.steps,
+        speed=pace,
+        every=options.every,
+        as_json=options.json,
+        out=sys.stdout,
+    )

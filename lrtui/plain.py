@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import IO
 
-from lrtui.messages import Ended, Failed, Progress, Ready, Start, encode
+from lrtui.messages import Curvature, Ended, Failed, Progress, Ready, Start, Sweep, encode
 from lrtui.run.rate import rate_text
+from lrtui.run.ruler import ABOVE, BELOW, spaced, table
 from lrtui.run.session import Run, Session
 from lrtui.source import Source
 
@@ -20,7 +22,7 @@ def play(
     every: int,
     as_json: bool,
     out: IO[str],
-) -> str | None:
+) -> int | str:
     """Runs each rate in turn and prints what comes of it.
 
     Args:
@@ -33,7 +35,7 @@ def play(
         out: where to.
 
     Returns:
-        Why the runs could not be carried out, or ``None`` if they were.
+        0, or why the runs could not be carried out.
     """
     session = Session()
     for rate in rates:
@@ -51,7 +53,7 @@ def play(
                     return "\n".join([message.reason, *message.details])
         if as_json:
             print(encode(run.summary()).decode(), file=out, flush=True)
-    return None
+    return 0
 
 
 def lines(message: object, run: Run, every: int) -> list[str]:
@@ -60,7 +62,8 @@ def lines(message: object, run: Run, every: int) -> list[str]:
         case Ready():
             problem = message.problem
             return [
-                f"line fit, {problem.points} points, {problem.noise} noise, seed {problem.seed}, "
+                f"line fit, {problem.points} points, {problem.noise} noise, "
+                f"{problem.spread} spread, seed {problem.seed}, "
                 f"torch {message.torch}"
             ]
         case Progress():
@@ -72,13 +75,70 @@ def lines(message: object, run: Run, every: int) -> list[str]:
                 said.append(step_line(message.step + i, message.losses[i]))
             return said
         case Ended():
+            verdict, evidence = run.verdict()
             weights = ", ".join(f"{w:.4g}" for w in run.weights)
             pace = run.steps_per_second
             at = f", {pace:,.0f} steps/s" if pace else ""
-            return [f"run {run.number}  {run.outcome}: {message.reason} (weights {weights}{at})"]
+            return [
+                f"run {run.number}  {run.outcome}: {message.reason} (weights {weights}{at})",
+                f"run {run.number}  {verdict}: {evidence}",
+            ]
     return []
 
 
 def step_line(step: int, loss: float | None) -> str:
     """Writes one step as the post prints it."""
     return f"step {step:>6}  loss {'not finite' if loss is None else f'{loss:.6g}'}"
+
+
+def sweep(
+    source: Source,
+    low: float | None,
+    high: float | None,
+    *,
+    count: int,
+    steps: int,
+    as_json: bool,
+    out: IO[str],
+) -> int | str:
+    """Runs many rates in one batch and prints what became of each.
+
+    Args:
+        source: the trainer.
+        low: the smallest rate; ``None`` for a thousandth of the limit.
+        high: the largest rate; ``None`` for four times the limit.
+        count: how many rates, equal factors apart.
+        steps: steps each.
+        as_json: print one object instead of a table.
+        out: where to.
+
+    Returns:
+        0; 2 where no rate lies between the ends; or why it could not be carried out.
+    """
+    session = Session()
+    while session.swept is None:
+        for message in source.poll(None):
+            session.apply(message)
+            if isinstance(message, Failed):
+                return "\n".join([message.reason, *message.details])
+            if isinstance(message, Curvature) and session.bowl:
+                first = BELOW * session.bowl.limit if low is None else low
+                last = ABOVE * session.bowl.limit if high is None else high
+                if first > last:
+                    print(f"lrtui: no rate lies from {first:.3g} to {last:.3g}", file=sys.stderr)
+                    return 2
+                source.send(Sweep(rates=spaced(first, last, count), steps=steps))
+    assert session.bowl is not None
+    assert session.ready is not None
+    told = table(session.swept, session.bowl, session.ready.weights)
+    if as_json:
+        print(encode(told).decode(), file=out)
+        return 0
+    print(f"{'rate':>10}  {'verdict':<12}  {'settled at':>10}  {'final loss':>12}", file=out)
+    columns = zip(told.rates, told.verdicts, told.settled_at, told.losses, strict=True)
+    for rate, verdict, settled, loss in columns:
+        at = "–" if settled is None else f"{settled:,}"
+        end = "not finite" if loss is None else f"{loss:.6g}"
+        print(f"{rate:>10.4g}  {verdict:<12}  {at:>10}  {end:>12}", file=out)
+    print(f"limit {told.limit:.4g}, best {told.best:.4g}", file=out)
+    return 0

@@ -42,6 +42,11 @@ from lrtui.cli import main
         (["--nois", "uniform"], "unrecognized arguments"),
         (["--frobnicate"], "unrecognized arguments"),
         (["stray"], "unrecognized arguments"),
+        (["--lr", "0.1", "sweep"], "unrecognized arguments: sweep"),
+        (["sweep", "--lr", "0.1"], "unrecognized arguments"),
+        (["sweep", "--count", "0"], "whole number from 1"),
+        (["sweep", "--from", "2", "--to", "1"], "--from is larger than --to"),
+        (["sweep", "--from", "abc"], "not a number"),
     ],
 )
 def test_bad_input(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,7 @@ messages = st.one_of(
         step=counts,
         losses=st.lists(numbers),
         weights=st.lists(numbers, max_size=3),
+        path=st.lists(st.lists(numbers, max_size=3), max_size=3),
         seconds=positive,
     ),
     st.builds(

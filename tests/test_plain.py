@@ -134,3 +134,38 @@ def test_signals_leave_nobody_behind(number: signal.Signals) -> None:
     _, err = process.communicate(timeout=10)
     assert err == b""
     assert gone(trainers, 1)
+
+
+def test_the_summary_says_what_the_curve_means() -> None:
+    out = lrtui("--json", "--lr", "0.7", "--lr", "0.01", "--lr", "1.01").stdout
+    found = [m for m in map(json.loads, out.splitlines()) if m["type"] == "summary"]
+    assert [m["verdict"] for m in found] == ["settled", "too slow", "diverged"]
+    assert [m["settled_at"] for m in found] == [8, None, None]
+    assert [m["forecast"] for m in found] == [8, 698, None]
+    for m in found:
+        assert m["evidence"]
+        assert m["limit"] == pytest.approx(0.99918, abs=1e-4)
+        assert m["best"] == pytest.approx(0.74403, abs=1e-4)
+
+
+def test_a_sweep_as_a_table_and_as_json() -> None:
+    arguments = ("sweep", "--from", "0.1", "--to", "1.6", "--count", "5", "--steps", "60")
+    done = lrtui(*arguments)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:-1]] == ["0.1", "0.2", "0.4", "0.8", "1.6"]
+    assert lines[-1] == "limit 0.9992, best 0.744"
+    told = json.loads(lrtui(*arguments, "--json").stdout)
+    assert told["type"] == "sweep"
+    assert told["rates"] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
+    assert told["verdicts"] == ["too slow", "settled", "settled", "settled", "diverged"]
+    assert told["settled_at"][0] is None
+    assert told["settled_at"][3] is not None
+    assert len(told["losses"]) == 5
+    assert told["limit"] == pytest.approx(0.99918, abs=1e-4)
+
+
+def test_a_sweep_without_a_rate_between_its_ends() -> None:
+    done = lrtui("sweep", "--from", "9")
+    assert done.returncode == 2
+    assert done.stderr == "lrtui: no rate lies from 9 to 4\n"

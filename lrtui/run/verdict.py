@@ -206,10 +206,8 @@ class Reading:
         if len(self._recent) < 2:
             return "converging", "no loss to compare yet"
         if self.settled_at is not None:
-            return (
-                "settled",
-                f"the loss changed under 0.1 % in {WINDOW} steps at {self.settled_at:,}",
-            )
+            since = f"the loss changed under 0.1% in {WINDOW} steps"
+            return "settled", f"at step {self.settled_at:,}, where {since}"
         last = self._recent[-1]
         if last > 2 * self.smallest:
             return "diverging", f"the loss is {last / self.smallest:.3g} × its smallest"

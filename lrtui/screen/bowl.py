@@ -6,10 +6,10 @@ import numpy as np
 
 from lrtui.run.bowl import Bowl
 from lrtui.run.session import Run, Session
-from lrtui.screen.chart import Axis, Curve, Layer, Mark, Path, draw, nice
+from lrtui.screen.chart import Axis, Curve, Layer, Mark, Path, draw, round_up
 from lrtui.screen.rows import EARLIER, Row, fitted
 
-HOPS = 14
+HOPS = 8
 """Steps of the current run that are drawn bright on the bowl, the last ones."""
 
 LEVELS = 7
@@ -35,8 +35,9 @@ def bowl_chart(session: Session, width: int, height: int) -> list[Row]:
     recent = at[-HOPS:]
     # The bowl keeps its size until the steps climb out of it.
     reach = np.abs(recent).max(initial=0.0)
-    half = 1.25 * start if reach <= 1.25 * start else float(nice(min(reach, 1e150)))
-    half = max(half, 1e-6)
+    half = 1.2 * max(start, 1e-6)
+    if reach > half:
+        half = round_up(min(float(reach), 1e150))
     deep = bowl.sharpness / 2
     top = deep * half**2
     walls = np.linspace(-half, half, 120)
@@ -48,7 +49,7 @@ def bowl_chart(session: Session, width: int, height: int) -> list[Row]:
     if len(recent) and abs(now := float(recent[-1])) <= half:
         layers.append(Mark(now, deep * now**2, "●", "strong-prediction"))
         side = "left" if now < 0 else "right"
-        legend = [("●", "prediction"), (f" {abs(now):.2g} {side} of the bottom", "dim")]
+        legend = [("●", "prediction"), (f" {abs(now):.2g} {side} of it", "dim")]
     layers.append(Mark(0.0, 0.0, "┴", "good"))
     x, y = Axis(-half, half), Axis(-0.02 * top, top)
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers, axes=False)]

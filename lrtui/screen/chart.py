@@ -301,6 +301,12 @@ def nice(value: float) -> float:
     return next(f * power for f in (1, 2, 5, 10) if f * power >= value * (1 - 1e-9))
 
 
+def round_up(value: float) -> float:
+    """Returns a round number a little above, in steps of a tenth to a third."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(f * power for f in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if f * power >= value)
+
+
 def number(value: float) -> str:
     """Writes a tick's number in at most six cells, or an ellipsis where that is not enough."""
     texts = (f"{value:.4g}", f"{value:.0e}".replace("e+", "e"), "…")

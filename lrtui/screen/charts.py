@@ -12,7 +12,7 @@ from lrtui.run.rate import rate_text
 from lrtui.run.ruler import ABOVE, BELOW, verdicts
 from lrtui.run.session import Run, Session
 from lrtui.run.verdict import ROUNDING, Reading
-from lrtui.screen.chart import Axis, Cloud, Curve, Floats, Layer, Mark, draw, nice
+from lrtui.screen.chart import Axis, Cloud, Curve, Floats, Layer, Mark, draw, nice, round_up
 from lrtui.screen.rows import EARLIER, Row, Scale, fitted
 
 TOO_STEEP = 1e3
@@ -182,9 +182,3 @@ def loss_axis(first: float, smallest: float, largest: float, log: bool) -> Axis:
         high = 10.0 ** math.ceil(math.log10(max(largest, 1e-44)))
         return Axis(low, high if high > low else 10 * low, log=True)
     return Axis(0.0, round_up(max(first, largest, 1e-30)))
-
-
-def round_up(value: float) -> float:
-    """Returns a round number a little above, in steps of a tenth to a third."""
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(f * power for f in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if f * power >= value)

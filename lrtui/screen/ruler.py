@@ -12,7 +12,7 @@ SHADES = ((1.5, "█"), (4.0, "▓"), (float("inf"), "▒"))
 """How a rate that settles is drawn: by how many times the fewest steps it takes."""
 
 SIGNS: dict[Verdict, tuple[str, str]] = {
-    "too slow": ("░", "slow"),
+    "too slow": ("░", "target"),
     "on the edge": ("╱", "edge"),
     "diverging": ("╳", "bad"),
     "diverged": ("╳", "bad"),

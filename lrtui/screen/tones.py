@@ -31,7 +31,7 @@ def styles(variables: Mapping[str, str]) -> dict[str, Style]:
         "prediction": Color.parse(variables["warning"]),
         "good": Color.parse(variables["success"]),
         "bad": Color.parse(variables["error"]).blend(text, 0.2, alpha=1),
-        "slow": Color.parse(variables["primary"]).blend(ground, 0.25, alpha=1),
+        "slow": Color.parse(variables["primary"]).blend(text, 0.35, alpha=1),
         "edge": Color.parse(variables["warning"]).blend(text, 0.3, alpha=1),
         "forecast": towards_ground(Color.parse(variables["warning"]), 0.55),
         "change": Color.parse(variables["secondary"]).blend(text, 0.3, alpha=1),

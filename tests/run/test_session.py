@@ -7,9 +7,7 @@ from lrtui.run.session import KEPT, Session
 
 
 def progress(run: int, step: int, losses: list[float | None], rate: float = 0.1) -> Progress:
-    return Progress(
-        run=run, rate=rate, step=step, losses=losses, weights=[1.0, None], seconds=0.5
-    )
+    return Progress(run=run, rate=rate, step=step, losses=losses, weights=[1.0, None], seconds=0.5)
 
 
 def test_a_run_from_its_messages() -> None:

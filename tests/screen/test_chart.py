@@ -90,9 +90,7 @@ def test_no_chart_takes_much_longer_than_an_empty_one(case: str, log: bool) -> N
     assert quickest(np.linspace(0, 1, len(y)), y, axis, 1) < 4.5 * empty
 
 
-@pytest.mark.parametrize(
-    "values", [[], [1.0], [math.nan], [math.inf], [0.5] * 50, [1e308, -1e308]]
-)
+@pytest.mark.parametrize("values", [[], [1.0], [math.nan], [math.inf], [0.5] * 50, [1e308, -1e308]])
 def test_odd_series_on_one_cell_and_on_many(values: list[float]) -> None:
     for size in [(1, 1), (2, 1), (1, 2), (80, 24)]:
         rows = draw(*size, Axis(0, 1), Axis(0, 1), [Curve(np.arange(len(values)), values, "a")])

@@ -15,12 +15,12 @@ import torch
 
 from lrtui.messages import (
     AnyCommand,
+    Curvature,
     Ended,
     Message,
     Pause,
     Problem,
     Progress,
-    Ready,
     Resume,
     SetRate,
     SetSpeed,
@@ -28,9 +28,11 @@ from lrtui.messages import (
     Started,
     Step,
     Stop,
+    Sweep,
+    Swept,
 )
 from lrtui.trainer.problem import sample
-from lrtui.trainer.worker import serve, train
+from lrtui.trainer.worker import Worker
 
 M = TypeVar("M", bound=Message)
 
@@ -38,9 +40,8 @@ M = TypeVar("M", bound=Message)
 def run(rate: float, steps: int = 100, problem: Problem | None = None) -> list[Message]:
     """Carries out one run, flat out."""
     told: list[Message] = []
-    x, y = sample(problem or Problem())
-    start = Start(run=1, rate=rate, steps=steps, speed=None)
-    assert train(start, x, y, SimpleQueue(), told.append) is None
+    worker = Worker(problem or Problem(), SimpleQueue(), told.append)
+    assert worker.train(Start(run=1, rate=rate, steps=steps, speed=None)) is None
     return told
 
 
@@ -63,9 +64,12 @@ class Server:
     def __init__(self) -> None:
         self.told: list[Message] = []
         self.inbox: SimpleQueue[AnyCommand] = SimpleQueue()
-        arguments = (Problem(), self.inbox, self.told.append)
-        threading.Thread(target=serve, args=arguments, daemon=True).start()
-        self.wait(lambda: any(isinstance(m, Ready) for m in self.told))
+
+        def serve() -> None:
+            Worker(Problem(), self.inbox, self.told.append).serve()
+
+        threading.Thread(target=serve, daemon=True).start()
+        self.wait(lambda: any(isinstance(m, Curvature) for m in self.told))
 
     def wait(self, done: Callable[[], bool]) -> None:
         end = time.monotonic() + 20
@@ -221,3 +225,37 @@ def test_commands_without_a_run_are_harmless() -> None:
     server.inbox.put(Start(run=1, rate=0.7, steps=10, speed=None))
     server.wait(lambda: server.ended(1) is not None)
     assert last(server.told, Ended).outcome == "done"
+
+
+def test_the_path_has_the_weights_of_the_first_steps() -> None:
+    told = run(0.3, steps=400)
+    path = [w for m in told if isinstance(m, Progress) for w in m.path]
+    assert len(path) == 256
+    x, y = (t.double().numpy() for t in sample(Problem()))
+    a = np.array([-1.0, 1.0])
+    for weights in path:
+        assert weights == pytest.approx(a, rel=1e-4, abs=1e-5)
+        a -= 0.3 * 2 / len(y) * x.T @ (x @ a - y)
+
+
+def test_a_sweep_is_done_in_the_gaps_of_a_paced_run() -> None:
+    server = Server()
+    rates = [0.001 * 1.1**k for k in range(64)]
+    server.inbox.put(Start(run=1, rate=0.1, steps=60, speed=40.0))
+    server.inbox.put(Sweep(rates=rates, steps=100))
+    server.wait(lambda: any(isinstance(m, Swept) for m in server.told))
+    assert server.ended(1) is None  # it did not wait for the run's end
+    server.wait(lambda: server.ended(1) is not None)
+    assert last(server.told, Progress).seconds < 60 / 40 * 1.5
+    swept = last(server.told, Swept)
+    assert swept.rates == rates
+    assert len(swept.losses) == len(swept.settled_at) == 64
+
+
+def test_a_sweep_comes_while_another_run_is_flat_out() -> None:
+    server = Server()
+    server.inbox.put(Start(run=1, rate=0.1, steps=10**7, speed=None))
+    server.inbox.put(Sweep(rates=[0.1, 0.7], steps=5))
+    server.wait(lambda: any(isinstance(m, Swept) for m in server.told))
+    server.inbox.put(Stop())
+    server.wait(lambda: server.ended(1) is not None)
