@@ -44,12 +44,10 @@ def advise(bowl: Bowl, start: tuple[float, ...], rate: float) -> Advice | None:
         slow, steep = (
             abs(factor) for factor in bowl.factors(quickest)[:: len(bowl.eigenvalues) - 1]
         )
-        reason = f"flat and steep direction shrink alike there, to {max(slow, steep):.0%} a step"
+        reason = f"steep and flat shrink alike, to {max(slow, steep):.0%} a step"
     else:
         worst = bowl.settles_at(start, bowl.best)
-        reason = (
-            f"quicker from this start than {bowl.best:.3g}, the best from any, which takes {worst}"
-        )
+        reason = f"{bowl.best:.3g}, the best from any start, takes {worst}"
     return Advice(quickest, reason, steps)
 
 

@@ -104,6 +104,8 @@ class Reading:
         settled_at: the step at which it settled, once it has.
         step: the last step seen.
         smallest: the smallest loss seen.
+        last: the last finite loss.
+        last_at: its step.
     """
 
     bowl: Bowl | None
@@ -114,6 +116,8 @@ class Reading:
     settled_at: int | None = None
     step: int = -1
     smallest: float = math.inf
+    last: float = math.nan
+    last_at: int = 0
     _recent: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW + 1))
 
     def see(self, losses: Sequence[float | None]) -> None:
@@ -123,6 +127,7 @@ class Reading:
             if loss is None:
                 continue
             self._recent.append(loss)
+            self.last, self.last_at = loss, self.step
             if loss < self.smallest:
                 self.smallest = loss
             if self.settled_at is None and self._is_settled(loss):
@@ -163,7 +168,10 @@ class Reading:
             reason: why, in the words of whoever ran it.
         """
         if outcome == "diverged":
-            return "diverged", self._beyond() or reason
+            if self.bowl is None or self.rate < self.bowl.limit:
+                return "diverged", reason
+            beyond = f"past limit {self.bowl.limit:.4g}, overshooting {self._growth():.3g}×"
+            return "diverged", f"loss {self.last:.4g} at step {self.last_at:,}; {beyond}"
         if self.bowl is None or not self.start:
             return self._read_losses_alone()
         if self.settled_at is not None and self.rate < self.bowl.limit:
@@ -173,14 +181,18 @@ class Reading:
         verdict = foresee(self.bowl, self.start, self.rate, left)
         return verdict, self._evidence(verdict)
 
+    def _growth(self) -> float:
+        """Returns what a step multiplies the distance along the steepest direction by."""
+        assert self.bowl is not None
+        return abs(self.bowl.factors(self.rate)[-1])
+
     def _beyond(self) -> str:
-        """Says how far past the limit the rate is, empty where that is not known."""
-        if self.bowl is None or self.rate < self.bowl.limit:
-            return ""
-        growth = abs(self.bowl.factors(self.rate)[-1])
-        further = f"{100 * (growth - 1):.2g}%"
-        out = f"{further} further out" if growth < 2 else f"{growth:.3g} times as far out"
-        return f"past the limit {self.bowl.limit:.4g}: each step overshoots, {out}"
+        """Says what it means that the rate is past the limit."""
+        assert self.bowl is not None
+        growth = self._growth()
+        further = f"{growth - 1:.2%}" if growth < 1.01 else f"{growth - 1:.1%}"
+        out = f"{further} further" if growth < 2 else f"{growth:.3g} times as far"
+        return f"past the limit {self.bowl.limit:.4g}, each step overshoots {out}"
 
     def _evidence(self, verdict: Verdict) -> str:
         bowl = self.bowl
@@ -188,18 +200,18 @@ class Reading:
         shrink = self.shrink()
         kept = -bowl.factors(self.rate)[-1]
         pace = f"the gap shrinks {shrink:.0%} a step" if shrink else "the loss falls"
-        when = f"settle at step {self.forecast:,}" if self.forecast is not None else "never settle"
+        when = f"settle at {self.forecast:,}" if self.forecast is not None else "never settle"
         match verdict:
             case "converging":
                 return f"{pace}, to {when}"
             case "side to side":
                 return f"each step crosses the valley, {kept:.0%} as far up; to {when}"
             case "too slow":
-                return f"{pace}; it would {when}, the run ends at {self.steps:,}"
+                return f"{pace}; would {when}, past the end"
             case "on the edge" if self.rate < bowl.limit:
-                return f"just below the limit {bowl.limit:.4g}: it would {when}, not in this run"
+                return f"just below the limit {bowl.limit:.4g}; would {when}"
             case "on the edge":
-                return f"{self._beyond()}: too little to show"
+                return self._beyond()
         return self._beyond()
 
     def _read_losses_alone(self) -> tuple[Verdict, str]:

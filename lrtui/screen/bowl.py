@@ -45,12 +45,13 @@ def bowl_chart(session: Session, width: int, height: int) -> list[Row]:
     for hops, tone in ((at, "forecast"), (recent, "prediction")):
         seen = hops[np.abs(hops) <= half]
         layers.append(Path(seen, deep * seen**2, tone))
+    layers.append(Mark(0.0, 0.0, "┴", "good"))
     legend: Row = [("loss across the valley", "dim")]
     if len(recent) and abs(now := float(recent[-1])) <= half:
         layers.append(Mark(now, deep * now**2, "●", "strong-prediction"))
         side = "left" if now < 0 else "right"
-        legend = [("●", "prediction"), (f" {abs(now):.2g} {side} of it", "dim")]
-    layers.append(Mark(0.0, 0.0, "┴", "good"))
+        where = "at the bottom" if abs(now) < 1e-3 * half else f"{abs(now):.2g} to the {side}"
+        legend = [("●", "prediction"), (f" {where}", "dim")]
     x, y = Axis(-half, half), Axis(-0.02 * top, top)
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers, axes=False)]
 

@@ -118,7 +118,7 @@ def loss_chart(session: Session, width: int, height: int, scale: Scale) -> list[
     at, loss = series.curve()
     layers.append(Curve(at, above(loss), "prediction"))
     if run.settled_at is not None and run.settled_at <= steps:
-        settled = series.smallest if scale != "gap" else rounding
+        settled = bowl.target - floor if bowl else series.smallest
         layers.append(Mark(run.settled_at, settled, "▲", "good"))
     if series.broken is not None:
         layers.append(Mark(series.broken, y_axis.high, "✕", "bad"))

@@ -15,10 +15,8 @@ from textual.widgets import Static
 from lrtui.screen.commands import COMMANDS
 
 INTRODUCTION = """\
-A line is fitted to points by gradient descent: each step moves slope and bias against the \
-gradient of the mean squared error, by the learning rate. Type a rate and press Enter: every \
-run starts from the same weights on the same data, so only the rate differs.
-"""
+Gradient descent fits a line: each step moves slope and bias against the \
+gradient, by the learning rate. Only the rate differs between two runs."""
 
 
 class Help(ModalScreen[None]):

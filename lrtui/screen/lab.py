@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from textual.widgets import Input
 
 from lrtui.messages import (
     Curvature,
+    Ended,
     Failed,
     Pause,
     Printed,
@@ -36,7 +36,7 @@ from lrtui.screen import texts
 from lrtui.screen.commands import COMMANDS
 from lrtui.screen.pane import Pane
 from lrtui.screen.rate_field import RateField
-from lrtui.screen.rows import SCALES, Row, Scale, note
+from lrtui.screen.rows import SCALES, Scale, Span, note
 from lrtui.screen.ruler import ruler
 from lrtui.screen.terminal import STDERR, keeps_up
 from lrtui.screen.tones import styles
@@ -102,7 +102,7 @@ class Lab(Screen[None]):
         self._steps = steps
         self._every = every
         self._frame_time = 1 / fps
-        self._log: deque[Row] = deque(maxlen=LOG_LINES)
+        self._log: deque[Span] = deque(maxlen=LOG_LINES)
         self._details: list[str] = []
         self._complaint = ""
         self._changed = True
@@ -176,7 +176,7 @@ class Lab(Screen[None]):
             case "runs":
                 pane.update(lambda w, h: texts.runs_table(session, self.paused, w, h))
             case "log":
-                pane.update(lambda _, h: list(itertools.islice(self._log, h)))
+                pane.update(lambda w, h: texts.log(self._log, w, h))
             case "footer":
                 pane.update(lambda w, _: texts.footer(w))
             case "small":
@@ -227,6 +227,8 @@ class Lab(Screen[None]):
             case Failed(reason=reason, details=details):
                 self._say(reason, "bad")
                 self._details = details
+            case Ended() if run and message.run == run.number:
+                self._say(message.reason, "dim")
             case Progress() if run and message.run == run.number:
                 first = -message.step % self._every
                 lines = range(first, len(message.losses), self._every)
@@ -238,7 +240,7 @@ class Lab(Screen[None]):
             self._next_in_queue()
 
     def _say(self, text: str, tone: str) -> None:
-        self._log.appendleft([("".join(c if c.isprintable() else " " for c in text), tone)])
+        self._log.appendleft(("".join(c if c.isprintable() else " " for c in text), tone))
         self._changed = True
 
     # --- what is shown where --------------------------------------------------------------

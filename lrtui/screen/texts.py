@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lrtui.run.advice import Advice
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Run, Session
 from lrtui.screen.commands import COMMANDS
-from lrtui.screen.rows import EARLIER, Row, fitted, length
+from lrtui.screen.rows import EARLIER, Row, Span, fitted, length
 
 TONES = {
     "converging": "prediction",
@@ -122,7 +122,9 @@ def status(
         tone, sign = TONES[now], SIGNS[now]
         text = f"{verdict}: {evidence}" if now in (verdict, "paused") else f"{now}: {run.reason}"
         text = f"paused; {text}" if now == "paused" else text
-        after = advice_row(session.advice()) or after
+        after = advice_row(session.advice()) or (
+            [("  no rate settles sooner", "good")] if session.bowl else after
+        )
     lines = textwrap.wrap(text, max(width - 2, 1)) or [""]
     room = max(height - 1, 1)
     if len(lines) > room:
@@ -175,6 +177,16 @@ def runs_table(session: Session, paused: bool, width: int, height: int) -> list[
 
 COLUMNS = (("foreseen", 9), ("settled", 8), ("loss", 10), ("steps/s", 8))
 """The columns of the table of runs after the verdict, and their widths."""
+
+
+def log(entries: Iterable[Span], width: int, height: int) -> list[Row]:
+    """Lists what happened, the youngest first; what is longer than a row takes several."""
+    rows: list[Row] = []
+    for text, tone in entries:
+        rows += [[(line, tone)] for line in textwrap.wrap(text, width) or [""]]
+        if len(rows) >= height:
+            break
+    return rows[:height]
 
 
 def footer(width: int) -> list[Row]:

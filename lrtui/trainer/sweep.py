@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from lrtui.messages import Swept
 from lrtui.trainer.problem import FIRST_WEIGHTS
 
+TOGETHER = 256
+"""Steps whose losses are looked at together."""
+
 
 def sweep(
     x: Tensor, y: Tensor, rates: Sequence[float], steps: int, target: float
@@ -31,27 +34,40 @@ def sweep(
     """
     lr = torch.tensor(rates)[:, None]
     a = nn.Parameter(torch.tensor(FIRST_WEIGHTS).repeat(len(rates), 1))
+    ones = torch.ones(len(rates))
+    transposed = x.T.contiguous()
     settled_at = torch.full((len(rates),), -1)
+    recent: list[Tensor] = []  # losses not yet looked at, for that is quicker in one go
 
-    def measure() -> Tensor:
-        return ((a @ x.T - y) ** 2).mean(dim=1)
-
-    losses = measure()
     for step in range(steps + 1):
-        now = losses.detach()
-        settled_at[(settled_at < 0) & (now <= target)] = step
-        if step == steps:
-            break
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-        assert a.grad is not None
-        with torch.no_grad():
-            a.sub_(lr * a.grad)
-            a.grad.zero_()
-        losses = measure()
-        yield None
+        losses = ((a @ transposed - y) ** 2).mean(dim=1)
+        recent.append(losses.detach())
+        if len(recent) == TOGETHER or step == steps:
+            note_settled(settled_at, torch.stack(recent) <= target, step - len(recent) + 1)
+            last = recent.pop()
+            recent.clear()
+        if step < steps:
+            losses.backward(ones)  # type: ignore[no-untyped-call]
+            assert a.grad is not None
+            with torch.no_grad():
+                a.sub_(lr * a.grad)
+                a.grad.zero_()
+            yield None
     yield Swept(
         rates=list(rates),
         steps=steps,
-        losses=now.double().tolist(),
+        losses=last.double().tolist(),
         settled_at=[k if k >= 0 else None for k in settled_at.tolist()],
     )
+
+
+def note_settled(settled_at: Tensor, near: Tensor, first: int) -> None:
+    """Writes down which runs have settled, and when.
+
+    Args:
+        settled_at: the step for each run, -1 where it has not; changed in place. Shape [k].
+        near: whether the loss is under the target, shape [steps, k].
+        first: the step of the first row.
+    """
+    new = (settled_at < 0) & near.any(dim=0)
+    settled_at[new] = first + near.int().argmax(dim=0)[new]

@@ -32,7 +32,7 @@ def session_after(steps: int) -> Session:
 def seconds(session: Session) -> float:
     """Seconds that one drawing takes, at the size of the pane at 120 × 36."""
     start = time.perf_counter()
-    loss_chart(session, 56, 15, log=False)
+    loss_chart(session, 56, 15, "linear")
     return time.perf_counter() - start
 
 

@@ -70,7 +70,7 @@ def with_screen(points: int) -> float:
     """Steps a second that the open screen shows."""
     arguments = ("--points", str(points), "--speed", "max", "--steps", "1000000000")
     with terminal(*arguments) as lab:
-        lab.wait_for(r"▶ running")
+        lab.wait_for(r"0\.1\s+(▶|✓)")
         lab.read(2)
         lab.read(0.2)
         first, start = step(lab), time.perf_counter()

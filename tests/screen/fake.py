@@ -10,6 +10,7 @@ import numpy as np
 from lrtui.messages import (
     AnyMessage,
     Command,
+    Curvature,
     Ended,
     Message,
     Problem,
@@ -17,7 +18,10 @@ from lrtui.messages import (
     Ready,
     Start,
     Started,
+    Sweep,
+    Swept,
 )
+from lrtui.run.bowl import Bowl
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.lab import Lab
 
@@ -32,7 +36,37 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 def ready() -> Ready:
     x, y = data()
     return Ready(
-        problem=Problem(), x=x[:, 0].tolist(), y=y.tolist(), truth=[3.0, 2.0], torch="2.13.0"
+        problem=Problem(),
+        x=x[:, 0].tolist(),
+        y=y.tolist(),
+        truth=[3.0, 2.0],
+        weights=[-1.0, 1.0],
+        torch="2.13.0",
+    )
+
+
+def curvature() -> Curvature:
+    x, y = data()
+    values, vectors = np.linalg.eigh(2 / len(y) * x.T @ x)
+    best = np.linalg.lstsq(x, y, rcond=None)[0]
+    return Curvature(
+        eigenvalues=values.tolist(),
+        directions=vectors.T.tolist(),
+        minimum=best.tolist(),
+        floor=float(((x @ best - y) ** 2).mean()),
+    )
+
+
+def swept(command: Sweep) -> Swept:
+    """What a trainer answers to a sweep, from the closed form."""
+    bowl = Bowl.of(curvature())
+    gaps = [bowl.gaps((-1.0, 1.0), rate)(command.steps) for rate in command.rates]
+    at = [bowl.settles_at((-1.0, 1.0), rate) for rate in command.rates]
+    return Swept(
+        rates=command.rates,
+        steps=command.steps,
+        losses=[bowl.floor + gap if gap < 3e38 else None for gap in gaps],
+        settled_at=[k if k is not None and k <= command.steps else None for k in at],
     )
 
 
@@ -41,11 +75,13 @@ def descent(run: int, rate: float, steps: int, until: int | None = None) -> list
     x, y = data()
     a = np.array([-1.0, 1.0])
     losses = []
+    path = []
     last = steps if until is None else until
     for step in range(last + 1):
         if step:
             a = a - rate * 2 / len(y) * x.T @ (x @ a - y)
         losses.append(float(((x @ a - y) ** 2).mean()))
+        path.append(a.tolist())
         if losses[-1] > 3e38:  # where float32 ends
             losses[-1] = math.inf
             break
@@ -57,6 +93,7 @@ def descent(run: int, rate: float, steps: int, until: int | None = None) -> list
             step=0,
             losses=[v if math.isfinite(v) else None for v in losses],
             weights=a.tolist(),
+            path=path[:256],
             seconds=len(losses) / 20,
         ),
     ]
@@ -86,12 +123,14 @@ class FakeSource:
     def __init__(self, answer: Callable[[Start], list[Message]] | None = None) -> None:
         self.sent: list[Command] = []
         self.answer = answer or (lambda start: descent(start.run, start.rate, start.steps))
-        self._waiting: list[Message] = [ready()]
+        self._waiting: list[Message] = [ready(), curvature()]
 
     def send(self, command: Command) -> None:
         self.sent.append(command)
         if isinstance(command, Start):
             self._waiting += self.answer(command)
+        if isinstance(command, Sweep):
+            self._waiting.append(swept(command))
 
     def say(self, *messages: Message) -> None:
         self._waiting += messages

@@ -1,0 +1,55 @@
+"""Many rates in one batch, over one rate in the bare loop: a hundred steps each."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import torch
+
+from lrtui.messages import Problem
+from lrtui.run.ruler import spaced
+from lrtui.trainer.problem import first_weights, sample
+from lrtui.trainer.sweep import sweep
+
+ROUNDS = 30
+STEPS = 100
+
+
+def one_rate(x: torch.Tensor, y: torch.Tensor) -> float:
+    """Seconds of the post's loop, without a print."""
+    a, lr = first_weights(), 0.1
+    start = time.perf_counter()
+    for _ in range(STEPS):
+        loss = ((x @ a - y) ** 2).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert a.grad is not None
+        with torch.no_grad():
+            a.sub_(lr * a.grad)
+            a.grad.zero_()
+    return time.perf_counter() - start
+
+
+def many_rates(x: torch.Tensor, y: torch.Tensor, count: int) -> float:
+    """Seconds of as many rates in one batch."""
+    rates = spaced(0.001, 4.0, count)
+    start = time.perf_counter()
+    for _ in sweep(x, y, rates, STEPS, target=0.08):
+        pass
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Prints the ratios."""
+    torch.set_num_threads(1)
+    x, y = sample(Problem())
+    for count in (64, 256, 1024):
+        many_rates(x, y, count), one_rate(x, y)
+        pairs = [(many_rates(x, y, count), one_rate(x, y)) for _ in range(ROUNDS)]
+        ratio = statistics.median(many / one for many, one in pairs)
+        took = statistics.median(many for many, _ in pairs)
+        print(f"batch: {count:,} rates take {ratio:.1f} times one rate ({1e3 * took:.0f} ms)")
+
+
+if __name__ == "__main__":
+    main()
