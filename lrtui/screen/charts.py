@@ -131,6 +131,22 @@ def loss_chart(session: Session, width: int, height: int, scale: Scale) -> list[
     return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, layers)]
 
 
+def loss_seen(session: Session, width: int) -> tuple[object, ...]:
+    """Returns what can be seen of the losses: as long as it is the same, so is the chart.
+
+    A run that is flat out takes thousands of steps from one dot of the chart to the next.
+    """
+    run = session.current
+    assert run is not None
+    assert run.series is not None
+    series = run.series
+    steps = steps_shown(run, session.runs[-1 - len(EARLIER) : -1])
+    dot = run.step * 2 * width // steps
+    range_ = f"{series.smallest:.2g} {series.largest:.3g}"
+    events = (run.settled_at, series.broken, len(run.changes), run.outcome)
+    return (run.number, len(session.runs), session.bowl is None, steps, dot, range_, *events)
+
+
 def foreseen(reading: Reading, steps: int) -> tuple[Floats, Floats]:
     """Returns the loss curve ahead, from the start of a reading to a step."""
     bowl = reading.bowl

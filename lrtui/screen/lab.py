@@ -196,7 +196,7 @@ class Lab(Screen[None]):
     def _paint_chart(self, pane: Pane) -> None:
         # Here, for plotext comes with it: the first frame does not wait for that.
         from lrtui.screen.bowl import bowl_chart, map_chart
-        from lrtui.screen.charts import fit_chart, loss_chart, sweep_chart
+        from lrtui.screen.charts import fit_chart, loss_chart, loss_seen, sweep_chart
 
         session, run = self.session, self.session.current
         weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
@@ -212,7 +212,7 @@ class Lab(Screen[None]):
                 known = (id(session.swept), self._aim, path)
                 pane.update(lambda w, h: sweep_chart(session, self._steps, w, h), known)
             case "loss" if run and run.series:
-                seen = (run.number, run.series.count, len(run.changes), self.scale)
+                seen = (loss_seen(session, pane.content_size.width), self.scale)
                 pane.update(lambda w, h: loss_chart(session, w, h, self.scale), seen)
 
     def _take_in(self, message: object) -> None:

@@ -34,7 +34,6 @@ def sweep(
     """
     lr = torch.tensor(rates)[:, None]
     a = nn.Parameter(torch.tensor(FIRST_WEIGHTS).repeat(len(rates), 1))
-    ones = torch.ones(len(rates))
     transposed = x.T.contiguous()
     settled_at = torch.full((len(rates),), -1)
     recent: list[Tensor] = []  # losses not yet looked at, for that is quicker in one go
@@ -47,7 +46,8 @@ def sweep(
             last = recent.pop()
             recent.clear()
         if step < steps:
-            losses.backward(ones)  # type: ignore[no-untyped-call]
+            # Not backward(ones): given a gradient, torch imports sympy first, a third of a second.
+            losses.sum().backward()  # type: ignore[no-untyped-call]
             assert a.grad is not None
             with torch.no_grad():
                 a.sub_(lr * a.grad)

@@ -47,7 +47,10 @@ PATH = 256
 """Steps of a run whose weights are told one by one."""
 
 SLACK = 0.01
-"""Seconds that a paced run must have to spare for a piece of other work."""
+"""Seconds before the next step of a paced run in which no other work is begun."""
+
+SHARE = 0.01
+"""Seconds that other work gets of a run that is flat out, each time it is reported."""
 
 
 class Worker:
@@ -141,7 +144,7 @@ class Worker:
             now = perf_counter()
             if untold and now >= report_at:
                 tell()
-                self._go_on_aside()
+                self._go_on_aside(perf_counter() + SHARE)
             if now < due or not inbox.empty():
                 command = self._receive(min(due, report_at if untold else math.inf) - now)
                 match command:
@@ -201,9 +204,7 @@ class Worker:
         """Waits for a command, at most so many seconds, and gets on with other work meanwhile."""
         until = perf_counter() + seconds
         try:
-            while until - perf_counter() > SLACK and self._inbox.empty():
-                if not self._go_on_aside():
-                    break
+            self._go_on_aside(until - SLACK)
             left = until - perf_counter()
             command = self._inbox.get(timeout=None if math.isinf(left) else max(left, 0.0))
         except Empty:
@@ -213,10 +214,12 @@ class Worker:
             return None
         return command
 
-    def _go_on_aside(self) -> bool:
-        """Does one piece of other work; returns whether there was any."""
-        for swept in self._aside:
+    def _go_on_aside(self, until: float) -> None:
+        """Gets on with other work until a time, or until a command comes."""
+        while perf_counter() < until and self._inbox.empty():
+            try:
+                swept = next(self._aside)
+            except StopIteration:
+                return
             if swept is not None:
                 self._send(swept)
-            return True
-        return False

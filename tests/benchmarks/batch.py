@@ -7,8 +7,10 @@ import time
 
 import torch
 
-from lrtui.messages import Problem
-from lrtui.run.ruler import spaced
+from lrtui.messages import Curvature, Problem, Start, Swept
+from lrtui.run.bowl import Bowl
+from lrtui.run.ruler import ruler_sweep, spaced
+from lrtui.source import Trainer
 from lrtui.trainer.problem import first_weights, sample
 from lrtui.trainer.sweep import sweep
 
@@ -39,8 +41,26 @@ def many_rates(x: torch.Tensor, y: torch.Tensor, count: int) -> float:
     return time.perf_counter() - start
 
 
+def ruler(speed: float | None) -> float:
+    """Seconds from the trainer being ready to the ruler's sweep, a run going on meanwhile."""
+    trainer = Trainer(Problem())
+    trainer.send(Start(run=1, rate=0.1, steps=10**7, speed=speed))
+    ready_at = 0.0
+    while True:
+        for message in trainer.poll(None):
+            if isinstance(message, Curvature):
+                ready_at = time.perf_counter()
+                trainer.send(ruler_sweep(Bowl.of(message), 100, STEPS))
+            if isinstance(message, Swept):
+                trainer.close()
+                return time.perf_counter() - ready_at
+
+
 def main() -> None:
-    """Prints the ratios."""
+    """Prints the ratios, and when the ruler is there."""
+    for name, speed in (("20 steps a second", 20.0), ("flat out", None)):
+        took = statistics.median(ruler(speed) for _ in range(5))
+        print(f"ruler: {1e3 * took:.0f} ms after the trainer is ready, a run at {name}")
     torch.set_num_threads(1)
     x, y = sample(Problem())
     for count in (64, 256, 1024):

@@ -277,3 +277,16 @@ def test_points_that_a_line_fits_exactly_settle_too() -> None:
     assert settles is not None
     assert settles < 20_000
     assert min(loss for loss in losses if loss is not None) <= bowl.target
+
+
+def test_a_long_sweep_settles_where_it_is_foreseen() -> None:
+    x, y = sample(Problem())
+    bowl = Bowl.of(least_squares(x, y))
+    rates = [0.01, 0.02, 0.025, 0.1]
+    *_, swept = sweep(x, y, rates, 800, bowl.target)
+    assert swept is not None
+    for rate, at in zip(rates, swept.settled_at, strict=True):
+        foreseen = bowl.settles_at(START, rate)
+        assert at is not None
+        assert foreseen is not None
+        assert abs(at - foreseen) <= 1
