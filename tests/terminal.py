@@ -62,6 +62,14 @@ class Terminal:
         self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", got))
         return got
 
+    def drain(self, seconds: float) -> None:
+        """Reads for so many seconds and parses only then: parsing takes a core's time as well."""
+        got = b""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            got += self.read_bytes(left)
+        self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", got))
+
     def read_bytes(self, seconds: float = 0.1) -> bytes:
         """Returns what the program writes next, and leaves the screen as it was."""
         try:

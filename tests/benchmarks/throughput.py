@@ -74,8 +74,9 @@ def with_screen(points: int) -> float:
         lab.read(2)
         lab.read(0.2)
         first, start = step(lab), time.perf_counter()
-        lab.read(SECONDS)
-        return (step(lab) - first) / (time.perf_counter() - start)
+        lab.drain(SECONDS)
+        seconds = time.perf_counter() - start
+        return (step(lab) - first) / seconds
 
 
 def main() -> None:
