@@ -15,7 +15,7 @@ BELOW, ABOVE = 1 / 1000, 4.0
 MOST_STEPS = 1000
 """Steps of a sweep on the screen; whether a slower rate settles later is foreseen."""
 
-MOST_WORK = 3e7
+MOST_WORK = 1.5e7
 """Rates times points times steps of a sweep on the screen: some hundred milliseconds."""
 
 
@@ -29,7 +29,7 @@ def spaced(low: float, high: float, count: int) -> list[float]:
 def ruler_sweep(bowl: Bowl, points: int, steps: int) -> Sweep:
     """Returns the sweep that the ruler is drawn from."""
     steps = min(steps, MOST_STEPS)
-    count = min(256, max(32, int(MOST_WORK / (points * steps))))
+    count = min(256, max(24, int(MOST_WORK / (points * steps))))
     return Sweep(rates=spaced(BELOW * bowl.limit, ABOVE * bowl.limit, count), steps=steps)
 
 

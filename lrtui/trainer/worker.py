@@ -49,7 +49,7 @@ PATH = 256
 SLACK = 0.01
 """Seconds before the next step of a paced run in which no other work is begun."""
 
-SHARE = 0.01
+SHARE = 0.004
 """Seconds that other work gets of a run that is flat out, each time it is reported."""
 
 
