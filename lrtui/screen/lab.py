@@ -34,10 +34,11 @@ from lrtui.run.ruler import ruler_sweep
 from lrtui.run.session import Session
 from lrtui.screen import texts
 from lrtui.screen.commands import COMMANDS
+from lrtui.screen.layout import INSIDE, PANES, TALL, WIDE, WIDEST, usual_view
+from lrtui.screen.paint import paint
 from lrtui.screen.pane import Pane
 from lrtui.screen.rate_field import RateField
-from lrtui.screen.rows import SCALES, Scale, Span, note
-from lrtui.screen.ruler import ruler
+from lrtui.screen.rows import SCALES, Scale, Span
 from lrtui.screen.terminal import STDERR, keeps_up
 from lrtui.screen.tones import styles
 from lrtui.source import Source
@@ -47,12 +48,6 @@ SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 LOG_LINES = 200
 KEY_TIME = 0.02
 """Seconds that a key has the screen for itself."""
-PANES = ("fit", "loss", "bowl", "runs", "log", "sweep")
-INSIDE = {"charts": ("fit", "loss", "sweep"), "tables": ("bowl", "runs", "log")}
-WIDE, TALL = 72, 20
-"""Columns and rows from which on most panes are shown together."""
-WIDEST = 110
-"""Columns from which on the log is, too."""
 
 
 class Lab(Screen[None]):
@@ -66,6 +61,11 @@ class Lab(Screen[None]):
         scale: what the loss is asked for on.
         map_view: whether the bowl is turned into the map.
         tones: the style of each tone, from the theme.
+        steps: steps of a run.
+        aim: the rate of the current run, or the one that it was last told to take.
+        complaint: what is wrong with what was typed, empty if nothing is.
+        details: the last lines of a trainer that failed.
+        log_lines: what happened, the youngest first.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [command.binding() for command in COMMANDS]
@@ -99,16 +99,16 @@ class Lab(Screen[None]):
         self.tones: dict[str, Style] = {}
         self._source = source
         self._queue = deque(rates)
-        self._steps = steps
+        self.steps = steps
         self._every = every
         self._frame_time = 1 / fps
-        self._log: deque[Span] = deque(maxlen=LOG_LINES)
-        self._details: list[str] = []
-        self._complaint = ""
+        self.log_lines: deque[Span] = deque(maxlen=LOG_LINES)
+        self.details: list[str] = []
+        self.complaint = ""
         self._changed = True
         self._view: str | None = None
         self.last_key = float("-inf")
-        self._aim = POST_RATES[0]
+        self.aim = POST_RATES[0]
 
     def compose(self) -> ComposeResult:
         """Lays out the panes."""
@@ -155,7 +155,7 @@ class Lab(Screen[None]):
         if self._changed and self.is_current and self._terminal_keeps_up():
             self._changed = False
             for pane in self.query(Pane):
-                self._paint(pane)
+                paint(self, pane)
                 # A key that was pressed meanwhile is answered before the next pane is drawn.
                 await asyncio.sleep(0.001)
                 if time.monotonic() - self.last_key < KEY_TIME:
@@ -165,56 +165,6 @@ class Lab(Screen[None]):
         """Returns whether to draw now; a frame is left out where the line is too slow for it."""
         return self.app.is_headless or keeps_up(STDERR)  # where textual writes
 
-    def _paint(self, pane: Pane) -> None:
-        session, run = self.session, self.session.current
-        match pane.id:
-            case "header":
-                pane.update(lambda w, _: texts.header(session, self.paused, self.speed, w))
-            case "status":
-                told = (session, self.paused, self._complaint, self._details)
-                pane.update(lambda w, h: texts.status(*told, w, h))
-            case "runs":
-                pane.update(lambda w, h: texts.runs_table(session, self.paused, w, h))
-            case "log":
-                pane.update(lambda w, h: texts.log(self._log, w, h))
-            case "footer":
-                pane.update(lambda w, _: texts.footer(w))
-            case "small":
-                pane.update(lambda *_: texts.too_small(*self.size))
-            case "ruler":
-                known = (id(session.swept), self._aim)
-                pane.update(lambda w, h: ruler(session, self._steps, self._aim, w, h), *known)
-            case "sweep" if session.swept is None:
-                pane.update(lambda w, h: note("the sweep is on its way", w, h))
-            case "fit" | "bowl" if session.ready is None or session.bowl is None:
-                pane.update(lambda w, h: note("the data comes with torch", w, h))
-            case "loss" if run is None or run.series is None:
-                pane.update(lambda w, h: note("the loss appears with the first step", w, h))
-            case _:
-                self._paint_chart(pane)
-
-    def _paint_chart(self, pane: Pane) -> None:
-        # Here, for plotext comes with it: the first frame does not wait for that.
-        from lrtui.screen.bowl import bowl_chart, map_chart
-        from lrtui.screen.charts import fit_chart, loss_chart, loss_seen, sweep_chart
-
-        session, run = self.session, self.session.current
-        weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
-        path = (run.number, len(run.path), weights) if run else ()
-        match pane.id:
-            case "fit":
-                pane.update(lambda w, h: fit_chart(session, w, h), id(session.ready), weights)
-            case "bowl" if self.map_view:
-                pane.update(lambda w, h: map_chart(session, w, h), "map", path)
-            case "bowl":
-                pane.update(lambda w, h: bowl_chart(session, w, h), "bowl", path)
-            case "sweep":
-                known = (id(session.swept), self._aim, path)
-                pane.update(lambda w, h: sweep_chart(session, self._steps, w, h), known)
-            case "loss" if run and run.series:
-                seen = (loss_seen(session, pane.content_size.width), self.scale)
-                pane.update(lambda w, h: loss_chart(session, w, h, self.scale), seen)
-
     def _take_in(self, message: object) -> None:
         self._changed |= self.session.apply(message)  # type: ignore[arg-type]
         run = self.session.current
@@ -223,10 +173,10 @@ class Lab(Screen[None]):
                 self._say(text, "change")
             case Curvature() if self.session.bowl and self.session.ready:
                 points = self.session.ready.problem.points
-                self._source.send(ruler_sweep(self.session.bowl, points, self._steps))
+                self._source.send(ruler_sweep(self.session.bowl, points, self.steps))
             case Failed(reason=reason, details=details):
                 self._say(reason, "bad")
-                self._details = details
+                self.details = details
             case Ended() if run and message.run == run.number:
                 self._say(message.reason, "dim")
             case Progress() if run and message.run == run.number:
@@ -240,25 +190,16 @@ class Lab(Screen[None]):
             self._next_in_queue()
 
     def _say(self, text: str, tone: str) -> None:
-        self._log.appendleft(("".join(c if c.isprintable() else " " for c in text), tone))
+        self.log_lines.appendleft(("".join(c if c.isprintable() else " " for c in text), tone))
         self._changed = True
 
     # --- what is shown where --------------------------------------------------------------
-
-    def _usual_view(self) -> list[str]:
-        """Returns the panes that the terminal's size can hold together."""
-        width, height = self.size
-        if width >= WIDE:
-            if height < TALL:
-                return ["fit", "loss"]
-            return ["fit", "loss", "bowl", "runs", *(["log"] if width >= WIDEST else [])]
-        return ["fit", "loss"] if height >= TALL + 6 else ["loss"]
 
     def _arrange(self) -> None:
         """Shows the panes that fit, or the one that was asked for."""
         width, height = self.size
         small = width < texts.SMALLEST[0] or height < texts.SMALLEST[1]
-        shown = self._usual_view() if self._view is None else [self._view]
+        shown = usual_view(*self.size) if self._view is None else [self._view]
         self.set_class(height < TALL, "-short")
         self.set_class(width < WIDE, "-narrow")
         self.set_class(width < WIDEST, "-wide")
@@ -278,7 +219,7 @@ class Lab(Screen[None]):
 
     def action_zoom(self) -> None:
         """Shows one pane on all the room, then the next, then all again."""
-        usual = self._usual_view()
+        usual = usual_view(*self.size)
         alone = [name for name in PANES if usual != [name]]
         views = [None, *alone]
         self._view = views[(views.index(self._view) + 1) % len(views)]
@@ -288,14 +229,14 @@ class Lab(Screen[None]):
 
     def _run(self, rate: float) -> None:
         """Starts a new run from the first weights."""
-        run = self.session.begin(rate, self._steps)
-        self._aim = rate
+        run = self.session.begin(rate, self.steps)
+        self.aim = rate
         self.paused = False
-        self._complaint = ""
-        self._details = []
+        self.complaint = ""
+        self.details = []
         self.query_one(RateField).placeholder = rate_text(rate)
         self._say(f"run {run.number}  rate {rate_text(rate)}", "dim")
-        self._source.send(Start(run=run.number, rate=rate, steps=self._steps, speed=self.speed))
+        self._source.send(Start(run=run.number, rate=rate, steps=self.steps, speed=self.speed))
 
     def _next_in_queue(self) -> None:
         if self._queue:
@@ -306,7 +247,7 @@ class Lab(Screen[None]):
         try:
             rate = parse_rate(event.value)
         except ValueError as error:
-            self._complaint = str(error)
+            self.complaint = str(error)
             self._changed = True
         else:
             self._queue.clear()
@@ -315,51 +256,51 @@ class Lab(Screen[None]):
 
     @on(Input.Changed)
     def _typing(self, event: Input.Changed) -> None:
-        self._complaint = complaint(event.value)
+        self.complaint = complaint(event.value)
         self._changed = True
 
     def key_escape(self) -> None:
         """Leaves the field."""
         self.query_one(RateField).clear()
-        self._complaint = ""
+        self.complaint = ""
         self._changed = True
 
     def action_restart(self) -> None:
         """Restarts at the same rate."""
-        self._run(self._aim)
+        self._run(self.aim)
 
     def action_smaller(self) -> None:
         """Restarts at a smaller rate."""
-        self._run(scaled(self._aim, 1 / FACTOR))
+        self._run(scaled(self.aim, 1 / FACTOR))
 
     def action_larger(self) -> None:
         """Restarts at a larger rate."""
-        self._run(scaled(self._aim, FACTOR))
+        self._run(scaled(self.aim, FACTOR))
 
     def action_post(self) -> None:
         """Runs the next of the post's rates."""
-        self._run(next((rate for rate in POST_RATES if rate > self._aim), POST_RATES[0]))
+        self._run(next((rate for rate in POST_RATES if rate > self.aim), POST_RATES[0]))
 
     def _is_on(self) -> bool:
         """Returns whether a run is on; says so if none is."""
         run = self.session.current
         if run is not None and run.outcome is None:
             return True
-        self._complaint = "no run is on; r restarts, or type a rate"
+        self.complaint = "no run is on; r restarts, or type a rate"
         self._changed = True
         return False
 
     def action_shrink(self) -> None:
         """Goes on at a smaller rate."""
-        self._go_on_at(scaled(self._aim, 1 / FACTOR))
+        self._go_on_at(scaled(self.aim, 1 / FACTOR))
 
     def action_grow(self) -> None:
         """Goes on at a larger rate."""
-        self._go_on_at(scaled(self._aim, FACTOR))
+        self._go_on_at(scaled(self.aim, FACTOR))
 
     def _go_on_at(self, rate: float) -> None:
         if self._is_on():
-            self._aim = rate
+            self.aim = rate
             self.query_one(RateField).placeholder = rate_text(rate)
             self._say(f"rate {rate_text(rate)} from here", "change")
             self._source.send(SetRate(rate))
@@ -419,7 +360,7 @@ class Lab(Screen[None]):
         if advice is not None:
             self._run(advice.rate)
         else:
-            self._complaint = "no rate is known to be better than this one"
+            self.complaint = "no rate is known to be better than this one"
             self._changed = True
 
     def action_help(self) -> None:

@@ -20,7 +20,8 @@ from lrtui.messages import (
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.commands import COMMANDS
 from lrtui.screen.help import Help
-from lrtui.screen.lab import PANES, Lab
+from lrtui.screen.lab import Lab
+from lrtui.screen.layout import PANES
 from lrtui.screen.pane import Pane
 from lrtui.screen.rate_field import RateField
 from tests.screen.fake import FakeSource, descent, make_app
