@@ -20,6 +20,7 @@ from lrtui.run.session import Session
 from lrtui.screen.commands import COMMANDS
 from lrtui.screen.lab import Lab
 from lrtui.screen.terminal import STDIN, STDOUT, hung_up
+from lrtui.screen.texts import state
 from lrtui.source import Source
 
 FORCE_AFTER = 1.0
@@ -105,7 +106,7 @@ def farewell(session: Session) -> list[str]:
     for run in session.runs:
         loss = "–" if run.loss is None else f"{run.loss:.6g}"
         lines.append(
-            f"{run.number:>3}  rate {rate_text(run.rate):<9}  {run.outcome or 'stopped':<9}"
+            f"{run.number:>3}  rate {rate_text(run.rate):<9}  {state(run, False):<12}"
             f"  step {run.step:>5,}  loss {loss}"
         )
     return lines
