@@ -17,6 +17,9 @@ import pyte
 PATIENCE = 30.0
 """Seconds after which what is waited for is not coming: generous, for slow machines."""
 
+QUESTION = b"\x1b[6n"
+"""Where is the cursor? Every terminal answers this."""
+
 # Kitty's keyboard sequences, which pyte would print.
 UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>=][\d;]*u")
 
@@ -31,10 +34,12 @@ class Terminal:
         rows: int = 36,
         env: Mapping[str, str] | None = None,
         command: Sequence[str] | None = None,
+        answers: bool = True,
     ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
+        self.answers = answers
         first, *rest = command or (sys.executable, "-m", "lrtui", *arguments)
         self.process = pexpect.spawn(
             first,
@@ -56,9 +61,9 @@ class Terminal:
                 break
         return got
 
-    def read_some(self, seconds: float = 0.1) -> bytes:
+    def read_some(self, seconds: float = 0.1, most: int = 65536) -> bytes:
         """Takes in what the program writes next, at the latest after so many seconds."""
-        got = self.read_bytes(seconds)
+        got = self.read_bytes(seconds, most)
         self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", got))
         return got
 
@@ -70,13 +75,17 @@ class Terminal:
             got += self.read_bytes(left)
         self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", got))
 
-    def read_bytes(self, seconds: float = 0.1) -> bytes:
+    def read_bytes(self, seconds: float = 0.1, most: int = 65536) -> bytes:
         """Returns what the program writes next, and leaves the screen as it was."""
         try:
-            got: bytes = self.process.read_nonblocking(65536, seconds)
+            got: bytes = self.process.read_nonblocking(most, seconds)
         except (pexpect.TIMEOUT, pexpect.EOF, OSError):
             return b""
+        before = self.raw[1 - len(QUESTION) :]
         self.raw += got
+        if self.answers:
+            for _ in range((before + got).count(QUESTION)):
+                self.process.send("\x1b[1;1R")
         return got
 
     @property
@@ -131,6 +140,43 @@ class Terminal:
         for child in children:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
+
+
+class SlowLine:
+    """Carries what a terminal is sent at a pace of its own, however fast it was written."""
+
+    def __init__(self, lab: Terminal, pace: float) -> None:
+        """Starts to carry ``pace`` bytes a second."""
+        self.lab, self.pace, self.room, self.since = lab, pace, 0.0, time.monotonic()
+
+    def carry(self, seconds: float = 0.0) -> bool:
+        """Lets through what the time since the last call allows.
+
+        Args:
+            seconds: to wait for something to carry.
+
+        Returns:
+            Whether there was something.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            time.sleep(0.01)
+            now = time.monotonic()
+            self.room = min(self.room + self.pace * (now - self.since), 0.05 * self.pace)
+            self.since = now
+            got = self.lab.read_some(0.001, most=int(self.room)) if self.room >= 1 else b""
+            self.room -= len(got)
+            if got or now >= end:
+                return bool(got)
+
+    def wait_for(self, pattern: str, seconds: float) -> float:
+        """Returns after how many seconds the screen shows what a regular expression finds."""
+        start = time.monotonic()
+        while not re.search(pattern, self.lab.text):
+            waited = time.monotonic() - start
+            assert waited < seconds, f"{pattern!r} not within {seconds} s:\n{self.lab.text}"
+            self.carry()
+        return time.monotonic() - start
 
 
 @contextlib.contextmanager

@@ -113,6 +113,47 @@ def test_leaving_restores_the_terminal_and_leaves_nobody_behind(
         assert b"\x1b[?25h" in lab.raw  # the cursor shows
 
 
+def test_suspended_and_brought_back() -> None:
+    """In a shell with job control, as a person would: Ctrl-Z, look around, fg."""
+    bash = ["/bin/bash", "--norc", "--noprofile", "-i"]
+    with terminal(command=bash, env={"PS1": "shell> "}) as lab:
+        lab.wait_for("shell>")
+        modes = termios.tcgetattr(lab.process.child_fd)
+        lab.type(f"{sys.executable} -m lrtui --speed max --steps 1000000000\r")
+        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.type("\x1a")
+        lab.wait_for_raw(b"Stopped")
+        lab.wait_for_raw(b"shell> ")
+        assert lab.raw.rfind(b"\x1b[?1049l") > lab.raw.rfind(b"\x1b[?1049h")
+        assert termios.tcgetattr(lab.process.child_fd)[3] & termios.ECHO == modes[3] & termios.ECHO
+        stopped = [p for p in lab.trainers() if p.status() == psutil.STATUS_STOPPED]
+        assert len(stopped) == 1  # lrtui; what it reads no more, the trainer soon writes no more
+        lab.screen.reset()
+        lab.type("fg\r")
+        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for("q quit")
+        lab.type("7")
+        lab.wait_for("│ 7 ")
+        lab.type("\x7f")
+        lab.wait_for(r"│ 0\.1 ")
+        everyone = lab.trainers()
+        lab.type("q")
+        lab.wait_for_raw(b"rate 0.1")
+        assert gone(everyone, 2)
+
+
+def test_sigcont_out_of_the_blue_changes_nothing() -> None:
+    with terminal("--steps", "100000") as lab:
+        lab.wait_for(r"0\.1\s+(▶|✓)")
+        for _ in range(3):
+            os.kill(lab.process.pid, signal.SIGCONT)
+        lab.read(0.3)
+        lab.type("72")
+        lab.wait_for("│ 72 ")
+        lab.type("\x1bq")
+        assert lab.wait_for_end(5) == 0
+
+
 def test_the_terminal_closing_leaves_nobody_behind() -> None:
     lab = Terminal("--steps", "1000000", "--speed", "max")
     lab.wait_for(r"0\.1\s+(▶|✓)")

@@ -18,6 +18,7 @@ from textual.screen import Screen
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Session
 from lrtui.screen.commands import COMMANDS
+from lrtui.screen.driver import LineDriver
 from lrtui.screen.lab import Lab
 from lrtui.screen.terminal import STDIN, STDOUT, hung_up
 from lrtui.screen.texts import state
@@ -28,7 +29,11 @@ FORCE_AFTER = 1.0
 
 
 class LrtuiApp(App[None]):
-    """Shows the lab."""
+    """Shows the lab.
+
+    Attributes:
+        lab: the screen that is shown.
+    """
 
     CSS_PATH = "lab.tcss"
     TITLE = "lrtui"
@@ -36,17 +41,19 @@ class LrtuiApp(App[None]):
 
     def __init__(self, lab: Lab) -> None:
         """Makes the app that shows a lab."""
-        super().__init__()
-        self._lab = lab
+        super().__init__(driver_class=LineDriver)
+        self.lab = lab
 
     def get_default_screen(self) -> Screen[None]:
         """Returns the lab."""
-        return self._lab
+        return self.lab
 
     async def on_event(self, event: events.Event) -> None:
-        """Notes when a key is pressed, before anything is made of it."""
+        """Notes when a key is pressed, before anything is made of it, and when the size changes."""
         if isinstance(event, events.Key):
-            self._lab.last_key = time.monotonic()
+            self.lab.last_key = time.monotonic()
+        if isinstance(event, events.Resize):
+            self.lab.action_redraw()
         await super().on_event(event)
 
     def on_mount(self) -> None:

@@ -108,9 +108,17 @@ COMMANDS = (
         "tab",
         "tab",
         "next view",
-        "Show one pane on all the room, then the next, then all again.",
+        "Show one pane alone, then the next, then all again.",
         ("tab", "view"),
     ),
+    Command(
+        "redraw",
+        "ctrl+l",
+        "ctrl+l",
+        "draw anew",
+        "Draw the screen anew, whatever the terminal shows.",
+    ),
+    Command("suspend", "ctrl+z", "ctrl+z", "suspend", "Back to the shell; fg goes on with lrtui."),
     Command("help", "question_mark", "?", "help", "Show this page, or leave it.", ("?", "help")),
     Command(
         "leave", "q", "q", "quit", "Leave; the table of runs stays in the terminal.", ("q", "quit")

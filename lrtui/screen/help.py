@@ -35,5 +35,10 @@ class Help(ModalScreen[None]):
         )
         with VerticalScroll(id="help") as page:
             page.border_title = "help"
-            yield Static(INTRODUCTION)
+            yield Static(INTRODUCTION, id="introduction")
             yield Static(table)
+
+    def on_resize(self) -> None:
+        """Leaves the introduction out where the keys alone fill the screen."""
+        enough = self.size.height >= len(COMMANDS) + 6
+        self.query_one("#introduction").display = enough

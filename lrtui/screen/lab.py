@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
 from textual import events, on
@@ -39,9 +39,11 @@ from lrtui.screen.paint import paint
 from lrtui.screen.pane import Pane
 from lrtui.screen.rate_field import RateField
 from lrtui.screen.rows import SCALES, Scale, Span
-from lrtui.screen.terminal import STDERR, keeps_up
 from lrtui.screen.tones import styles
 from lrtui.source import Source
+
+if TYPE_CHECKING:
+    from lrtui.screen.driver import LineDriver
 
 POST_RATES = (0.1, 0.7, 1.01)
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
@@ -58,6 +60,7 @@ class Lab(Screen[None]):
         speed: steps a second, ``None`` for flat out.
         paused: whether the current run is held.
         last_key: when a key was pressed last, on the monotonic clock.
+        line: the way to the terminal, ``None`` where there is none.
         scale: what the loss is asked for on.
         map_view: whether the bowl is turned into the map.
         tones: the style of each tone, from the theme.
@@ -108,6 +111,7 @@ class Lab(Screen[None]):
         self._changed = True
         self._view: str | None = None
         self.last_key = float("-inf")
+        self.line: LineDriver | None = None
         self.aim = POST_RATES[0]
 
     def compose(self) -> ComposeResult:
@@ -152,7 +156,7 @@ class Lab(Screen[None]):
         """Takes in what has arrived and shows what changed by it."""
         for message in self._source.poll():
             self._take_in(message)
-        if self._changed and self.is_current and self._terminal_keeps_up():
+        if self._changed and self.is_current and (self.line is None or self.line.is_free):
             self._changed = False
             for pane in self.query(Pane):
                 paint(self, pane)
@@ -160,10 +164,6 @@ class Lab(Screen[None]):
                 await asyncio.sleep(0.001)
                 if time.monotonic() - self.last_key < KEY_TIME:
                     await asyncio.sleep(KEY_TIME)
-
-    def _terminal_keeps_up(self) -> bool:
-        """Returns whether to draw now; a frame is left out where the line is too slow for it."""
-        return self.app.is_headless or keeps_up(STDERR)  # where textual writes
 
     def _take_in(self, message: object) -> None:
         self._changed |= self.session.apply(message)  # type: ignore[arg-type]
@@ -368,6 +368,15 @@ class Lab(Screen[None]):
         from lrtui.screen.help import Help
 
         self.app.push_screen(Help())
+
+    def action_redraw(self) -> None:
+        """Draws the screen anew, whatever the terminal shows."""
+        if self.line:
+            self.line.redraw()
+
+    def action_suspend(self) -> None:
+        """Goes back to the shell until it says ``fg``."""
+        self.app.action_suspend_process()
 
     def action_leave(self) -> None:
         """Leaves."""

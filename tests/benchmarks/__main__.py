@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("first_frame", "throughput", "key_to_screen", "redraw", "batch")
+NAMES = ("first_frame", "throughput", "key_to_screen", "redraw", "batch", "line")
 
 for name in sys.argv[1:] or NAMES:
     import_module(f"tests.benchmarks.{name}").main()

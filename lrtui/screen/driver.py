@@ -1,0 +1,152 @@
+"""Textual's driver with an eye on the line: few bytes, and no more than the terminal takes."""
+
+from __future__ import annotations
+
+import os
+from threading import Event
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from textual import events
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+
+from lrtui.screen.glass import Glass
+from lrtui.screen.terminal import STDERR, erases, keeps_up
+
+if TYPE_CHECKING:
+    from lrtui.screen.app import LrtuiApp
+
+ALTERNATE = "\x1b[?1049h"
+BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
+"""What textual puts around a drawing where the terminal can show all of it at once."""
+QUESTION = "\x1b[6n"
+"""Where is the cursor? A terminal answers when it has taken in all that was sent before."""
+
+WINDOW = 2000
+"""Bytes that may be on their way unanswered before the next are held back."""
+FIRST_WINDOW = 4000
+"""The same for a terminal that has never answered yet."""
+CHUNK = 1000
+"""Bytes after which a drawing is cut, so that a key is answered in the middle of a large one."""
+SLOWEST = 2000
+"""Bytes a second that any line is taken to carry, were it never to answer."""
+LAST_ANSWER = 0.5
+"""Seconds to wait for it on leaving: what comes later would be typed into the shell."""
+
+
+class LineDriver(LinuxDriver):
+    """Sends the terminal what differs from what it shows, when it has taken in the last of it.
+
+    A pseudo-terminal, sshd and the network hold many seconds of a slow line's output, so that
+    the terminal can be written to says little. Its answers say what it has seen.
+    """
+
+    def __init__(
+        self,
+        app: LrtuiApp,
+        *,
+        debug: bool = False,
+        mouse: bool = True,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        """Makes the driver; textual does."""
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        app.lab.line = self
+        self._glass = Glass(erases=erases())
+        self._on = False
+        self._at_once = False
+        self._due = False
+        self._window = FIRST_WINDOW
+        self._unanswered = 0.0
+        self._after_question = 0
+        self._asked = False
+        self._answered = Event()
+        self._looked_at = 0.0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether all that was drawn is on its way: only then is it worth drawing more."""
+        return not self._glass.differs
+
+    def redraw(self) -> None:
+        """Sends everything anew: the terminal may show something else."""
+        self._glass.forget()
+        self._send_soon()
+
+    def write(self, data: str) -> None:
+        """Takes what textual draws, and passes on whatever else it tells the terminal."""
+        if data in (BEGIN, END):
+            self._at_once = True
+        elif self._glass.draw(data):
+            self._send_soon()
+        else:
+            super().write(data)
+            if data == ALTERNATE:
+                self._glass.forget()
+
+    def start_application_mode(self) -> None:
+        """Takes the terminal, unless it has it: SIGCONT may come without a stop before it."""
+        if self._on:
+            return
+        self._on = True
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def stop_application_mode(self) -> None:
+        """Gives the terminal back."""
+        self._on = False
+        if self._asked:
+            self._answered.wait(LAST_ANSWER)
+        self._asked = False
+        super().stop_application_mode()
+
+    def process_message(self, message: Message) -> None:
+        """Takes the terminal's answers out of what it says; runs in textual's input thread."""
+        if isinstance(message, events.CursorPosition):
+            self._answered.set()
+            self._loop.call_soon_threadsafe(self._take_answer)
+        else:
+            super().process_message(message)
+
+    def _take_answer(self) -> None:
+        self._asked = False
+        self._window = WINDOW
+        self._unanswered = min(self._unanswered, self._after_question)
+        self._send()
+
+    def _send_soon(self) -> None:
+        if not self._due:
+            self._due = True
+            self._loop.call_soon(self._send)
+
+    def _send(self) -> None:
+        """Sends as much of what differs as the line has room for."""
+        self._due = False
+        while self._on and self._glass.differs:
+            wait = self._wait()
+            if wait > 0:
+                self._due = True
+                self._loop.call_later(wait, self._send)
+                return
+            changes = self._glass.changes(*os.get_terminal_size(STDERR), CHUNK)
+            if not changes:
+                continue
+            size = len(changes.encode())
+            self._unanswered += size
+            if self._asked:
+                self._after_question += size
+            else:
+                changes += QUESTION
+                self._asked = True
+                self._answered.clear()
+                self._after_question = 0
+            super().write(BEGIN + changes + END if self._at_once else changes)
+
+    def _wait(self) -> float:
+        """Returns for how many seconds to send nothing."""
+        now = monotonic()
+        carried = SLOWEST * (now - self._looked_at)
+        self._unanswered, self._looked_at = max(self._unanswered - carried, 0.0), now
+        if not keeps_up(STDERR):
+            return 0.05
+        return max(self._unanswered - self._window, 0.0) / SLOWEST

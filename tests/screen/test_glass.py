@@ -1,0 +1,114 @@
+"""The few bytes that bring a terminal up to date, held against the many that textual writes."""
+
+from __future__ import annotations
+
+import pyte
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrtui.screen.glass import Glass, switch
+
+COLUMNS, ROWS = 24, 5
+STYLES = (
+    "",
+    "1",
+    "38;2;224;224;224;48;2;18;18;18",
+    "38;2;90;90;90;48;2;18;18;18",
+    "1;38;2;90;90;90;48;2;18;18;18",
+    "4;38;2;224;224;224;48;2;30;30;30",
+    "38;5;9",
+    "7;31;44",
+    "96",
+)
+
+signs = st.sampled_from(["a", "a", "b", " ", " ", "⠿", "━", "│", "漢", "e\u0301", "0"])
+texts = st.lists(signs, min_size=1, max_size=6).map("".join)
+piece = st.tuples(
+    st.integers(0, COLUMNS - 13), st.integers(0, ROWS - 1), st.sampled_from(STYLES), texts
+)
+# One piece a row: no wide character may be cut in half, for there terminals differ.
+drawing = st.lists(piece, min_size=1, max_size=5, unique_by=lambda piece: piece[1])
+frames = st.lists(drawing, min_size=1, max_size=6)
+
+
+def as_textual_writes(pieces: list[tuple[int, int, str, str]]) -> str:
+    return "".join(
+        f"\x1b[{y + 1};{x + 1}H" + (f"\x1b[{style}m{text}\x1b[0m" if style else text) + "\n"
+        for x, y, style, text in pieces
+    )
+
+
+class Screen(pyte.Screen):
+    """A terminal that was cleared to one background, as the lab's first frame clears it."""
+
+    def __init__(self) -> None:
+        super().__init__(COLUMNS, ROWS)
+        self.stream = pyte.Stream(self)
+        self.stream.feed("\x1b[?7l")
+
+    def cells(self) -> list[list[tuple[object, ...]]]:
+        """The cells as they look: of a blank only the background shows."""
+        rows = []
+        for y in range(ROWS):
+            row = [self.buffer[y][x] for x in range(COLUMNS)]
+            plain = [c.data == " " and not (c.underscore or c.reverse) for c in row]
+            rows.append(
+                [(c.data, c.bg) if blank else tuple(c) for c, blank in zip(row, plain, strict=True)]
+            )
+        return rows
+
+
+@given(frames, st.booleans(), st.integers(1, 400))
+def test_it_looks_as_textual_meant_it(
+    drawings: list[list[tuple[int, int, str, str]]], erases: bool, most: int
+) -> None:
+    meant, seen, glass = Screen(), Screen(), Glass(erases)
+    for drawing in drawings:
+        drawn = "".join(f"\x1b[{y + 1};1H{' ' * COLUMNS}" for _, y, _, _ in drawing)
+        drawn += as_textual_writes(drawing)
+        meant.stream.feed(drawn.replace("\n", ""))
+        assert glass.draw(drawn)
+        while glass.differs:
+            seen.stream.feed(glass.changes(COLUMNS, ROWS, most))
+        assert seen.cells() == meant.cells()
+
+
+def test_nothing_is_sent_twice() -> None:
+    glass = Glass(erases=True)
+    frame = as_textual_writes([(3, 2, STYLES[2], "loss 0.08")])
+    glass.draw(frame)
+    first = glass.changes(80, 24, 1000)
+    assert "loss 0.08" in first
+    glass.draw(frame)
+    assert glass.changes(80, 24, 1000) == ""
+    glass.draw(as_textual_writes([(3, 2, STYLES[2], "loss 0.07")]))
+    assert "7" in (second := glass.changes(80, 24, 1000))
+    assert "loss" not in second
+    glass.forget()
+    assert "loss 0.07" in glass.changes(80, 24, 1000)
+
+
+def test_a_large_drawing_comes_in_pieces_the_cursors_row_first() -> None:
+    glass = Glass(erases=False)
+    rows = [(0, y, STYLES[y % 3], f"row {y} " + "x" * 40) for y in range(10)]
+    glass.draw(as_textual_writes(rows) + "\x1b[8;3H")
+    pieces = []
+    while glass.differs:
+        pieces.append(glass.changes(80, 24, 100))
+    assert len(pieces) > 3
+    assert "row 7" in pieces[0]
+    assert all(piece.endswith("\x1b[8;3H") for piece in pieces)
+
+
+@pytest.mark.parametrize("data", ["\x1b[?1049h", "\x1b]0;title\x07", "\x1b[>1u", "a\x07"])
+def test_what_is_no_drawing_is_left_to_the_terminal(data: str) -> None:
+    assert not Glass(erases=True).draw(data)
+
+
+def test_only_what_differs_of_a_style_is_switched() -> None:
+    old, new = "1;38;2;1;2;3;48;2;4;5;6", "1;38;2;7;8;9;48;2;4;5;6"
+    assert switch(old, new) == "\x1b[38;2;7;8;9m"
+    assert switch("38;2;7;8;9", "1;38;2;7;8;9") == "\x1b[1m"
+    assert switch("1;31", "31") == "\x1b[0;31m"
+    assert switch("1;31", "") == "\x1b[m"

@@ -1,0 +1,104 @@
+"""The real program on a line that carries few bytes a second, to a terminal that answers or not."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from tests.terminal import SlowLine, Terminal, terminal
+
+LINES = [(8000, 1.0, True), (8000, 1.0, False), (2000, 3.0, True), (2000, 3.0, False)]
+"""Bytes a second, seconds in which a key is to be answered, whether the terminal answers."""
+
+FLAT_OUT = ("--speed", "max", "--steps", "1000000000")
+SHORT = ("--speed", "100", "--seed", "3")
+
+
+@pytest.fixture(scope="module")
+def fast() -> float:
+    """Steps a second flat out, where the line is no hindrance."""
+    with terminal(*FLAT_OUT) as lab:
+        lab.wait_for("◆")
+        lab.read(1)
+        first, since = taken(lab), time.monotonic()
+        lab.drain(3)
+        return (taken(lab) - first) / (time.monotonic() - since)
+
+
+@pytest.fixture(scope="module")
+def final() -> str:
+    """The screen after a run, where the line is no hindrance."""
+    with terminal(*SHORT) as lab:
+        lab.wait_for("step 100/100")
+        lab.read(1)
+        return shown(lab)
+
+
+def taken(lab: Terminal) -> int:
+    """The steps taken, as the screen shows them."""
+    found = re.search(r"step ([\d,]+)/", lab.text)
+    assert found, lab.text
+    return int(found[1].replace(",", ""))
+
+
+def shown(lab: Terminal) -> str:
+    """The screen but for what no two runs have in common: the steps a second."""
+    return re.sub(r"(settled +\d+ +\d+ +[\d.]+) +\d+", r"\1", lab.text)
+
+
+@pytest.mark.parametrize(("pace", "patience", "answers"), LINES)
+def test_keys_are_answered_while_training_keeps_its_speed(
+    pace: float, patience: float, answers: bool, fast: float
+) -> None:
+    with terminal(*FLAT_OUT, answers=answers) as lab:
+        line = SlowLine(lab, pace)
+        line.wait_for("◆", 30)
+        for typed in ("7", "77", "772"):
+            lab.type(typed[-1])
+            line.wait_for(f"│ {typed} ", patience)
+        first, since = taken(lab), time.monotonic()
+        while time.monotonic() < since + 3:
+            line.carry()
+        slow = (taken(lab) - first) / (time.monotonic() - since)
+    # A trainer held up by the line would stand still; the margin is for the machine's noise.
+    assert slow > 0.6 * fast
+
+
+@pytest.mark.parametrize(("pace", "_", "answers"), LINES)
+def test_after_the_run_the_screen_shows_its_end(
+    pace: float, _: float, answers: bool, final: str
+) -> None:
+    with terminal(*SHORT, answers=answers) as lab:
+        line = SlowLine(lab, pace)
+        line.wait_for(r"step [1-9]\d*/100", 30)
+        line.wait_for("step 100/100", 10)
+        while line.carry(2):
+            pass
+        assert shown(lab) == final
+        assert len(lab.raw) < 30_000  # frames were left out, not queued
+
+
+@pytest.mark.parametrize(("arguments", "most"), [((), 10_000), (FLAT_OUT, 15_000)])
+def test_few_bytes_are_written_and_none_when_nothing_changes(
+    arguments: tuple[str, ...], most: int
+) -> None:
+    with terminal(*arguments) as lab:
+        lab.wait_for("◆")
+        before, since = len(lab.raw), time.monotonic()
+        lab.drain(3)
+        assert 1000 < (len(lab.raw) - before) / (time.monotonic() - since) < most
+        lab.type(" ")
+        lab.wait_for("paused")
+        lab.drain(0.5)
+        before = len(lab.raw)
+        lab.drain(1.5)
+        assert lab.raw[before:] == b""
+        if not arguments:
+            lab.type(" ")
+            lab.wait_for("step 100/100")
+            lab.drain(0.5)
+            before = len(lab.raw)
+            lab.drain(1.5)
+            assert lab.raw[before:] == b""
