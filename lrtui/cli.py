@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from lrtui import __version__
+from lrtui.characters import lacks_unicode, write_plain
 from lrtui.run.rate import parse_rate
 
 if TYPE_CHECKING:
@@ -98,6 +99,12 @@ def add_problem(parser: argparse.ArgumentParser) -> None:
     )
     add("--seed", default=0, type=whole(0, 2**63 - 1), metavar="N", help="seed of the data (0)")
     add("--json", action="store_true", help="every message as one JSON object a line")
+    add(
+        "--ascii",
+        action=argparse.BooleanOptionalAction,
+        default=lacks_unicode(os.environ),
+        help="plain characters only (by itself where the locale has no others)",
+    )
 
 
 def make_parser() -> Parser:
@@ -134,6 +141,11 @@ def make_parser() -> Parser:
     )
     add("--fps", type=whole(1, 60), default=10, metavar="N", help="frames a second, at most (10)")
     add("--plain", action="store_true", help="lines of text (by itself where there is no terminal)")
+    add(
+        "--theme",
+        metavar="NAME",
+        help="colours: one of textual's themes (TEXTUAL_THEME; ansi-dark where there are 16)",
+    )
     add_problem(parser)
     return parser
 
@@ -174,6 +186,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         options = make_parser().parse_args(words)
     options.sweep = words[:1] == ["sweep"]
+    if options.ascii:
+        write_plain(sys.stdout)
+        write_plain(sys.stderr)  # which the screen is written to
 
     from lrtui.messages import Problem
     from lrtui.source import Trainer
@@ -227,8 +242,13 @@ def run(options: argparse.Namespace, trainer: Trainer) -> int | str:
     on_screen = terminal and not (options.plain or options.json)
     pace: float | None = getattr(options, "speed", DEFAULT_SPEED if on_screen else None)
     if on_screen:
-        from lrtui.screen.app import run_app
+        from lrtui.screen.app import known_theme, run_app
 
+        try:
+            theme = known_theme(options.theme)
+        except ValueError as error:
+            print(f"lrtui: {error}", file=sys.stderr)
+            return 2
         return run_app(
             trainer,
             rates,
@@ -236,6 +256,7 @@ def run(options: argparse.Namespace, trainer: Trainer) -> int | str:
             speed=pace,
             every=options.every,
             fps=options.fps,
+            theme=theme,
         )
     from lrtui.plain import play
 

@@ -26,7 +26,7 @@ async def picture(name: str, size: tuple[int, int], rates: tuple[float, ...], un
     """Runs the real program without a terminal and saves its screen."""
     trainer = Trainer(Problem())
     lab = Lab(trainer, rates, steps=100, speed=100.0, every=10, fps=20)
-    app = LrtuiApp(lab)
+    app = LrtuiApp(lab, "textual-dark")
     async with app.run_test(size=size) as pilot:
         while not (lab.session.current and lab.session.current.number == len(rates)):
             await pilot.pause(0.02)

@@ -17,6 +17,9 @@ import pyte
 PATIENCE = 30.0
 """Seconds after which what is waited for is not coming: generous, for slow machines."""
 
+USUAL = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "LC_ALL": ""}
+"""What a terminal tells a program by its environment."""
+
 QUESTION = b"\x1b[6n"
 """Where is the cursor? Every terminal answers this."""
 
@@ -45,7 +48,7 @@ class Terminal:
             first,
             rest,
             dimensions=(rows, columns),
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})},
+            env={**os.environ, **USUAL, **(env or {})},
             timeout=PATIENCE,
         )
         self.process.delaybeforesend = None  # pexpect waits 50 ms before each key otherwise

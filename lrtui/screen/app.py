@@ -14,6 +14,7 @@ from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.theme import BUILTIN_THEMES
 
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Session
@@ -39,10 +40,17 @@ class LrtuiApp(App[None]):
     TITLE = "lrtui"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "Leave", priority=True)]
 
-    def __init__(self, lab: Lab) -> None:
-        """Makes the app that shows a lab."""
+    def __init__(self, lab: Lab, theme: str | None = None) -> None:
+        """Makes the app that shows a lab.
+
+        Args:
+            lab: the screen.
+            theme: the name of its theme, ``None`` for the one that fits the terminal's colours.
+        """
         super().__init__(driver_class=LineDriver)
         self.lab = lab
+        few = self.console.color_system == "standard"
+        self.theme = theme or ("ansi-dark" if few else "textual-dark")
 
     def get_default_screen(self) -> Screen[None]:
         """Returns the lab."""
@@ -85,6 +93,18 @@ class LrtuiApp(App[None]):
         yield SystemCommand("theme", "Change the colours", self.action_change_theme)
 
 
+def known_theme(name: str | None) -> str | None:
+    """Returns the theme of this name, else the one that TEXTUAL_THEME names, else ``None``.
+
+    Raises:
+        ValueError: no theme has this name; says which there are.
+    """
+    name = name or os.environ.get("TEXTUAL_THEME") or None
+    if name is not None and name not in BUILTIN_THEMES:
+        raise ValueError(f"no theme is called {name[:24]!r}; there are {', '.join(BUILTIN_THEMES)}")
+    return name
+
+
 def run_app(
     source: Source,
     rates: Iterable[float],
@@ -93,6 +113,7 @@ def run_app(
     speed: float | None,
     every: int,
     fps: float,
+    theme: str | None,
 ) -> int:
     """Shows the lab until it is left, then prints the runs on the normal screen.
 
@@ -100,7 +121,7 @@ def run_app(
         The exit code.
     """
     lab = Lab(source, rates, steps=steps, speed=speed, every=every, fps=fps)
-    app = LrtuiApp(lab)
+    app = LrtuiApp(lab, theme)
     app.run()
     if not hung_up(STDOUT):
         print("\n".join(farewell(lab.session)), flush=True)

@@ -7,7 +7,7 @@ import numpy as np
 from lrtui.run.bowl import Bowl
 from lrtui.run.session import Run, Session
 from lrtui.screen.chart import Axis, Curve, Layer, Mark, Path, draw, round_up
-from lrtui.screen.rows import EARLIER, Row, fitted
+from lrtui.screen.rows import Row, behind, fitted
 
 HOPS = 8
 """Steps of the current run that are drawn bright on the bowl, the last ones."""
@@ -56,21 +56,41 @@ def bowl_chart(session: Session, width: int, height: int) -> list[Row]:
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers, axes=False)]
 
 
-def map_chart(session: Session, width: int, height: int) -> list[Row]:
-    """Draws the loss over slope and bias from above, with the path of every run."""
+def map_chart(
+    session: Session, width: int, height: int, highlighted: int | None = None
+) -> list[Row]:
+    """Draws the loss over slope and bias from above, with the paths of the runs.
+
+    Args:
+        session: the runs so far.
+        width: cells.
+        height: rows.
+        highlighted: the number of an earlier run that is to stand out.
+    """
     bowl, ready = session.bowl, session.ready
     assert bowl is not None
     assert ready is not None
     x, y = map_axes(bowl, ready.weights)
     levels = contours(bowl, ready.weights, x, y)
     layers: list[Layer] = [Path(line[:, 0], line[:, 1], "faint") for line in levels]
-    drawn = [run for run in session.runs if run.path]
+    run = session.current
+    drawn = [(run, "prediction")] if run and run.path else []
+    drawn += behind(session, highlighted)
     paths: list[Layer] = []
-    for run, tone in zip(reversed(drawn), ("prediction", *EARLIER), strict=False):
+    names: list[Layer] = []  # at the first step, which each rate makes of another length
+    for run, tone in drawn:
         path = weights_of(run)
         paths.append(Path(path[:, 0], path[:, 1], tone))
+        first = path[1] if len(path) > 1 else (np.inf, np.inf)
+        if (
+            run is not session.current
+            and x.low <= first[0] <= x.high
+            and y.low <= first[1] <= y.high
+        ):
+            names.append(Mark(first[0], first[1], str(run.number), tone))
     layers += reversed(paths)  # the current run's over the earlier ones'
-    if drawn and len(path := weights_of(drawn[-1])):
+    layers += names
+    if drawn and len(path := weights_of(drawn[0][0])):
         layers.append(Mark(path[-1, 0], path[-1, 1], "●", "strong-prediction"))
     layers.append(Mark(ready.truth[0], ready.truth[1], "○", "target"))
     layers.append(Mark(bowl.minimum[0], bowl.minimum[1], "✚", "good"))

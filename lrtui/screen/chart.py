@@ -24,6 +24,8 @@ DOTS = 500
 """Points of a cloud that are drawn, at most."""
 LINE_DOTS = 2000
 """Dots that the curves of a chart may take together, where they are not many."""
+DOT_GAP = 3
+"""From one dot of a dotted line to the next."""
 LABEL_WIDTH = 6
 """Cells for the labels of the y axis: always the same, so that the canvas does not shift."""
 SMALLEST = 1e-307
@@ -59,14 +61,21 @@ class Axis:
         with np.errstate(over="ignore"):  # far outside is infinitely far
             return (raw / 4 - self.low / 4) / (self.high / 4 - self.low / 4)
 
+    def at(self, share: float) -> float:
+        """Returns the value that lies at a share of the axis."""
+        if self.log:
+            return float(self.low * (self.high / self.low) ** share)
+        return self.low * (1 - share) + self.high * share
+
 
 @dataclass(frozen=True)
 class Curve:
-    """A line through points, from left to right."""
+    """A line through points, from left to right; dotted where nothing was measured."""
 
     x: ArrayLike
     y: ArrayLike
     tone: str
+    dotted: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,7 +163,10 @@ def draw(
         match layer:
             case Curve():
                 for part_x, part_y in guarded(px, py, columns, rows, dots):
-                    plt.plot(part_x.tolist(), part_y.tolist(), marker="braille", color=tone)
+                    if layer.dotted:
+                        part_x, part_y = dotted(part_x, part_y, columns, rows)
+                    show = plt.scatter if layer.dotted else plt.plot
+                    show(part_x.tolist(), part_y.tolist(), marker="braille", color=tone)
                     drawn = True
             case Path():
                 for part_x, part_y in trimmed(px, py, columns, rows, dots):
@@ -239,6 +251,14 @@ def trimmed(
     ends = np.flatnonzero(np.diff(inside)) + 1
     parts = zip(np.split(x, ends), np.split(y, ends), np.split(inside, ends), strict=True)
     return [(px, py) for px, py, kept in parts if len(kept) and kept[0]]
+
+
+def dotted(x: Floats, y: Floats, columns: int, rows: int) -> tuple[Floats, Floats]:
+    """Returns points along a line, ``DOT_GAP`` dots apart."""
+    steps = np.maximum(np.abs(np.diff(x)) * 2 * columns, np.abs(np.diff(y)) * 4 * rows)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    at = np.arange(0.0, along[-1] + DOT_GAP / 2, DOT_GAP)
+    return np.interp(at, along, x), np.interp(at, along, y)
 
 
 def extremes(x: Floats, y: Floats, bins: int) -> NDArray[np.intp]:

@@ -13,7 +13,7 @@ from lrtui.run.ruler import ABOVE, BELOW, verdicts
 from lrtui.run.session import Run, Session
 from lrtui.run.verdict import ROUNDING, Reading
 from lrtui.screen.chart import Axis, Cloud, Curve, Floats, Layer, Mark, draw, nice, round_up
-from lrtui.screen.rows import EARLIER, Row, Scale, fitted
+from lrtui.screen.rows import EARLIER, Row, Scale, behind, fitted
 
 TOO_STEEP = 1e3
 """How many times the first loss a loss may be and still be read on a linear scale."""
@@ -26,7 +26,7 @@ def fit_chart(session: Session, width: int, height: int) -> list[Row]:
     x = np.array(ready.x)
     y = np.array(ready.y)
     weights = run.weights if run and run.weights else ()
-    legend: Row = [("⠢⠔", "target"), (" target  ", "dim"), ("━━", "prediction")]
+    legend: Row = [("⠐⠄", "target"), (" target  ", "dim"), ("━━", "prediction")]
     legend.append((" prediction", "dim"))
     if weights:
         slope, bias = weights
@@ -71,7 +71,9 @@ def prediction(x: Axis, y: Axis, slope: float, bias: float) -> Curve:
     return Curve(at[inside], line[inside], "prediction")
 
 
-def loss_chart(session: Session, width: int, height: int, scale: Scale) -> list[Row]:
+def loss_chart(
+    session: Session, width: int, height: int, scale: Scale, highlighted: int | None = None
+) -> list[Row]:
     """Draws the loss of the current run, which must have one, the earlier runs dim behind it.
 
     Args:
@@ -79,6 +81,7 @@ def loss_chart(session: Session, width: int, height: int, scale: Scale) -> list[
         width: cells.
         height: rows.
         scale: what the loss is drawn on; a loss too steep for ``linear`` is drawn on ``log``.
+        highlighted: the number of an earlier run that is to stand out.
     """
     run, bowl = session.current, session.bowl
     assert run is not None
@@ -89,9 +92,8 @@ def loss_chart(session: Session, width: int, height: int, scale: Scale) -> list[
         scale = "log"
     floor = bowl.floor if bowl and scale == "gap" else 0.0
     rounding = ROUNDING * floor
-    earlier = [r for r in session.runs[:-1] if r.series is not None and r.series.count > 1]
-    earlier = earlier[-len(EARLIER) :]
-    steps = steps_shown(run, earlier)
+    earlier = behind(session, highlighted)
+    steps = steps_shown(run, [old for old, _ in earlier])
     x_axis = Axis(0.0, float(steps))
     if scale == "gap":
         y_axis = loss_axis(series.first, rounding / 5, series.largest, log=True)
@@ -105,18 +107,21 @@ def loss_chart(session: Session, width: int, height: int, scale: Scale) -> list[
     if floor:
         layers.append(Curve([0, steps], [rounding, rounding], "faint"))
         layers.append(Mark(steps, rounding / 4, "float32 rounding", "dim"))
-    for old, tone in zip(reversed(earlier), EARLIER, strict=False):
+    names: list[Layer] = []
+    for old, tone in earlier:
         assert old.series is not None
         at, loss = old.series.curve()
         layers.insert(0, Curve(at, above(loss), tone))
+        names.append(named(str(old.number), x_axis, y_axis, at, above(loss), tone, len(names)))
     if run.reading and run.reading.bowl:
         at, loss = foreseen(run.reading, steps)
-        layers.append(Curve(at, above(loss), "forecast"))
+        layers.append(Curve(at, above(loss), "forecast", dotted=True))
     for step, rate in run.changes:
         layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
         layers.append(Mark(step, y_axis.high, f" {rate_text(rate)} ", "change"))
     at, loss = series.curve()
     layers.append(Curve(at, above(loss), "prediction"))
+    layers += names
     if run.settled_at is not None and run.settled_at <= steps:
         settled = bowl.target - floor if bowl else series.smallest
         layers.append(Mark(run.settled_at, settled, "▲", "good"))
@@ -125,10 +130,28 @@ def loss_chart(session: Session, width: int, height: int, scale: Scale) -> list[
     legend: Row = [("━━", "prediction"), (f" rate {rate_text(run.rate)}", "dim")]
     legend.append((f"  {'above the minimum' if scale == 'gap' else scale}", "dim"))
     legend.append((", too steep for linear" if too_steep else "", "dim"))
-    for old, tone in zip(reversed(earlier), EARLIER, strict=False):
-        legend.append((f"  ━ {rate_text(old.rate)}", tone))
-    legend.append(("  ━ forecast", "forecast"))
+    for old, tone in earlier:
+        legend.append((f"  {old.number}: {rate_text(old.rate)}", tone))
+    legend.append(("  ⠒⠒ forecast", "forecast"))
     return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, layers)]
+
+
+def named(name: str, x: Axis, y: Axis, at: Floats, loss: Floats, tone: str, place: int) -> Layer:
+    """Returns a run's number, put on its curve where few others are: each at a level of its own."""
+    level = 0.8 - 0.15 * place
+    px, py = x.place(at), y.place(loss)
+    inside = np.isfinite(py) & (px <= 1)
+    px, py = px[inside], py[inside]
+    crossed = np.flatnonzero((py[:-1] - level) * (py[1:] - level) <= 0)
+    if len(crossed):
+        i = int(crossed[-1])  # the last: where a diverging loss rises, none of the others does
+        rise = py[i + 1] - py[i]
+        share = (level - py[i]) / rise if rise else 0.0
+        across, up = float(px[i] + share * (px[i + 1] - px[i])), level
+    else:
+        i = int(np.abs(py - level).argmin())
+        across, up = float(px[i]), float(np.clip(py[i], 0, 1))
+    return Mark(x.at(across), y.at(up), name, tone)
 
 
 def loss_seen(session: Session, width: int) -> tuple[object, ...]:

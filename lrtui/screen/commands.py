@@ -18,6 +18,7 @@ class Command:
         name: what the palette calls it.
         help: what it does, in a sentence.
         footer: keys and a word for the footer, where it stands there.
+        pair: what it and the next one do, in a sentence, where the help has a line for both.
     """
 
     action: str
@@ -26,6 +27,7 @@ class Command:
     name: str
     help: str
     footer: tuple[str, str] | None = None
+    pair: str = ""
 
     def binding(self) -> Binding:
         """Returns textual's form of it."""
@@ -45,6 +47,7 @@ COMMANDS = (
         "smaller rate",
         "Restart at a rate 1.25 times smaller.",
         ("[ ]", "rate −/+"),
+        "Restart at a rate 1.25 times smaller, larger.",
     ),
     Command(
         "larger",
@@ -60,6 +63,7 @@ COMMANDS = (
         "smaller rate, no restart",
         "Go on at a rate 1.25 times smaller, without a restart.",
         ("{ }", "on the way"),
+        "Go on at a rate 1.25 times smaller, larger, without a restart.",
     ),
     Command(
         "grow",
@@ -101,8 +105,26 @@ COMMANDS = (
         "Show the steps to settle at every rate, and go back.",
         ("w", "every rate"),
     ),
-    Command("slower", "minus", "-", "slower", "Take fewer steps a second.", ("- +", "speed")),
+    Command(
+        "slower",
+        "minus",
+        "-",
+        "slower",
+        "Take fewer steps a second.",
+        ("- +", "speed"),
+        "Take fewer, more steps a second, up to flat out.",
+    ),
     Command("faster", "plus", "+", "faster", "Take more steps a second, up to flat out."),
+    Command(
+        "older",
+        "down",
+        "↓",
+        "older run",
+        "Highlight the next older run, on the charts too.",
+        ("↓ ↑", "runs"),
+        "Highlight the next older, newer run, on the charts too.",
+    ),
+    Command("newer", "up", "↑", "newer run", "Highlight the next newer run, or none."),
     Command(
         "zoom",
         "tab",

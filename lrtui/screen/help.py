@@ -28,17 +28,14 @@ class Help(ModalScreen[None]):
         """Lays out the page."""
         table = Table.grid(padding=(0, 2))
         table.add_row(Text("0-9", "bold"), "Type a learning rate; Enter runs it, Esc leaves it.")
-        for command in COMMANDS:
-            table.add_row(Text(command.sign, "bold"), command.help)
+        commands = iter(COMMANDS)
+        for command in commands:
+            signs = [command.sign, *([next(commands).sign] if command.pair else [])]
+            table.add_row(Text(" ".join(signs), "bold"), command.pair or command.help)
         table.add_row(
             Text("ctrl+p", "bold"), "The same commands to search through, and the colours."
         )
         with VerticalScroll(id="help") as page:
             page.border_title = "help"
-            yield Static(INTRODUCTION, id="introduction")
+            yield Static(INTRODUCTION)
             yield Static(table)
-
-    def on_resize(self) -> None:
-        """Leaves the introduction out where the keys alone fill the screen."""
-        enough = self.size.height >= len(COMMANDS) + 6
-        self.query_one("#introduction").display = enough

@@ -39,6 +39,7 @@ from lrtui.screen.paint import paint
 from lrtui.screen.pane import Pane
 from lrtui.screen.rate_field import RateField
 from lrtui.screen.rows import SCALES, Scale, Span
+from lrtui.screen.ruler import rate_at
 from lrtui.screen.tones import styles
 from lrtui.source import Source
 
@@ -65,6 +66,7 @@ class Lab(Screen[None]):
         map_view: whether the bowl is turned into the map.
         tones: the style of each tone, from the theme.
         steps: steps of a run.
+        highlighted: the number of an earlier run that stands out, ``None`` if none does.
         aim: the rate of the current run, or the one that it was last told to take.
         complaint: what is wrong with what was typed, empty if nothing is.
         details: the last lines of a trainer that failed.
@@ -113,6 +115,7 @@ class Lab(Screen[None]):
         self.last_key = float("-inf")
         self.line: LineDriver | None = None
         self.aim = POST_RATES[0]
+        self.highlighted: int | None = None
 
     def compose(self) -> ComposeResult:
         """Lays out the panes."""
@@ -142,7 +145,7 @@ class Lab(Screen[None]):
         self.run_worker(self._frames(), exit_on_error=True)
 
     def _take_theme(self) -> None:
-        self.tones = styles(self.app.theme_variables)
+        self.tones = styles(self.app.current_theme, self.app.theme_variables)
         self.refresh(layout=True)
 
     # --- frames ---------------------------------------------------------------------------
@@ -348,6 +351,41 @@ class Lab(Screen[None]):
             self._view = "bowl"
             self._arrange()
         self._changed = True
+
+    def action_older(self) -> None:
+        """Highlights the next older run."""
+        older = [r.number for r in self.session.runs[:-1]]
+        if self.highlighted is not None:
+            older = [number for number in older if number < self.highlighted]
+        if older:
+            self._highlight(older[-1])
+
+    def action_newer(self) -> None:
+        """Highlights the next newer run, or none."""
+        if self.highlighted is not None:
+            newer = [r.number for r in self.session.runs[:-1] if r.number > self.highlighted]
+            self._highlight(newer[0] if newer else None)
+
+    def _highlight(self, number: int | None) -> None:
+        self.highlighted = number
+        self._changed = True
+
+    @on(events.Click)
+    def _clicked(self, event: events.Click) -> None:
+        """Runs the rate clicked on the ruler, highlights the run clicked in the table."""
+        pane = event.widget
+        if not isinstance(pane, Pane) or (offset := event.get_content_offset(pane)) is None:
+            return
+        if pane.id == "ruler":
+            rate = rate_at(self.session, offset.x, pane.content_size.width)
+            if rate is not None:
+                self._queue.clear()
+                self._run(rate)
+        elif pane.id == "runs":
+            rows = texts.listed(self.session, self.highlighted, pane.content_size.height)
+            if 1 <= offset.y <= len(rows):
+                number = rows[offset.y - 1].number
+                self._highlight(None if number == self.highlighted else number)
 
     def action_sweep(self) -> None:
         """Shows the steps to settle at every rate, and goes back."""

@@ -23,7 +23,7 @@ def paint(lab: Lab, pane: Pane) -> None:
             told = (session, lab.paused, lab.complaint, lab.details)
             pane.update(lambda w, h: texts.status(*told, w, h))
         case "runs":
-            pane.update(lambda w, h: texts.runs_table(session, lab.paused, w, h))
+            pane.update(lambda w, h: texts.runs_table(session, lab.paused, lab.highlighted, w, h))
         case "log":
             pane.update(lambda w, h: texts.log(lab.log_lines, w, h))
         case "footer":
@@ -50,18 +50,19 @@ def paint_chart(lab: Lab, pane: Pane) -> None:
     from lrtui.screen.charts import fit_chart, loss_chart, loss_seen, sweep_chart
 
     session, run = lab.session, lab.session.current
+    marked = lab.highlighted
     weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
     path = (run.number, len(run.path), weights) if run else ()
     match pane.id:
         case "fit":
             pane.update(lambda w, h: fit_chart(session, w, h), id(session.ready), weights)
         case "bowl" if lab.map_view:
-            pane.update(lambda w, h: map_chart(session, w, h), "map", path)
+            pane.update(lambda w, h: map_chart(session, w, h, marked), "map", path, marked)
         case "bowl":
             pane.update(lambda w, h: bowl_chart(session, w, h), "bowl", path)
         case "sweep":
             known = (id(session.swept), lab.aim, path)
             pane.update(lambda w, h: sweep_chart(session, lab.steps, w, h), known)
         case "loss" if run and run.series:
-            seen = (loss_seen(session, pane.content_size.width), lab.scale)
-            pane.update(lambda w, h: loss_chart(session, w, h, lab.scale), seen)
+            seen = (loss_seen(session, pane.content_size.width), lab.scale, marked)
+            pane.update(lambda w, h: loss_chart(session, w, h, lab.scale, marked), seen)

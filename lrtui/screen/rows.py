@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from lrtui.run.session import Run, Session
+
 Span = tuple[str, str]
 """A piece of text and its tone, the name of what its colour means."""
 
@@ -15,6 +17,19 @@ SCALES: tuple[Scale, ...] = ("linear", "log", "gap")
 
 EARLIER = ("earlier-1", "earlier-2", "earlier-3", "earlier-4")
 """Tones of the earlier runs on the loss chart, the youngest first: as many as can be told apart."""
+
+
+def behind(session: Session, highlighted: int | None) -> list[tuple[Run, str]]:
+    """Returns the runs drawn behind the current one, the youngest first, and their tones.
+
+    Args:
+        session: the runs so far.
+        highlighted: the number of the run that is highlighted, drawn however old it is.
+    """
+    drawn = [r for r in session.runs[:-1] if r.series is not None and r.series.count > 1]
+    found = list(zip(reversed(drawn), EARLIER, strict=False))
+    others = [(run, tone) for run, tone in found if run.number != highlighted]
+    return [(r, "strong") for r in drawn if r.number == highlighted] + others
 
 
 def length(row: Row) -> int:

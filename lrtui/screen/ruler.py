@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lrtui.run.bowl import Bowl
 from lrtui.run.rate import rate_text
 from lrtui.run.ruler import ABOVE, BELOW, place, verdicts
 from lrtui.run.session import Session
@@ -10,6 +11,9 @@ from lrtui.screen.rows import Row
 
 SHADES = ((1.5, "█"), (4.0, "▓"), (float("inf"), "▒"))
 """How a rate that settles is drawn: by how many times the fewest steps it takes."""
+
+FEWEST = 8
+"""Cells that a ruler needs."""
 
 SIGNS: dict[Verdict, tuple[str, str]] = {
     "too slow": ("░", "target"),
@@ -32,9 +36,9 @@ def ruler(session: Session, steps: int, rate: float, width: int, height: int) ->
     bowl, ready, swept = session.bowl, session.ready, session.swept
     if bowl is None or ready is None or swept is None:
         return [[("what each rate would do"[:width], "faint")]]
-    low, high = f"{BELOW * bowl.limit:.1g} ", f" {ABOVE * bowl.limit:.2g}"
+    low, high = ends(bowl)
     cells = width - len(low) - len(high)
-    if cells < 8:
+    if cells < FEWEST:
         return []
     found = verdicts(swept, bowl, ready.weights, steps)
     settled = [at for _, at in found if at is not None]
@@ -52,8 +56,10 @@ def ruler(session: Session, steps: int, rate: float, width: int, height: int) ->
     best = len(low) + round(place(bowl.best, bowl) * (cells - 1))
     limit = len(low) + round(place(bowl.limit, bowl) * (cells - 1))
     left, right = f"best {rate_text(float(f'{bowl.best:.3g}'))} ★", f"┃ limit {bowl.limit:.3g}"
-    if best + 1 - len(left) < 0 or limit + len(right) > width or limit <= best:
+    if best + 1 - len(left) < 0 or limit + len(right) > width:
         left, right = f"{bowl.best:.3g} ★", f"┃ {bowl.limit:.3g}"
+    if limit + len(right) > width:
+        left, right = "★", "┃"
     marks: Row = [
         (" " * (best + 1 - len(left)), "dim"),
         (left, "good"),
@@ -62,3 +68,27 @@ def ruler(session: Session, steps: int, rate: float, width: int, height: int) ->
     ]
     rows = [[(low, "dim"), *line, (high, "dim")], marks]
     return rows[:height]
+
+
+def ends(bowl: Bowl) -> tuple[str, str]:
+    """Returns what stands at the ruler's ends."""
+    return f"{BELOW * bowl.limit:.1g} ", f" {ABOVE * bowl.limit:.2g}"
+
+
+def rate_at(session: Session, cell: int, width: int) -> float | None:
+    """Returns the rate that a cell of the ruler stands for, ``None`` beside it.
+
+    Args:
+        session: the runs so far.
+        cell: counted from the left.
+        width: of the ruler, its ends included.
+    """
+    bowl = session.bowl
+    if bowl is None or session.swept is None:
+        return None
+    low, high = ends(bowl)
+    cells = width - len(low) - len(high)
+    share = (cell - len(low)) / max(cells - 1, 1)
+    if cells < FEWEST or not 0 <= share <= 1:
+        return None
+    return float(f"{BELOW * bowl.limit * (ABOVE / BELOW) ** share:.3g}")

@@ -9,7 +9,7 @@ from lrtui.run.advice import Advice
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Run, Session
 from lrtui.screen.commands import COMMANDS
-from lrtui.screen.rows import EARLIER, Row, Span, fitted, length
+from lrtui.screen.rows import Row, Span, behind, fitted, length
 
 TONES = {
     "converging": "prediction",
@@ -89,7 +89,7 @@ def bar(share: float, width: int, tone: str) -> Row:
     row: Row = [("━" * full, tone)]
     if half:
         row.append(("╸", tone))
-    row.append(("━" * (width - full - half), "faint"))
+    row.append(("─" * (width - full - half), "faint"))
     return row
 
 
@@ -145,15 +145,24 @@ def advice_row(advice: Advice | None) -> Row:
     return row
 
 
-def runs_table(session: Session, paused: bool, width: int, height: int) -> list[Row]:
-    """Lists the runs, the youngest first; columns that do not fit are left out from the right."""
-    drawn = [r for r in session.runs[:-1] if r.series is not None and r.series.count > 1]
-    tones = dict(zip((r.number for r in reversed(drawn)), EARLIER, strict=False))
+def runs_table(
+    session: Session, paused: bool, highlighted: int | None, width: int, height: int
+) -> list[Row]:
+    """Lists the runs, the youngest first; columns that do not fit are left out from the right.
+
+    Args:
+        session: the runs so far.
+        paused: whether the current run is held.
+        highlighted: the number of the run that is highlighted, which is always listed.
+        width: cells.
+        height: rows.
+    """
+    tones = {run.number: tone for run, tone in behind(session, highlighted)}
     heads = f"  {'#':>3}  {'rate':<7} {'':<14}"
     title: Row = [(heads, "dim")]
     title += [(f"{name:>{size}}", "dim") for name, size in COLUMNS]
     rows = [fitted(title, width)]
-    for run in list(reversed(session.runs))[: max(height - 1, 0)]:
+    for run in listed(session, highlighted, height):
         current = run is session.current
         now = state(run, paused and current)
         tone = "prediction" if current else tones.get(run.number, "")
@@ -165,14 +174,22 @@ def runs_table(session: Session, paused: bool, width: int, height: int) -> list[
             "–" if pace is None else f"{pace:,.0f}",
         )
         row: Row = [
-            ("━ " if tone else "  ", tone or "dim"),
-            (f"{run.number:>3}  ", "dim"),
+            ("▶ " if run.number == highlighted else "━ " if tone else "  ", tone or "dim"),
+            (f"{run.number:>3}  ", "strong" if run.number == highlighted else "dim"),
             (f"{rate_text(run.rate):<7.7} ", "strong" if current else "text"),
             (f"{SIGNS[now]} {now:<12}", TONES[now]),
         ]
         row += [(f"{cell:>{size}}", "text") for cell, (_, size) in zip(cells, COLUMNS, strict=True)]
         rows.append(fitted(row, width))
     return rows
+
+
+def listed(session: Session, highlighted: int | None, height: int) -> list[Run]:
+    """Returns the runs that a table of so many rows lists, the title's row included."""
+    runs = list(reversed(session.runs))
+    at = next((i for i, run in enumerate(runs) if run.number == highlighted), 0)
+    first = max(at - height + 2, 0)
+    return runs[first : first + max(height - 1, 0)]
 
 
 COLUMNS = (("foreseen", 9), ("settled", 8), ("loss", 10), ("steps/s", 8))

@@ -6,16 +6,60 @@ from collections.abc import Mapping
 
 from rich.style import Style
 from textual.color import Color
+from textual.theme import Theme
 
 from lrtui.screen.rows import EARLIER
 
+SIXTEEN = {
+    "text": "default",
+    "dim": "default",
+    "axis": "bright_black",
+    "faint": "bright_black",
+    "target": "bright_blue",
+    "prediction": "bright_yellow",
+    "good": "green",
+    "bad": "bright_red",
+    "slow": "bright_blue",
+    "edge": "magenta",
+    "forecast": "yellow",
+    "change": "bright_magenta",
+    "earlier-1": "cyan",
+    "earlier-2": "bright_magenta",
+    "earlier-3": "blue",
+    "earlier-4": "white",
+}
+"""Tones by the names of the terminal's own sixteen colours."""
 
-def styles(variables: Mapping[str, str]) -> dict[str, Style]:
+ON_WHITE = {
+    "prediction": "magenta",
+    "forecast": "bright_magenta",
+    "bad": "red",
+    "earlier-4": "bright_black",
+}
+"""What of these cannot be read or told apart on a light ground."""
+
+
+def styles(theme: Theme, variables: Mapping[str, str]) -> dict[str, Style]:
     """Returns the style of each tone.
 
     Args:
-        variables: the theme's colours by name, as textual's ``App.theme_variables``.
+        theme: in use.
+        variables: its colours by name, as textual's ``App.theme_variables``.
     """
+    found = of_sixteen(theme.dark) if theme.ansi else blended(variables)
+    found["strong-prediction"] = found["prediction"] + Style(bold=True)
+    found["strong"] = found["text"] + Style(bold=True)
+    return found
+
+
+def of_sixteen(dark: bool) -> dict[str, Style]:
+    """Returns tones that leave the colours to the terminal."""
+    names = SIXTEEN if dark else SIXTEEN | ON_WHITE
+    return {tone: Style(color=name) for tone, name in names.items()}
+
+
+def blended(variables: Mapping[str, str]) -> dict[str, Style]:
+    """Returns tones made from a theme's colours."""
     ground = Color.parse(variables["background"])
     text = Color.parse(variables["foreground"])
 
@@ -30,7 +74,7 @@ def styles(variables: Mapping[str, str]) -> dict[str, Style]:
         "target": Color.parse(variables["primary"]).blend(text, 0.25, alpha=1),
         "prediction": Color.parse(variables["warning"]),
         "good": Color.parse(variables["success"]),
-        "bad": Color.parse(variables["error"]).blend(text, 0.2, alpha=1),
+        "bad": Color.parse(variables["error"]).blend(Color.parse("#ff4d4d"), 0.5, alpha=1),
         "slow": Color.parse(variables["primary"]).blend(text, 0.35, alpha=1),
         "edge": Color.parse(variables["warning"]).blend(text, 0.3, alpha=1),
         "forecast": towards_ground(Color.parse(variables["warning"]), 0.55),
@@ -42,7 +86,4 @@ def styles(variables: Mapping[str, str]) -> dict[str, Style]:
     }
     for tone in EARLIER:
         colors[tone] = towards_ground(colors[tone], 0.35)
-    found = {tone: Style(color=color.rich_color) for tone, color in colors.items()}
-    found["strong-prediction"] = found["prediction"] + Style(bold=True)
-    found["strong"] = Style(color=text.rich_color, bold=True)
-    return found
+    return {tone: Style(color=color.rich_color) for tone, color in colors.items()}

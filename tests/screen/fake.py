@@ -146,4 +146,4 @@ class FakeSource:
 def make_app(source: FakeSource, *rates: float, steps: int = 100, every: int = 10) -> LrtuiApp:
     """The app on a fake source; frames come when a test asks for them."""
     lab = Lab(source, rates or (0.1,), steps=steps, speed=20.0, every=every, fps=0.001)
-    return LrtuiApp(lab)
+    return LrtuiApp(lab, "textual-dark")

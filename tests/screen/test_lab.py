@@ -212,7 +212,7 @@ async def test_earlier_runs_are_shown_behind() -> None:
         for _ in range(7):
             await frame(pilot)
         legend = text(app, "loss").splitlines()[0]
-        for rate in ("rate 0.9", "━ 0.7", "━ 0.4", "━ 0.2", "━ 0.1"):
+        for rate in ("rate 0.9", "5: 0.7", "4: 0.4", "3: 0.2", "2: 0.1"):
             assert rate in legend
         assert "0.05" not in legend
 
@@ -252,8 +252,12 @@ async def test_help_names_every_command_and_goes_away_again() -> None:
         await pilot.pause()
         assert isinstance(app.screen, Help)
         shown = app.export_screenshot().replace("&#160;", " ")
-        for command in COMMANDS:
-            assert command.help.split(".")[0].replace("'", "&#x27;") in shown
+        commands = iter(COMMANDS)
+        for command in commands:
+            told = command.pair or command.help
+            assert told.rstrip(".").replace("'", "&#x27;") in shown
+            if command.pair:
+                next(commands)
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, Lab)
@@ -453,3 +457,73 @@ async def test_nothing_is_drawn_when_nothing_changed() -> None:
         for _ in range(5):
             await frame(pilot)
         assert shown == []
+
+
+async def test_a_click_on_the_ruler_runs_that_rate() -> None:
+    source = FakeSource()
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await frame(pilot)
+        line, marks = text(app, "ruler").splitlines()
+        await pilot.click("#ruler", offset=(marks.index("★"), 0))
+        await frame(pilot)
+        bowl = lab(app).session.bowl
+        assert bowl is not None
+        assert starts(source)[-1] == pytest.approx(bowl.best, rel=0.05)
+        assert text(app, "ruler").splitlines()[0].index("◆") == marks.index("★")
+        count = len(starts(source))
+        for beside in (0, line.rindex("4") + 1):
+            await pilot.click("#ruler", offset=(beside, 0))
+        assert len(starts(source)) == count
+
+
+async def test_a_run_is_highlighted_by_click_and_by_keys() -> None:
+    app = make_app(FakeSource(), 0.01, 0.05, 0.1, 0.2, 0.4, 0.7)
+    async with app.run_test(size=(120, 36)) as pilot:
+        for _ in range(7):
+            await frame(pilot)
+
+        def marked() -> list[str]:
+            return [line.split()[1] for line in text(app, "runs").splitlines() if "▶" in line[:2]]
+
+        assert "1: 0.01" not in text(app, "loss")
+        await pilot.click("#runs", offset=(5, 7))
+        await frame(pilot)
+        assert marked() == ["1"]
+        assert "1: 0.01" in text(app, "loss")
+        await pilot.click("#runs", offset=(5, 7))
+        await frame(pilot)
+        assert marked() == []
+        await pilot.press("down", "down")
+        await frame(pilot)
+        assert marked() == ["4"]
+        await pilot.press("up")
+        await frame(pilot)
+        assert marked() == ["5"]
+        await pilot.press("up")
+        await frame(pilot)
+        assert marked() == []
+
+
+async def test_a_highlighted_run_is_listed_however_old() -> None:
+    app = make_app(FakeSource(), *(0.01 * i for i in range(1, 12)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        for _ in range(12):
+            await frame(pilot)
+        assert "0.01 " not in text(app, "runs")
+        await pilot.press(*["down"] * 15)
+        await frame(pilot)
+        assert "▶   1  0.01 " in text(app, "runs")
+
+
+async def test_on_the_loss_chart_each_earlier_run_has_its_number() -> None:
+    app = make_app(FakeSource(), 0.02, 0.1, 1.01, 0.7)
+    async with app.run_test(size=(120, 36)) as pilot:
+        for _ in range(5):
+            await frame(pilot)
+        legend, *chart = text(app, "loss").splitlines()
+        drawn = [line[8:] for line in chart[:-2]]
+        for number, rate in ((1, "0.02"), (2, "0.1"), (3, "1.01")):
+            assert f"{number}: {rate}" in legend
+            assert sum(line.count(str(number)) for line in drawn) == 1

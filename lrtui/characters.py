@@ -1,0 +1,102 @@
+"""Plain characters for terminals without Unicode: another sign for each, the same information."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+from collections.abc import Mapping
+from io import TextIOWrapper
+from typing import TextIO
+from unicodedata import combining, east_asian_width
+
+SIGNS = {
+    "▶": ">",
+    "⇄": "~",
+    "✓": "+",
+    "…": ".",
+    "╱": "/",
+    "↗": "^",
+    "✕": "x",
+    "‖": "=",
+    "■": "#",
+    "◆": "@",
+    "★": "*",
+    "▲": "^",
+    "▼": "v",
+    "●": "O",
+    "○": "o",
+    "✚": "+",
+    "░": ".",
+    "▒": "-",
+    "▓": "=",
+    "█": "#",
+    "╳": "x",
+    "━": "=",
+    "╸": ">",
+    "×": "x",
+    "²": "2",
+    "→": ">",
+    "↑": "^",
+    "↓": "v",
+    **dict.fromkeys("─╶–—−·▔", "-"),
+    **dict.fromkeys("│┃┤├▏▎▍▌▐▕▊", "|"),
+    **dict.fromkeys("╭╮╰╯┌┐└┘┬┴┼", "+"),
+    **dict.fromkeys("▁▂▃▄▅▆▇", "_"),
+}
+
+
+def _braille(dots: int) -> str:
+    """Returns the character that lies most like a braille pattern's dots in a cell."""
+    left = [row for row, bit in enumerate((0, 1, 2, 6)) if dots >> bit & 1]
+    right = [row for row, bit in enumerate((3, 4, 5, 7)) if dots >> bit & 1]
+    rows = left + right
+    middle = sum(rows) / max(len(rows), 1)
+    if left and right:
+        rise = sum(left) / len(left) - sum(right) / len(right)
+        if abs(rise) >= 1:
+            return "/" if rise > 0 else "\\"
+        if len(set(rows)) <= 2:
+            return "'" if middle < 0.9 else "-" if middle < 2.5 else "_"
+        return ":"
+    if not rows:
+        return " "
+    return "|" if len(rows) > 2 else "'" if middle < 1.5 else "."
+
+
+LIKENESSES = SIGNS | {chr(0x2800 + dots): _braille(dots) for dots in range(256)}
+
+
+def plain(text: str) -> str:
+    """Returns a text in ASCII that takes as many cells; what has no likeness is a ``?``."""
+    return "".join(c if c.isascii() else _likeness(c) for c in text)
+
+
+def _likeness(character: str) -> str:
+    if combining(character):
+        return ""
+    unlike = "??" if east_asian_width(character) in "WF" else "?"
+    return LIKENESSES.get(character, unlike)
+
+
+def _encode(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return plain(error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("lrtui.plain", _encode)
+
+
+def write_plain(stream: TextIO) -> None:
+    """Lets a stream write plain characters from now on."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(encoding="ascii", errors="lrtui.plain")
+
+
+def lacks_unicode(environment: Mapping[str, str]) -> bool:
+    """Returns whether a locale, as its variables name it, has no Unicode."""
+    names = ["LC_ALL", "LC_CTYPE", "LANG"]
+    if sys.flags.utf8_mode and environment.get("LC_CTYPE") == "C.UTF-8":
+        # Where the locale is C or missing, Python sets this itself as it starts.
+        names.remove("LC_CTYPE")
+    named = next((environment[name] for name in names if environment.get(name)), "C")
+    return "utf" not in named.lower()
