@@ -66,6 +66,11 @@ def _braille(dots: int) -> str:
 LIKENESSES = SIGNS | {chr(0x2800 + dots): _braille(dots) for dots in range(256)}
 
 
+def printable(text: str) -> str:
+    """Returns a text that cannot steer a terminal: a blank for whatever is no character to show."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
 def plain(text: str) -> str:
     """Returns a text in ASCII that takes as many cells; what has no likeness is a ``?``."""
     return "".join(c if c.isascii() else _likeness(c) for c in text)

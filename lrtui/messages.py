@@ -6,14 +6,27 @@ the wire, and the message that ends the run says in words what became of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-RunNumber = Annotated[int, Meta(ge=1)]
-Steps = Annotated[int, Meta(ge=1)]
+MOST = 3.5e38
+"""A little more than the largest float32: what no loss and no weight exceeds."""
+
+RunNumber = Annotated[int, Meta(ge=1, le=10**9)]
+Steps = Annotated[int, Meta(ge=1, le=10**12)]
+StepNumber = Annotated[int, Meta(ge=0, le=10**12)]
 Rate = Annotated[float, Meta(gt=0)]
+Loss = Annotated[float, Meta(ge=0, le=MOST)]
+Weight = Annotated[float, Meta(ge=-MOST, le=MOST)]
+Weights = tuple[Weight, Weight]
+"""Slope and bias."""
+Reached = tuple[Weight | None, Weight | None]
+"""Slope and bias, ``None`` where not finite."""
+Eigenvalue = Annotated[float, Meta(ge=1e-38, le=MOST)]
+Column = Annotated[list[Weight], Meta(min_length=2, max_length=100_000)]
 StepsPerSecond = Annotated[float, Meta(gt=0)]
 Noise = Literal["uniform", "gaussian"]
 Spread = Literal["symmetric", "unit"]
@@ -110,6 +123,16 @@ class Message(Struct, frozen=True, tag_field="type", forbid_unknown_fields=True)
     """What is told of a run, or of the trainer itself."""
 
 
+def alike(*columns: Sequence[object]) -> None:
+    """Holds columns of a table against each other.
+
+    Raises:
+        ValueError: they are not of one length.
+    """
+    if len(set(map(len, columns))) > 1:
+        raise ValueError("columns of different lengths")
+
+
 class Ready(Message, tag="ready", kw_only=True, frozen=True):
     """torch is loaded and the data drawn: runs can start.
 
@@ -123,11 +146,15 @@ class Ready(Message, tag="ready", kw_only=True, frozen=True):
     """
 
     problem: Problem
-    x: list[float]
-    y: list[float]
-    truth: list[float]
-    weights: list[float]
+    x: Column
+    y: Column
+    truth: Weights
+    weights: Weights
     torch: str
+
+    def __post_init__(self) -> None:
+        """Holds the columns against each other."""
+        alike(self.x, self.y)
 
 
 class Curvature(Message, tag="curvature", kw_only=True, frozen=True):
@@ -140,10 +167,10 @@ class Curvature(Message, tag="curvature", kw_only=True, frozen=True):
         floor: the loss there.
     """
 
-    eigenvalues: list[float]
-    directions: list[list[float]]
-    minimum: list[float]
-    floor: float
+    eigenvalues: tuple[Eigenvalue, Eigenvalue]
+    directions: tuple[Weights, Weights]
+    minimum: Weights
+    floor: Loss
 
 
 class Swept(Message, tag="swept", kw_only=True, frozen=True):
@@ -156,10 +183,14 @@ class Swept(Message, tag="swept", kw_only=True, frozen=True):
         settled_at: the first step at which each was near the floor, ``None`` if none was.
     """
 
-    rates: list[float]
-    steps: int
-    losses: list[float | None]
-    settled_at: list[int | None]
+    rates: Annotated[list[Rate], Meta(min_length=1)]
+    steps: Steps
+    losses: list[Loss | None]
+    settled_at: list[StepNumber | None]
+
+    def __post_init__(self) -> None:
+        """Holds the columns against each other."""
+        alike(self.rates, self.losses, self.settled_at)
 
 
 class Started(Message, tag="started", kw_only=True, frozen=True):
@@ -186,11 +217,16 @@ class Progress(Message, tag="progress", kw_only=True, frozen=True):
 
     run: RunNumber
     rate: Rate
-    step: Annotated[int, Meta(ge=0)]
-    losses: list[float | None]
-    weights: list[float | None]
-    path: list[list[float | None]] = []
-    seconds: float
+    step: StepNumber
+    losses: Annotated[list[Loss | None], Meta(min_length=1)]
+    weights: Reached
+    path: list[Reached] = []
+    seconds: Annotated[float, Meta(ge=0)]
+
+    def __post_init__(self) -> None:
+        """Holds the path against the losses."""
+        if len(self.path) > len(self.losses):
+            raise ValueError("a path is longer than its losses")
 
 
 class Ended(Message, tag="ended", kw_only=True, frozen=True):
@@ -206,8 +242,8 @@ class Ended(Message, tag="ended", kw_only=True, frozen=True):
 
     run: RunNumber
     outcome: Outcome
-    step: Annotated[int, Meta(ge=0)]
-    loss: float | None
+    step: StepNumber
+    loss: Loss | None
     reason: str
 
 

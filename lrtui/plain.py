@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import IO
 
+from lrtui.characters import printable
 from lrtui.messages import Curvature, Ended, Failed, Progress, Ready, Start, Sweep, encode
 from lrtui.run.rate import rate_text
 from lrtui.run.ruler import ABOVE, BELOW, spaced, table
@@ -56,7 +57,31 @@ def play(
     return 0
 
 
-def lines(message: object, run: Run, every: int) -> list[str]:
+def replay(source: Source, *, every: int, as_json: bool, out: IO[str]) -> int:
+    """Prints what was saved.
+
+    Args:
+        source: tells it.
+        every: steps between two lines of a run.
+        as_json: print the messages themselves.
+        out: where to.
+
+    Returns:
+        0: what is wrong with the file, the source says.
+    """
+    session = Session()
+    while messages := source.poll(None):
+        for message in messages:
+            session.apply(message)
+            if as_json:
+                print(encode(message).decode(), file=out, flush=True)
+            else:
+                for line in lines(message, session.current, every):
+                    print(printable(line), file=out, flush=True)
+    return 0
+
+
+def lines(message: object, run: Run | None, every: int) -> list[str]:
     """Says a message in plain words, one line for each step that is to be told of."""
     match message:
         case Ready():
@@ -66,7 +91,7 @@ def lines(message: object, run: Run, every: int) -> list[str]:
                 f"{problem.spread} spread, seed {problem.seed}, "
                 f"torch {message.torch}"
             ]
-        case Progress():
+        case Progress() if run:
             said = [f"run {run.number}  rate {rate_text(run.rate)}"] if message.step == 0 else []
             if run.changes and run.changes[-1][0] == message.step:
                 said.append(f"rate {rate_text(run.rate)} from step {message.step}")
@@ -74,7 +99,7 @@ def lines(message: object, run: Run, every: int) -> list[str]:
             for i in range(first, len(message.losses), every):
                 said.append(step_line(message.step + i, message.losses[i]))
             return said
-        case Ended():
+        case Ended() if run:
             verdict, evidence = run.verdict()
             weights = ", ".join(f"{w:.4g}" for w in run.weights)
             pace = run.steps_per_second

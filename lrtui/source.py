@@ -31,7 +31,13 @@ WAITING = 1000
 
 
 class Source(Protocol):
-    """Whatever answers commands with messages."""
+    """Whatever answers commands with messages.
+
+    Attributes:
+        trains: whether it carries out runs; otherwise it shows those that were saved.
+    """
+
+    trains: bool
 
     def send(self, command: Command) -> None:
         """Sends a command, without waiting for its effect."""
@@ -49,6 +55,8 @@ class Source(Protocol):
 
 class Trainer:
     """The trainer process. It is started at once, and anew by the first run after it failed."""
+
+    trains = True
 
     def __init__(self, problem: Problem, command: Sequence[str] | None = None) -> None:
         """Starts the process.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lrtui.messages import Problem
 from lrtui.screen.app import LrtuiApp
+from lrtui.screen.experiment import Experiment
 from lrtui.screen.lab import Lab
 from lrtui.source import Trainer
 
@@ -25,14 +26,15 @@ PICTURES = {
 async def picture(name: str, size: tuple[int, int], rates: tuple[float, ...], until: int) -> None:
     """Runs the real program without a terminal and saves its screen."""
     trainer = Trainer(Problem())
-    lab = Lab(trainer, rates, steps=100, speed=100.0, every=10, fps=20)
+    experiment = Experiment(trainer, rates, steps=100, speed=100.0, every=10)
+    lab = Lab(experiment, fps=20)
     app = LrtuiApp(lab, "textual-dark")
     async with app.run_test(size=size) as pilot:
-        while not (lab.session.current and lab.session.current.number == len(rates)):
+        while not (experiment.session.current and experiment.session.current.number == len(rates)):
             await pilot.pause(0.02)
-        while lab.session.current.step < until:
+        while experiment.session.current.step < until:
             await pilot.pause(0.005)
-        if lab.session.current.outcome is None:
+        if experiment.session.current.outcome is None:
             await pilot.press("space")
         await pilot.pause(0.5)
         app.save_screenshot(f"{name}.svg", str(FOLDER))

@@ -150,7 +150,7 @@ def test_sigcont_out_of_the_blue_changes_nothing() -> None:
         lab.read(0.3)
         lab.type("72")
         lab.wait_for("│ 72 ")
-        lab.type("\x1bq")
+        lab.type("q")
         assert lab.wait_for_end(5) == 0
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrtui.messages import (
+    MOST,
     AnyCommand,
     AnyMessage,
     Ended,
@@ -32,7 +33,9 @@ from lrtui.messages import (
 positive = st.floats(min_value=1e-300, allow_nan=False, allow_infinity=False)
 runs = st.integers(1, 10**6)
 counts = st.integers(0, 10**9)
-numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+losses = st.none() | st.floats(0, MOST)
+weights = st.none() | st.floats(-MOST, MOST)
+pairs = st.tuples(weights, weights)
 
 commands = st.one_of(
     st.builds(
@@ -49,9 +52,9 @@ messages = st.one_of(
         run=runs,
         rate=positive,
         step=counts,
-        losses=st.lists(numbers),
-        weights=st.lists(numbers, max_size=3),
-        path=st.lists(st.lists(numbers, max_size=3), max_size=3),
+        losses=st.lists(losses, min_size=3),
+        weights=pairs,
+        path=st.lists(pairs, max_size=3),
         seconds=positive,
     ),
     st.builds(
@@ -59,7 +62,7 @@ messages = st.one_of(
         run=runs,
         outcome=st.sampled_from(["done", "diverged", "stopped", "failed"]),
         step=counts,
-        loss=numbers,
+        loss=losses,
         reason=st.text(),
     ),
     st.builds(Printed, st.text()),
@@ -87,7 +90,7 @@ def test_what_is_not_finite_is_null() -> None:
             rate=50.0,
             step=9,
             losses=[1.5, math.inf, math.nan],
-            weights=[-math.inf, 0.0],
+            weights=(-math.inf, 0.0),
             seconds=0.1,
         )
     )

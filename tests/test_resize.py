@@ -38,7 +38,7 @@ async def seen(resizes: list[tuple[int, int]], losses: list[float]) -> list[str]
                         rate=1.01,
                         step=6 + step,
                         losses=[losses[step]],
-                        weights=[3.0 + step, 2.5 - step],
+                        weights=(3.0 + step, 2.5 - step),
                         seconds=1.0,
                     )
                 )

@@ -26,8 +26,8 @@ from lrtui.run.verdict import Reading, Verdict
 if TYPE_CHECKING:
     from lrtui.run.series import LossSeries
 
-KEPT = 12
-"""Runs whose losses are kept; of older ones only the line in the table is."""
+KEPT = 100
+"""Runs whose losses are kept, 77 kB each; of older ones only the line in the table is."""
 
 LISTED = 1000
 """Runs that are kept at all."""
@@ -131,16 +131,19 @@ class Session:
 
     def begin(self, rate: float, steps: int) -> Run:
         """Adds a new run; the one before it is over, whatever is still said of it."""
+        return self._add(self._last_number + 1, rate, steps)
+
+    def _add(self, number: int, rate: float, steps: int) -> Run:
         before = self.current
         if before and before.outcome is None:
             before.outcome, before.reason = "stopped", f"stopped after {before.step:,} steps"
             if before.loss is None:
                 self.runs.pop()  # it was gone before it had begun: nothing to show
-        self._last_number += 1
-        run = Run(self._last_number, rate, steps)
+        self._last_number = number
+        run = Run(number, rate, steps)
         self.runs.append(run)
         for old in self.runs[:-KEPT]:
-            old.series = None
+            old.series, old.path = None, []
         del self.runs[:-LISTED]
         return run
 
@@ -175,6 +178,9 @@ class Session:
                 if run and run.outcome is None:
                     run.outcome, run.reason = "failed", message.reason
                 return True
+            case Started(run=number, rate=rate, steps=steps) if number > self._last_number:
+                self._add(number, rate, steps)
+                return self.apply(message)
             case Started() | Progress() | Ended():
                 if run is None or run.number != message.run or run.outcome is not None:
                     return False

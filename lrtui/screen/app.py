@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Iterable
 from threading import Timer
 from typing import ClassVar
@@ -23,7 +22,6 @@ from lrtui.screen.driver import LineDriver
 from lrtui.screen.lab import Lab
 from lrtui.screen.terminal import STDIN, STDOUT, hung_up
 from lrtui.screen.texts import state
-from lrtui.source import Source
 
 FORCE_AFTER = 1.0
 """Seconds that leaving in good order may take after a signal."""
@@ -59,7 +57,7 @@ class LrtuiApp(App[None]):
     async def on_event(self, event: events.Event) -> None:
         """Notes when a key is pressed, before anything is made of it, and when the size changes."""
         if isinstance(event, events.Key):
-            self.lab.last_key = time.monotonic()
+            self.lab.pressed(event)
         if isinstance(event, events.Resize):
             self.lab.action_redraw()
         await super().on_event(event)
@@ -105,26 +103,16 @@ def known_theme(name: str | None) -> str | None:
     return name
 
 
-def run_app(
-    source: Source,
-    rates: Iterable[float],
-    *,
-    steps: int,
-    speed: float | None,
-    every: int,
-    fps: float,
-    theme: str | None,
-) -> int:
-    """Shows the lab until it is left, then prints the runs on the normal screen.
+def run_app(lab: Lab, theme: str | None) -> int:
+    """Shows a lab until it is left, then prints the runs on the normal screen.
 
     Returns:
         The exit code.
     """
-    lab = Lab(source, rates, steps=steps, speed=speed, every=every, fps=fps)
     app = LrtuiApp(lab, theme)
     app.run()
     if not hung_up(STDOUT):
-        print("\n".join(farewell(lab.session)), flush=True)
+        print("\n".join(farewell(lab.experiment.session)), flush=True)
     return app.return_code or 0
 
 

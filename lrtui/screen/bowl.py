@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lrtui.run.bowl import Bowl
@@ -99,7 +101,7 @@ def map_chart(
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
-def map_axes(bowl: Bowl, start: list[float]) -> tuple[Axis, Axis]:
+def map_axes(bowl: Bowl, start: Sequence[float]) -> tuple[Axis, Axis]:
     """Returns axes that hold the start, the minimum, and the overshoot on the other side."""
     ends = []
     for first, lowest in zip(start, bowl.minimum, strict=True):
@@ -108,7 +110,7 @@ def map_axes(bowl: Bowl, start: list[float]) -> tuple[Axis, Axis]:
     return ends[0], ends[1]
 
 
-def contours(bowl: Bowl, start: list[float], x: Axis, y: Axis) -> list[np.ndarray]:
+def contours(bowl: Bowl, start: Sequence[float], x: Axis, y: Axis) -> list[np.ndarray]:
     """Returns lines of equal loss, each of shape [points, 2]."""
     from contourpy import contour_generator
 

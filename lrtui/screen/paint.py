@@ -15,24 +15,31 @@ if TYPE_CHECKING:
 
 def paint(lab: Lab, pane: Pane) -> None:
     """Brings a pane up to date; a chart only where something it shows has changed."""
-    session, run = lab.session, lab.session.current
+    experiment = lab.experiment
+    session, run = experiment.session, experiment.session.current
     match pane.id:
         case "header":
-            pane.update(lambda w, _: texts.header(session, lab.paused, lab.speed, w))
+            pane.update(lambda w, _: texts.header(session, experiment.paused, experiment.speed, w))
         case "status":
-            told = (session, lab.paused, lab.complaint, lab.details)
+            told = (session, experiment.paused, experiment.complaint, experiment.details)
             pane.update(lambda w, h: texts.status(*told, w, h))
         case "runs":
-            pane.update(lambda w, h: texts.runs_table(session, lab.paused, lab.highlighted, w, h))
+            pane.update(
+                lambda w, h: texts.runs_table(
+                    session, experiment.paused, experiment.highlighted, w, h
+                )
+            )
         case "log":
-            pane.update(lambda w, h: texts.log(lab.log_lines, w, h))
+            pane.update(lambda w, h: texts.log(experiment.log, w, h))
+        case "caption":
+            pane.update(lambda w, h: texts.caption(lab.caption, w, h))
         case "footer":
             pane.update(lambda w, _: texts.footer(w))
         case "small":
             pane.update(lambda *_: texts.too_small(*lab.size))
         case "ruler":
-            known = (id(session.swept), lab.aim)
-            pane.update(lambda w, h: ruler(session, lab.steps, lab.aim, w, h), *known)
+            known = (id(session.swept), experiment.aim)
+            pane.update(lambda w, h: ruler(session, experiment.steps, experiment.aim, w, h), *known)
         case "sweep" if session.swept is None:
             pane.update(lambda w, h: note("the sweep is on its way", w, h))
         case "fit" | "bowl" if session.ready is None or session.bowl is None:
@@ -49,8 +56,9 @@ def paint_chart(lab: Lab, pane: Pane) -> None:
     from lrtui.screen.bowl import bowl_chart, map_chart
     from lrtui.screen.charts import fit_chart, loss_chart, loss_seen, sweep_chart
 
-    session, run = lab.session, lab.session.current
-    marked = lab.highlighted
+    experiment = lab.experiment
+    session, run = experiment.session, experiment.session.current
+    marked = experiment.highlighted
     weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
     path = (run.number, len(run.path), weights) if run else ()
     match pane.id:
@@ -61,8 +69,8 @@ def paint_chart(lab: Lab, pane: Pane) -> None:
         case "bowl":
             pane.update(lambda w, h: bowl_chart(session, w, h), "bowl", path)
         case "sweep":
-            known = (id(session.swept), lab.aim, path)
-            pane.update(lambda w, h: sweep_chart(session, lab.steps, w, h), known)
+            known = (id(session.swept), experiment.aim, path)
+            pane.update(lambda w, h: sweep_chart(session, experiment.steps, w, h), known)
         case "loss" if run and run.series:
             seen = (loss_seen(session, pane.content_size.width), lab.scale, marked)
             pane.update(lambda w, h: loss_chart(session, w, h, lab.scale, marked), seen)

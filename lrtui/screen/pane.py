@@ -10,6 +10,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from lrtui.characters import printable
 from lrtui.screen.rows import Row
 
 
@@ -38,7 +39,9 @@ class Pane(Widget, can_focus=False):
 
     def show(self, rows: Sequence[Row]) -> None:
         """Shows these rows from now on."""
-        old, self._rows = self._rows, list(rows)
+        # What is shown may come from a file, or from whatever training code printed.
+        safe = [[(printable(text), tone) for text, tone in row] for row in rows]
+        old, self._rows = self._rows, safe
         width, height = self.content_size
         changed = [y for y in range(height) if old[y : y + 1] != self._rows[y : y + 1]]
         if changed:

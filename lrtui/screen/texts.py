@@ -206,6 +206,12 @@ def log(entries: Iterable[Span], width: int, height: int) -> list[Row]:
     return rows[:height]
 
 
+def caption(text: str, width: int, height: int) -> list[Row]:
+    """Tells the story of a tour."""
+    lines = textwrap.wrap(text, max(width - 2, 1))[:height]
+    return [[("▌ ", "prediction"), (line, "strong")] for line in lines]
+
+
 def footer(width: int) -> list[Row]:
     """Lists the keys, as many as fit, the way to the help and out always."""
     keys = [("0-9", "type a rate"), *(c.footer for c in COMMANDS if c.footer)]

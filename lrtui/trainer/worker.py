@@ -17,6 +17,7 @@ from lrtui.messages import (
     Pause,
     Problem,
     Progress,
+    Reached,
     Ready,
     Resume,
     SetRate,
@@ -75,8 +76,8 @@ class Worker:
                 problem=problem,
                 x=self._x[:, 0].tolist(),
                 y=self._y.tolist(),
-                truth=list(TRUTH),
-                weights=list(FIRST_WEIGHTS),
+                truth=TRUTH,
+                weights=FIRST_WEIGHTS,
                 torch=str(torch.__version__),
             )
         )
@@ -105,9 +106,10 @@ class Worker:
         step = 0
         rate = start.rate
         untold: list[float | None] = [value]
-        path: list[list[float | None]] = [a.tolist()]
+        path: list[Reached] = [reached(a)]
         seconds = 0.0
         paused = False
+        single = 0  # steps that were asked for one by one and are still to be taken
         wait = 1 / start.speed if start.speed else 0.0
         since = due = perf_counter()
         report_at = since  # the first loss is told at once
@@ -127,7 +129,7 @@ class Worker:
                     rate=rate,
                     step=step - len(untold) + 1,
                     losses=untold,
-                    weights=a.tolist(),
+                    weights=reached(a),
                     path=path,
                     seconds=seconds,
                 )
@@ -156,11 +158,13 @@ class Worker:
                         rate = new
                     case Pause():
                         tell()
-                        paused, due = True, math.inf
+                        paused, due, single = True, math.inf, 0
                     case Step():
                         paused, since, due = True, perf_counter(), 0.0
+                        single += 1
                     case Resume() if paused:
                         paused, since, due = False, perf_counter(), 0.0
+                        single = 0
                     case SetSpeed(speed=speed):
                         wait = 1 / speed if speed else 0.0
                         due = due if paused else perf_counter()
@@ -171,12 +175,13 @@ class Worker:
             step += 1
             untold.append(value)
             if step < PATH:
-                path.append(a.tolist())
+                path.append(reached(a))
             if math.isfinite(value):
                 last_finite = value
             if paused:
                 tell()
-                due = math.inf
+                single -= 1
+                due = 0.0 if single > 0 else math.inf
             elif wait:
                 due = max(due + wait, now - CATCH_UP)
 
@@ -223,3 +228,9 @@ class Worker:
                 return
             if swept is not None:
                 self._send(swept)
+
+
+def reached(a: torch.Tensor) -> Reached:
+    """Returns weights, shape [2], as a message has them."""
+    slope, bias = a.tolist()
+    return slope, bias

@@ -23,7 +23,7 @@ def session_after(steps: int) -> Session:
         losses = 0.08 + 7.6 * 10 ** (-5 * at / steps)
         session.apply(
             Progress(
-                run=1, rate=0.1, step=first, losses=losses.tolist(), weights=[3.0, 2.5], seconds=1.0
+                run=1, rate=0.1, step=first, losses=losses.tolist(), weights=(3.0, 2.5), seconds=1.0
             )
         )
     return session

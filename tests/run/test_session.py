@@ -7,7 +7,7 @@ from lrtui.run.session import KEPT, Session
 
 
 def progress(run: int, step: int, losses: list[float | None], rate: float = 0.1) -> Progress:
-    return Progress(run=run, rate=rate, step=step, losses=losses, weights=[1.0, None], seconds=0.5)
+    return Progress(run=run, rate=rate, step=step, losses=losses, weights=(1.0, None), seconds=0.5)
 
 
 def test_a_run_from_its_messages() -> None:
@@ -61,12 +61,12 @@ def test_rate_changes_are_kept_with_their_step() -> None:
 
 def test_only_the_youngest_runs_keep_their_losses() -> None:
     session = Session()
-    for number in range(1, 40):
+    for number in range(1, KEPT + 30):
         session.begin(0.1, 100)
         session.apply(progress(number, 0, [4.0]))
     kept = [run.number for run in session.runs if run.series is not None]
-    assert kept == list(range(40 - KEPT, 40))
-    assert len(session.runs) == 39
+    assert kept == list(range(30, KEPT + 30))
+    assert len(session.runs) == KEPT + 29
 
 
 def test_a_trainer_that_fails_takes_its_run_along() -> None:

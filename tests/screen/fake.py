@@ -23,6 +23,7 @@ from lrtui.messages import (
 )
 from lrtui.run.bowl import Bowl
 from lrtui.screen.app import LrtuiApp
+from lrtui.screen.experiment import Experiment
 from lrtui.screen.lab import Lab
 
 
@@ -39,8 +40,8 @@ def ready() -> Ready:
         problem=Problem(),
         x=x[:, 0].tolist(),
         y=y.tolist(),
-        truth=[3.0, 2.0],
-        weights=[-1.0, 1.0],
+        truth=(3.0, 2.0),
+        weights=(-1.0, 1.0),
         torch="2.13.0",
     )
 
@@ -120,6 +121,8 @@ class FakeSource:
         answer: what each start is answered with.
     """
 
+    trains = True
+
     def __init__(self, answer: Callable[[Start], list[Message]] | None = None) -> None:
         self.sent: list[Command] = []
         self.answer = answer or (lambda start: descent(start.run, start.rate, start.steps))
@@ -145,5 +148,5 @@ class FakeSource:
 
 def make_app(source: FakeSource, *rates: float, steps: int = 100, every: int = 10) -> LrtuiApp:
     """The app on a fake source; frames come when a test asks for them."""
-    lab = Lab(source, rates or (0.1,), steps=steps, speed=20.0, every=every, fps=0.001)
-    return LrtuiApp(lab, "textual-dark")
+    experiment = Experiment(source, rates or (0.1,), steps=steps, speed=20.0, every=every)
+    return LrtuiApp(Lab(experiment, fps=0.001), "textual-dark")

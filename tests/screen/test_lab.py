@@ -57,7 +57,8 @@ async def test_the_rates_given_follow_one_another() -> None:
         for _ in range(4):
             await frame(pilot)
         assert starts(source) == [0.1, 0.7, 1.01]
-        assert [run.outcome for run in lab(app).session.runs] == ["done", "done", "diverged"]
+        outcomes = [run.outcome for run in lab(app).experiment.session.runs]
+        assert outcomes == ["done", "done", "diverged"]
         table = text(app, "runs")
         assert table.index("1.01") < table.index("0.7") < table.index("0.1 ")
         assert "✕ diverged" in table
@@ -155,11 +156,11 @@ async def test_flat_out_and_back() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         await pilot.press(*["plus"] * 12)
-        assert lab(app).speed is None
+        assert lab(app).experiment.speed is None
         await pilot.press("minus")
-        assert lab(app).speed == 1000
+        assert lab(app).experiment.speed == 1000
         await pilot.press(*["minus"] * 20)
-        assert lab(app).speed == 1
+        assert lab(app).experiment.speed == 1
 
 
 async def test_without_a_run_on_the_keys_say_so() -> None:
@@ -174,7 +175,7 @@ async def test_without_a_run_on_the_keys_say_so() -> None:
             assert "no run is on" in text(app, "status")
             assert len(source.sent) == sent
             await pilot.press("escape")
-        assert not lab(app).paused
+        assert not lab(app).experiment.paused
 
 
 async def test_a_rate_changed_on_the_way_is_marked_on_the_chart() -> None:
@@ -184,7 +185,7 @@ async def test_a_rate_changed_on_the_way_is_marked_on_the_chart() -> None:
         await frame(pilot)
         assert "0.125" not in text(app, "loss")
         source.say(
-            Progress(run=1, rate=0.125, step=41, losses=[0.1], weights=[3.0, 2.5], seconds=2.0)
+            Progress(run=1, rate=0.125, step=41, losses=[0.1], weights=(3.0, 2.5), seconds=2.0)
         )
         await frame(pilot)
         marked = text(app, "loss").splitlines()[1]
@@ -199,7 +200,7 @@ async def test_a_held_key_restarts_cleanly() -> None:
         await frame(pilot)
         await pilot.press(*["r"] * 40)
         await frame(pilot)
-        runs = lab(app).session.runs
+        runs = lab(app).experiment.session.runs
         assert [run.number for run in runs] == [1, 41]
         assert runs[-1].outcome is None
         assert runs[-1].step == 1
@@ -362,7 +363,7 @@ async def test_a_runs_the_advice() -> None:
         tried, advised = starts(source)
         assert tried == 0.1
         assert 0.6 < advised < 0.9
-        current = lab(app).session.current
+        current = lab(app).experiment.session.current
         assert current is not None
         assert current.forecast == current.settled_at
         await pilot.press("a")
@@ -386,12 +387,12 @@ async def test_a_rate_changed_on_the_way_has_a_forecast_of_its_own() -> None:
     app = make_app(source, 0.01)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        run = lab(app).session.current
+        run = lab(app).experiment.session.current
         assert run is not None
         assert run.reading is not None
         before = run.reading.forecast
         source.say(
-            Progress(run=1, rate=0.7, step=21, losses=[1.0], weights=[2.0, 2.0], seconds=2.0)
+            Progress(run=1, rate=0.7, step=21, losses=[1.0], weights=(2.0, 2.0), seconds=2.0)
         )
         await frame(pilot)
         assert before is not None
@@ -468,7 +469,7 @@ async def test_a_click_on_the_ruler_runs_that_rate() -> None:
         line, marks = text(app, "ruler").splitlines()
         await pilot.click("#ruler", offset=(marks.index("★"), 0))
         await frame(pilot)
-        bowl = lab(app).session.bowl
+        bowl = lab(app).experiment.session.bowl
         assert bowl is not None
         assert starts(source)[-1] == pytest.approx(bowl.best, rel=0.05)
         assert text(app, "ruler").splitlines()[0].index("◆") == marks.index("★")

@@ -1,0 +1,276 @@
+"""Runs in a file: every message as it came, one JSON object a line, and the way back."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic, sleep
+
+import msgspec
+
+from lrtui.characters import printable
+from lrtui.messages import (
+    AnyMessage,
+    Command,
+    Curvature,
+    Ended,
+    Pause,
+    Printed,
+    Progress,
+    Ready,
+    Resume,
+    SetSpeed,
+    Started,
+    Step,
+    decode_message,
+    encode,
+)
+from lrtui.source import Source
+
+LONGEST = 2**25
+"""Bytes of a line: several times those of a hundred thousand points."""
+
+BETWEEN_RUNS = 1.0
+"""Seconds that a run that is over stays before the next one of the file begins."""
+
+BUDGET = 0.02
+"""Seconds that reading may take at a time, so that a large file never holds up a frame."""
+
+
+class Saving:
+    """A source whose messages are written to a file as they come.
+
+    Attributes:
+        trouble: why the file does not have them all, empty if it has.
+    """
+
+    def __init__(self, source: Source, path: Path) -> None:
+        """Creates the file.
+
+        Raises:
+            OSError: it cannot be created, or is there already.
+        """
+        self.trains = source.trains
+        self.trouble = ""
+        self._source = source
+        self._path = path
+        self._file = path.open("xb", buffering=0)
+
+    def send(self, command: Command) -> None:
+        """Passes a command on."""
+        self._source.send(command)
+
+    def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
+        """Returns the messages since the last call, see ``Source.poll``, and writes them down."""
+        messages = self._source.poll(timeout)
+        if messages and not self.trouble:
+            try:
+                self._file.write(b"".join(encode(message) + b"\n" for message in messages))
+            except OSError as error:
+                self.trouble = f"{name(self._path)} is not complete: {error.strerror}"
+                messages.append(Printed(self.trouble))
+        return messages
+
+    def close(self) -> None:
+        """Ends the source and closes the file."""
+        self._source.close()
+        self._file.close()
+
+
+class Replay:
+    """A source that tells again what was saved, at a pace of its own.
+
+    One report of the trainer is told at a time, or one step where a report has the weights of
+    each. At 20 a second, as the trainer reports, a run takes as long as it once did.
+
+    Attributes:
+        trouble: what is wrong with the file, empty if nothing is.
+        over: whether all that could be read has been told.
+    """
+
+    trains = False
+
+    def __init__(self, path: Path, speed: float | None) -> None:
+        """Opens the file.
+
+        Args:
+            path: the file.
+            speed: reports a second, ``None`` for as fast as it goes.
+
+        Raises:
+            OSError: it cannot be read.
+            ValueError: nothing in it is a saved run; says what is wrong with which line.
+        """
+        self.trouble = ""
+        self.over = False
+        self._path = path
+        self._speed = speed
+        self._paused = False
+        self._room = 1.0  # reports that may be told now
+        self._looked_at = self._wait_until = monotonic()
+        self._file = path.open("rb")
+        self._pieces = self._read()
+        self._ahead: deque[AnyMessage] = deque()
+        if not self._look_ahead():
+            raise ValueError(self.trouble or f"{name(path)} is empty")
+
+    def send(self, command: Command) -> None:
+        """Holds, goes on or changes the pace; there is nothing to train with."""
+        match command:
+            case Pause():
+                self._paused = True
+            case Resume():
+                self._paused = False
+            case SetSpeed(speed=speed):
+                self._speed = speed
+            case Step():
+                self._paused = True
+                self._room = 1.0
+
+    def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
+        """Returns the messages that are due.
+
+        Args:
+            timeout: ``None`` waits until one is, or all has been told.
+        """
+        told = self._due()
+        while timeout is None and not told and not self.over:
+            sleep(BUDGET)
+            told = self._due()
+        return told
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _due(self) -> list[AnyMessage]:
+        now = monotonic()
+        if self._speed is None:
+            self._room = float("inf")
+        elif not self._paused:
+            earned = self._speed * (now - self._looked_at)
+            self._room = min(self._room + earned, max(1.0, self._speed / 4))
+        self._looked_at = now
+        told: list[AnyMessage] = []
+        while self._look_ahead() and monotonic() < now + BUDGET:
+            message = self._ahead[0]
+            if isinstance(message, Progress):
+                if self._room < 1 or (self._paused and self._speed is None and told):
+                    break
+                self._room -= 1
+            elif isinstance(message, Started) and now < self._wait_until:
+                break
+            told.append(self._ahead.popleft())
+            if isinstance(message, Ended) and self._speed is not None:
+                self._wait_until = now + BETWEEN_RUNS
+        return told
+
+    def _look_ahead(self) -> bool:
+        """Reads on until there is a message to tell; returns whether there is one."""
+        while not self._ahead:
+            piece = next(self._pieces, None)
+            if piece is None:
+                self.over = True
+                return False
+            self._ahead.append(piece)
+        return True
+
+    def _read(self) -> Iterator[AnyMessage]:
+        """Yields what is in the file as far as it can be read, then why it ends there."""
+        run: Started | None = None
+        step, loss, seconds = -1, None, 0.0
+        known = False
+        number = 0
+        while line := self._file.readline(LONGEST):
+            number += 1
+            try:
+                message = checked(line, known, run, step)
+            except ValueError as error:
+                self.trouble = f"{name(self._path)}, line {number}: {printable(str(error))}"
+                break
+            match message:
+                case Ready():
+                    run, known = None, True
+                case Started():
+                    run, step, loss, seconds = message, -1, None, 0.0
+                case Ended():
+                    run = None
+                case Progress():
+                    yield from pieces(message, seconds)
+                    step, seconds = message.step + len(message.losses) - 1, message.seconds
+                    loss = next((v for v in reversed(message.losses) if v is not None), loss)
+                    continue
+            yield message
+        if run is not None:
+            yield Ended(
+                run=run.run,
+                outcome="stopped",
+                step=max(step, 0),
+                loss=loss,
+                reason=f"the file ends at step {max(step, 0):,}",
+            )
+        if self.trouble and number > 1:
+            yield Printed(f"{self.trouble}; what stands before it is shown")
+
+
+def checked(line: bytes, known: bool, run: Started | None, step: int) -> AnyMessage:
+    """Reads a line of a saved session.
+
+    Args:
+        line: the line.
+        known: whether the data was told of before it.
+        run: the run that is on.
+        step: its last step.
+
+    Raises:
+        ValueError: it is no message, or not one that can come here; says why.
+    """
+    if len(line) == LONGEST:
+        raise ValueError(f"longer than {LONGEST:,} bytes")
+    try:
+        message = decode_message(line)
+    except ValueError as error:
+        if not line.endswith(b"\n"):
+            raise ValueError("cut short") from error
+        raise ValueError(f"no message of lrtui ({error})") from error
+    match message:
+        case Started() | Progress() | Ended() | Curvature() if not known:
+            raise ValueError("tells of a run before its data")
+        case Started() if run is not None and message.run <= run.run:
+            raise ValueError(f"run {message.run} comes after run {run.run}")
+        case Progress() | Ended() if run is None or message.run != run.run:
+            raise ValueError(f"tells of run {message.run}, which is not on")
+        case Progress() if run and message.step != step + 1:
+            raise ValueError(f"tells of step {message.step:,} after step {step:,}")
+    return message
+
+
+def pieces(progress: Progress, since: float) -> Iterator[Progress]:
+    """Yields a report step by step as far as it has the weights of each, then the rest of it.
+
+    Args:
+        progress: the report.
+        since: the seconds of the last report of this run.
+    """
+    count = len(progress.losses)
+    per_step = (progress.seconds - since) / count
+    for i, weights in enumerate(progress.path):
+        yield msgspec.structs.replace(
+            progress,
+            step=progress.step + i,
+            losses=progress.losses[i : i + 1],
+            weights=weights,
+            path=[weights],
+            seconds=since + per_step * (i + 1),
+        )
+    rest = len(progress.path)
+    if rest < count:
+        yield msgspec.structs.replace(
+            progress, step=progress.step + rest, losses=progress.losses[rest:], path=[]
+        )
+
+
+def name(path: Path) -> str:
+    """Returns a path as it can be shown."""
+    return printable(str(path))

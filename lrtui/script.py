@@ -1,0 +1,105 @@
+"""A tour's script: a file that a person can read, edit and hand on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from lrtui.run.rate import parse_rate
+
+POST = Path(__file__).parent / "tour.txt"
+"""The tour of the post."""
+
+KEYS = {
+    "a": "advice",
+    "b": "map",
+    "p": "post",
+    "r": "restart",
+    "w": "sweep",
+    "y": "scale",
+    "tab": "zoom",
+    "up": "newer",
+    "down": "older",
+}
+"""The keys that a script can press, and what they do."""
+
+LONGEST = 10**6
+"""Bytes of a script, at most."""
+
+
+class Scene(NamedTuple):
+    """One line of a script.
+
+    Attributes:
+        verb: ``say``, ``type``, ``press``, ``wait``, ``until``.
+        text: what is said, typed or pressed.
+        number: seconds to wait, or the step to wait for; the run's end where it is infinite.
+    """
+
+    verb: str
+    text: str = ""
+    number: float = 0.0
+
+
+def read_script(path: Path | None) -> list[Scene]:
+    """Reads a script, the post's where no other is named.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a line of it is none of a script; says which and why.
+    """
+    path = path or POST
+    with path.open("rb") as file:
+        content = file.read(LONGEST + 1)
+    if len(content) > LONGEST:
+        raise ValueError(f"{path}: longer than {LONGEST:,} bytes; a script is short")
+    scenes = []
+    for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            try:
+                scenes.append(scene(line))
+            except ValueError as error:
+                raise ValueError(f"{path}, line {number}: {error}") from error
+    if not scenes:
+        raise ValueError(f"{path}: there is nothing in it to show")
+    return scenes
+
+
+def scene(line: str) -> Scene:
+    """Reads a line of a script.
+
+    Raises:
+        ValueError: it is none; says why.
+    """
+    verb, _, text = line.strip().partition(" ")
+    text = text.strip()
+    match verb:
+        case "say":
+            return Scene(verb, text)
+        case "type":
+            parse_rate(text)
+            return Scene(verb, text)
+        case "press":
+            if text not in KEYS:
+                raise ValueError(f"{text[:24]!r} cannot be pressed; {', '.join(KEYS)} can")
+            return Scene(verb, KEYS[text])
+        case "wait":
+            return Scene(verb, number=number(text, 60, "seconds"))
+        case "until" if text == "end":
+            return Scene(verb, number=float("inf"))
+        case "until" if text.startswith("step "):
+            return Scene(verb, number=number(text[5:], 1e9, "steps"))
+        case "until":
+            raise ValueError(f"a run is watched until end or until step N, not until {text[:24]!r}")
+    raise ValueError(f"{verb[:24]!r} is none of say, type, press, wait, until")
+
+
+def number(text: str, most: float, unit: str) -> float:
+    """Reads a number of seconds or steps."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most:
+        raise ValueError(f"{unit} from 0 to {most:,.0f} are needed, not {text[:24]!r}")
+    return value
