@@ -42,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             options.scenes = read_script(options.script)
         source = open_source(options)
+    except FileExistsError as error:
+        parser.error(f"{printable(str(error.filename))} is there already; --save makes a new file")
     except OSError as error:
         parser.error(f"{printable(str(error.filename))}: {error.strerror}")
     except ValueError as error:

@@ -1,52 +1,125 @@
-"""Makes every picture under ``screenshots/`` anew: ``python -m tests.screenshots``."""
+"""Makes every picture under ``screenshots/`` anew: ``python -m tests.screenshots``.
+
+Unattended, from the real program in a pseudo-terminal; the moving one from a recording that
+asciinema makes of ``lrtui tour``.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import json
+import shutil
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from lrtui.messages import Problem
-from lrtui.screen.app import LrtuiApp
-from lrtui.screen.experiment import Experiment
-from lrtui.screen.lab import Lab
-from lrtui.source import Trainer
+import pyte
+from PIL import Image
+
+from tests.picture import picture
+from tests.terminal import UNKNOWN_TO_PYTE, terminal
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 
-PICTURES = {
-    # name: size, rates, the step at which the last run is held
-    "running": ((120, 36), (0.1,), 43),
-    "settled": ((120, 36), (0.1, 0.7), 100),
-    "diverged": ((120, 36), (0.1, 0.7, 1.01), 100),
-    "infinity": ((120, 36), (0.1, 0.7, 1.01, 50.0), 10),
-    "small": ((80, 24), (0.1, 0.7, 1.01), 100),
+STILLS = {
+    # name: columns, rows, options, keys, what the screen shows before the picture is taken
+    "running": (120, 36, ("--speed", "20"), "", r"step 4\d/100"),
+    "settled": (120, 36, ("--lr", "0.1", "--lr", "0.7"), "", "✓ settled"),
+    "diverged": (120, 36, ("--lr", "0.1", "--lr", "0.7", "--lr", "1.01"), "", "✕ diverged"),
+    "infinity": (120, 36, ("--lr", "0.7", "--lr", "50"), "", "✕ diverged"),
+    "map": (120, 36, ("--lr", "0.1", "--lr", "1.01", "--lr", "0.7"), "b\t\t\t", "✚ minimum"),
+    "rates": (120, 36, ("--lr", "0.7"), "w", "steps to settle"),
+    "small": (80, 24, ("--lr", "0.1", "--lr", "0.7", "--lr", "1.01"), "", "✕ diverged"),
+    "ascii": (80, 24, ("--lr", "0.1", "--lr", "0.7", "--ascii"), "", r"2\s+0\.7\s+\+ settled"),
 }
 
+FRAME = 0.2
+"""Seconds of a frame of the moving picture, at least."""
 
-async def picture(name: str, size: tuple[int, int], rates: tuple[float, ...], until: int) -> None:
-    """Runs the real program without a terminal and saves its screen."""
-    trainer = Trainer(Problem())
-    experiment = Experiment(trainer, rates, steps=100, speed=100.0, every=10)
-    lab = Lab(experiment, fps=20)
-    app = LrtuiApp(lab, "textual-dark")
-    async with app.run_test(size=size) as pilot:
-        while not (experiment.session.current and experiment.session.current.number == len(rates)):
-            await pilot.pause(0.02)
-        while experiment.session.current.step < until:
-            await pilot.pause(0.005)
-        if experiment.session.current.outcome is None:
-            await pilot.press("space")
-        await pilot.pause(0.5)
-        app.save_screenshot(f"{name}.svg", str(FOLDER))
-    trainer.close()
-    print(FOLDER / f"{name}.svg")
+
+def still(name: str) -> None:
+    """Runs the program and takes a picture of its screen."""
+    columns, rows, options, keys, shown = STILLS[name]
+    speed = () if "--speed" in options else ("--speed", "100")
+    with terminal(*options, *speed, columns=columns, rows=rows) as lab:
+        count = max(options.count("--lr"), 1)
+        lab.wait_for(rf"\b{count}\s+[\d.]+ +[✓✕+x▶]")
+        if name == "running":
+            lab.wait_for(shown)
+            lab.type(" ")
+        else:
+            lab.wait_for("step (100/100|10/100)")
+            for key in keys:
+                lab.type(key)
+                lab.read(0.4)
+            lab.wait_for(shown)
+        lab.read(1)
+        save(picture(lab.screen), FOLDER / f"{name}.png")
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Saves a picture of few colours."""
+    image.quantize(128).save(path, optimize=True)
+    print(path, f"{path.stat().st_size / 1000:.0f} kB")
+
+
+def record(cast: Path) -> None:
+    """Records the tour as anybody would, with asciinema."""
+    asciinema = shutil.which("asciinema", path=str(Path(sys.executable).parent)) or "asciinema"
+    tour = f"{sys.executable} -m lrtui tour"
+    command = [asciinema, "rec", "-q", "--overwrite", "-c", tour, str(cast)]
+    with terminal(command=command) as recorder:
+        assert recorder.wait_for_end(120) == 0, recorder.text
+    print(cast.name, f"{cast.stat().st_size / 1000:.0f} kB")
+
+
+def moving(cast: Path, path: Path) -> None:
+    """Turns a recording into a moving picture."""
+    header, *events = map(json.loads, cast.read_text().splitlines())
+    screen = pyte.Screen(header["width"], header["height"])
+    stream = pyte.ByteStream(screen)
+    frames: list[Image.Image] = []
+    shown: list[int] = []  # milliseconds
+    since = 0.0
+    for at, kind, data in events:
+        if kind != "o":
+            continue
+        # Up to the end of the program: afterwards there is the table on the normal screen.
+        if "\x1b[?1049l" in data:
+            break
+        if at - since >= FRAME and "rate" in screen.display[1]:
+            frames.append(picture(screen, 14))
+            shown.append(round(1000 * (at - since)))
+            since = at
+        elif not frames:
+            since = at
+        stream.feed(UNKNOWN_TO_PYTE.sub(b"", data.encode()))
+    frames.append(picture(screen, 14))
+    shown.append(3000)
+    # One palette for all, from frames throughout: colours must not flicker.
+    sample = Image.new("RGB", (frames[0].width, 8 * frames[0].height))
+    for i in range(8):
+        sample.paste(frames[i * (len(frames) - 1) // 7], (0, i * frames[0].height))
+    palette = sample.quantize(63)
+    small = [f.quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
+    small[0].save(path, save_all=True, append_images=small[1:], duration=shown, loop=0)
+    print(path, f"{path.stat().st_size / 1000:.0f} kB, {sum(shown) / 1000:.0f} s")
 
 
 def main() -> None:
-    """Makes all of them."""
+    """Makes all of them, or those named."""
     FOLDER.mkdir(exist_ok=True)
-    for name, settings in PICTURES.items():
-        asyncio.run(picture(name, *settings))
+    names = sys.argv[1:]
+    if not names:
+        for old in FOLDER.iterdir():
+            old.unlink()
+    for name in STILLS:
+        if not names or name in names:
+            still(name)
+    if not names or "tour" in names:
+        with TemporaryDirectory() as folder:
+            cast = Path(folder) / "tour.cast"
+            record(cast)
+            moving(cast, FOLDER / "tour.gif")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class Run:
     Attributes:
         number: its number, from 1 up.
         rate: its learning rate, the last where it was changed on the way.
+        first_rate: the one it started with.
         steps: how many steps it is to take.
         step: steps taken so far.
         series: its losses; ``None`` before the first, and once it is too old to be drawn.
@@ -68,6 +69,11 @@ class Run:
     outcome: Outcome | None = None
     reason: str = ""
     loss: float | None = None
+    first_rate: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keeps the rate that it starts with."""
+        self.first_rate = self.rate
 
     @property
     def steps_per_second(self) -> float | None:

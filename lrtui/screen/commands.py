@@ -134,6 +134,14 @@ COMMANDS = (
         ("tab", "view"),
     ),
     Command(
+        "export",
+        "e",
+        "e",
+        "export",
+        "Write the losses to a CSV file in this folder.",
+        ("e", "export"),
+    ),
+    Command(
         "redraw",
         "ctrl+l",
         "ctrl+l",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from asyncio import TimerHandle
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ CHUNK = 1000
 """Bytes after which a drawing is cut, so that a key is answered in the middle of a large one."""
 SLOWEST = 2000
 """Bytes a second that any line is taken to carry, were it never to answer."""
+HOLD = 0.3
+"""Seconds after which what is held is sent all the same."""
 LAST_ANSWER = 0.5
 """Seconds to wait for it on leaving: what comes later would be typed into the shell."""
 
@@ -56,18 +59,28 @@ class LineDriver(LinuxDriver):
         self._glass = Glass(erases=erases())
         self._on = False
         self._at_once = False
-        self._due = False
+        self._timer: TimerHandle | None = None
         self._window = FIRST_WINDOW
         self._unanswered = 0.0
         self._after_question = 0
         self._asked = False
         self._answered = Event()
         self._looked_at = 0.0
+        self._held_until = 0.0
 
     @property
     def is_free(self) -> bool:
         """Whether all that was drawn is on its way: only then is it worth drawing more."""
-        return not self._glass.differs
+        return self._held_until > 0 or not self._glass.differs
+
+    def hold(self) -> None:
+        """Sends nothing until the next frame is drawn: panes that have moved are still empty."""
+        self._held_until = monotonic() + HOLD
+
+    def release(self) -> None:
+        """Sends what was drawn."""
+        self._held_until = 0.0
+        self._stop_waiting()
 
     def redraw(self) -> None:
         """Sends everything anew: the terminal may show something else."""
@@ -112,21 +125,25 @@ class LineDriver(LinuxDriver):
         self._asked = False
         self._window = WINDOW
         self._unanswered = min(self._unanswered, self._after_question)
-        self._send()
+        self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        self._send_soon()
 
     def _send_soon(self) -> None:
-        if not self._due:
-            self._due = True
-            self._loop.call_soon(self._send)
+        if self._timer is None:
+            self._timer = self._loop.call_later(0, self._send)
 
     def _send(self) -> None:
         """Sends as much of what differs as the line has room for."""
-        self._due = False
+        self._timer = None
         while self._on and self._glass.differs:
             wait = self._wait()
             if wait > 0:
-                self._due = True
-                self._loop.call_later(wait, self._send)
+                self._timer = self._loop.call_later(wait, self._send)
                 return
             changes = self._glass.changes(*os.get_terminal_size(STDERR), CHUNK)
             if not changes:
@@ -147,6 +164,8 @@ class LineDriver(LinuxDriver):
         now = monotonic()
         carried = SLOWEST * (now - self._looked_at)
         self._unanswered, self._looked_at = max(self._unanswered - carried, 0.0), now
+        if now < self._held_until:
+            return self._held_until - now
         if not keeps_up(STDERR):
             return 0.05
         return max(self._unanswered - self._window, 0.0) / SLOWEST

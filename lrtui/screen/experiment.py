@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from pathlib import Path
 
 from lrtui.messages import (
     AnyMessage,
@@ -173,6 +174,18 @@ class Experiment:
             return True
         self.complain("no run is on; r restarts, or type a rate")
         return False
+
+    def export(self) -> None:
+        """Writes the losses of the runs to a CSV file in the current folder."""
+        # Here, for numpy comes with it: the first frame does not wait for that.
+        from lrtui.run.export import export
+
+        try:
+            path, rows = export(self.session.runs, Path.cwd())
+        except OSError as error:
+            self.complain(f"the runs were not written: {error.strerror}")
+        else:
+            self.say(f"{rows:,} losses written to {path.name}", "good")
 
     def highlight_older(self) -> None:
         """Highlights the next older run."""

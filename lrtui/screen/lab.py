@@ -65,6 +65,7 @@ class Lab(Screen[None]):
         self._frame_time = 1 / fps
         self._view: str | None = None
         self.caption = ""
+        self._drawn = False
 
     def compose(self) -> ComposeResult:
         """Lays out the panes."""
@@ -120,11 +121,16 @@ class Lab(Screen[None]):
                 await asyncio.sleep(0.001)
                 if time.monotonic() - self.last_key < KEY_TIME:
                     await asyncio.sleep(KEY_TIME)
+            self._drawn = True
+            if self.line:
+                self.line.release()
 
     # --- what is shown where --------------------------------------------------------------
 
     def _arrange(self) -> None:
         """Shows the panes that fit, or the one that was asked for."""
+        if self.line and self._drawn:
+            self.line.hold()
         width, height = self.size
         small = width < texts.SMALLEST[0] or height < texts.SMALLEST[1]
         shown = usual_view(*self.size) if self._view is None else [self._view]
@@ -251,6 +257,10 @@ class Lab(Screen[None]):
     def action_newer(self) -> None:
         """Highlights the next newer run, or none."""
         self.experiment.highlight_newer()
+
+    def action_export(self) -> None:
+        """Writes the losses of the runs to a CSV file."""
+        self.experiment.export()
 
     def action_scale(self) -> None:
         """Changes the scale of the loss."""

@@ -45,11 +45,10 @@ HINT = "type a rate and press Enter; p: the post's 0.1, 0.7, 1.01"
 
 def state(run: Run, paused: bool) -> str:
     """Returns what a run is at: its verdict, unless it is held, cut short or lost."""
-    if run.outcome in ("stopped", "failed"):
+    verdict = run.verdict()[0]
+    if run.outcome == "failed" or (run.outcome == "stopped" and verdict != "settled"):
         return run.outcome
-    if paused and run.outcome is None:
-        return "paused"
-    return run.verdict()[0]
+    return "paused" if paused and run.outcome is None else verdict
 
 
 def pace_text(speed: float | None) -> str:

@@ -36,7 +36,7 @@ SPEED = 20.0
 KEY_SECONDS = 0.3
 """Between two typed digits, and before Enter."""
 
-WATCH = {"pause", "scale", "map", "sweep", "older", "newer", "redraw", "suspend", "zoom", "help"}
+WATCH = ("pause", "scale", "map", "sweep", "older", "newer", "redraw", "suspend", "zoom", "export")
 """What can be done without ending the tour."""
 
 
@@ -55,11 +55,13 @@ class Lockstep:
         self._heard: list[AnyMessage] = []
         self._fresh = False
         self._on = False
+        self._run = 0
 
     def send(self, command: Command) -> None:
         """Passes a command on; while the trainer is held, those of its pace are not for it."""
         if isinstance(command, Start) and self._held:
             self._fresh = self._on = True
+            self._run = command.run
             command = msgspec.structs.replace(command, speed=1e-3)  # the first loss, and no more
         elif isinstance(command, Resume | SetSpeed) and self._held:
             return
@@ -88,9 +90,12 @@ class Lockstep:
                 if isinstance(message, Progress):
                     # How long a step took has no place in frames that are the same every time.
                     message = msgspec.structs.replace(message, seconds=0.0)
-                self._on = self._on and not isinstance(message, Ended | Failed)
-                found |= isinstance(message, kind | Ended | Failed)
                 self._heard.append(message)
+                if getattr(message, "run", self._run) != self._run:
+                    continue  # of the run before, which this one has cut short
+                over = isinstance(message, Ended | Failed)
+                self._on = self._on and not over
+                found |= over or isinstance(message, kind)
             if found:
                 return
             await asyncio.sleep(0.002)
@@ -186,7 +191,6 @@ class Tour(Lab):
                 yield
             case "press":
                 getattr(self, f"action_{scene.text}")()
-                yield
             case "wait":
                 yield from self._watched(scene.number)
             case "until":
@@ -214,7 +218,7 @@ class Tour(Lab):
     def pressed(self, event: events.Key) -> None:
         """Hands the screen over at the first key that is about a run."""
         super().pressed(event)
-        steers = {c.key for c in COMMANDS if c.action not in WATCH}
+        steers = {c.key for c in COMMANDS if c.action not in (*WATCH, "help", "leave")}
         digit = event.character is not None and event.character in "0123456789"
         if self.playing and self.is_current and (digit or event.key in steers):
             self.playing = False
