@@ -113,6 +113,7 @@ class Replay:
         self._pieces = self._read()
         self._ahead: deque[AnyMessage] = deque()
         if not self._look_ahead():
+            self._file.close()
             raise ValueError(self.trouble or f"{name(path)} is empty")
 
     def send(self, command: Command) -> None:
@@ -241,8 +242,11 @@ def checked(line: bytes, known: bool, run: Started | None, step: int) -> AnyMess
             raise ValueError(f"run {message.run} comes after run {run.run}")
         case Progress() | Ended() if run is None or message.run != run.run:
             raise ValueError(f"tells of run {message.run}, which is not on")
-        case Progress() if run and message.step != step + 1:
-            raise ValueError(f"tells of step {message.step:,} after step {step:,}")
+        case Progress() if run:
+            last = message.step + len(message.losses) - 1
+            if message.step != step + 1 or last > run.steps:
+                told = f"step {message.step:,}" if step + 1 != message.step else f"step {last:,}"
+                raise ValueError(f"tells of {told} after step {step:,}, where {run.steps:,} end")
     return message
 
 

@@ -63,7 +63,7 @@ COMMANDS = (
         "smaller rate, no restart",
         "Go on at a rate 1.25 times smaller, without a restart.",
         ("{ }", "on the way"),
-        "Go on at a rate 1.25 times smaller, larger, without a restart.",
+        "Go on at a rate 1.25 times smaller, larger; no restart.",
     ),
     Command(
         "grow",

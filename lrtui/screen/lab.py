@@ -176,7 +176,8 @@ class Lab(Screen[None]):
         self.experiment.run(rate)
         field = self.query_one(RateField)
         field.placeholder = rate_text(self.experiment.aim)
-        field.clear()
+        with field.prevent(Input.Changed):  # which would take back what run() may complain of
+            field.clear()
 
     @on(Input.Changed)
     def _typing(self, event: Input.Changed) -> None:

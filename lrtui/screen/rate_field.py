@@ -32,6 +32,9 @@ class RateField(Input):
             event.prevent_default()
             if not self.value and event.time - self._sign_at < JOINS:
                 character = self._sign + character
+            elif character == "." and self.value[:1] == "." and "e" not in self.value:
+                self.value = self.value[1:]  # that one was the command: a number has one point
+                self.cursor_position = len(self.value)
             self.insert_text_at_cursor(character)
         elif event.is_printable:
             if character in ".+-":

@@ -76,13 +76,13 @@ def descent(run: int, rate: float, steps: int, until: int | None = None) -> list
     x, y = data()
     a = np.array([-1.0, 1.0])
     losses = []
-    path = []
+    path: list[tuple[float | None, float | None]] = []
     last = steps if until is None else until
     for step in range(last + 1):
         if step:
             a = a - rate * 2 / len(y) * x.T @ (x @ a - y)
         losses.append(float(((x @ a - y) ** 2).mean()))
-        path.append(a.tolist())
+        path.append((float(a[0]), float(a[1])))
         if losses[-1] > 3e38:  # where float32 ends
             losses[-1] = math.inf
             break
@@ -93,7 +93,7 @@ def descent(run: int, rate: float, steps: int, until: int | None = None) -> list
             rate=rate,
             step=0,
             losses=[v if math.isfinite(v) else None for v in losses],
-            weights=a.tolist(),
+            weights=path[-1],
             path=path[:256],
             seconds=len(losses) / 20,
         ),

@@ -74,8 +74,9 @@ async def test_a_number_typed_anywhere_and_enter_start_a_run() -> None:
         await pilot.press("0", ".", "7", "enter")
         await pilot.press("1", "e", "-", "3", "enter")
         await pilot.press(".", "5", "enter")
+        await pilot.press(".", "0", ".", "3", "enter")  # one step, then at once a rate
         await frame(pilot)
-        assert starts(source) == [0.1, 0.7, 1e-3, 0.5]
+        assert starts(source) == [0.1, 0.7, 1e-3, 0.5, 0.3]
         assert lab(app).query_one(RateField).value == ""
 
 
