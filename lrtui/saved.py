@@ -243,6 +243,8 @@ def checked(line: bytes, known: bool, run: Started | None, step: int) -> AnyMess
         case Progress() | Ended() if run is None or message.run != run.run:
             raise ValueError(f"tells of run {message.run}, which is not on")
         case Progress() if run:
+            if step < 0 and message.rate != run.rate:
+                raise ValueError(f"run {run.run} starts at another rate than it was told to")
             last = message.step + len(message.losses) - 1
             if message.step != step + 1 or last > run.steps:
                 told = f"step {message.step:,}" if step + 1 != message.step else f"step {last:,}"

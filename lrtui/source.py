@@ -126,24 +126,26 @@ class Trainer:
         printed = Thread(target=self._pass_on_prints, args=(process.stderr, tail), daemon=True)
         printed.start()
         reason = ""
-        for line in process.stdout:
-            try:
-                self._messages.put(decode_message(line))
-            except ValueError as error:
-                text = line.decode(errors="replace").strip()
-                reason = f"the trainer sent what is no message ({error}): {text[:80]!r}"
-                process.kill()
-                break
+        with process.stdout as pipe:
+            for line in pipe:
+                try:
+                    self._messages.put(decode_message(line))
+                except ValueError as error:
+                    text = line.decode(errors="replace").strip()
+                    reason = f"the trainer sent what is no message ({error}): {text[:80]!r}"
+                    process.kill()
+                    break
         code = process.wait()
         printed.join(1)
         reason = reason or f"the trainer ended: {how(code)}"
         self._messages.put(Failed(reason, list(tail)))
 
     def _pass_on_prints(self, pipe: IO[bytes], tail: deque[str]) -> None:
-        for line in pipe:
-            text = line.decode(errors="replace").rstrip()
-            tail.append(text)
-            self._messages.put(Printed(text))
+        with pipe:
+            for line in pipe:
+                text = line.decode(errors="replace").rstrip()
+                tail.append(text)
+                self._messages.put(Printed(text))
 
 
 def how(code: int) -> str:

@@ -174,6 +174,16 @@ def test_the_terminal_closing_with_sighup_ignored() -> None:
     assert gone(everyone, 3)
 
 
+def test_the_shell_killed_leaves_nobody_behind() -> None:
+    shell = f"{sys.executable} -m lrtui --steps 1000000 --speed max; true"
+    with terminal(command=["/bin/sh", "-c", shell]) as lab:
+        lab.wait_for(r"0\.1\s+(▶|✓)")
+        everyone = lab.trainers()
+        assert len(everyone) == 2  # lrtui and its trainer
+        lab.process.kill(signal.SIGKILL)
+        assert gone(everyone, 3)
+
+
 def test_the_program_killed_leaves_no_trainer() -> None:
     with terminal("--steps", "1000000", "--speed", "max") as lab:
         lab.wait_for(r"0\.1\s+(▶|✓)")

@@ -120,6 +120,7 @@ class Session:
         ready: what the trainer said of the data, ``None`` until it did.
         bowl: the loss as its curvature tells it, ``None`` until it was told.
         swept: what every rate would do, ``None`` until it was tried.
+        failure: why there is no trainer any more, empty as long as there is one.
     """
 
     def __init__(self) -> None:
@@ -128,6 +129,7 @@ class Session:
         self.ready: Ready | None = None
         self.bowl: Bowl | None = None
         self.swept: Swept | None = None
+        self.failure = ""
         self._last_number = 0
 
     @property
@@ -172,7 +174,7 @@ class Session:
         run = self.current
         match message:
             case Ready():
-                self.ready = message
+                self.ready, self.failure = message, ""
                 return True
             case Curvature():
                 self.bowl = Bowl.of(message)
@@ -181,6 +183,7 @@ class Session:
                 self.swept = message
                 return True
             case Failed():
+                self.failure = message.reason
                 if run and run.outcome is None:
                     run.outcome, run.reason = "failed", message.reason
                 return True

@@ -109,12 +109,12 @@ def status(
     after: Row = [("  ", "dim"), (HINT, "dim")]
     if complaint:
         text, tone, sign = complaint, "bad", "✕"
-    elif run is None or (session.ready is None and run.outcome is None):
-        text, tone, sign = "torch is loading", "dim", "·"
-    elif run.outcome == "failed":
-        text, tone, sign = f"{run.reason}; r starts a new one", "bad", "!"
+    elif session.failure and (run is None or run.outcome == "failed"):
+        text, tone, sign = f"{session.failure}; r starts a new one", "bad", "!"
         last = next((line for line in reversed(details) if line.strip()), "")
         after = [("  ", "dim"), (last[: max(width - 2, 0)], "dim")]
+    elif run is None or (session.ready is None and run.outcome is None):
+        text, tone, sign = "torch is loading", "dim", "·"
     else:
         now = state(run, paused)
         verdict, evidence = run.verdict()

@@ -44,6 +44,9 @@ class Lockstep:
     """A trainer that takes as many steps as it is told to for each frame.
 
     What a frame shows then depends on nothing but the frames before it: not on the machine.
+
+    Attributes:
+        failed: whether the trainer is gone.
     """
 
     trains = True
@@ -56,6 +59,7 @@ class Lockstep:
         self._fresh = False
         self._on = False
         self._run = 0
+        self.failed = False
 
     def send(self, command: Command) -> None:
         """Passes a command on; while the trainer is held, those of its pace are not for it."""
@@ -84,7 +88,7 @@ class Lockstep:
 
     async def gather(self, kind: type[AnyMessage]) -> None:
         """Waits for a message of a kind, or for what makes it pointless to wait."""
-        while self._held:
+        while self._held and not self.failed:
             found = False
             for message in self._source.poll():
                 if isinstance(message, Progress):
@@ -95,6 +99,7 @@ class Lockstep:
                     continue  # of the run before, which this one has cut short
                 over = isinstance(message, Ended | Failed)
                 self._on = self._on and not over
+                self.failed |= isinstance(message, Failed)
                 found |= over or isinstance(message, kind)
             if found:
                 return
@@ -152,9 +157,9 @@ class Tour(Lab):
     async def _play(self) -> None:
         """Plays the script, a frame at a time."""
         await self.frame()
-        await self._trainer.gather(Curvature)
-        self.experiment.hear()
-        await self._trainer.gather(Swept)
+        for needed in (Curvature, Swept):
+            await self._trainer.gather(needed)
+            self.experiment.hear()
         due = time.monotonic()
         for scene in self._scenes:
             for _ in self._performed(scene):
@@ -172,6 +177,10 @@ class Tour(Lab):
                 await self.frame()
                 due = max(due + self._frame_time / self._pace, time.monotonic() - 1)
                 await asyncio.sleep(max(due - time.monotonic(), 0))
+                if self._trainer.failed:
+                    self._take_over()
+                if not self.playing:
+                    return
 
     def _performed(self, scene: Scene) -> Iterator[None]:
         """Does what a line of the script says; yields where a frame is to be shown."""
@@ -221,8 +230,11 @@ class Tour(Lab):
         steers = {c.key for c in COMMANDS if c.action not in (*WATCH, "help", "leave")}
         digit = event.character is not None and event.character in "0123456789"
         if self.playing and self.is_current and (digit or event.key in steers):
-            self.playing = False
-            self.experiment.paused = False
-            self.query_one(RateField).clear()
-            self._trainer.release(self.experiment.speed)
-            self.say("")
+            self._take_over()
+
+    def _take_over(self) -> None:
+        self.playing = False
+        self.experiment.paused = False
+        self.query_one(RateField).clear()
+        self._trainer.release(self.experiment.speed)
+        self.say("")

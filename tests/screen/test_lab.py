@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual.events import Paste
 from textual.pilot import Pilot
@@ -529,3 +531,23 @@ async def test_on_the_loss_chart_each_earlier_run_has_its_number() -> None:
         for number, rate in ((1, "0.02"), (2, "0.1"), (3, "1.01")):
             assert f"{number}: {rate}" in legend
             assert sum(line.count(str(number)) for line in drawn) == 1
+
+
+async def test_e_writes_the_runs_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = make_app(FakeSource(), 0.1, 0.7)
+    async with app.run_test(size=(120, 36)) as pilot:
+        for _ in range(3):
+            await frame(pilot)
+        await pilot.press("e")
+        await frame(pilot)
+        assert "202 losses written" in text(app, "log")
+        lines = (tmp_path / "lrtui-runs.csv").read_text().splitlines()
+        assert lines[0] == "run,step,rate,loss"
+        assert len(lines) == 203
+        (tmp_path / "gone").mkdir()
+        monkeypatch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        await pilot.press("e")
+        await frame(pilot)
+        assert "the runs were not written: No such file" in text(app, "status")

@@ -1,0 +1,148 @@
+"""The tour: by itself, the same every time, and anybody's from the first digit on."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from lrtui.messages import Problem
+from lrtui.screen.app import LrtuiApp
+from lrtui.screen.experiment import Experiment
+from lrtui.screen.pane import Pane
+from lrtui.screen.tour import SPEED, Lockstep, Tour
+from lrtui.script import read_script
+from lrtui.source import Trainer
+from tests.terminal import terminal
+
+SCRIPT = """\
+say Watch.
+type 0.1
+until step 20
+type 1.01
+until end
+press a
+until step 5
+press b
+wait 0.5
+"""
+
+
+class Watched(Tour):
+    """A tour that keeps what each frame showed."""
+
+    def __init__(self, *arguments: object, **settings: object) -> None:
+        super().__init__(*arguments, **settings)  # type: ignore[arg-type]
+        self.frames_shown: list[list[str]] = []
+
+    async def frame(self) -> None:
+        await super().frame()
+        shown = []
+        for pane in self.query(Pane):
+            if pane.region.area:
+                shown.append(str(pane.id))
+                shown += [pane.render_line(y).text for y in range(pane.size.height)]
+        self.frames_shown.append(shown)
+
+
+async def frames(script: Path, size: tuple[int, int], pace: float) -> list[list[str]]:
+    """Every frame of a tour with the real trainer."""
+    trainer = Lockstep(Trainer(Problem()))
+    experiment = Experiment(trainer, (), steps=100, speed=SPEED, every=10)
+    tour = Watched(experiment, trainer, read_script(script), fps=10, pace=pace)
+    app = LrtuiApp(tour, "textual-dark")
+    try:
+        async with app.run_test(size=size):
+            end = time.monotonic() + 60
+            while tour.is_running and tour.playing and app.is_running:
+                assert time.monotonic() < end
+                await asyncio.sleep(0.02)
+    finally:
+        trainer.close()
+    return tour.frames_shown
+
+
+def test_the_post_in_less_than_a_minute() -> None:
+    seen = []
+    with terminal("tour", "--pace", "3") as lab:
+        start = time.monotonic()
+        captions = [s.text for s in read_script(None) if s.verb == "say"]
+        for caption in captions:
+            lab.wait_for("▌ " + re.escape(caption[:40]))
+            seen.append(lab.text)
+        assert lab.wait_for_end() == 0
+        seconds = time.monotonic() - start
+    # Loading takes as long at any pace.
+    assert 3 * seconds < 60
+    last = seen[-1]
+    for row in (r"5  0.744", "4  1 ", "3  1.01", "2  0.7", "1  0.1"):
+        assert row in last
+    table = lab.raw.rpartition(b"\x1b[?1049l")[2].decode()
+    assert "rate 0.744" in table
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_the_same_frames_every_time(tmp_path: Path, size: tuple[int, int]) -> None:
+    script = tmp_path / "tour.txt"
+    script.write_text(SCRIPT)
+    first = await frames(script, size, pace=5)
+    second = await frames(script, size, pace=9)
+    assert len(first) > 60
+    assert first == second
+
+
+def test_space_holds_it_and_a_digit_takes_over() -> None:
+    with terminal("tour") as lab:
+        lab.wait_for(r"step [1-9]\d?/100")
+        lab.type(" ")
+        lab.wait_for("‖ paused")
+        lab.drain(0.3)
+        held = lab.text
+        lab.drain(0.7)
+        assert lab.text == held
+        lab.type(" ")
+        lab.wait_for(r"step [3-9]\d/100")
+        lab.type("0.5\r")
+        lab.wait_for(r"0\.5\s+✓ settled")
+        assert "▌" not in lab.text
+        lab.wait_for("step 100/100")
+        lab.drain(1)
+        lab.type("r")
+        lab.wait_for(r"3\s+0\.5\s+⇄|3\s+0\.5\s+✓")
+        lab.type("q")
+        assert lab.wait_for_end() == 0
+
+
+def test_ones_own_tour(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("say This is mine.\ntype 0.3\nuntil step 10\n")
+    with terminal("tour", str(tmp_path / "mine.txt"), "--pace", "3") as lab:
+        lab.wait_for("▌ This is mine")
+        lab.wait_for(r"1\s+0\.3\s+▶")
+        assert lab.wait_for_end() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nosuch.txt",), "nosuch.txt: No such file"),
+        (("--pace", "0"), "a pace from 0.1 to 20 is needed"),
+        (("--pace", "nan"), "a pace from 0.1 to 20 is needed"),
+        ((str(Path(__file__)),), "line 1: "),
+    ],
+)
+def test_what_cannot_be_played_is_told(arguments: tuple[str, ...], said: str) -> None:
+    with terminal("tour", *arguments) as lab:
+        lab.wait_for(said)
+        assert lab.wait_for_end() == 2
+        assert b"Traceback" not in lab.raw
+
+
+def test_a_trainer_that_fails_ends_the_tour_not_the_lab(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('no torch for you')")
+    with terminal("tour", env={"PYTHONPATH": str(tmp_path)}) as lab:
+        lab.wait_for("the trainer ended: exit code 1")
+        lab.type("q")
+        assert lab.wait_for_end() == 0
