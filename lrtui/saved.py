@@ -120,14 +120,14 @@ class Replay:
         """Holds, goes on or changes the pace; there is nothing to train with."""
         match command:
             case Pause():
-                self._paused = True
+                self._paused, self._room = True, 0.0
             case Resume():
                 self._paused = False
             case SetSpeed(speed=speed):
                 self._speed = speed
             case Step():
+                self._room = self._room + 1.0 if self._paused else 1.0
                 self._paused = True
-                self._room = 1.0
 
     def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
         """Returns the messages that are due.
@@ -147,9 +147,9 @@ class Replay:
 
     def _due(self) -> list[AnyMessage]:
         now = monotonic()
-        if self._speed is None:
+        if not self._paused and self._speed is None:
             self._room = float("inf")
-        elif not self._paused:
+        elif not self._paused and self._speed is not None:
             earned = self._speed * (now - self._looked_at)
             self._room = min(self._room + earned, max(1.0, self._speed / 4))
         self._looked_at = now
@@ -157,7 +157,7 @@ class Replay:
         while self._look_ahead() and monotonic() < now + BUDGET:
             message = self._ahead[0]
             if isinstance(message, Progress):
-                if self._room < 1 or (self._paused and self._speed is None and told):
+                if self._room < 1:
                     break
                 self._room -= 1
             elif isinstance(message, Started) and now < self._wait_until:

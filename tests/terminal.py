@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import sys
 import termios
 import time
@@ -139,6 +140,8 @@ class Terminal:
         children = []
         with contextlib.suppress(psutil.NoSuchProcess):
             children = self.trainers()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGKILL)
         self.process.close(force=True)
         for child in children:
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -26,12 +26,16 @@ def loaded(code: str) -> set[str]:
         ("lrtui.messages", set()),
         ("lrtui.source", set()),
         ("lrtui.plain", set()),
+        ("lrtui.saved", set()),
+        ("lrtui.script", set()),
+        ("lrtui.characters", set()),
         ("lrtui.run.rate", set()),
         ("lrtui.run.session", set()),
         ("lrtui.run.series", {"numpy"}),
         ("lrtui.trainer.worker", {"torch", "numpy"}),
         # What the first frame needs; numpy and plotext come with the first chart.
         ("lrtui.screen.app", {"textual"}),
+        ("lrtui.screen.tour", {"textual"}),
         ("lrtui.screen.charts", {"plotext", "numpy"}),
     ],
 )

@@ -144,6 +144,12 @@ def test_pause_step_and_pace(tmp_path: Path) -> None:
     time.sleep(0.11)
     assert 5 <= len(replay.poll()) <= 25
     replay.send(SetSpeed(None))
+    replay.send(Pause())
+    assert replay.poll() == []
+    replay.send(Step())
+    replay.send(Step())
+    assert len(replay.poll()) == 2
+    replay.send(Resume())
     assert isinstance(replay.poll()[-1], Ended)
     assert replay.over or replay.poll() == []
     replay.close()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.terminal import Terminal, terminal
 
-RUNS = ("--lr", "0.02", "--lr", "0.1", "--lr", "1.01", "--lr", "0.7", "--speed", "200")
+RUNS = ("--lr", "0.02", "--lr", "0.1", "--lr", "1.01", "--lr", "0.7", "--speed", "max")
 COLOR = re.compile(rb"[34]8;2;\d+;\d+;\d+")
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import shutil
+import sys
 import time
 from pathlib import Path
 
+import pyte
 import pytest
 
 from lrtui.messages import Problem
@@ -16,7 +20,11 @@ from lrtui.screen.pane import Pane
 from lrtui.screen.tour import SPEED, Lockstep, Tour
 from lrtui.script import read_script
 from lrtui.source import Trainer
-from tests.terminal import terminal
+from tests.terminal import UNKNOWN_TO_PYTE, terminal
+
+ASCIINEMA = shutil.which("asciinema", path=str(Path(sys.executable).parent)) or shutil.which(
+    "asciinema"
+)
 
 SCRIPT = """\
 say Watch.
@@ -67,16 +75,17 @@ async def frames(script: Path, size: tuple[int, int], pace: float) -> list[list[
 
 def test_the_post_in_less_than_a_minute() -> None:
     seen = []
-    with terminal("tour", "--pace", "3") as lab:
-        start = time.monotonic()
+    with terminal("tour", "--pace", "6") as lab:
         captions = [s.text for s in read_script(None) if s.verb == "say"]
+        lab.wait_for("▌ ")
+        start = time.monotonic()
         for caption in captions:
             lab.wait_for("▌ " + re.escape(caption[:40]))
+            lab.read(0.15)
             seen.append(lab.text)
         assert lab.wait_for_end() == 0
         seconds = time.monotonic() - start
-    # Loading takes as long at any pace.
-    assert 3 * seconds < 60
+    assert 6 * seconds + 5 < 60  # and torch takes less than five to load
     last = seen[-1]
     for row in (r"5  0.744", "4  1 ", "3  1.01", "2  0.7", "1  0.1"):
         assert row in last
@@ -88,14 +97,14 @@ def test_the_post_in_less_than_a_minute() -> None:
 async def test_the_same_frames_every_time(tmp_path: Path, size: tuple[int, int]) -> None:
     script = tmp_path / "tour.txt"
     script.write_text(SCRIPT)
-    first = await frames(script, size, pace=5)
-    second = await frames(script, size, pace=9)
+    first = await frames(script, size, pace=20)
+    second = await frames(script, size, pace=12)
     assert len(first) > 60
     assert first == second
 
 
 def test_space_holds_it_and_a_digit_takes_over() -> None:
-    with terminal("tour") as lab:
+    with terminal("tour", "--pace", "2") as lab:
         lab.wait_for(r"step [1-9]\d?/100")
         lab.type(" ")
         lab.wait_for("‖ paused")
@@ -146,3 +155,24 @@ def test_a_trainer_that_fails_ends_the_tour_not_the_lab(tmp_path: Path) -> None:
         lab.wait_for("the trainer ended: exit code 1")
         lab.type("q")
         assert lab.wait_for_end() == 0
+
+
+@pytest.mark.skipif(ASCIINEMA is None, reason="asciinema is not installed")
+def test_asciinema_records_it(tmp_path: Path) -> None:
+    cast = tmp_path / "demo.cast"
+    tour = f"{sys.executable} -m lrtui tour --pace 3"
+    with terminal(command=[str(ASCIINEMA), "rec", "-q", "-c", tour, str(cast)]) as recorder:
+        recorder.wait_for("▌ Your turn", 60)
+        assert recorder.wait_for_end() == 0
+    assert 20_000 < cast.stat().st_size < 300_000
+    header, *events = map(json.loads, cast.read_text().splitlines())
+    assert (header["width"], header["height"]) == (120, 36)
+    screen = pyte.Screen(120, 36)
+    stream = pyte.ByteStream(screen)
+    for _, _, data in events:
+        if "\x1b[?1049l" in data:
+            break
+        stream.feed(UNKNOWN_TO_PYTE.sub(b"", data.encode()))
+    shown = "\n".join(screen.display)
+    assert "▌ Your turn" in shown
+    assert "✓ settled: at step 7" in shown

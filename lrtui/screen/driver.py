@@ -60,7 +60,7 @@ class LineDriver(LinuxDriver):
         self._on = False
         self._at_once = False
         self._timer: TimerHandle | None = None
-        self._window = FIRST_WINDOW
+        self._answers = False
         self._unanswered = 0.0
         self._after_question = 0
         self._asked = False
@@ -108,7 +108,7 @@ class LineDriver(LinuxDriver):
     def stop_application_mode(self) -> None:
         """Gives the terminal back."""
         self._on = False
-        if self._asked:
+        if self._asked and self._answers:
             self._answered.wait(LAST_ANSWER)
         self._asked = False
         super().stop_application_mode()
@@ -123,7 +123,7 @@ class LineDriver(LinuxDriver):
 
     def _take_answer(self) -> None:
         self._asked = False
-        self._window = WINDOW
+        self._answers = True
         self._unanswered = min(self._unanswered, self._after_question)
         self._stop_waiting()
 
@@ -168,4 +168,5 @@ class LineDriver(LinuxDriver):
             return self._held_until - now
         if not keeps_up(STDERR):
             return 0.05
-        return max(self._unanswered - self._window, 0.0) / SLOWEST
+        window = WINDOW if self._answers else FIRST_WINDOW
+        return max(self._unanswered - window, 0.0) / SLOWEST
