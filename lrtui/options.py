@@ -23,7 +23,7 @@ examples:
   lrtui --lr 0.1 --lr 0.7 --lr 1.01
                                   the post's three rates, one after the other
   lrtui --lr 0.7 --speed max      as fast as torch goes
-  lrtui --save runs.jsonl         keep every message, for lrtui replay runs.jsonl
+  lrtui --save runs.jsonl         keep every message, for lrtui replay
   lrtui sweep                     what every rate would do, as a table
   lrtui --spread unit --lr 0.7    a long valley: the same rate is slow
   lrtui --json --lr 1.01 | tail -n 1
@@ -37,8 +37,8 @@ keys:
 
 environment:
   TEXTUAL_THEME                   colours, where --theme says nothing
-  NO_COLOR                        no colours: words and shapes tell everything, too
-  LC_ALL, LC_CTYPE, LANG          without Unicode, plain characters (see --ascii)
+  NO_COLOR                        no colours: words and shapes tell all
+  LC_ALL, LC_CTYPE, LANG          without Unicode, plain characters
 
 exit codes:
   0 done; 1 it could not be carried out; 2 bad input; 128 + n ended by signal n

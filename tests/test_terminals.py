@@ -9,12 +9,25 @@ import pytest
 from tests.terminal import Terminal, terminal
 
 RUNS = ("--lr", "0.02", "--lr", "0.1", "--lr", "1.01", "--lr", "0.7", "--speed", "max")
+FILE: list[str] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Four runs of the real trainer, saved once for all terminals."""
+    file = tmp_path_factory.mktemp("runs") / "runs.jsonl"
+    with terminal(*RUNS, "--save", str(file)) as lab:
+        lab.wait_for("◆")
+        lab.wait_for(r"4\s+0\.7\s+✓ settled")
+    FILE[:] = ["replay", str(file), "--speed", "max"]
+
+
 COLOR = re.compile(rb"[34]8;2;\d+;\d+;\d+")
 
 
 def shown(env: dict[str, str], *arguments: str) -> Terminal:
     """The screen after four runs, and all that was written to get there."""
-    with terminal(*RUNS, *arguments, env=env) as lab:
+    with terminal(*FILE, *arguments, env=env) as lab:
         lab.wait_for(r"4\s+0\.7\s+\S settled\s+8\s+8")
         lab.read(0.5)
     return lab
@@ -112,7 +125,7 @@ def test_a_theme_is_taken_from_the_environment_and_gives_way_to_the_command_line
     ("env", "arguments"), [({}, ("--theme", "x")), ({"TEXTUAL_THEME": "x"}, ())]
 )
 def test_an_unknown_theme_is_told(env: dict[str, str], arguments: tuple[str, ...]) -> None:
-    with terminal(*arguments, env=env) as lab:
+    with terminal(*FILE, *arguments, env=env) as lab:
         lab.wait_for("lrtui: no theme is called 'x'; there are textual-dark, ")
         assert lab.wait_for_end() == 2
         assert b"Traceback" not in lab.raw
