@@ -26,8 +26,10 @@ QUESTION = "\x1b[6n"
 
 WINDOW = 2000
 """Bytes that may be on their way unanswered before the next are held back."""
-FIRST_WINDOW = 4000
-"""The same for a terminal that has never answered yet."""
+FIRST_FRAME = 6500
+"""The same in the first second, when nothing is known of the terminal yet."""
+SILENT = 3000
+"""The same for a terminal that has not answered in it."""
 CHUNK = 1000
 """Bytes after which a drawing is cut, so that a key is answered in the middle of a large one."""
 SLOWEST = 2000
@@ -65,13 +67,13 @@ class LineDriver(LinuxDriver):
         self._after_question = 0
         self._asked = False
         self._answered = Event()
-        self._looked_at = 0.0
+        self._since = self._looked_at = 0.0
         self._held_until = 0.0
 
     @property
     def is_free(self) -> bool:
-        """Whether all that was drawn is on its way: only then is it worth drawing more."""
-        return self._held_until > 0 or not self._glass.differs
+        """Whether nothing that was drawn has to wait: only then is it worth drawing more."""
+        return self._held_until > 0 or not self._glass.differs or self._wait() <= 0
 
     def hold(self) -> None:
         """Sends nothing until the next frame is drawn: panes that have moved are still empty."""
@@ -103,6 +105,7 @@ class LineDriver(LinuxDriver):
         if self._on:
             return
         self._on = True
+        self._since = monotonic()
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def stop_application_mode(self) -> None:
@@ -168,5 +171,8 @@ class LineDriver(LinuxDriver):
             return self._held_until - now
         if not keeps_up(STDERR):
             return 0.05
-        window = WINDOW if self._answers else FIRST_WINDOW
+        if self._answers and not self._asked:
+            return 0.0  # what comes next brings a question along
+        first = FIRST_FRAME if now < self._since + 1 else SILENT
+        window = WINDOW if self._answers else first
         return max(self._unanswered - window, 0.0) / SLOWEST

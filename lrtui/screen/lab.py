@@ -29,6 +29,8 @@ from lrtui.screen.tones import styles
 if TYPE_CHECKING:
     from lrtui.screen.driver import LineDriver
 
+FIRST_WAIT = 0.02
+"""Seconds between two tries to draw the first frame, until the panes have a size."""
 KEY_TIME = 0.02
 """Seconds that a key has the screen for itself."""
 
@@ -103,7 +105,7 @@ class Lab(Screen[None]):
 
     async def _frames(self) -> None:
         while True:
-            await asyncio.sleep(self._frame_time)
+            await asyncio.sleep(self._frame_time if self._drawn else FIRST_WAIT)
             await self.frame()
 
     async def frame(self) -> None:
@@ -121,7 +123,7 @@ class Lab(Screen[None]):
                 await asyncio.sleep(0.001)
                 if time.monotonic() - self.last_key < KEY_TIME:
                     await asyncio.sleep(KEY_TIME)
-            self._drawn = True
+            self._drawn |= any(pane.content_size.area for pane in self.query(Pane))
             if self.line:
                 self.line.release()
 
