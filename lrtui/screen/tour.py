@@ -213,6 +213,15 @@ class Tour(Lab):
 
     def say(self, text: str) -> None:
         """Tells something below the panes; an empty text takes the line away."""
+        session = self.experiment.session
+        run, bowl = session.current, session.bowl
+        forecast = run.forecast if run else None
+        for name, value in (
+            ("{forecast}", "never" if forecast is None else f"{forecast:,}"),
+            ("{limit}", f"{bowl.limit:.3g}" if bowl else "?"),
+            ("{best}", f"{bowl.best:.3g}" if bowl else "?"),
+        ):
+            text = text.replace(name, value)
         self.caption = text
         self._arrange()
 
