@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -280,6 +281,15 @@ def test_steps_must_follow_each_other(tmp_path: Path) -> None:
     strange = Progress(run=1, rate=0.1, step=70, losses=[1.0], weights=(1.0, 1.0), seconds=1.0)
     _, trouble = read(written(tmp_path / "file", [*told[:-1], strange]))
     assert trouble.endswith(f"line {len(told)}: tells of step 70 after step 100, where 100 end")
+
+
+def test_a_run_without_a_finite_loss_is_drawn(tmp_path: Path) -> None:
+    told = messages(0.1, 0.7)
+    report = next(m for m in told if isinstance(m, Progress))
+    nowhere = msgspec.structs.replace(report, losses=[None] * 101)
+    shown, trouble = read(written(tmp_path / "f", [nowhere if m is report else m for m in told]))
+    assert trouble == ""
+    draw_everything(shown)
 
 
 def test_a_huge_file_holds_nothing_up(tmp_path: Path) -> None:

@@ -142,6 +142,8 @@ def named(name: str, x: Axis, y: Axis, at: Floats, loss: Floats, tone: str, plac
     px, py = x.place(at), y.place(loss)
     inside = np.isfinite(py) & (px <= 1)
     px, py = px[inside], py[inside]
+    if not len(px):
+        return Mark(math.nan, math.nan, name, tone)  # nowhere
     crossed = np.flatnonzero((py[:-1] - level) * (py[1:] - level) <= 0)
     if len(crossed):
         i = int(crossed[-1])  # the last: where a diverging loss rises, none of the others does
@@ -149,7 +151,7 @@ def named(name: str, x: Axis, y: Axis, at: Floats, loss: Floats, tone: str, plac
         share = (level - py[i]) / rise if rise else 0.0
         across, up = float(px[i] + share * (px[i + 1] - px[i])), level
     else:
-        i = int(np.abs(py - level).argmin())
+        i = int(np.abs(px - (0.9 - 0.12 * place)).argmin())
         across, up = float(px[i]), float(np.clip(py[i], 0, 1))
     return Mark(x.at(across), y.at(up), name, tone)
 

@@ -551,3 +551,13 @@ async def test_e_writes_the_runs_to_a_file(tmp_path: Path, monkeypatch: pytest.M
         await pilot.press("e")
         await frame(pilot)
         assert "the runs were not written: No such file" in text(app, "status")
+
+
+async def test_under_a_loss_that_grew_large_the_earlier_runs_keep_their_numbers() -> None:
+    app = make_app(FakeSource(), 0.1, 0.7, 1.01)
+    async with app.run_test(size=(120, 36)) as pilot:
+        for _ in range(4):
+            await frame(pilot)
+        drawn = [line[8:] for line in text(app, "loss").splitlines()[1:-2]]
+        for number in (1, 2):
+            assert sum(line.count(str(number)) for line in drawn) == 1
