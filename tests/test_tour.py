@@ -137,6 +137,17 @@ def test_space_holds_it_and_a_digit_takes_over() -> None:
         assert lab.wait_for_end() == 0
 
 
+def test_a_click_on_the_ruler_takes_over() -> None:
+    with terminal("tour", "--pace", "2") as lab:
+        lab.wait_for(r"step [1-9]\d?/100")
+        marks = lab.screen.display[3]
+        x = marks.index("★") + 1
+        lab.type(f"\x1b[<0;{x};3M\x1b[<0;{x};3m")
+        lab.wait_for(r"2\s+0\.7\d+\s+✓ settled")
+        assert "▌" not in lab.text
+        lab.wait_for(r"step 100/100")
+
+
 def test_ones_own_tour(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("say This is mine.\ntype 0.3\nuntil step 10\n")
     with terminal("tour", str(tmp_path / "mine.txt"), "--pace", "3") as lab:

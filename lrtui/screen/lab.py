@@ -166,6 +166,9 @@ class Lab(Screen[None]):
         """Notes that a key was pressed, before anything is made of it."""
         self.last_key = time.monotonic()
 
+    def take_over(self) -> None:
+        """Is told when a person starts a run; a tour ends by it."""
+
     # --- the field, the mouse -------------------------------------------------------------
 
     @on(Input.Submitted)
@@ -175,6 +178,7 @@ class Lab(Screen[None]):
         except ValueError as error:
             self.experiment.complain(str(error))
             return
+        self.take_over()
         self.experiment.run(rate)
         field = self.query_one(RateField)
         field.placeholder = rate_text(self.experiment.aim)
@@ -200,6 +204,7 @@ class Lab(Screen[None]):
         if pane.id == "ruler":
             rate = rate_at(experiment.session, offset.x, width)
             if rate is not None:
+                self.take_over()
                 experiment.run(rate)
         elif pane.id == "runs":
             rows = texts.listed(experiment.session, experiment.highlighted, height)

@@ -178,7 +178,7 @@ class Tour(Lab):
                 due = max(due + self._frame_time / self._pace, time.monotonic() - 1)
                 await asyncio.sleep(max(due - time.monotonic(), 0))
                 if self._trainer.failed:
-                    self._take_over()
+                    self.take_over()
                 if not self.playing:
                     return
 
@@ -238,10 +238,13 @@ class Tour(Lab):
         super().pressed(event)
         steers = {c.key for c in COMMANDS if c.action not in (*WATCH, "help", "leave")}
         digit = event.character is not None and event.character in "0123456789"
-        if self.playing and self.is_current and (digit or event.key in steers):
-            self._take_over()
+        if self.is_current and (digit or event.key in steers):
+            self.take_over()
 
-    def _take_over(self) -> None:
+    def take_over(self) -> None:
+        """Ends the tour and lets the current run go on."""
+        if not self.playing:
+            return
         self.playing = False
         self.experiment.paused = False
         self.query_one(RateField).clear()
