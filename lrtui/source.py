@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from queue import Empty, Queue
 from threading import Thread
-from typing import IO, Protocol
+from typing import Protocol
 
 from lrtui.messages import (
     AnyMessage,
@@ -28,6 +28,9 @@ DETAILS = 8
 
 WAITING = 1000
 """Messages that may wait to be polled; a trainer that is further ahead is held up."""
+
+
+Process = subprocess.Popen[bytes]
 
 
 class Source(Protocol):
@@ -68,10 +71,10 @@ class Trainer:
         # -P: a torch.py that lies in the user's folder is not torch.
         command = command or (sys.executable, "-P", "-m", "lrtui.trainer")
         self._command = [*command, encode(problem).decode()]
-        self._messages: Queue[AnyMessage] = Queue(WAITING)
+        self._messages: Queue[tuple[Process, AnyMessage]] = Queue(WAITING)
         self._process = self._spawn()
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
+    def _spawn(self) -> Process:
         # A session of its own: the terminal's signals are for us, who end it by its stdin.
         process = subprocess.Popen(
             self._command,
@@ -88,6 +91,7 @@ class Trainer:
         if self._process.poll() is not None:
             if not isinstance(command, Start):
                 return
+            self.close()
             self._process = self._spawn()
         assert self._process.stdin is not None
         try:
@@ -100,9 +104,12 @@ class Trainer:
         """Returns the messages since the last call, see ``Source.poll``."""
         messages: list[AnyMessage] = []
         try:
-            messages.append(self._messages.get(timeout != 0, timeout))
             while True:
-                messages.append(self._messages.get_nowait())
+                wait = timeout != 0 and not messages
+                process, message = self._messages.get(wait, timeout if wait else None)
+                # What a process that was replaced has left behind is about runs that are over.
+                if process is self._process:
+                    messages.append(message)
         except Empty:
             return messages
 
@@ -118,18 +125,17 @@ class Trainer:
             process.kill()
             process.wait()
 
-    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+    def _listen(self, process: Process) -> None:
         """Passes on what the process says, and how it ended."""
         assert process.stdout is not None
-        assert process.stderr is not None
         tail: deque[str] = deque(maxlen=DETAILS)
-        printed = Thread(target=self._pass_on_prints, args=(process.stderr, tail), daemon=True)
+        printed = Thread(target=self._pass_on_prints, args=(process, tail), daemon=True)
         printed.start()
         reason = ""
         with process.stdout as pipe:
             for line in pipe:
                 try:
-                    self._messages.put(decode_message(line))
+                    self._messages.put((process, decode_message(line)))
                 except ValueError as error:
                     text = line.decode(errors="replace").strip()
                     reason = f"the trainer sent what is no message ({error}): {text[:80]!r}"
@@ -138,14 +144,15 @@ class Trainer:
         code = process.wait()
         printed.join(1)
         reason = reason or f"the trainer ended: {how(code)}"
-        self._messages.put(Failed(reason, list(tail)))
+        self._messages.put((process, Failed(reason, list(tail))))
 
-    def _pass_on_prints(self, pipe: IO[bytes], tail: deque[str]) -> None:
-        with pipe:
+    def _pass_on_prints(self, process: Process, tail: deque[str]) -> None:
+        assert process.stderr is not None
+        with process.stderr as pipe:
             for line in pipe:
                 text = line.decode(errors="replace").rstrip()
                 tail.append(text)
-                self._messages.put(Printed(text))
+                self._messages.put((process, Printed(text)))
 
 
 def how(code: int) -> str:

@@ -14,6 +14,8 @@ import numpy as np
 import psutil
 import pytest
 
+from lrtui.messages import AnyMessage, Ended, Failed, Printed, Problem, Start
+from lrtui.source import Trainer
 from tests.terminal import gone
 
 
@@ -169,3 +171,25 @@ def test_a_sweep_without_a_rate_between_its_ends() -> None:
     done = lrtui("sweep", "--from", "9")
     assert done.returncode == 2
     assert done.stderr == "lrtui: no rate lies from 9 to 4\n"
+
+
+DIES_ONCE = """
+import pathlib, runpy, sys
+marker = pathlib.Path({marker!r})
+if not marker.exists():
+    marker.touch()
+    sys.exit("oh")
+runpy.run_module("lrtui.trainer", run_name="__main__")
+"""
+
+
+def test_what_a_dead_trainer_left_behind_is_not_held_against_the_next_run(tmp_path: Path) -> None:
+    code = DIES_ONCE.format(marker=str(tmp_path / "died"))
+    trainer = Trainer(Problem(), [sys.executable, "-c", code])
+    assert gone(psutil.Process().children(), 10)  # and nobody has asked for what it said
+    trainer.send(Start(run=1, rate=0.7, steps=10, speed=None))
+    told: list[AnyMessage] = []
+    while not any(isinstance(message, Ended | Failed) for message in told):
+        told += trainer.poll(None)
+    trainer.close()
+    assert not any(isinstance(message, Failed | Printed) for message in told)
