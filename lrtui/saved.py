@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
@@ -111,7 +110,7 @@ class Replay:
         self._looked_at = self._wait_until = monotonic()
         self._file = path.open("rb")
         self._pieces = self._read()
-        self._ahead: deque[AnyMessage] = deque()
+        self._ahead: AnyMessage | None = None
         if not self._look_ahead():
             self._file.close()
             raise ValueError(self.trouble or f"{name(path)} is empty")
@@ -155,38 +154,37 @@ class Replay:
         self._looked_at = now
         told: list[AnyMessage] = []
         while self._look_ahead() and monotonic() < now + BUDGET:
-            message = self._ahead[0]
+            message = self._ahead
+            assert message is not None
             if isinstance(message, Progress):
                 if self._room < 1:
                     break
                 self._room -= 1
             elif isinstance(message, Started) and now < self._wait_until:
                 break
-            told.append(self._ahead.popleft())
+            told.append(message)
+            self._ahead = None
             if isinstance(message, Ended) and self._speed is not None:
                 self._wait_until = now + BETWEEN_RUNS
         return told
 
     def _look_ahead(self) -> bool:
         """Reads on until there is a message to tell; returns whether there is one."""
-        while not self._ahead:
-            piece = next(self._pieces, None)
-            if piece is None:
-                self.over = True
-                return False
-            self._ahead.append(piece)
-        return True
+        if self._ahead is None:
+            self._ahead = next(self._pieces, None)
+            self.over = self._ahead is None
+        return not self.over
 
     def _read(self) -> Iterator[AnyMessage]:
         """Yields what is in the file as far as it can be read, then why it ends there."""
         run: Started | None = None
         step, loss, seconds = -1, None, 0.0
         known = False
-        number = 0
+        number = last = 0
         while line := self._file.readline(LONGEST):
             number += 1
             try:
-                message = checked(line, known, run, step)
+                message = checked(line, known, run, step, last)
             except ValueError as error:
                 self.trouble = f"{name(self._path)}, line {number}: {printable(str(error))}"
                 break
@@ -195,6 +193,7 @@ class Replay:
                     run, known = None, True
                 case Started():
                     run, step, loss, seconds = message, -1, None, 0.0
+                    last = run.run
                 case Ended():
                     run = None
                 case Progress():
@@ -215,7 +214,7 @@ class Replay:
             yield Printed(f"{self.trouble}; what stands before it is shown")
 
 
-def checked(line: bytes, known: bool, run: Started | None, step: int) -> AnyMessage:
+def checked(line: bytes, known: bool, run: Started | None, step: int, last: int) -> AnyMessage:
     """Reads a line of a saved session.
 
     Args:
@@ -223,6 +222,7 @@ def checked(line: bytes, known: bool, run: Started | None, step: int) -> AnyMess
         known: whether the data was told of before it.
         run: the run that is on.
         step: its last step.
+        last: the number of the last run.
 
     Raises:
         ValueError: it is no message, or not one that can come here; says why.
@@ -238,16 +238,16 @@ def checked(line: bytes, known: bool, run: Started | None, step: int) -> AnyMess
     match message:
         case Started() | Progress() | Ended() | Curvature() if not known:
             raise ValueError("tells of a run before its data")
-        case Started() if run is not None and message.run <= run.run:
-            raise ValueError(f"run {message.run} comes after run {run.run}")
+        case Started() if message.run <= last:
+            raise ValueError(f"run {message.run} comes after run {last}")
         case Progress() | Ended() if run is None or message.run != run.run:
             raise ValueError(f"tells of run {message.run}, which is not on")
         case Progress() if run:
             if step < 0 and message.rate != run.rate:
                 raise ValueError(f"run {run.run} starts at another rate than it was told to")
-            last = message.step + len(message.losses) - 1
-            if message.step != step + 1 or last > run.steps:
-                told = f"step {message.step:,}" if step + 1 != message.step else f"step {last:,}"
+            end = message.step + len(message.losses) - 1
+            if message.step != step + 1 or end > run.steps:
+                told = f"step {message.step:,}" if step + 1 != message.step else f"step {end:,}"
                 raise ValueError(f"tells of {told} after step {step:,}, where {run.steps:,} end")
     return message
 

@@ -123,7 +123,7 @@ class Lab(Screen[None]):
                 await asyncio.sleep(0.001)
                 if time.monotonic() - self.last_key < KEY_TIME:
                     await asyncio.sleep(KEY_TIME)
-            self._drawn |= any(pane.content_size.area for pane in self.query(Pane))
+            self._drawn = self._drawn or any(p.content_size.area for p in self.query(Pane))
             if self.line:
                 self.line.release()
 

@@ -36,8 +36,20 @@ SPEED = 20.0
 KEY_SECONDS = 0.3
 """Between two typed digits, and before Enter."""
 
-WATCH = ("pause", "scale", "map", "sweep", "older", "newer", "redraw", "suspend", "zoom", "export")
-"""What can be done without ending the tour."""
+STEER = (
+    "restart",
+    "step",
+    "smaller",
+    "larger",
+    "shrink",
+    "grow",
+    "advice",
+    "post",
+    "slower",
+    "faster",
+)
+STEERING = {command.key for command in COMMANDS if command.action in STEER}
+"""The keys about a run: a person who presses one takes over."""
 
 
 class Lockstep:
@@ -236,9 +248,8 @@ class Tour(Lab):
     def pressed(self, event: events.Key) -> None:
         """Hands the screen over at the first key that is about a run."""
         super().pressed(event)
-        steers = {c.key for c in COMMANDS if c.action not in (*WATCH, "help", "leave")}
         digit = event.character is not None and event.character in "0123456789"
-        if self.is_current and (digit or event.key in steers):
+        if self.is_current and (digit or event.key in STEERING):
             self.take_over()
 
     def take_over(self) -> None:
