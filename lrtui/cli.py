@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lrtui.characters import printable, write_plain
+from lrtui.ascii_fallback import printable, write_plain
 from lrtui.options import parse
 
 if TYPE_CHECKING:
-    from lrtui.saved import Replay, Saving
-    from lrtui.source import Trainer
+    from lrtui.sources.process import Trainer
+    from lrtui.sources.recording import Recorder, Replay
 
 DEFAULT_SPEED = 20.0
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_plain(sys.stderr)
     try:
         if options.command == "tour":
-            from lrtui.script import read_script
+            from lrtui.tour.script import read_script
 
             options.scenes = read_script(options.script)
         source = open_source(options)
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def open_source(options: argparse.Namespace) -> Trainer | Saving | Replay:
+def open_source(options: argparse.Namespace) -> Trainer | Recorder | Replay:
     """Starts the trainer, or opens the file that is shown instead.
 
     Raises:
@@ -74,12 +74,12 @@ def open_source(options: argparse.Namespace) -> Trainer | Saving | Replay:
         ValueError: a file is no saved session; says why.
     """
     if options.command == "replay":
-        from lrtui.saved import Replay
+        from lrtui.sources.recording import Replay
 
         return Replay(options.file, options.speed)
 
     from lrtui.messages import Problem
-    from lrtui.source import Trainer
+    from lrtui.sources.process import Trainer
 
     # Started before anything else is imported: torch loads while the first frame is drawn.
     trainer = Trainer(
@@ -93,16 +93,16 @@ def open_source(options: argparse.Namespace) -> Trainer | Saving | Replay:
     if getattr(options, "save", None) is None:
         return trainer
 
-    from lrtui.saved import Saving
+    from lrtui.sources.recording import Recorder
 
     try:
-        return Saving(trainer, options.save)
+        return Recorder(trainer, options.save)
     except OSError:
         trainer.close()
         raise
 
 
-def run(options: argparse.Namespace, source: Trainer | Saving | Replay) -> int | str:
+def run(options: argparse.Namespace, source: Trainer | Recorder | Replay) -> int | str:
     """Runs what was asked for, on the screen or as text.
 
     Returns:
@@ -136,15 +136,15 @@ def run(options: argparse.Namespace, source: Trainer | Saving | Replay) -> int |
     )
 
 
-def show(options: argparse.Namespace, source: Trainer | Saving | Replay) -> int:
+def show(options: argparse.Namespace, source: Trainer | Recorder | Replay) -> int:
     """Shows the lab, or the tour in it.
 
     Returns:
         The exit code.
     """
     from lrtui.screen.app import known_theme, run_app
-    from lrtui.screen.experiment import Experiment
-    from lrtui.screen.lab import Lab
+    from lrtui.screen.controller import Controller
+    from lrtui.screen.main_screen import MainScreen
 
     try:
         theme = known_theme(options.theme)
@@ -152,20 +152,20 @@ def show(options: argparse.Namespace, source: Trainer | Saving | Replay) -> int:
         print(f"lrtui: {error}", file=sys.stderr)
         return 2
     if options.command == "tour":
-        from lrtui.screen.tour import SPEED, Lockstep, Tour
+        from lrtui.tour.player import SPEED, Lockstep, Tour
 
         trainer = Lockstep(source)
-        experiment = Experiment(
+        controller = Controller(
             trainer, (), steps=options.steps, speed=SPEED * options.pace, every=options.every
         )
-        tour = Tour(experiment, trainer, options.scenes, fps=options.fps, pace=options.pace)
+        tour = Tour(controller, trainer, options.scenes, fps=options.fps, pace=options.pace)
         return run_app(tour, theme)
     rates = (options.lr or [0.1]) if source.trains else ()
-    experiment = Experiment(
+    controller = Controller(
         source,
         rates,
         steps=options.steps if source.trains else 1,
         speed=options.speed,
         every=options.every,
     )
-    return run_app(Lab(experiment, options.fps), theme)
+    return run_app(MainScreen(controller, options.fps), theme)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from lrtui import __version__
-from lrtui.characters import lacks_unicode
+from lrtui.ascii_fallback import lacks_unicode
 from lrtui.run.rate import parse_rate
 
 EXAMPLES = """\

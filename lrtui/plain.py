@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 from typing import IO
 
-from lrtui.characters import printable
+from lrtui.ascii_fallback import printable
 from lrtui.messages import Curvature, Ended, Failed, Progress, Ready, Start, Sweep, encode
 from lrtui.run.rate import rate_text
-from lrtui.run.ruler import ABOVE, BELOW, spaced, table
+from lrtui.run.rate_axis import ABOVE, BELOW, spaced, table
 from lrtui.run.session import Run, Session
-from lrtui.source import Source
+from lrtui.sources.process import Source
 
 
 def play(

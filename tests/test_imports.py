@@ -24,18 +24,18 @@ def loaded(code: str) -> set[str]:
     [
         ("lrtui.cli", set()),
         ("lrtui.messages", set()),
-        ("lrtui.source", set()),
+        ("lrtui.sources.process", set()),
         ("lrtui.plain", set()),
-        ("lrtui.saved", set()),
-        ("lrtui.script", set()),
-        ("lrtui.characters", set()),
+        ("lrtui.sources.recording", set()),
+        ("lrtui.tour.script", set()),
+        ("lrtui.ascii_fallback", set()),
         ("lrtui.run.rate", set()),
         ("lrtui.run.session", set()),
         ("lrtui.run.series", {"numpy"}),
         ("lrtui.trainer.worker", {"torch", "numpy"}),
         # What the first frame needs; numpy and plotext come with the first chart.
         ("lrtui.screen.app", {"textual"}),
-        ("lrtui.screen.tour", {"textual"}),
+        ("lrtui.tour.player", {"textual"}),
         ("lrtui.screen.charts", {"plotext", "numpy"}),
     ],
 )

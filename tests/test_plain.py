@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from lrtui.messages import AnyMessage, Ended, Failed, Printed, Problem, Start
-from lrtui.source import Trainer
+from lrtui.sources.process import Trainer
 from tests.terminal import gone
 
 

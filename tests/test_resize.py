@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lrtui.messages import Ended, Progress
-from lrtui.screen.lab import Lab
 from lrtui.screen.layout import TALL
+from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.pane import Pane
 from lrtui.screen.texts import SMALLEST
 from tests.screen.fake import FakeSource, descent, make_app
@@ -27,7 +27,7 @@ async def seen(resizes: list[tuple[int, int]], losses: list[float]) -> list[str]
     app = make_app(source, 1.01)
     async with app.run_test(size=resizes[0]) as pilot:
         lab = app.screen
-        assert isinstance(lab, Lab)
+        assert isinstance(lab, MainScreen)
         for i, size in enumerate(resizes):
             await pilot.resize_terminal(*size)
             first, end = (len(losses) * j // len(resizes) for j in (i, i + 1))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lrtui.run.bowl import Bowl
+from lrtui.run.theory import Theory
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Advice:
     steps: int | None
 
 
-def advise(bowl: Bowl, start: tuple[float, ...], rate: float) -> Advice | None:
+def advise(bowl: Theory, start: tuple[float, ...], rate: float) -> Advice | None:
     """Returns the rate that settles first from ``start``.
 
     Args:

@@ -20,8 +20,8 @@ from lrtui.messages import (
     Swept,
 )
 from lrtui.run.advice import Advice, advise, bisect
-from lrtui.run.bowl import Bowl
-from lrtui.run.verdict import Reading, Verdict
+from lrtui.run.diagnosis import Diagnosis, Verdict
+from lrtui.run.theory import Theory
 
 if TYPE_CHECKING:
     from lrtui.run.series import LossSeries
@@ -46,7 +46,7 @@ class Run:
         series: its losses; ``None`` before the first, and once it is too old to be drawn.
         weights: slope and bias now; NaN where not finite.
         path: slope and bias after each step, as far as they were told one by one.
-        reading: the reading of its curve, from its start on.
+        diagnosis: the diagnosis of its curve, from its start on.
         forecast: the step at which it was to settle, foreseen at its start.
         seconds: time spent stepping.
         changes: the steps at which the rate was changed, and what to.
@@ -62,7 +62,7 @@ class Run:
     series: LossSeries | None = None
     weights: tuple[float, ...] = ()
     path: list[tuple[float, ...]] = field(default_factory=list)
-    reading: Reading | None = None
+    diagnosis: Diagnosis | None = None
     forecast: int | None = None
     seconds: float = 0.0
     changes: list[tuple[int, float]] = field(default_factory=list)
@@ -83,18 +83,18 @@ class Run:
     @property
     def settled_at(self) -> int | None:
         """The step at which it settled, ``None`` as long as it has not."""
-        return self.reading.settled_at if self.reading else None
+        return self.diagnosis.settled_at if self.diagnosis else None
 
     def verdict(self) -> tuple[Verdict, str]:
         """Returns what its curve means, and the evidence."""
-        if self.reading is None:
+        if self.diagnosis is None:
             return "converging", "no loss yet"
-        return self.reading.read(self.outcome, self.reason)
+        return self.diagnosis.read(self.outcome, self.reason)
 
     def summary(self) -> Summary:
         """Returns the run in one message."""
         verdict, evidence = self.verdict()
-        bowl = self.reading.bowl if self.reading else None
+        bowl = self.diagnosis.bowl if self.diagnosis else None
         return Summary(
             run=self.number,
             rate=self.rate,
@@ -127,7 +127,7 @@ class Session:
         """Starts without a run."""
         self.runs: list[Run] = []
         self.ready: Ready | None = None
-        self.bowl: Bowl | None = None
+        self.bowl: Theory | None = None
         self.swept: Swept | None = None
         self.failure = ""
         self._last_number = 0
@@ -177,7 +177,7 @@ class Session:
                 self.ready, self.failure = message, ""
                 return True
             case Curvature():
-                self.bowl = Bowl.of(message)
+                self.bowl = Theory.of(message)
                 return True
             case Swept():
                 self.swept = message
@@ -202,8 +202,8 @@ class Session:
             case Started():
                 run.rate, run.steps = message.rate, message.steps
                 start = tuple(self.ready.weights) if self.ready else ()
-                run.reading = Reading(self.bowl, run.rate, run.steps, start)
-                run.forecast = run.reading.forecast
+                run.diagnosis = Diagnosis(self.bowl, run.rate, run.steps, start)
+                run.forecast = run.diagnosis.forecast
             case Progress():
                 # Here, for numpy comes with it: the first frame does not wait for that.
                 from lrtui.run.series import LossSeries
@@ -211,7 +211,7 @@ class Session:
                 if message.rate != run.rate:
                     run.rate = message.rate
                     run.changes.append((message.step, message.rate))
-                    run.reading = Reading(
+                    run.diagnosis = Diagnosis(
                         self.bowl,
                         run.rate,
                         run.steps,
@@ -220,8 +220,8 @@ class Session:
                         settled_at=run.settled_at,
                         step=message.step - 1,
                     )
-                if run.reading:
-                    run.reading.see(message.losses)
+                if run.diagnosis:
+                    run.diagnosis.see(message.losses)
                 run.path += map(finite, message.path)
                 run.series = run.series or LossSeries()
                 run.series.append(message.losses)

@@ -18,9 +18,9 @@ from textual.theme import BUILTIN_THEMES
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Session
 from lrtui.screen.commands import COMMANDS
-from lrtui.screen.driver import LineDriver
-from lrtui.screen.lab import Lab
-from lrtui.screen.terminal import STDIN, STDOUT, hung_up
+from lrtui.screen.main_screen import MainScreen
+from lrtui.screen.terminal.driver import LineDriver
+from lrtui.screen.terminal.probe import STDIN, STDOUT, hung_up
 from lrtui.screen.texts import state
 
 FORCE_AFTER = 1.0
@@ -34,11 +34,11 @@ class LrtuiApp(App[None]):
         lab: the screen that is shown.
     """
 
-    CSS_PATH = "lab.tcss"
+    CSS_PATH = "main_screen.tcss"
     TITLE = "lrtui"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "Leave", priority=True)]
 
-    def __init__(self, lab: Lab, theme: str | None = None) -> None:
+    def __init__(self, lab: MainScreen, theme: str | None = None) -> None:
         """Makes the app that shows a lab.
 
         Args:
@@ -84,7 +84,7 @@ class LrtuiApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Adds lrtui's commands to the palette."""
-        if isinstance(screen, Lab):
+        if isinstance(screen, MainScreen):
             for command in COMMANDS:
                 method = getattr(screen, f"action_{command.action}")
                 yield SystemCommand(command.name, command.help, method)
@@ -103,7 +103,7 @@ def known_theme(name: str | None) -> str | None:
     return name
 
 
-def run_app(lab: Lab, theme: str | None) -> int:
+def run_app(lab: MainScreen, theme: str | None) -> int:
     """Shows a lab until it is left, then prints the runs on the normal screen.
 
     Returns:
@@ -112,7 +112,7 @@ def run_app(lab: Lab, theme: str | None) -> int:
     app = LrtuiApp(lab, theme)
     app.run()
     if not hung_up(STDOUT):
-        print("\n".join(farewell(lab.experiment.session)), flush=True)
+        print("\n".join(farewell(lab.controller.session)), flush=True)
     return app.return_code or 0
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lrtui.run.bowl import Bowl
 from lrtui.run.session import Run, Session
+from lrtui.run.theory import Theory
 from lrtui.screen.chart import Axis, Curve, Layer, Mark, Path, draw, round_up
-from lrtui.screen.rows import Row, behind, fitted
+from lrtui.screen.spans import Row, behind, fitted
 
 HOPS = 8
 """Steps of the current run that are drawn bright on the bowl, the last ones."""
@@ -101,7 +101,7 @@ def map_chart(
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
-def map_axes(bowl: Bowl, start: Sequence[float]) -> tuple[Axis, Axis]:
+def map_axes(bowl: Theory, start: Sequence[float]) -> tuple[Axis, Axis]:
     """Returns axes that hold the start, the minimum, and the overshoot on the other side."""
     ends = []
     for first, lowest in zip(start, bowl.minimum, strict=True):
@@ -110,7 +110,7 @@ def map_axes(bowl: Bowl, start: Sequence[float]) -> tuple[Axis, Axis]:
     return ends[0], ends[1]
 
 
-def contours(bowl: Bowl, start: Sequence[float], x: Axis, y: Axis) -> list[np.ndarray]:
+def contours(bowl: Theory, start: Sequence[float], x: Axis, y: Axis) -> list[np.ndarray]:
     """Returns lines of equal loss, each of shape [points, 2]."""
     from contourpy import contour_generator
 

@@ -16,7 +16,7 @@ import numpy as np
 import plotext as plt
 from numpy.typing import ArrayLike, NDArray
 
-from lrtui.screen.rows import Row
+from lrtui.screen.spans import Row
 
 Floats = NDArray[np.float64]
 

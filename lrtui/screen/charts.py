@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from lrtui.messages import Ready
+from lrtui.run.diagnosis import ROUNDING, Diagnosis
 from lrtui.run.rate import rate_text
-from lrtui.run.ruler import ABOVE, BELOW, verdicts
+from lrtui.run.rate_axis import ABOVE, BELOW, verdicts
 from lrtui.run.session import Run, Session
-from lrtui.run.verdict import ROUNDING, Reading
 from lrtui.screen.chart import Axis, Cloud, Curve, Floats, Layer, Mark, draw, nice, round_up
-from lrtui.screen.rows import EARLIER, Row, Scale, behind, fitted
+from lrtui.screen.spans import EARLIER, Row, Scale, behind, fitted
 
 TOO_STEEP = 1e3
 """How many times the first loss a loss may be and still be read on a linear scale."""
@@ -113,8 +113,8 @@ def loss_chart(
         at, loss = old.series.curve()
         layers.insert(0, Curve(at, above(loss), tone))
         names.append(named(str(old.number), x_axis, y_axis, at, above(loss), tone, len(names)))
-    if run.reading and run.reading.bowl:
-        at, loss = foreseen(run.reading, steps)
+    if run.diagnosis and run.diagnosis.bowl:
+        at, loss = foreseen(run.diagnosis, steps)
         layers.append(Curve(at, above(loss), "forecast", dotted=True))
     for step, rate in run.changes:
         layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
@@ -172,13 +172,13 @@ def loss_seen(session: Session, width: int) -> tuple[object, ...]:
     return (run.number, len(session.runs), session.bowl is None, steps, dot, range_, *events)
 
 
-def foreseen(reading: Reading, steps: int) -> tuple[Floats, Floats]:
-    """Returns the loss curve ahead, from the start of a reading to a step."""
-    bowl = reading.bowl
+def foreseen(diagnosis: Diagnosis, steps: int) -> tuple[Floats, Floats]:
+    """Returns the loss curve ahead, from the start of a diagnosis to a step."""
+    bowl = diagnosis.bowl
     assert bowl is not None
-    gap = bowl.gaps(reading.start, reading.rate)
-    at = np.unique(np.linspace(reading.since, max(steps, reading.since), 200).astype(int))
-    return at.astype(float), np.array([bowl.floor + gap(int(k) - reading.since) for k in at])
+    gap = bowl.gaps(diagnosis.start, diagnosis.rate)
+    at = np.unique(np.linspace(diagnosis.since, max(steps, diagnosis.since), 200).astype(int))
+    return at.astype(float), np.array([bowl.floor + gap(int(k) - diagnosis.since) for k in at])
 
 
 def sweep_chart(session: Session, steps: int, width: int, height: int) -> list[Row]:
@@ -201,7 +201,7 @@ def sweep_chart(session: Session, steps: int, width: int, height: int) -> list[R
         Mark(bowl.best, y_axis.low, f"best {bowl.best:.3g} ★", "good"),
     ]
     if run is not None:
-        at = run.reading.forecast if run.reading else None
+        at = run.diagnosis.forecast if run.diagnosis else None
         layers.append(Mark(run.rate, at or y_axis.high, "◆", "strong-prediction"))
     legend: Row = [("━", "good"), (" steps to settle, by rate", "dim"), ("  ◆", "prediction")]
     legend.append((" this run", "dim"))

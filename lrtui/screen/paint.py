@@ -6,31 +6,31 @@ from typing import TYPE_CHECKING
 
 from lrtui.screen import texts
 from lrtui.screen.pane import Pane
-from lrtui.screen.rows import note
 from lrtui.screen.ruler import ruler
+from lrtui.screen.spans import note
 
 if TYPE_CHECKING:
-    from lrtui.screen.lab import Lab
+    from lrtui.screen.main_screen import MainScreen
 
 
-def paint(lab: Lab, pane: Pane) -> None:
+def paint(lab: MainScreen, pane: Pane) -> None:
     """Brings a pane up to date; a chart only where something it shows has changed."""
-    experiment = lab.experiment
-    session, run = experiment.session, experiment.session.current
+    controller = lab.controller
+    session, run = controller.session, controller.session.current
     match pane.id:
         case "header":
-            pane.update(lambda w, _: texts.header(session, experiment.paused, experiment.speed, w))
+            pane.update(lambda w, _: texts.header(session, controller.paused, controller.speed, w))
         case "status":
-            told = (session, experiment.paused, experiment.complaint, experiment.details)
+            told = (session, controller.paused, controller.complaint, controller.details)
             pane.update(lambda w, h: texts.status(*told, w, h))
         case "runs":
             pane.update(
                 lambda w, h: texts.runs_table(
-                    session, experiment.paused, experiment.highlighted, w, h
+                    session, controller.paused, controller.highlighted, w, h
                 )
             )
         case "log":
-            pane.update(lambda w, h: texts.log(experiment.log, w, h))
+            pane.update(lambda w, h: texts.log(controller.log, w, h))
         case "caption":
             pane.update(lambda w, h: texts.caption(lab.caption, w, h))
         case "footer":
@@ -38,8 +38,8 @@ def paint(lab: Lab, pane: Pane) -> None:
         case "small":
             pane.update(lambda *_: texts.too_small(*lab.size))
         case "ruler":
-            known = (id(session.swept), experiment.aim)
-            pane.update(lambda w, h: ruler(session, experiment.steps, experiment.aim, w, h), *known)
+            known = (id(session.swept), controller.aim)
+            pane.update(lambda w, h: ruler(session, controller.steps, controller.aim, w, h), *known)
         case "sweep" if session.swept is None:
             pane.update(lambda w, h: note("the sweep is on its way", w, h))
         case "fit" | "bowl" if session.ready is None or session.bowl is None:
@@ -50,15 +50,15 @@ def paint(lab: Lab, pane: Pane) -> None:
             paint_chart(lab, pane)
 
 
-def paint_chart(lab: Lab, pane: Pane) -> None:
+def paint_chart(lab: MainScreen, pane: Pane) -> None:
     """Brings a chart up to date, once there is something to draw."""
     # Here, for plotext comes with it: the first frame does not wait for that.
     from lrtui.screen.bowl import bowl_chart, map_chart
     from lrtui.screen.charts import fit_chart, loss_chart, loss_seen, sweep_chart
 
-    experiment = lab.experiment
-    session, run = experiment.session, experiment.session.current
-    marked = experiment.highlighted
+    controller = lab.controller
+    session, run = controller.session, controller.session.current
+    marked = controller.highlighted
     weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
     path = (run.number, len(run.path), weights) if run else ()
     match pane.id:
@@ -69,8 +69,8 @@ def paint_chart(lab: Lab, pane: Pane) -> None:
         case "bowl":
             pane.update(lambda w, h: bowl_chart(session, w, h), "bowl", path)
         case "sweep":
-            known = (id(session.swept), experiment.aim, path)
-            pane.update(lambda w, h: sweep_chart(session, experiment.steps, w, h), known)
+            known = (id(session.swept), controller.aim, path)
+            pane.update(lambda w, h: sweep_chart(session, controller.steps, w, h), known)
         case "loss" if run and run.series:
             seen = (loss_seen(session, pane.content_size.width), lab.scale, marked)
             pane.update(lambda w, h: loss_chart(session, w, h, lab.scale, marked), seen)

@@ -10,8 +10,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lrtui.characters import printable
-from lrtui.screen.rows import Row
+from lrtui.ascii_fallback import printable
+from lrtui.screen.spans import Row
 
 
 class Pane(Widget, can_focus=False):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lrtui.run.bowl import Bowl
+from lrtui.run.diagnosis import Verdict
 from lrtui.run.rate import rate_text
-from lrtui.run.ruler import ABOVE, BELOW, place, verdicts
+from lrtui.run.rate_axis import ABOVE, BELOW, place, verdicts
 from lrtui.run.session import Session
-from lrtui.run.verdict import Verdict
-from lrtui.screen.rows import Row
+from lrtui.run.theory import Theory
+from lrtui.screen.spans import Row
 
 SHADES = ((1.5, "█"), (4.0, "▓"), (float("inf"), "▒"))
 """How a rate that settles is drawn: by how many times the fewest steps it takes."""
@@ -70,7 +70,7 @@ def ruler(session: Session, steps: int, rate: float, width: int, height: int) ->
     return rows[:height]
 
 
-def ends(bowl: Bowl) -> tuple[str, str]:
+def ends(bowl: Theory) -> tuple[str, str]:
     """Returns what stands at the ruler's ends."""
     return f"{BELOW * bowl.limit:.1g} ", f" {ABOVE * bowl.limit:.2g}"
 

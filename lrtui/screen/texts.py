@@ -9,7 +9,7 @@ from lrtui.run.advice import Advice
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Run, Session
 from lrtui.screen.commands import COMMANDS
-from lrtui.screen.rows import Row, Span, behind, fitted, length
+from lrtui.screen.spans import Row, Span, behind, fitted, length
 
 TONES = {
     "converging": "prediction",

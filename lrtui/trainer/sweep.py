@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lrtui.messages import Swept
-from lrtui.trainer.problem import FIRST_WEIGHTS
+from lrtui.problems.line import FIRST_WEIGHTS
 
 TOGETHER = 256
 """Steps whose losses are looked at together."""

@@ -29,10 +29,10 @@ from lrtui.messages import (
     Sweep,
     Swept,
 )
-from lrtui.run.bowl import Bowl
+from lrtui.problems.line import FIRST_WEIGHTS, TRUTH, first_weights, sample
+from lrtui.run.theory import Theory
 from lrtui.trainer.curvature import least_squares
 from lrtui.trainer.descent import mse, update
-from lrtui.trainer.problem import FIRST_WEIGHTS, TRUTH, first_weights, sample
 from lrtui.trainer.sweep import sweep
 
 Inbox = SimpleQueue[AnyCommand]
@@ -82,7 +82,7 @@ class Worker:
             )
         )
         curvature = least_squares(self._x, self._y)
-        self._target = Bowl.of(curvature).target
+        self._target = Theory.of(curvature).target
         send(curvature)
 
     def serve(self) -> None:

@@ -8,10 +8,10 @@ import time
 import torch
 
 from lrtui.messages import Curvature, Problem, Start, Swept
-from lrtui.run.bowl import Bowl
-from lrtui.run.ruler import ruler_sweep, spaced
-from lrtui.source import Trainer
-from lrtui.trainer.problem import first_weights, sample
+from lrtui.problems.line import first_weights, sample
+from lrtui.run.rate_axis import ruler_sweep, spaced
+from lrtui.run.theory import Theory
+from lrtui.sources.process import Trainer
 from lrtui.trainer.sweep import sweep
 
 ROUNDS = 30
@@ -50,7 +50,7 @@ def ruler(speed: float | None) -> float:
         for message in trainer.poll(None):
             if isinstance(message, Curvature):
                 ready_at = time.perf_counter()
-                trainer.send(ruler_sweep(Bowl.of(message), 100, STEPS))
+                trainer.send(ruler_sweep(Theory.of(message), 100, STEPS))
             if isinstance(message, Swept):
                 trainer.close()
                 return time.perf_counter() - ready_at

@@ -21,12 +21,12 @@ import pytest
 import torch
 
 from lrtui.messages import Ended, Message, Noise, Problem, Progress, Spread, Start, Swept
+from lrtui.problems.line import sample
 from lrtui.run.advice import advise, bisect
-from lrtui.run.bowl import Bowl
+from lrtui.run.diagnosis import Diagnosis, judge
 from lrtui.run.session import Session
-from lrtui.run.verdict import Reading, judge
+from lrtui.run.theory import Theory
 from lrtui.trainer.curvature import least_squares, sharpness
-from lrtui.trainer.problem import sample
 from lrtui.trainer.sweep import sweep
 from lrtui.trainer.worker import Worker
 
@@ -46,7 +46,7 @@ KINDS: list[tuple[Spread, Noise]] = [
 class Case:
     """One set of data: what torch's runs did in float32, and what float64 says of them."""
 
-    bowl: Bowl
+    bowl: Theory
     swept: Swept
     losses: np.ndarray  # float64, shape [steps + 1, rates]
     floor: float
@@ -66,7 +66,7 @@ def cases(spread: Spread, noise: Noise) -> list[Case]:
     found = []
     for seed in SEEDS:
         x32, y32 = sample(Problem(seed=seed, spread=spread, noise=noise))
-        bowl = Bowl.of(least_squares(x32, y32))
+        bowl = Theory.of(least_squares(x32, y32))
         swept = finished(x32, y32, STEPS, bowl.target)
         x, y = x32.double().numpy(), y32.double().numpy()
         hessian = 2 / len(y) * x.T @ x
@@ -150,7 +150,7 @@ def test_the_posts_headline() -> None:
 def test_the_advice_is_as_quick_as_a_fine_sweep_finds(spread: Spread, noise: Noise) -> None:
     for seed in range(8):
         x, y = sample(Problem(seed=seed, spread=spread, noise=noise))
-        bowl = Bowl.of(least_squares(x, y))
+        bowl = Theory.of(least_squares(x, y))
         advice = advise(bowl, START, 1.01)
         assert advice is not None
         rates = [*np.linspace(0.3 * bowl.limit, 0.999 * bowl.limit, 300), advice.rate]
@@ -174,7 +174,7 @@ def test_curvature_is_that_of_numpy() -> None:
     best = np.linalg.lstsq(x, y, rcond=None)[0]
     assert told.minimum == pytest.approx(best)
     assert told.floor == pytest.approx(((x @ best - y) ** 2).mean())
-    bowl = Bowl.of(told)
+    bowl = Theory.of(told)
     assert bowl.limit == pytest.approx(2 / values[1])
     assert bowl.best == pytest.approx(2 / values.sum())
     assert bowl.condition == pytest.approx(values[1] / values[0])
@@ -204,7 +204,7 @@ def test_a_batch_takes_the_steps_that_single_runs_take() -> None:
     told: list[Message] = []
     worker = Worker(Problem(), SimpleQueue(), told.append)
     x, y = sample(Problem())
-    swept = finished(x, y, STEPS, Bowl.of(least_squares(x, y)).target)
+    swept = finished(x, y, STEPS, Theory.of(least_squares(x, y)).target)
     for number, rate in enumerate(RATES[:6], 1):
         worker.train(Start(run=number, rate=rate, steps=STEPS, speed=None))
         ended = [m for m in told if isinstance(m, Ended)][-1]
@@ -221,12 +221,12 @@ def test_a_real_run_is_read_without_flicker() -> None:
             losses = [loss for m in told if isinstance(m, Progress) for loss in m.losses]
             session = Session()
             session.begin(rate, STEPS)
-            bowl = Bowl.of(told[1])  # type: ignore[arg-type]
-            reading = Reading(bowl, rate, STEPS, START)
+            bowl = Theory.of(told[1])  # type: ignore[arg-type]
+            diagnosis = Diagnosis(bowl, rate, STEPS, START)
             verdicts = []
             for loss in losses:
-                reading.see([loss])
-                verdict, evidence = reading.read()
+                diagnosis.see([loss])
+                verdict, evidence = diagnosis.read()
                 assert evidence
                 verdicts.append(verdict)
             changes = sum(a != b for a, b in itertools.pairwise(verdicts))
@@ -235,19 +235,19 @@ def test_a_real_run_is_read_without_flicker() -> None:
                 assert set(verdicts) <= {"diverging", "on the edge"}
             if rate in (0.1, 0.3, 0.7):
                 assert verdicts[-1] == "settled"
-                assert verdicts[reading.settled_at or 0 :] == ["settled"] * (
-                    len(losses) - (reading.settled_at or 0)
+                assert verdicts[diagnosis.settled_at or 0 :] == ["settled"] * (
+                    len(losses) - (diagnosis.settled_at or 0)
                 )
 
 
 def test_without_curvature_the_losses_decide() -> None:
-    reading = Reading(None, 0.1, 100)
-    reading.see([4.0, 3.0])
-    assert reading.read()[0] == "converging"
-    reading.see([9.0])
-    assert reading.read()[0] == "diverging"
-    reading.see([1.0 + 1e-5 * k for k in range(20)])
-    verdict, evidence = reading.read()
+    diagnosis = Diagnosis(None, 0.1, 100)
+    diagnosis.see([4.0, 3.0])
+    assert diagnosis.read()[0] == "converging"
+    diagnosis.see([9.0])
+    assert diagnosis.read()[0] == "diverging"
+    diagnosis.see([1.0 + 1e-5 * k for k in range(20)])
+    verdict, evidence = diagnosis.read()
     assert verdict == "settled"
     assert "0.1%" in evidence
 
@@ -270,7 +270,7 @@ def test_bisection_where_no_theory_applies() -> None:
 def test_points_that_a_line_fits_exactly_settle_too() -> None:
     told: list[Message] = []
     worker = Worker(Problem(points=2), SimpleQueue(), told.append)
-    bowl = Bowl.of(told[1])  # type: ignore[arg-type]
+    bowl = Theory.of(told[1])  # type: ignore[arg-type]
     worker.train(Start(run=1, rate=bowl.best, steps=20_000, speed=None))
     losses = [loss for m in told if isinstance(m, Progress) for loss in m.losses]
     settles = bowl.settles_at(START, bowl.best)
@@ -281,7 +281,7 @@ def test_points_that_a_line_fits_exactly_settle_too() -> None:
 
 def test_a_long_sweep_settles_where_it_is_foreseen() -> None:
     x, y = sample(Problem())
-    bowl = Bowl.of(least_squares(x, y))
+    bowl = Theory.of(least_squares(x, y))
     rates = [0.01, 0.02, 0.025, 0.1]
     *_, swept = sweep(x, y, rates, 800, bowl.target)
     assert swept is not None

@@ -21,10 +21,10 @@ from lrtui.messages import (
     Sweep,
     Swept,
 )
-from lrtui.run.bowl import Bowl
+from lrtui.run.theory import Theory
 from lrtui.screen.app import LrtuiApp
-from lrtui.screen.experiment import Experiment
-from lrtui.screen.lab import Lab
+from lrtui.screen.controller import Controller
+from lrtui.screen.main_screen import MainScreen
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +60,7 @@ def curvature() -> Curvature:
 
 def swept(command: Sweep) -> Swept:
     """What a trainer answers to a sweep, from the closed form."""
-    bowl = Bowl.of(curvature())
+    bowl = Theory.of(curvature())
     gaps = [bowl.gaps((-1.0, 1.0), rate)(command.steps) for rate in command.rates]
     at = [bowl.settles_at((-1.0, 1.0), rate) for rate in command.rates]
     return Swept(
@@ -148,5 +148,5 @@ class FakeSource:
 
 def make_app(source: FakeSource, *rates: float, steps: int = 100, every: int = 10) -> LrtuiApp:
     """The app on a fake source; frames come when a test asks for them."""
-    experiment = Experiment(source, rates or (0.1,), steps=steps, speed=20.0, every=every)
-    return LrtuiApp(Lab(experiment, fps=0.001), "textual-dark")
+    controller = Controller(source, rates or (0.1,), steps=steps, speed=20.0, every=every)
+    return LrtuiApp(MainScreen(controller, fps=0.001), "textual-dark")

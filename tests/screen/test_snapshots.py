@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from textual.pilot import Pilot
 
-from lrtui.screen.lab import Lab
+from lrtui.screen.main_screen import MainScreen
 from tests.screen.fake import FakeSource, descent, make_app
 
 SIZES = [(120, 36), (80, 24), (40, 12)]
@@ -15,7 +15,7 @@ SIZES = [(120, 36), (80, 24), (40, 12)]
 
 async def frames(pilot: Pilot[None]) -> None:
     screen = pilot.app.screen
-    assert isinstance(screen, Lab)
+    assert isinstance(screen, MainScreen)
     for _ in range(4):
         await pilot.pause()
         await screen.frame()

@@ -31,7 +31,7 @@ from lrtui.messages import (
     Sweep,
     Swept,
 )
-from lrtui.trainer.problem import sample
+from lrtui.problems.line import sample
 from lrtui.trainer.worker import Worker
 
 M = TypeVar("M", bound=Message)

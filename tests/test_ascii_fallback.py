@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lrtui
-from lrtui.characters import SIGNS, lacks_unicode, plain, write_plain
+from lrtui.ascii_fallback import SIGNS, lacks_unicode, plain, write_plain
 from lrtui.screen import ruler, texts
 
 

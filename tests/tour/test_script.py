@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrtui.script import Scene, read_script, scene
+from lrtui.tour.script import Scene, read_script, scene
 
 
 def test_the_posts_tour_has_what_it_tells_of() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrtui.screen.glass import Glass, switch
+from lrtui.screen.terminal.screen_diff import ScreenDiff, switch
 
 COLUMNS, ROWS = 24, 5
 STYLES = (
@@ -63,7 +63,7 @@ class Screen(pyte.Screen):
 def test_it_looks_as_textual_meant_it(
     drawings: list[list[tuple[int, int, str, str]]], erases: bool, most: int
 ) -> None:
-    meant, seen, glass = Screen(), Screen(), Glass(erases)
+    meant, seen, glass = Screen(), Screen(), ScreenDiff(erases)
     for drawing in drawings:
         drawn = "".join(f"\x1b[{y + 1};1H{' ' * COLUMNS}" for _, y, _, _ in drawing)
         drawn += as_textual_writes(drawing)
@@ -75,7 +75,7 @@ def test_it_looks_as_textual_meant_it(
 
 
 def test_nothing_is_sent_twice() -> None:
-    glass = Glass(erases=True)
+    glass = ScreenDiff(erases=True)
     frame = as_textual_writes([(3, 2, STYLES[2], "loss 0.08")])
     glass.draw(frame)
     first = glass.changes(80, 24, 1000)
@@ -90,7 +90,7 @@ def test_nothing_is_sent_twice() -> None:
 
 
 def test_a_large_drawing_comes_in_pieces_the_cursors_row_first() -> None:
-    glass = Glass(erases=False)
+    glass = ScreenDiff(erases=False)
     rows = [(0, y, STYLES[y % 3], f"row {y} " + "x" * 40) for y in range(10)]
     glass.draw(as_textual_writes(rows) + "\x1b[8;3H")
     pieces = []
@@ -103,7 +103,7 @@ def test_a_large_drawing_comes_in_pieces_the_cursors_row_first() -> None:
 
 @pytest.mark.parametrize("data", ["\x1b[?1049h", "\x1b]0;title\x07", "\x1b[>1u", "a\x07"])
 def test_what_is_no_drawing_is_left_to_the_terminal(data: str) -> None:
-    assert not Glass(erases=True).draw(data)
+    assert not ScreenDiff(erases=True).draw(data)
 
 
 def test_only_what_differs_of_a_style_is_switched() -> None:

@@ -21,7 +21,7 @@ ERASE = 10
 DRAWN = re.compile("[\x20-\x7e\xa0-\u02ff\u2190-\u22ff\u2500-\u25ff\u2800-\u28ff–—…‖●]*")
 
 
-class Glass:
+class ScreenDiff:
     """The cells of a terminal: those wanted, and those it was sent.
 
     Attributes:

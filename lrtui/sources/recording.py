@@ -8,7 +8,7 @@ from time import monotonic, sleep
 
 import msgspec
 
-from lrtui.characters import printable
+from lrtui.ascii_fallback import printable
 from lrtui.messages import (
     AnyMessage,
     Command,
@@ -25,7 +25,7 @@ from lrtui.messages import (
     decode_message,
     encode,
 )
-from lrtui.source import Source
+from lrtui.sources.process import Source
 
 LONGEST = 2**25
 """Bytes of a line: several times those of a hundred thousand points."""
@@ -34,10 +34,10 @@ BETWEEN_RUNS = 1.0
 """Seconds that a run that is over stays before the next one of the file begins."""
 
 BUDGET = 0.02
-"""Seconds that reading may take at a time, so that a large file never holds up a frame."""
+"""Seconds that diagnosis may take at a time, so that a large file never holds up a frame."""
 
 
-class Saving:
+class Recorder:
     """A source whose messages are written to a file as they come.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from lrtui.run.rate import parse_rate
 
-POST = Path(__file__).parent / "tour.txt"
+POST = Path(__file__).parent / "post.txt"
 """The tour of the post."""
 
 KEYS = {

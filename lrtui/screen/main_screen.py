@@ -17,17 +17,17 @@ from textual.widgets import Input
 from lrtui.run.rate import complaint, parse_rate, rate_text
 from lrtui.screen import texts
 from lrtui.screen.commands import COMMANDS
-from lrtui.screen.experiment import LARGER, SMALLER, Experiment
+from lrtui.screen.controller import LARGER, SMALLER, Controller
 from lrtui.screen.layout import INSIDE, PANES, TALL, WIDE, WIDEST, usual_view
 from lrtui.screen.paint import paint
+from lrtui.screen.palette import styles
 from lrtui.screen.pane import Pane
 from lrtui.screen.rate_field import RateField
-from lrtui.screen.rows import SCALES, Scale
 from lrtui.screen.ruler import rate_at
-from lrtui.screen.tones import styles
+from lrtui.screen.spans import SCALES, Scale
 
 if TYPE_CHECKING:
-    from lrtui.screen.driver import LineDriver
+    from lrtui.screen.terminal.driver import LineDriver
 
 FIRST_WAIT = 0.02
 """Seconds between two tries to draw the first frame, until the panes have a size."""
@@ -35,11 +35,11 @@ KEY_TIME = 0.02
 """Seconds that a key has the screen for itself."""
 
 
-class Lab(Screen[None]):
+class MainScreen(Screen[None]):
     """The lab.
 
     Attributes:
-        experiment: the runs, and what can be done with them.
+        controller: the runs, and what can be done with them.
         line: the way to the terminal, ``None`` where there is none.
         last_key: when a key was pressed last, on the monotonic clock.
         scale: what the loss is asked for on.
@@ -50,15 +50,15 @@ class Lab(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [command.binding() for command in COMMANDS]
 
-    def __init__(self, experiment: Experiment, fps: float) -> None:
+    def __init__(self, controller: Controller, fps: float) -> None:
         """Makes the screen; the first rate runs as soon as it is mounted.
 
         Args:
-            experiment: what is shown.
+            controller: what is shown.
             fps: frames a second, at most.
         """
         super().__init__()
-        self.experiment = experiment
+        self.controller = controller
         self.line: LineDriver | None = None
         self.last_key = float("-inf")
         self.scale: Scale = "linear"
@@ -94,7 +94,7 @@ class Lab(Screen[None]):
         """Starts the first run and the frames."""
         self.app.theme_changed_signal.subscribe(self, lambda _: self._take_theme())
         self._take_theme()
-        self.experiment.run_next()
+        self.controller.run_next()
         self.run_worker(self._frames(), exit_on_error=True)
 
     def _take_theme(self) -> None:
@@ -110,13 +110,13 @@ class Lab(Screen[None]):
 
     async def frame(self) -> None:
         """Takes in what has arrived and shows what changed by it."""
-        experiment = self.experiment
-        experiment.hear()
+        controller = self.controller
+        controller.hear()
         # A frame is left out where the terminal has not been sent the last one yet.
         free = self.line is None or self.line.is_free
-        if experiment.changed and self.is_current and free:
-            experiment.changed = False
-            self.query_one(RateField).placeholder = rate_text(experiment.aim)
+        if controller.changed and self.is_current and free:
+            controller.changed = False
+            self.query_one(RateField).placeholder = rate_text(controller.aim)
             for pane in self.query(Pane):
                 paint(self, pane)
                 # A key that was pressed meanwhile is answered before the next pane is drawn.
@@ -148,7 +148,7 @@ class Lab(Screen[None]):
             self.query_one(f"#{name}").display = not small
         self.query_one("#small").display = small
         self.query_one("#caption").display = bool(self.caption) and not small
-        self.experiment.changed = True
+        self.controller.changed = True
 
     @on(events.Resize)
     def _resized(self) -> None:
@@ -176,104 +176,104 @@ class Lab(Screen[None]):
         try:
             rate = parse_rate(event.value)
         except ValueError as error:
-            self.experiment.complain(str(error))
+            self.controller.complain(str(error))
             return
         self.take_over()
-        self.experiment.run(rate)
+        self.controller.run(rate)
         field = self.query_one(RateField)
-        field.placeholder = rate_text(self.experiment.aim)
+        field.placeholder = rate_text(self.controller.aim)
         with field.prevent(Input.Changed):  # which would take back what run() may complain of
             field.clear()
 
     @on(Input.Changed)
     def _typing(self, event: Input.Changed) -> None:
-        self.experiment.complain(complaint(event.value))
+        self.controller.complain(complaint(event.value))
 
     def key_escape(self) -> None:
         """Leaves the field."""
         self.query_one(RateField).clear()
-        self.experiment.complain("")
+        self.controller.complain("")
 
     @on(events.Click)
     def _clicked(self, event: events.Click) -> None:
         """Runs the rate clicked on the ruler, highlights the run clicked in the table."""
-        pane, experiment = event.widget, self.experiment
+        pane, controller = event.widget, self.controller
         if not isinstance(pane, Pane) or (offset := event.get_content_offset(pane)) is None:
             return
         width, height = pane.content_size
         if pane.id == "ruler":
-            rate = rate_at(experiment.session, offset.x, width)
+            rate = rate_at(controller.session, offset.x, width)
             if rate is not None:
                 self.take_over()
-                experiment.run(rate)
+                controller.run(rate)
         elif pane.id == "runs":
-            rows = texts.listed(experiment.session, experiment.highlighted, height)
+            rows = texts.listed(controller.session, controller.highlighted, height)
             if 1 <= offset.y <= len(rows):
                 number = rows[offset.y - 1].number
-                experiment.highlight(None if number == experiment.highlighted else number)
+                controller.highlight(None if number == controller.highlighted else number)
 
     # --- the keys -------------------------------------------------------------------------
 
     def action_restart(self) -> None:
         """Restarts at the same rate."""
-        self.experiment.restart()
+        self.controller.restart()
 
     def action_smaller(self) -> None:
         """Restarts at a smaller rate."""
-        self.experiment.run_scaled(SMALLER)
+        self.controller.run_scaled(SMALLER)
 
     def action_larger(self) -> None:
         """Restarts at a larger rate."""
-        self.experiment.run_scaled(LARGER)
+        self.controller.run_scaled(LARGER)
 
     def action_post(self) -> None:
         """Runs the next of the post's rates."""
-        self.experiment.run_post()
+        self.controller.run_post()
 
     def action_advice(self) -> None:
         """Runs the rate that is advised."""
-        self.experiment.run_advice()
+        self.controller.run_advice()
 
     def action_shrink(self) -> None:
         """Goes on at a smaller rate."""
-        self.experiment.go_on_scaled(SMALLER)
+        self.controller.go_on_scaled(SMALLER)
 
     def action_grow(self) -> None:
         """Goes on at a larger rate."""
-        self.experiment.go_on_scaled(LARGER)
+        self.controller.go_on_scaled(LARGER)
 
     def action_pause(self) -> None:
         """Pauses the run or lets it go on."""
-        self.experiment.pause()
+        self.controller.pause()
 
     def action_step(self) -> None:
         """Takes one step and holds."""
-        self.experiment.step()
+        self.controller.step()
 
     def action_faster(self) -> None:
         """Takes more steps a second."""
-        self.experiment.faster()
+        self.controller.faster()
 
     def action_slower(self) -> None:
         """Takes fewer steps a second."""
-        self.experiment.slower()
+        self.controller.slower()
 
     def action_older(self) -> None:
         """Highlights the next older run."""
-        self.experiment.highlight_older()
+        self.controller.highlight_older()
 
     def action_newer(self) -> None:
         """Highlights the next newer run, or none."""
-        self.experiment.highlight_newer()
+        self.controller.highlight_newer()
 
     def action_export(self) -> None:
         """Writes the losses of the runs to a CSV file."""
-        self.experiment.export()
+        self.controller.export()
 
     def action_scale(self) -> None:
         """Changes the scale of the loss."""
         self.scale = SCALES[(SCALES.index(self.scale) + 1) % len(SCALES)]
-        self.experiment.changed = True
+        self.controller.changed = True
 
     def action_map(self) -> None:
         """Turns the bowl into the map, and back."""
@@ -283,7 +283,7 @@ class Lab(Screen[None]):
         if not pane.region.area:
             self._view = "bowl"
             self._arrange()
-        self.experiment.changed = True
+        self.controller.changed = True
 
     def action_sweep(self) -> None:
         """Shows the steps to settle at every rate, and goes back."""

@@ -15,11 +15,11 @@ import pytest
 
 from lrtui.messages import Problem
 from lrtui.screen.app import LrtuiApp
-from lrtui.screen.experiment import Experiment
+from lrtui.screen.controller import Controller
 from lrtui.screen.pane import Pane
-from lrtui.screen.tour import SPEED, Lockstep, Tour
-from lrtui.script import read_script
-from lrtui.source import Trainer
+from lrtui.sources.process import Trainer
+from lrtui.tour.player import SPEED, Lockstep, Tour
+from lrtui.tour.script import read_script
 from tests.terminal import UNKNOWN_TO_PYTE, terminal
 
 ASCIINEMA = shutil.which("asciinema", path=str(Path(sys.executable).parent)) or shutil.which(
@@ -60,8 +60,8 @@ class Watched(Tour):
 async def frames(script: Path, size: tuple[int, int], pace: float) -> list[list[str]]:
     """Every frame of a tour with the real trainer."""
     trainer = Lockstep(Trainer(Problem()))
-    experiment = Experiment(trainer, (), steps=100, speed=SPEED, every=10)
-    tour = Watched(experiment, trainer, read_script(script), fps=10, pace=pace)
+    controller = Controller(trainer, (), steps=100, speed=SPEED, every=10)
+    tour = Watched(controller, trainer, read_script(script), fps=10, pace=pace)
     app = LrtuiApp(tour, "textual-dark")
     try:
         async with app.run_test(size=size):

@@ -24,11 +24,11 @@ from lrtui.messages import (
 )
 from lrtui.run.rate import parse_rate, rate_text
 from lrtui.screen.commands import COMMANDS
-from lrtui.screen.experiment import Experiment
-from lrtui.screen.lab import Lab
+from lrtui.screen.controller import Controller
+from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.rate_field import RateField
-from lrtui.script import Scene
-from lrtui.source import Source
+from lrtui.sources.process import Source
+from lrtui.tour.script import Scene
 
 SPEED = 20.0
 """Steps a second of the story's own time."""
@@ -128,7 +128,7 @@ class Lockstep:
                 await self.gather(Progress)
 
 
-class Tour(Lab):
+class Tour(MainScreen):
     """The lab, with a script that it plays until a person takes over.
 
     Attributes:
@@ -137,7 +137,7 @@ class Tour(Lab):
 
     def __init__(
         self,
-        experiment: Experiment,
+        controller: Controller,
         trainer: Lockstep,
         scenes: Sequence[Scene],
         *,
@@ -147,13 +147,13 @@ class Tour(Lab):
         """Makes the screen.
 
         Args:
-            experiment: on this trainer.
+            controller: on this trainer.
             trainer: told how many steps to take for each frame.
             scenes: the script.
             fps: frames a second.
             pace: how many times as fast as the script has it.
         """
-        super().__init__(experiment, fps)
+        super().__init__(controller, fps)
         self.playing = True
         self._trainer = trainer
         self._scenes = scenes
@@ -171,11 +171,11 @@ class Tour(Lab):
         await self.frame()
         for needed in (Curvature, Swept):
             await self._trainer.gather(needed)
-            self.experiment.hear()
+            self.controller.hear()
         due = time.monotonic()
         for scene in self._scenes:
             for _ in self._performed(scene):
-                while self.experiment.paused and self.playing:
+                while self.controller.paused and self.playing:
                     await asyncio.sleep(self._frame_time)
                     await self.frame()
                     due = time.monotonic()
@@ -206,8 +206,8 @@ class Tour(Lab):
                     field.insert_text_at_cursor(digit)
                     yield from self._watched(KEY_SECONDS)
                 yield from self._watched(KEY_SECONDS)
-                self.experiment.run(parse_rate(scene.text))
-                field.placeholder = rate_text(self.experiment.aim)
+                self.controller.run(parse_rate(scene.text))
+                field.placeholder = rate_text(self.controller.aim)
                 field.clear()
                 yield
             case "press":
@@ -215,7 +215,7 @@ class Tour(Lab):
             case "wait":
                 yield from self._watched(scene.number)
             case "until":
-                run = self.experiment.session.current
+                run = self.controller.session.current
                 while run and run.outcome is None and run.step < scene.number:
                     yield
 
@@ -225,7 +225,7 @@ class Tour(Lab):
 
     def say(self, text: str) -> None:
         """Tells something below the panes; an empty text takes the line away."""
-        session = self.experiment.session
+        session = self.controller.session
         run, bowl = session.current, session.bowl
         forecast = run.forecast if run else None
         for name, value in (
@@ -240,8 +240,8 @@ class Tour(Lab):
     def action_pause(self) -> None:
         """Holds the tour, or lets it go on."""
         if self.playing:
-            self.experiment.paused = not self.experiment.paused
-            self.experiment.changed = True
+            self.controller.paused = not self.controller.paused
+            self.controller.changed = True
         else:
             super().action_pause()
 
@@ -257,7 +257,7 @@ class Tour(Lab):
         if not self.playing:
             return
         self.playing = False
-        self.experiment.paused = False
+        self.controller.paused = False
         self.query_one(RateField).clear()
-        self._trainer.release(self.experiment.speed)
+        self._trainer.release(self.controller.speed)
         self.say("")

@@ -8,7 +8,7 @@ from rich.style import Style
 from textual.color import Color
 from textual.theme import Theme
 
-from lrtui.screen.rows import EARLIER
+from lrtui.screen.spans import EARLIER
 
 SIXTEEN = {
     "text": "default",

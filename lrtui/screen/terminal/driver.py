@@ -12,8 +12,8 @@ from textual import events
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from lrtui.screen.glass import Glass
-from lrtui.screen.terminal import STDERR, erases, keeps_up
+from lrtui.screen.terminal.probe import STDERR, erases, keeps_up
+from lrtui.screen.terminal.screen_diff import ScreenDiff
 
 if TYPE_CHECKING:
     from lrtui.screen.app import LrtuiApp
@@ -58,7 +58,7 @@ class LineDriver(LinuxDriver):
         """Makes the driver; textual does."""
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         app.lab.line = self
-        self._glass = Glass(erases=erases())
+        self._diff = ScreenDiff(erases=erases())
         self._on = False
         self._at_once = False
         self._timer: TimerHandle | None = None
@@ -73,7 +73,7 @@ class LineDriver(LinuxDriver):
     @property
     def is_free(self) -> bool:
         """Whether nothing that was drawn has to wait: only then is it worth drawing more."""
-        return self._held_until > 0 or not self._glass.differs or self._wait() <= 0
+        return self._held_until > 0 or not self._diff.differs or self._wait() <= 0
 
     def hold(self) -> None:
         """Sends nothing until the next frame is drawn: panes that have moved are still empty."""
@@ -86,19 +86,19 @@ class LineDriver(LinuxDriver):
 
     def redraw(self) -> None:
         """Sends everything anew: the terminal may show something else."""
-        self._glass.forget()
+        self._diff.forget()
         self._send_soon()
 
     def write(self, data: str) -> None:
         """Takes what textual draws, and passes on whatever else it tells the terminal."""
         if data in (BEGIN, END):
             self._at_once = True
-        elif self._glass.draw(data):
+        elif self._diff.draw(data):
             self._send_soon()
         else:
             super().write(data)
             if data == ALTERNATE:
-                self._glass.forget()
+                self._diff.forget()
 
     def start_application_mode(self) -> None:
         """Takes the terminal, unless it has it: SIGCONT may come without a stop before it."""
@@ -143,12 +143,12 @@ class LineDriver(LinuxDriver):
     def _send(self) -> None:
         """Sends as much of what differs as the line has room for."""
         self._timer = None
-        while self._on and self._glass.differs:
+        while self._on and self._diff.differs:
             wait = self._wait()
             if wait > 0:
                 self._timer = self._loop.call_later(wait, self._send)
                 return
-            changes = self._glass.changes(*os.get_terminal_size(STDERR), CHUNK)
+            changes = self._diff.changes(*os.get_terminal_size(STDERR), CHUNK)
             if not changes:
                 continue
             size = len(changes.encode())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lrtui.messages import Outcome
-from lrtui.run.bowl import Bowl
+from lrtui.run.theory import Theory
 
 Verdict = Literal[
     "converging",
@@ -38,7 +38,7 @@ ROUNDING = 5e-7
 """Relative rounding of a float32 loss: differences below this share mean nothing."""
 
 
-def foresee(bowl: Bowl, start: Sequence[float], rate: float, steps: int) -> Verdict:
+def foresee(bowl: Theory, start: Sequence[float], rate: float, steps: int) -> Verdict:
     """Says what a rate will come to within so many steps.
 
     Args:
@@ -64,7 +64,7 @@ def foresee(bowl: Bowl, start: Sequence[float], rate: float, steps: int) -> Verd
 
 
 def judge(
-    bowl: Bowl,
+    bowl: Theory,
     start: Sequence[float],
     rate: float,
     steps: int,
@@ -92,8 +92,8 @@ def judge(
 
 
 @dataclass
-class Reading:
-    """The reading of one run's curve, fed with its losses as they come, O(1) a step.
+class Diagnosis:
+    """The diagnosis of one run's curve, fed with its losses as they come, O(1) a step.
 
     Attributes:
         bowl: the loss, where its curvature is known.
@@ -108,7 +108,7 @@ class Reading:
         last_at: its step.
     """
 
-    bowl: Bowl | None
+    bowl: Theory | None
     rate: float
     steps: int
     start: tuple[float, ...] = ()

@@ -33,11 +33,11 @@ from lrtui.messages import (
     encode,
 )
 from lrtui.run.session import Session
-from lrtui.saved import Replay, Saving
 from lrtui.screen.bowl import bowl_chart, map_chart
 from lrtui.screen.charts import fit_chart, loss_chart, sweep_chart
 from lrtui.screen.ruler import ruler
 from lrtui.screen.texts import header, runs_table, status
+from lrtui.sources.recording import Recorder, Replay
 from tests.screen.fake import FakeSource, curvature, descent, ready, swept
 from tests.terminal import gone, terminal
 
@@ -387,7 +387,7 @@ def test_a_file_is_never_written_over(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_full_is_told_and_stops_nothing(tmp_path: Path) -> None:
     source = FakeSource()
-    saving = Saving(source, tmp_path / "runs.jsonl")
+    saving = Recorder(source, tmp_path / "runs.jsonl")
     saving._file.close()
     full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
     saving._file = full

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from lrtui.messages import Sweep, SweepTable, Swept
-from lrtui.run.bowl import Bowl
-from lrtui.run.verdict import Verdict, judge
+from lrtui.run.diagnosis import Verdict, judge
+from lrtui.run.theory import Theory
 
 BELOW, ABOVE = 1 / 1000, 4.0
 """The ends of the ruler, as shares of the limit."""
@@ -26,7 +26,7 @@ def spaced(low: float, high: float, count: int) -> list[float]:
     return [low * (high / low) ** (i / (count - 1)) for i in range(count)]
 
 
-def ruler_sweep(bowl: Bowl, points: int, steps: int) -> Sweep:
+def ruler_sweep(bowl: Theory, points: int, steps: int) -> Sweep:
     """Returns the sweep that the ruler is drawn from."""
     steps = min(steps, MOST_STEPS)
     count = min(256, max(24, int(MOST_WORK / (points * steps))))
@@ -34,7 +34,7 @@ def ruler_sweep(bowl: Bowl, points: int, steps: int) -> Sweep:
 
 
 def verdicts(
-    swept: Swept, bowl: Bowl, start: Sequence[float], steps: int
+    swept: Swept, bowl: Theory, start: Sequence[float], steps: int
 ) -> list[tuple[Verdict, int | None]]:
     """Returns what became of each rate, and the step at which it settled.
 
@@ -53,7 +53,7 @@ def verdicts(
     return found
 
 
-def table(swept: Swept, bowl: Bowl, start: Sequence[float]) -> SweepTable:
+def table(swept: Swept, bowl: Theory, start: Sequence[float]) -> SweepTable:
     """Returns a sweep as one message."""
     found = verdicts(swept, bowl, start, swept.steps)
     return SweepTable(
@@ -66,6 +66,6 @@ def table(swept: Swept, bowl: Bowl, start: Sequence[float]) -> SweepTable:
     )
 
 
-def place(rate: float, bowl: Bowl) -> float:
+def place(rate: float, bowl: Theory) -> float:
     """Returns where a rate lies on the ruler: 0 at its lower end, 1 at its upper end."""
     return math.log(rate / (BELOW * bowl.limit)) / math.log(ABOVE / BELOW)

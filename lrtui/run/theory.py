@@ -28,7 +28,7 @@ CANDIDATES = 400
 
 
 @dataclass(frozen=True)
-class Bowl:
+class Theory:
     """A quadratic loss: its curvature, its minimum, and where a run starts.
 
     Attributes:
@@ -44,7 +44,7 @@ class Bowl:
     floor: float
 
     @classmethod
-    def of(cls, curvature: Curvature) -> Bowl:
+    def of(cls, curvature: Curvature) -> Theory:
         """Returns the bowl that a message tells of."""
         return cls(
             eigenvalues=tuple(curvature.eigenvalues),

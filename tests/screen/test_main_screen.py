@@ -22,16 +22,16 @@ from lrtui.messages import (
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.commands import COMMANDS
 from lrtui.screen.help import Help
-from lrtui.screen.lab import Lab
 from lrtui.screen.layout import PANES
+from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.pane import Pane
 from lrtui.screen.rate_field import RateField
 from tests.screen.fake import FakeSource, descent, make_app
 
 
-def lab(app: LrtuiApp) -> Lab:
+def lab(app: LrtuiApp) -> MainScreen:
     screen = app.screen_stack[0]
-    assert isinstance(screen, Lab)
+    assert isinstance(screen, MainScreen)
     return screen
 
 
@@ -59,7 +59,7 @@ async def test_the_rates_given_follow_one_another() -> None:
         for _ in range(4):
             await frame(pilot)
         assert starts(source) == [0.1, 0.7, 1.01]
-        outcomes = [run.outcome for run in lab(app).experiment.session.runs]
+        outcomes = [run.outcome for run in lab(app).controller.session.runs]
         assert outcomes == ["done", "done", "diverged"]
         table = text(app, "runs")
         assert table.index("1.01") < table.index("0.7") < table.index("0.1 ")
@@ -159,11 +159,11 @@ async def test_flat_out_and_back() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         await pilot.press(*["plus"] * 12)
-        assert lab(app).experiment.speed is None
+        assert lab(app).controller.speed is None
         await pilot.press("minus")
-        assert lab(app).experiment.speed == 1000
+        assert lab(app).controller.speed == 1000
         await pilot.press(*["minus"] * 20)
-        assert lab(app).experiment.speed == 1
+        assert lab(app).controller.speed == 1
 
 
 async def test_without_a_run_on_the_keys_say_so() -> None:
@@ -178,7 +178,7 @@ async def test_without_a_run_on_the_keys_say_so() -> None:
             assert "no run is on" in text(app, "status")
             assert len(source.sent) == sent
             await pilot.press("escape")
-        assert not lab(app).experiment.paused
+        assert not lab(app).controller.paused
 
 
 async def test_a_rate_changed_on_the_way_is_marked_on_the_chart() -> None:
@@ -203,7 +203,7 @@ async def test_a_held_key_restarts_cleanly() -> None:
         await frame(pilot)
         await pilot.press(*["r"] * 40)
         await frame(pilot)
-        runs = lab(app).experiment.session.runs
+        runs = lab(app).controller.session.runs
         assert [run.number for run in runs] == [1, 41]
         assert runs[-1].outcome is None
         assert runs[-1].step == 1
@@ -264,7 +264,7 @@ async def test_help_names_every_command_and_goes_away_again() -> None:
                 next(commands)
         await pilot.press("question_mark")
         await pilot.pause()
-        assert isinstance(app.screen, Lab)
+        assert isinstance(app.screen, MainScreen)
 
 
 async def test_the_palette_has_every_command() -> None:
@@ -366,7 +366,7 @@ async def test_a_runs_the_advice() -> None:
         tried, advised = starts(source)
         assert tried == 0.1
         assert 0.6 < advised < 0.9
-        current = lab(app).experiment.session.current
+        current = lab(app).controller.session.current
         assert current is not None
         assert current.forecast == current.settled_at
         await pilot.press("a")
@@ -390,17 +390,17 @@ async def test_a_rate_changed_on_the_way_has_a_forecast_of_its_own() -> None:
     app = make_app(source, 0.01)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        run = lab(app).experiment.session.current
+        run = lab(app).controller.session.current
         assert run is not None
-        assert run.reading is not None
-        before = run.reading.forecast
+        assert run.diagnosis is not None
+        before = run.diagnosis.forecast
         source.say(
             Progress(run=1, rate=0.7, step=21, losses=[1.0], weights=(2.0, 2.0), seconds=2.0)
         )
         await frame(pilot)
         assert before is not None
-        assert run.reading.forecast is not None
-        assert 21 < run.reading.forecast < 40 < before
+        assert run.diagnosis.forecast is not None
+        assert 21 < run.diagnosis.forecast < 40 < before
         assert "side to side" in text(app, "status")
 
 
@@ -472,7 +472,7 @@ async def test_a_click_on_the_ruler_runs_that_rate() -> None:
         line, marks = text(app, "ruler").splitlines()
         await pilot.click("#ruler", offset=(marks.index("★"), 0))
         await frame(pilot)
-        bowl = lab(app).experiment.session.bowl
+        bowl = lab(app).controller.session.bowl
         assert bowl is not None
         assert starts(source)[-1] == pytest.approx(bowl.best, rel=0.05)
         assert text(app, "ruler").splitlines()[0].index("◆") == marks.index("★")

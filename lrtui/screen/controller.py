@@ -23,17 +23,17 @@ from lrtui.messages import (
     Step,
 )
 from lrtui.run.rate import FACTOR, rate_text, scaled
-from lrtui.run.ruler import ruler_sweep
+from lrtui.run.rate_axis import ruler_sweep
 from lrtui.run.session import Session
-from lrtui.screen.rows import Span
-from lrtui.source import Source
+from lrtui.screen.spans import Span
+from lrtui.sources.process import Source
 
 POST_RATES = (0.1, 0.7, 1.01)
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 LOG_LINES = 200
 
 
-class Experiment:
+class Controller:
     """The runs of a session, and the source that carries them out.
 
     Attributes:

@@ -1,0 +1,1 @@
+"""The driver and the screen diff: what lrtui sends to the terminal, and when."""

@@ -1,0 +1,1 @@
+"""Where messages come from: the trainer process, a recording."""

@@ -1,0 +1,1 @@
+"""Scripts of scenes, and what plays them."""
