@@ -13,7 +13,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from lrtui.screen.terminal.probe import STDERR, erases, keeps_up
-from lrtui.screen.terminal.screen_diff import ScreenDiff
+from lrtui.screen.terminal.screen_diff import ScreenDiff, harmless
 
 if TYPE_CHECKING:
     from lrtui.screen.app import LrtuiApp
@@ -90,15 +90,26 @@ class LineDriver(LinuxDriver):
         self._send_soon()
 
     def write(self, data: str) -> None:
-        """Takes what textual draws, and passes on whatever else it tells the terminal."""
+        """Draw a frame, or pass on anything else unchanged.
+
+        Nobody can tell what an unknown sequence does to the screen. What was drawn before it is
+        sent before it, and whatever is drawn after it is sent whole.
+        """
         if data in (BEGIN, END):
             self._at_once = True
         elif self._diff.draw(data):
             self._send_soon()
-        else:
+        elif data == ALTERNATE:
             super().write(data)
-            if data == ALTERNATE:
-                self._diff.forget()
+            self._diff.forget()
+        elif harmless(data):
+            super().write(data)
+        else:
+            while self._on and self._diff.differs:
+                self._send_changes()
+            super().write(data)
+            self._unanswered += len(data.encode())
+            self._diff.clear()
 
     def start_application_mode(self) -> None:
         """Takes the terminal, unless it has it: SIGCONT may come without a stop before it."""
@@ -141,26 +152,30 @@ class LineDriver(LinuxDriver):
             self._timer = self._loop.call_later(0, self._send)
 
     def _send(self) -> None:
-        """Sends as much of what differs as the line has room for."""
+        """Send as many changes as the line has room for."""
         self._timer = None
         while self._on and self._diff.differs:
             wait = self._wait()
             if wait > 0:
                 self._timer = self._loop.call_later(wait, self._send)
                 return
-            changes = self._diff.changes(*os.get_terminal_size(STDERR), CHUNK)
-            if not changes:
-                continue
-            size = len(changes.encode())
-            self._unanswered += size
-            if self._asked:
-                self._after_question += size
-            else:
-                changes += QUESTION
-                self._asked = True
-                self._answered.clear()
-                self._after_question = 0
-            super().write(BEGIN + changes + END if self._at_once else changes)
+            self._send_changes()
+
+    def _send_changes(self) -> None:
+        """Send the next piece of the changes, with a question unless one is unanswered."""
+        changes = self._diff.changes(*os.get_terminal_size(STDERR), CHUNK)
+        if not changes:
+            return
+        size = len(changes.encode())
+        self._unanswered += size
+        if self._asked:
+            self._after_question += size
+        else:
+            changes += QUESTION
+            self._asked = True
+            self._answered.clear()
+            self._after_question = 0
+        super().write(BEGIN + changes + END if self._at_once else changes)
 
     def _wait(self) -> float:
         """Returns for how many seconds to send nothing."""

@@ -1,4 +1,4 @@
-"""What the terminal shows and what it is to show, and the few bytes that lie between the two."""
+"""A diff of two screens: the cells the terminal shows against the cells it should show."""
 
 from __future__ import annotations
 
@@ -8,31 +8,46 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 Cell = tuple[str, str]
-"""A character and its style, as the parameters of the SGR sequence that switches it on."""
+"""A character and its style, given as the parameters of an SGR sequence."""
 
-FRAME = re.compile(r"(?:\x1b\[[\d;]*[Hm]|[^\x1b\x07])*")
-"""What textual draws with: moves, styles and text. All else is for the terminal's own ears."""
+FRAME = re.compile(r"(?:\x1b\[[\d;]*[Hm]|[^\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f])*")
+"""A frame this module understands: cursor positions, SGR sequences and text."""
 TOKEN = re.compile(r"\x1b\[([\d;]*)([Hm])|([^\x1b\r\n]+)")
 
+HARMLESS = re.compile(
+    r"""(?:
+    \x07                                            # bell
+    | \x1b\[\?(?:25|7|100[0-6]|101[56]|2004|2026|2048)[hl]
+        # cursor, line wrap, mouse and focus reports, pasting, synchronised output, resize reports
+    | \x1b\[\?\d+\$p                                # is this mode supported?
+    | \x1b\[[>?=]?\d*c | \x1b\[[56]n | \x1b\[1[468]t  # who are you, how are you, what size?
+    | \x1b\[[<>=?][\d;]*u                            # kitty keyboard
+    | \x1b\](?:[012]|22|52);[^\x00-\x1f\x7f-\x9f]*(?:\x07|\x1b\\)  # title, pointer, clipboard
+    )*""",
+    re.VERBOSE,
+)
+"""Sequences that cannot change a cell."""
+
 BLANK: Cell = (" ", "")
-UNKNOWN: Cell = ("", "")
+UNKNOWN: Cell = ("", "unknown")
+"""A cell of which nothing is known. The second half of a wide character is empty as well."""
 ERASE = 10
-"""Blanks from which on it takes fewer bytes to erase them and jump."""
-DRAWN = re.compile("[\x20-\x7e\xa0-\u02ff\u2190-\u22ff\u2500-\u25ff\u2800-\u28ff–—…‖●]*")
+"""Number of blanks from which erasing them takes fewer bytes than writing them."""
+SINGLE = re.compile("[\x20-\x7e\xa0-\u02ff\u2190-\u22ff\u2500-\u25ff\u2800-\u28ff–—…‖●]*")
 
 
 class ScreenDiff:
-    """The cells of a terminal: those wanted, and those it was sent.
+    """The cells of a terminal: those that were drawn, and those that were sent.
 
     Attributes:
-        cursor: column and row at which the cursor is wanted.
+        cursor: column and row where the cursor should be.
     """
 
     def __init__(self, erases: bool) -> None:
-        """Starts with nothing wanted and nothing known.
+        """Start with nothing drawn and nothing sent.
 
         Args:
-            erases: the terminal erases cells to the background that is switched on.
+            erases: whether the terminal erases cells to the current background.
         """
         self.cursor = (0, 0)
         self._wanted: dict[int, list[Cell]] = {}
@@ -43,19 +58,25 @@ class ScreenDiff:
 
     @property
     def differs(self) -> bool:
-        """Whether the terminal does not show yet what it is to show."""
+        """Whether something that was drawn has not been sent yet."""
         return bool(self._dirty)
 
     def forget(self) -> None:
-        """Takes nothing that was sent for granted: after a resize, or when the screen was left."""
+        """Forget what was sent, so that everything drawn is sent again."""
         self._shown.clear()
         self._dirty.update(self._wanted)
 
+    def clear(self) -> None:
+        """Forget what was drawn, too: something unknown was written over it."""
+        self._shown.clear()
+        self._wanted.clear()
+        self._dirty.clear()
+
     def draw(self, data: str) -> bool:
-        """Draws what textual sent on the cells.
+        """Draw a frame of textual's.
 
         Returns:
-            Whether it could: what is no drawing is left to the terminal.
+            Whether ``data`` is a frame; if not, nothing was drawn.
         """
         if not FRAME.fullmatch(data):
             return False
@@ -73,12 +94,11 @@ class ScreenDiff:
         return True
 
     def _put(self, x: int, y: int, text: str, style: str) -> int:
-        """Puts text on the cells of a row and returns how many it takes."""
+        """Put text on a row and return how many cells it takes."""
         row = self._wanted.setdefault(y, [])
-        if len(row) < x:
-            row.extend([BLANK] * (x - len(row)))
+        row.extend([UNKNOWN] * (x - len(row)))
         cells: list[Cell]
-        if DRAWN.fullmatch(text):
+        if SINGLE.fullmatch(text):
             blank = (" ", background(style))
             cells = [blank if c == " " else (c, style) for c in text]
         else:
@@ -88,24 +108,24 @@ class ScreenDiff:
                 if width == 0 and cells:
                     cells[-1] = (cells[-1][0] + c, style)
                 elif width:
-                    # The second half of a wide character is drawn with the first.
+                    # A wide character is followed by an empty cell.
                     cells.extend([(c, style), *[("", style)] * (width - 1)])
         row[x : x + len(cells)] = cells
         self._dirty.add(y)
         return len(cells)
 
     def changes(self, columns: int, rows: int, most: int) -> str:
-        """Returns what brings the terminal closer to what is wanted, and takes it for sent.
+        """Return what to send for the next rows that differ, and count it as sent.
 
         Args:
-            columns: of the terminal; what lies outside is left out.
-            rows: of the terminal.
-            most: bytes after which no further row is begun.
+            columns: width of the terminal; cells outside it are skipped.
+            rows: height of the terminal.
+            most: number of bytes after which no further row is started.
         """
         pieces: list[str] = []
         size = 0
         pen = ""
-        first = self.cursor[1]  # where a person types is answered first
+        first = self.cursor[1]  # the row in which a rate is typed comes first
         order = sorted(self._dirty, key=lambda y: (y != first, y < self._next, y))
         for y in order:
             if size >= most:
@@ -125,15 +145,15 @@ class ScreenDiff:
         return "".join(pieces) + ("\x1b[m" if pen else "") + home
 
     def _row(self, y: int, columns: int, pen: str) -> tuple[str, str]:
-        """Returns what brings one row up to date, and the style that is left switched on."""
+        """Return what brings one row up to date, and the style in effect afterwards."""
         wanted = self._wanted[y][:columns]
         shown = self._shown.get(y, [])
         if wanted == shown:
             return "", pen
         shown += [UNKNOWN] * (len(wanted) - len(shown))
         pieces: list[str] = []
-        at = 0  # the cells before it are up to date
-        here = -1  # where the terminal's cursor is, once it is in this row
+        at = 0  # cells before this one are up to date
+        here = -1  # column of the terminal's cursor, once it is in this row
         for x, cell in enumerate(wanted):
             if x < at or cell == shown[x] or not cell[0]:
                 continue
@@ -141,7 +161,7 @@ class ScreenDiff:
             if here < 0:
                 pieces.append(f"\x1b[{y + 1};{x + 1}H")
             elif gap:
-                # A short way is cheaper written again than jumped over.
+                # Writing a few cells again takes fewer bytes than skipping them.
                 again = "".join(
                     c for c, style in gap if style == (background(pen) if c == " " else pen)
                 )
@@ -149,7 +169,7 @@ class ScreenDiff:
                     pieces.append(again)
                 else:
                     pieces.append(f"\x1b[{len(gap)}C" if len(gap) > 1 else "\x1b[C")
-            # Of a style only the background shows on a blank.
+            # Only the background of a style is visible on a blank.
             if cell[1] != pen and not (cell[0] == " " and cell[1] == background(pen)):
                 pieces.append(switch(pen, cell[1]))
                 pen = cell[1]
@@ -160,7 +180,7 @@ class ScreenDiff:
                 continue
             pieces.append(cell[0])
             here = x + 1
-            while here < len(wanted) and not wanted[here][0]:  # the rest of a wide character
+            while wanted[here : here + 1] == [("", cell[1])]:  # rest of a wide character
                 here += 1
             at = here
         self._shown[y] = wanted
@@ -168,7 +188,7 @@ class ScreenDiff:
 
 
 def run(cells: list[Cell], start: int) -> int:
-    """Returns how many cells from ``start`` on are alike."""
+    """Return how many cells, counted from ``start``, equal the first of them."""
     end = start
     while end < len(cells) and cells[end] == cells[start]:
         end += 1
@@ -177,7 +197,7 @@ def run(cells: list[Cell], start: int) -> int:
 
 @lru_cache(4096)
 def parts(style: str) -> tuple[frozenset[str], str, str]:
-    """Returns the attributes of a style, its colour and its background, as SGR parameters."""
+    """Split a style into attributes, foreground and background, as SGR parameters."""
     attributes: list[str] = []
     color, ground = "39", "49"
     codes = iter(style.split(";") if style else ())
@@ -202,7 +222,7 @@ def parts(style: str) -> tuple[frozenset[str], str, str]:
 
 @lru_cache(4096)
 def switch(old: str, new: str) -> str:
-    """Returns the SGR sequence from one style to another, no longer than it has to be."""
+    """Return the shortest SGR sequence that leads from one style to another."""
     (had, *old_colors), (has, *new_colors) = parts(old), parts(new)
     if not had <= has:
         return f"\x1b[0;{new}m" if new else "\x1b[m"
@@ -213,8 +233,13 @@ def switch(old: str, new: str) -> str:
 
 @lru_cache(4096)
 def background(style: str) -> str:
-    """Returns what of a style can be seen on a blank."""
+    """Return the part of a style that is visible on a blank."""
     attributes, _, ground = parts(style)
     if attributes & {"4", "7", "9", "21", "53"}:
         return style
     return "" if ground == "49" else ground
+
+
+def harmless(data: str) -> bool:
+    """Return whether data is made only of sequences that cannot change a cell."""
+    return HARMLESS.fullmatch(data) is not None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrtui.screen.terminal.screen_diff import ScreenDiff, switch
+from lrtui.screen.terminal.screen_diff import ScreenDiff, harmless, switch
 
 COLUMNS, ROWS = 24, 5
 STYLES = (
@@ -63,47 +63,97 @@ class Screen(pyte.Screen):
 def test_it_looks_as_textual_meant_it(
     drawings: list[list[tuple[int, int, str, str]]], erases: bool, most: int
 ) -> None:
-    meant, seen, glass = Screen(), Screen(), ScreenDiff(erases)
+    meant, seen, diff = Screen(), Screen(), ScreenDiff(erases)
     for drawing in drawings:
         drawn = "".join(f"\x1b[{y + 1};1H{' ' * COLUMNS}" for _, y, _, _ in drawing)
         drawn += as_textual_writes(drawing)
         meant.stream.feed(drawn.replace("\n", ""))
-        assert glass.draw(drawn)
-        while glass.differs:
-            seen.stream.feed(glass.changes(COLUMNS, ROWS, most))
+        assert diff.draw(drawn)
+        while diff.differs:
+            seen.stream.feed(diff.changes(COLUMNS, ROWS, most))
         assert seen.cells() == meant.cells()
 
 
 def test_nothing_is_sent_twice() -> None:
-    glass = ScreenDiff(erases=True)
+    diff = ScreenDiff(erases=True)
     frame = as_textual_writes([(3, 2, STYLES[2], "loss 0.08")])
-    glass.draw(frame)
-    first = glass.changes(80, 24, 1000)
+    diff.draw(frame)
+    first = diff.changes(80, 24, 1000)
     assert "loss 0.08" in first
-    glass.draw(frame)
-    assert glass.changes(80, 24, 1000) == ""
-    glass.draw(as_textual_writes([(3, 2, STYLES[2], "loss 0.07")]))
-    assert "7" in (second := glass.changes(80, 24, 1000))
+    diff.draw(frame)
+    assert diff.changes(80, 24, 1000) == ""
+    diff.draw(as_textual_writes([(3, 2, STYLES[2], "loss 0.07")]))
+    assert "7" in (second := diff.changes(80, 24, 1000))
     assert "loss" not in second
-    glass.forget()
-    assert "loss 0.07" in glass.changes(80, 24, 1000)
+    diff.forget()
+    assert "loss 0.07" in diff.changes(80, 24, 1000)
 
 
 def test_a_large_drawing_comes_in_pieces_the_cursors_row_first() -> None:
-    glass = ScreenDiff(erases=False)
+    diff = ScreenDiff(erases=False)
     rows = [(0, y, STYLES[y % 3], f"row {y} " + "x" * 40) for y in range(10)]
-    glass.draw(as_textual_writes(rows) + "\x1b[8;3H")
+    diff.draw(as_textual_writes(rows) + "\x1b[8;3H")
     pieces = []
-    while glass.differs:
-        pieces.append(glass.changes(80, 24, 100))
+    while diff.differs:
+        pieces.append(diff.changes(80, 24, 100))
     assert len(pieces) > 3
     assert "row 7" in pieces[0]
     assert all(piece.endswith("\x1b[8;3H") for piece in pieces)
 
 
-@pytest.mark.parametrize("data", ["\x1b[?1049h", "\x1b]0;title\x07", "\x1b[>1u", "a\x07"])
-def test_what_is_no_drawing_is_left_to_the_terminal(data: str) -> None:
+UNKNOWN = [
+    "\x1b[2J",
+    "\x1b[?1049h",
+    "\x1b[4:3mcurly\x1b[0m",
+    "\x1b[1;1Hx\x1b[K",
+    "\x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\",
+    "a\x07",
+    "\x1b[?25hx",
+    "a\tb",
+    "a\x9b2J",
+    "\x1bc",
+]
+
+
+@pytest.mark.parametrize("data", UNKNOWN)
+def test_what_may_change_cells_is_neither_a_frame_nor_harmless(data: str) -> None:
+    diff = ScreenDiff(erases=True)
+    assert not diff.draw(data)
+    assert not diff.differs
+    assert not harmless(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *("\x1b[?25h", "\x1b[?25l", "\x1b[?7l", "\x1b[?2004h", "\x1b[?2026h", "\x1b[?2048l"),
+        *("\x1b[?1000h", "\x1b[?1003h", "\x1b[?1004h", "\x1b[?1006l", "\x1b[?1015h", "\x1b[?1016h"),
+        *("\x07", "\x1b]0;title\x07", "\x1b]2;title\x1b\\", "\x1b]22;text\x07"),
+        *("\x1b[>25u", "\x1b[<u", "\x1b[?u", "\x1b[=1;1u"),
+        *("\x1b[6n", "\x1b[c", "\x1b[>c", "\x1b[?2026$p", "\x1b[18t"),
+        "\x1b[?25h\x1b[?1000h\x07",
+    ],
+)
+def test_what_cannot_change_cells_is_harmless(data: str) -> None:
     assert not ScreenDiff(erases=True).draw(data)
+    assert harmless(data)
+
+
+def test_after_something_unknown_the_next_frame_is_sent_whole_and_nothing_else() -> None:
+    diff = ScreenDiff(erases=False)
+    diff.draw("\x1b[1;1Hloss 0.08\x1b[2;1Hrate 0.1")
+    diff.changes(80, 24, 1000)
+    diff.clear()
+    diff.draw("\x1b[1;6H0.07")
+    assert diff.changes(80, 24, 1000) == "\x1b[1;6H0.07\x1b[1;10H"
+    diff.draw("\x1b[1;1Hloss 0.07")
+    assert diff.changes(80, 24, 1000) == "\x1b[1;1Hloss \x1b[1;10H"
+
+
+def test_cells_of_which_nothing_is_known_are_left_alone() -> None:
+    diff = ScreenDiff(erases=False)
+    diff.draw("\x1b[1;1Ha\x1b[1;4Hb")
+    assert diff.changes(80, 24, 1000) == "\x1b[1;1Ha\x1b[2Cb\x1b[1;5H"
 
 
 def test_only_what_differs_of_a_style_is_switched() -> None:
