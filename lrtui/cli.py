@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.ascii_fallback import printable, write_plain
 from lrtui.options import parse
+from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
 
 if TYPE_CHECKING:
     from lrtui.sources.process import Trainer
@@ -26,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser, options = parse(sys.argv[1:] if arguments is None else arguments)
     # The screen is written to standard error, as textual does it.
-    terminal = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    terminal = chooses_driver(os.environ) or (
+        all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+        and not is_dumb(os.environ)
+    )
     as_text = getattr(options, "plain", False) or getattr(options, "json", False)
     options.on_screen = terminal and not as_text and options.command != "sweep"
     if not hasattr(options, "speed"):
@@ -142,6 +146,8 @@ def show(options: argparse.Namespace, source: Trainer | Recorder | Replay) -> in
     Returns:
         The exit code.
     """
+    prepare(os.environ)  # before textual is imported
+
     from lrtui.screen.app import known_theme, run_app
     from lrtui.screen.controller import Controller
     from lrtui.screen.main_screen import MainScreen

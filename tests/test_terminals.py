@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from threading import Timer
+from typing import IO
 
 import pytest
 
-from tests.terminal import Terminal, terminal
+from tests.terminal import PATIENCE, Terminal, terminal
 
 RUNS = ("--lr", "0.02", "--lr", "0.1", "--lr", "1.01", "--lr", "0.7", "--speed", "max")
 FILE: list[str] = []
@@ -129,3 +138,82 @@ def test_an_unknown_theme_is_told(env: dict[str, str], arguments: tuple[str, ...
         lab.wait_for("lrtui: no theme is called 'x'; there are textual-dark, ")
         assert lab.wait_for_end() == 2
         assert b"Traceback" not in lab.raw
+
+
+def test_another_driver_is_used_over_pipes() -> None:
+    """Textual's own protocol for browsers: what is drawn in packets, the end in the last one."""
+    program = subprocess.Popen(
+        [sys.executable, "-m", "lrtui", *FILE],
+        env={**os.environ, "TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    watch = Timer(PATIENCE, program.kill)
+    watch.start()
+    try:
+        assert program.stdin
+        assert program.stdout
+        assert program.stderr
+        assert program.stdout.readline() == b"__GANGLION__\n"
+        drawn = b""
+        while b"settled" not in drawn:
+            kind, data = packet(program.stdout)
+            assert kind == b"D", (kind, program.stderr.read())
+            drawn += data
+        quit_ = b'{"type": "quit"}'
+        program.stdin.write(b"M" + len(quit_).to_bytes(4, "big") + quit_)
+        program.stdin.flush()
+        packets = list(iter(lambda: packet(program.stdout), (b"", b"")))
+        assert packets[-1] == (b"M", b'{"type": "exit"}')
+        assert program.wait() == 0
+        assert program.stderr.read() == b""
+    finally:
+        watch.cancel()
+        program.kill()
+        program.communicate()
+
+
+def packet(pipe: IO[bytes] | None) -> tuple[bytes, bytes]:
+    """Reads a kind of one byte, a size of four, and as many bytes."""
+    assert pipe
+    kind = pipe.read(1)
+    return kind, pipe.read(int.from_bytes(pipe.read(4), "big"))
+
+
+@pytest.mark.parametrize("term", ["dumb", ""])
+def test_a_dumb_terminal_gets_plain_text(term: str) -> None:
+    with terminal(*FILE, env={"TERM": term}) as lab:
+        assert lab.wait_for_end() == 0
+    assert b"\x1b" not in lab.raw
+    assert b"settled" in lab.raw
+
+
+def test_a_tour_asks_for_more_than_a_dumb_terminal() -> None:
+    with terminal("tour", env={"TERM": "dumb"}) as lab:
+        assert lab.wait_for_end() == 2
+    assert b"a tour needs a terminal" in lab.raw
+
+
+@pytest.mark.skipif(
+    not (shutil.which("screen") and shutil.which("script")),
+    reason="GNU screen or script is not installed",
+)
+def test_gnu_screen_is_sent_256_colours(tmp_path: Path) -> None:
+    log = tmp_path / "raw"
+    # What lrtui writes, kept by script(1): screen itself translates what it is sent.
+    run = f"{shlex.quote(sys.executable)} -m lrtui {shlex.join(FILE)}"
+    inside = ["script", "-qfec", run, str(log)]
+    name = f"lrtui-{uuid.uuid4().hex[:8]}"
+    rc = tmp_path / "screenrc"
+    rc.write_text("startup_message off\n")
+    sockets = tmp_path / "sockets"
+    sockets.mkdir(mode=0o700)
+    env = {"SCREENDIR": str(sockets), "TMUX": ""}
+    with terminal(command=["screen", "-U", "-c", str(rc), "-S", name, *inside], env=env) as lab:
+        lab.wait_for(r"4\s+0\.7\s+\S settled\s+8\s+8")
+        lab.type("q")
+        lab.wait_for_end()
+    written = log.read_bytes()
+    assert written.count(b"8;5;") > 10
+    assert not COLOR.search(written)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Iterable
 from threading import Timer
 from typing import ClassVar
@@ -19,7 +20,7 @@ from lrtui.run.rate import rate_text
 from lrtui.run.session import Session
 from lrtui.screen.commands import COMMANDS
 from lrtui.screen.main_screen import MainScreen
-from lrtui.screen.terminal.driver import LineDriver
+from lrtui.screen.terminal.choice import driver_class
 from lrtui.screen.terminal.probe import STDIN, STDOUT, hung_up
 from lrtui.screen.texts import state
 
@@ -45,7 +46,7 @@ class LrtuiApp(App[None]):
             lab: the screen.
             theme: the name of its theme, ``None`` for the one that fits the terminal's colours.
         """
-        super().__init__(driver_class=LineDriver)
+        super().__init__(driver_class=driver_class(os.environ))
         self.lab = lab
         few = self.console.color_system == "standard"
         self.theme = theme or ("ansi-dark" if few else "textual-dark")
@@ -111,7 +112,7 @@ def run_app(lab: MainScreen, theme: str | None) -> int:
     """
     app = LrtuiApp(lab, theme)
     app.run()
-    if not hung_up(STDOUT):
+    if sys.stdout.isatty() and not hung_up(STDOUT):
         print("\n".join(farewell(lab.controller.session)), flush=True)
     return app.return_code or 0
 

@@ -1,1 +1,1 @@
-"""The driver and the screen diff: what lrtui sends to the terminal, and when."""
+"""What lrtui asks of the terminal, and what it sends to it and when."""

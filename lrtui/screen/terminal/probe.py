@@ -1,4 +1,4 @@
-"""What the terminal itself is asked: whether it is still there, and whether it keeps up."""
+"""Questions about the terminal: whether it is there, keeps up, and how it erases."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import contextlib
 import select
 
 STDIN, STDOUT, STDERR = 0, 1, 2
-GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
 def hung_up(descriptor: int) -> bool:
-    """Returns whether the terminal behind a descriptor is gone."""
+    """Return whether the terminal behind a descriptor is gone."""
+    if not hasattr(select, "poll"):  # on Windows
+        return False
+    gone = select.POLLHUP | select.POLLERR | select.POLLNVAL
     poll = select.poll()
     poll.register(descriptor, 0)
-    return any(event & GONE for _, event in poll.poll(0))
+    return any(event & gone for _, event in poll.poll(0))
 
 
 def keeps_up(descriptor: int) -> bool:
-    """Returns whether the terminal takes more output now, without making the writer wait."""
+    """Return whether the terminal accepts output now, without blocking the writer."""
     return bool(select.select([], [descriptor], [], 0)[1])
 
 
 def erases() -> bool:
-    """Returns whether the terminal, going by its TERM, erases cells to the background in use."""
+    """Return whether the terminal, judged by its TERM, erases cells to the current background."""
     with contextlib.suppress(ImportError):  # some builds of Python come without curses
         import curses
 
