@@ -20,6 +20,7 @@ from lrtui.run.rate import rate_text
 from lrtui.run.session import Session
 from lrtui.screen.commands import COMMANDS
 from lrtui.screen.main_screen import MainScreen
+from lrtui.screen.palette import css_variables
 from lrtui.screen.terminal.choice import driver_class
 from lrtui.screen.terminal.probe import STDIN, STDOUT, hung_up
 from lrtui.screen.texts import state
@@ -50,6 +51,11 @@ class LrtuiApp(App[None]):
         self.lab = lab
         few = self.console.color_system == "standard"
         self.theme = theme or ("ansi-dark" if few else "textual-dark")
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Adds the colours that the style sheet takes from lrtui's palette."""
+        variables = super().get_css_variables()
+        return variables | css_variables(self.current_theme, variables)
 
     def get_default_screen(self) -> Screen[None]:
         """Returns the lab."""

@@ -1,4 +1,4 @@
-"""What colours mean: each tone's style, taken from the theme."""
+"""The colours: the style of each tone, and the variables of main_screen.tcss."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from rich.style import Style
 from textual.color import Color
 from textual.theme import Theme
-
-from lrtui.screen.spans import EARLIER
 
 SIXTEEN = {
     "text": "default",
@@ -28,7 +26,7 @@ SIXTEEN = {
     "earlier-3": "blue",
     "earlier-4": "white",
 }
-"""Tones by the names of the terminal's own sixteen colours."""
+"""Tones as colours of the terminal's own sixteen."""
 
 ON_WHITE = {
     "prediction": "magenta",
@@ -36,11 +34,17 @@ ON_WHITE = {
     "bad": "red",
     "earlier-4": "bright_black",
 }
-"""What of these cannot be read or told apart on a light ground."""
+"""Replacements for those that are hard to read or to tell apart on a light background."""
+
+READABLE = 4.5
+"""Least contrast of text with the background, by WCAG 2.1."""
+VISIBLE = 1.5
+"""Least contrast of contours and empty bars, in which nothing is written."""
+BLACK, WHITE = Color(0, 0, 0), Color(255, 255, 255)
 
 
 def styles(theme: Theme, variables: Mapping[str, str]) -> dict[str, Style]:
-    """Returns the style of each tone.
+    """Return the style of each tone.
 
     Args:
         theme: in use.
@@ -53,15 +57,16 @@ def styles(theme: Theme, variables: Mapping[str, str]) -> dict[str, Style]:
 
 
 def of_sixteen(dark: bool) -> dict[str, Style]:
-    """Returns tones that leave the colours to the terminal."""
+    """Return tones that leave the colours to the terminal."""
     names = SIXTEEN if dark else SIXTEEN | ON_WHITE
     return {tone: Style(color=name) for tone, name in names.items()}
 
 
 def blended(variables: Mapping[str, str]) -> dict[str, Style]:
-    """Returns tones made from a theme's colours."""
+    """Return tones made from a theme's colours, moved where they would be hard to read."""
     ground = Color.parse(variables["background"])
     text = Color.parse(variables["foreground"])
+    warning = Color.parse(variables["warning"])
 
     def towards_ground(color: Color, share: float) -> Color:
         return color.blend(ground, share, alpha=1)
@@ -72,18 +77,77 @@ def blended(variables: Mapping[str, str]) -> dict[str, Style]:
         "axis": towards_ground(text, 0.58),
         "faint": towards_ground(text, 0.75),
         "target": Color.parse(variables["primary"]).blend(text, 0.25, alpha=1),
-        "prediction": Color.parse(variables["warning"]),
+        "prediction": warning,
         "good": Color.parse(variables["success"]),
         "bad": Color.parse(variables["error"]).blend(Color.parse("#ff4d4d"), 0.5, alpha=1),
         "slow": Color.parse(variables["primary"]).blend(text, 0.35, alpha=1),
-        "edge": Color.parse(variables["warning"]).blend(text, 0.3, alpha=1),
-        "forecast": towards_ground(Color.parse(variables["warning"]), 0.55),
+        # Made from the colour that is shown, or moving both would make them alike.
+        "edge": moved(warning, ground, READABLE).blend(text, 0.5, alpha=1),
+        "forecast": towards_ground(warning, 0.55),
         "change": Color.parse(variables["secondary"]).blend(text, 0.3, alpha=1),
-        "earlier-1": Color.parse("#56b6c2"),
-        "earlier-2": Color.parse("#c678dd"),
-        "earlier-3": Color.parse("#98a05c"),
-        "earlier-4": Color.parse("#9a8478"),
+        # Of middling lightness, so that they stay behind the current run on any background.
+        "earlier-1": Color.parse("#2c8d99"),
+        "earlier-2": Color.parse("#b066c8"),
+        "earlier-3": Color.parse("#5f8a45"),
+        "earlier-4": Color.parse("#9c7560"),
     }
-    for tone in EARLIER:
-        colors[tone] = towards_ground(colors[tone], 0.35)
-    return {tone: Style(color=color.rich_color) for tone, color in colors.items()}
+    return {
+        tone: Style(color=moved(color, ground, VISIBLE if tone == "faint" else READABLE).rich_color)
+        for tone, color in colors.items()
+    }
+
+
+def css_variables(theme: Theme, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the colours that main_screen.tcss takes from here, by the names of its variables.
+
+    Args:
+        theme: the theme in use.
+        variables: its colours by name, as textual's ``App.get_css_variables`` returns them.
+    """
+    if theme.ansi:  # these cannot be blended
+        warning = variables["warning"]
+        return {
+            "rate": warning,
+            "rate-hint": warning,
+            "rate-frame": warning,
+            "frame": "ansi_bright_black",
+            "frame-title": "ansi_default",
+        }
+    ground = Color.parse(variables["background"])
+    text, warm = Color.parse(variables["foreground"]), Color.parse(variables["warning"])
+    colors = {
+        "rate": moved(warm, ground, READABLE),
+        "rate-hint": moved(ground.blend(warm, 0.65, alpha=1), ground, READABLE),
+        "rate-frame": moved(ground.blend(warm, 0.6, alpha=1), ground, VISIBLE),
+        "frame": moved(ground.blend(text, 0.22, alpha=1), ground, VISIBLE),
+        "frame-title": moved(ground.blend(text, 0.7, alpha=1), ground, READABLE),
+    }
+    return {name: color.hex for name, color in colors.items()}
+
+
+def luminance(color: Color) -> float:
+    """Return the relative luminance of a colour, from 0 to 1, by WCAG 2.1."""
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in color.normalized
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: Color, other: Color) -> float:
+    """Return the contrast ratio of two colours, from 1 to 21, by WCAG 2.1."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def moved(color: Color, ground: Color, least: float) -> Color:
+    """Return a colour with enough contrast, moved towards black or white without changing hue.
+
+    Args:
+        color: the colour to start from, returned as it is if its contrast is enough.
+        ground: the background.
+        least: the contrast to reach.
+    """
+    away = max(BLACK, WHITE, key=lambda end: contrast(end, ground))
+    steps = (color.blend(away, step / 50, alpha=1) for step in range(51))
+    return next((c for c in steps if contrast(c, ground) >= least), away)
