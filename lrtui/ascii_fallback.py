@@ -1,4 +1,4 @@
-"""Plain characters for terminals without Unicode: another sign for each, the same information."""
+"""ASCII characters for terminals without Unicode: a likeness of each sign that lrtui shows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SIGNS = {
 
 
 def _braille(dots: int) -> str:
-    """Returns the character that lies most like a braille pattern's dots in a cell."""
+    """Return the character most like the dots of a braille pattern."""
     left = [row for row, bit in enumerate((0, 1, 2, 6)) if dots >> bit & 1]
     right = [row for row, bit in enumerate((3, 4, 5, 7)) if dots >> bit & 1]
     rows = left + right
@@ -67,12 +67,12 @@ LIKENESSES = SIGNS | {chr(0x2800 + dots): _braille(dots) for dots in range(256)}
 
 
 def printable(text: str) -> str:
-    """Returns a text that cannot steer a terminal: a blank for whatever is no character to show."""
+    """Return a text with a blank for every character that could control a terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def plain(text: str) -> str:
-    """Returns a text in ASCII that takes as many cells; what has no likeness is a ``?``."""
+    """Return a text in ASCII of the same width, with ``?`` for what has no likeness."""
     return "".join(c if c.isascii() else _likeness(c) for c in text)
 
 
@@ -92,13 +92,13 @@ codecs.register_error("lrtui.plain", _encode)
 
 
 def write_plain(stream: TextIO) -> None:
-    """Lets a stream write plain characters from now on."""
+    """Make a stream write ASCII characters from now on."""
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(encoding="ascii", errors="lrtui.plain")
 
 
 def lacks_unicode(environment: Mapping[str, str]) -> bool:
-    """Returns whether a locale, as its variables name it, has no Unicode."""
+    """Return whether the locale, judged by its variables, lacks Unicode."""
     names = ["LC_ALL", "LC_CTYPE", "LANG"]
     if sys.flags.utf8_mode and environment.get("LC_CTYPE") == "C.UTF-8":
         # Where the locale is C or missing, Python sets this itself as it starts.

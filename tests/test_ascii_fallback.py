@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
@@ -29,11 +31,32 @@ def test_every_mark_on_the_charts_has_a_sign_of_its_own_in_ascii() -> None:
     assert len(set(signs)) == len(signs)
 
 
-def test_every_sign_in_the_code_has_a_likeness() -> None:
-    said = "".join(path.read_text() for path in Path(lrtui.__file__).parent.rglob("*.py"))
-    unlike = {c for c in said if not c.isascii() and plain(c) == "?"}
-    # Mathematics in comments and docstrings is not shown.
-    assert unlike <= set("λµΣ½ᵀᵢ"), unlike
+def literals(source: str) -> Iterator[str]:
+    """Every string in some source code, the text in f-strings included, docstrings left out."""
+    tree = ast.parse(source)
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in docstrings
+        ):
+            yield node.value
+
+
+def test_every_character_in_a_string_of_the_package_has_a_likeness() -> None:
+    package = Path(lrtui.__file__).parent
+    said = "".join("".join(literals(path.read_text())) for path in package.rglob("*.py"))
+    said += "".join(path.read_text() for path in package.rglob("*.txt"))
+    characters = {c for c in said if not c.isascii()}
+    assert len(characters) > 50
+    unlike = {c for c in characters if plain(c) in ("", "?", "??")}
+    assert not unlike
+
+
+def test_the_strings_of_some_code_are_found() -> None:
+    code = '"""Doc λ."""\nx = "a"  # µ\ndef f():\n    """Doc."""\n    return f"b{x}c"'
+    assert sorted(literals(code)) == ["a", "b", "c"]
 
 
 def test_a_text_takes_as_many_cells() -> None:

@@ -1,4 +1,4 @@
-"""Textual's driver with an eye on the line: few bytes, and no more than the terminal takes."""
+"""A driver for slow lines: it writes few bytes, and no more than the terminal keeps up with."""
 
 from __future__ import annotations
 
@@ -20,31 +20,32 @@ if TYPE_CHECKING:
 
 ALTERNATE = "\x1b[?1049h"
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
-"""What textual puts around a drawing where the terminal can show all of it at once."""
+"""Textual's marks around a frame, for terminals with synchronised output."""
 QUESTION = "\x1b[6n"
-"""Where is the cursor? A terminal answers when it has taken in all that was sent before."""
+"""Cursor position report: the terminal answers once it has processed all output before it."""
 
 WINDOW = 2000
-"""Bytes that may be on their way unanswered before the next are held back."""
+"""Bytes that may be unanswered before further output waits."""
 FIRST_FRAME = 6500
-"""The same in the first second, when nothing is known of the terminal yet."""
+"""The same in the first second, before the terminal can have answered."""
 SILENT = 3000
-"""The same for a terminal that has not answered in it."""
+"""The same for a terminal that did not answer in the first second."""
 CHUNK = 1000
-"""Bytes after which a drawing is cut, so that a key is answered in the middle of a large one."""
+"""Bytes after which a frame is split, so that a key is answered in the middle of a large one."""
 SLOWEST = 2000
-"""Bytes a second that any line is taken to carry, were it never to answer."""
+"""Bytes a second that every line is assumed to carry, even one that never answers."""
 HOLD = 0.3
-"""Seconds after which what is held is sent all the same."""
+"""Most seconds for which output is held."""
 LAST_ANSWER = 0.5
-"""Seconds to wait for it on leaving: what comes later would be typed into the shell."""
+"""Seconds to wait for the last answer on exit: the shell would take a later one for input."""
 
 
 class LineDriver(LinuxDriver):
-    """Sends the terminal what differs from what it shows, when it has taken in the last of it.
+    """Writes only changed cells, and only once the terminal has processed earlier output.
 
-    A pseudo-terminal, sshd and the network hold many seconds of a slow line's output, so that
-    the terminal can be written to says little. Its answers say what it has seen.
+    Whether the terminal can be written to says little about that: a pseudo-terminal, sshd and
+    the network buffer many seconds of a slow line's output. So the terminal is asked for the
+    cursor's position from time to time, and its answer shows how far it has got.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class LineDriver(LinuxDriver):
         mouse: bool = True,
         size: tuple[int, int] | None = None,
     ) -> None:
-        """Makes the driver; textual does."""
+        """Make the driver; called by textual."""
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         app.lab.line = self
         self._diff = ScreenDiff(erases=erases())
@@ -72,20 +73,20 @@ class LineDriver(LinuxDriver):
 
     @property
     def is_free(self) -> bool:
-        """Whether nothing that was drawn has to wait: only then is it worth drawing more."""
+        """Whether output need not wait; if it must, drawing another frame is a waste."""
         return self._held_until > 0 or not self._diff.differs or self._wait() <= 0
 
     def hold(self) -> None:
-        """Sends nothing until the next frame is drawn: panes that have moved are still empty."""
+        """Hold output until the next frame: panes that were just moved are still empty."""
         self._held_until = monotonic() + HOLD
 
     def release(self) -> None:
-        """Sends what was drawn."""
+        """Stop holding output."""
         self._held_until = 0.0
         self._stop_waiting()
 
     def redraw(self) -> None:
-        """Sends everything anew: the terminal may show something else."""
+        """Send the whole screen again: the terminal may show something else."""
         self._diff.forget()
         self._send_soon()
 
@@ -112,7 +113,7 @@ class LineDriver(LinuxDriver):
             self._diff.clear()
 
     def start_application_mode(self) -> None:
-        """Takes the terminal, unless it has it: SIGCONT may come without a stop before it."""
+        """Enter application mode, unless in it: SIGCONT may come without a stop before it."""
         if self._on:
             return
         self._on = True
@@ -120,7 +121,7 @@ class LineDriver(LinuxDriver):
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def stop_application_mode(self) -> None:
-        """Gives the terminal back."""
+        """Leave application mode, after the last answer has come."""
         self._on = False
         if self._asked and self._answers:
             self._answered.wait(LAST_ANSWER)
@@ -128,7 +129,7 @@ class LineDriver(LinuxDriver):
         super().stop_application_mode()
 
     def process_message(self, message: Message) -> None:
-        """Takes the terminal's answers out of what it says; runs in textual's input thread."""
+        """Intercept the terminal's answers; called in textual's input thread."""
         if isinstance(message, events.CursorPosition):
             self._answered.set()
             self._loop.call_soon_threadsafe(self._take_answer)
@@ -178,7 +179,7 @@ class LineDriver(LinuxDriver):
         super().write(BEGIN + changes + END if self._at_once else changes)
 
     def _wait(self) -> float:
-        """Returns for how many seconds to send nothing."""
+        """Return for how many seconds output has to wait."""
         now = monotonic()
         carried = SLOWEST * (now - self._looked_at)
         self._unanswered, self._looked_at = max(self._unanswered - carried, 0.0), now
