@@ -18,7 +18,8 @@ from lrtui.screen.terminal.screen_diff import ScreenDiff, harmless
 if TYPE_CHECKING:
     from lrtui.screen.app import LrtuiApp
 
-ALTERNATE = "\x1b[?1049h"
+ALTERNATE = ("\x1b[?1049h", "\x1b[?1049l")
+"""Into the alternate screen and back: what was drawn on it is lost, and has to be sent again."""
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
 """Textual's marks around a frame, for terminals with synchronised output."""
 QUESTION = "\x1b[6n"
@@ -100,7 +101,7 @@ class LineDriver(LinuxDriver):
             self._at_once = True
         elif self._diff.draw(data):
             self._send_soon()
-        elif data == ALTERNATE:
+        elif data in ALTERNATE:
             super().write(data)
             self._diff.forget()
         elif harmless(data):

@@ -10,7 +10,11 @@ from rich.cells import cell_len
 Cell = tuple[str, str]
 """A character and its style, given as the parameters of an SGR sequence."""
 
-FRAME = re.compile(r"(?:\x1b\[[\d;]*[Hm]|[^\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f])*")
+CODE = r"(?:[1-9]|21|5[1-3]|[34][0-79]|9[0-7]|10[0-7]|[34]8;(?:5;\d+|2;\d+;\d+;\d+))"
+FRAME = re.compile(
+    rf"(?:\x1b\[(?:\d*(?:;\d*)?H|(?:0?|{CODE}(?:;{CODE})*)m)"
+    r"|[^\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f])*"
+)
 """A frame this module understands: cursor positions, SGR sequences and text."""
 TOKEN = re.compile(r"\x1b\[([\d;]*)([Hm])|([^\x1b\r\n]+)")
 
@@ -86,8 +90,10 @@ class ScreenDiff:
         for parameters, kind, text in TOKEN.findall(data):
             if text:
                 x += self._put(x, y, text, style)
+            elif kind == "m" and parameters in ("", "0"):
+                style = ""
             elif kind == "m":
-                style = "" if parameters == "0" else parameters
+                style = f"{style};{parameters}" if style else parameters
             else:
                 row, _, column = parameters.partition(";")
                 x, y = int(column or 1) - 1, int(row or 1) - 1

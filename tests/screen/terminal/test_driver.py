@@ -78,3 +78,18 @@ async def test_after_something_harmless_only_changes_are_written(written: list[s
     *harmless, changes = written
     assert len(harmless) == 4
     assert changes.replace(QUESTION, "") == "\x1b[1;9H7\x1b[2;9H"
+
+
+async def test_what_was_drawn_is_written_again_on_the_way_back_to_the_screen(
+    written: list[str],
+) -> None:
+    driver = make_driver()
+    driver.write(FRAME)
+    await asyncio.sleep(0.01)
+    driver.write("\x1b[?1049l")
+    written.clear()
+    driver.write("\x1b[?1049h")
+    driver.redraw()
+    await asyncio.sleep(0.01)
+    assert written[0] == "\x1b[?1049h"
+    assert "loss 0.08" in written[1]

@@ -74,6 +74,17 @@ def test_it_looks_as_textual_meant_it(
         assert seen.cells() == meant.cells()
 
 
+def test_styles_add_up_until_they_are_reset() -> None:
+    diff = ScreenDiff(erases=False)
+    assert diff.draw("\x1b[1;1H\x1b[1m\x1b[31ma\x1b[mb\x1b[32m\x1b[34mc")
+    seen = Screen()
+    seen.stream.feed(diff.changes(COLUMNS, ROWS, 1000))
+    a, b, c = (seen.buffer[0][x] for x in range(3))
+    assert (a.data, a.bold, a.fg) == ("a", True, "red")
+    assert (b.data, b.bold, b.fg) == ("b", False, "default")
+    assert (c.data, c.bold, c.fg) == ("c", False, "blue")
+
+
 def test_nothing_is_sent_twice() -> None:
     diff = ScreenDiff(erases=True)
     frame = as_textual_writes([(3, 2, STYLES[2], "loss 0.08")])
@@ -112,6 +123,11 @@ UNKNOWN = [
     "a\tb",
     "a\x9b2J",
     "\x1bc",
+    "\x1b[22mx",
+    "\x1b[38mx",
+    "\x1b[48;5mx",
+    "\x1b[38;2;1;2mx",
+    "\x1b[0;1mx",
 ]
 
 
