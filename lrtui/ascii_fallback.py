@@ -11,6 +11,10 @@ from unicodedata import combining, east_asian_width
 
 SIGNS = {
     "▶": ">",
+    "▷": ")",
+    "◀": "<",
+    "÷": "/",
+    "∅": "0",
     "⇄": "~",
     "✓": "+",
     "…": ".",

@@ -1,103 +1,129 @@
-"""The front door: arguments in, one of the ways to run out. Imports nothing heavy."""
+"""Command-line entry point. Imports nothing heavy."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrtui.ascii_fallback import printable, write_plain
-from lrtui.options import parse
+from lrtui.options import (
+    SCREEN_SPEED,
+    LabOptions,
+    Options,
+    ReplayOptions,
+    SweepOptions,
+    TourOptions,
+    parse,
+)
 from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
 
 if TYPE_CHECKING:
-    from lrtui.sources.process import Trainer
-    from lrtui.sources.recording import Recorder, Replay
-
-DEFAULT_SPEED = 20.0
+    from lrtui.sources.source import Source
+    from lrtui.tour.script import Scene
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs lrtui.
+    """Run lrtui.
 
     Returns:
-        The exit code: 0 when the runs were carried out, 1 when they could not be, 2 for bad input.
+        The exit code: 0 when it was carried out, 1 when it could not be, 2 for bad input.
     """
-    parser, options = parse(sys.argv[1:] if arguments is None else arguments)
-    # The screen is written to standard error, as textual does it.
-    terminal = chooses_driver(os.environ) or (
-        all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
-        and not is_dumb(os.environ)
-    )
-    as_text = getattr(options, "plain", False) or getattr(options, "json", False)
-    options.on_screen = terminal and not as_text and options.command != "sweep"
-    if not hasattr(options, "speed"):
-        options.speed = DEFAULT_SPEED if options.on_screen else None
-    if options.command == "tour" and not terminal:
-        parser.error("a tour needs a terminal to be shown on")
-    if options.ascii:
-        write_plain(sys.stdout)
-        write_plain(sys.stderr)
+    open_closed_streams()
     try:
-        if options.command == "tour":
-            from lrtui.tour.script import read_script
-
-            options.scenes = read_script(options.script)
-        source = open_source(options)
-    except FileExistsError as error:
-        parser.error(f"{printable(str(error.filename))} is there already; --save makes a new file")
-    except OSError as error:
-        parser.error(f"{printable(str(error.filename))}: {error.strerror}")
-    except ValueError as error:
-        parser.error(str(error))
-    try:
-        failure = run(options, source)
+        try:
+            return run(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone; what is still buffered must not raise at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()  # its reader is gone
         return 141
+    except OSError as error:
+        if error.filename is not None:
+            raise  # not about our output
+        discard_output()
+        complain(f"the output cannot be written: {error.strerror}")
+        return 1
+
+
+def run(words: Sequence[str]) -> int:
+    """Carry out a command line.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        OSError: the output cannot be written.
+    """
+    parser, options = parse(words)
+    if options.ascii:
+        write_plain(sys.stdout)
+        write_plain(sys.stderr)
+    on_screen = shows_screen(options)
+    scenes: list[Scene] = []
+    try:
+        if isinstance(options, TourOptions):
+            from lrtui.tour.script import read_script
+
+            if not on_screen:
+                parser.error("a tour needs a terminal to be shown on")
+            scenes = read_script(options.script)
+        if on_screen:
+            prepare(os.environ)  # before textual is imported
+        source = open_source(options, on_screen)
+    except FileExistsError as error:
+        parser.error(f"{error.filename} is there already; --save makes a new file")
+    except OSError as error:
+        subject = "" if error.filename is None else f"{error.filename}: "
+        parser.error(f"{subject}{error.strerror}")
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        code = show(options, source, scenes) if on_screen else print_all(options, source)
     finally:
         source.close()
-    code = failure if isinstance(failure, int) else 1
-    for trouble in (failure, getattr(source, "trouble", "")):
-        if isinstance(trouble, str) and trouble:
-            print(f"lrtui: {trouble}", file=sys.stderr)
-            code = code or (1 if source.trains else 2)
+    if source.trouble:
+        complain(source.trouble)
+        code = code or (2 if isinstance(options, ReplayOptions) else 1)
     return code
 
 
-def open_source(options: argparse.Namespace) -> Trainer | Recorder | Replay:
-    """Starts the trainer, or opens the file that is shown instead.
+def shows_screen(options: Options) -> bool:
+    """Return whether the screen is shown, rather than lines of text."""
+    if isinstance(options, SweepOptions):
+        return False
+    if not isinstance(options, TourOptions) and (options.plain or options.json):
+        return False
+    if chooses_driver(os.environ):
+        return True
+    # The screen is written to standard error, as textual does it.
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return all(stream.isatty() for stream in streams) and not is_dumb(os.environ)
+
+
+def open_source(options: Options, on_screen: bool) -> Source:
+    """Start the trainer, or open the file that is shown instead.
 
     Raises:
         OSError: a file cannot be read or created.
-        ValueError: a file is no saved session; says why.
+        ValueError: a file is not a saved session; says why.
     """
-    if options.command == "replay":
-        from lrtui.sources.recording import Replay
+    if isinstance(options, ReplayOptions):
+        from lrtui.sources.replay import Replay
 
-        return Replay(options.file, options.speed)
+        return Replay(options.file, usual(options.speed, on_screen))
 
-    from lrtui.messages import Problem
-    from lrtui.sources.process import Trainer
+    from lrtui.sources.process import ProcessSource
 
     # Started before anything else is imported: torch loads while the first frame is drawn.
-    trainer = Trainer(
-        Problem(
-            points=options.points,
-            noise=options.noise,
-            spread=options.spread,
-            seed=options.seed,
-        )
-    )
-    if getattr(options, "save", None) is None:
+    trainer = ProcessSource(options.settings)
+    if isinstance(options, SweepOptions) or options.save is None:
         return trainer
 
-    from lrtui.sources.recording import Recorder
+    from lrtui.sources.recorder import Recorder
 
     try:
         return Recorder(trainer, options.save)
@@ -106,72 +132,94 @@ def open_source(options: argparse.Namespace) -> Trainer | Recorder | Replay:
         raise
 
 
-def run(options: argparse.Namespace, source: Trainer | Recorder | Replay) -> int | str:
-    """Runs what was asked for, on the screen or as text.
-
-    Returns:
-        The exit code, or what went wrong.
-    """
-    if options.on_screen:
-        return show(options, source)
-
-    from lrtui import plain
-
-    if options.command == "sweep":
-        return plain.sweep(
-            source,
-            options.low,
-            options.high,
-            count=options.count,
-            steps=options.steps,
-            as_json=options.json,
-            out=sys.stdout,
-        )
-    if options.command == "replay":
-        return plain.replay(source, every=options.every, as_json=options.json, out=sys.stdout)
-    return plain.play(
-        source,
-        options.lr or [0.1],
-        steps=options.steps,
-        speed=options.speed,
-        every=options.every,
-        as_json=options.json,
-        out=sys.stdout,
-    )
+def usual(speed: float | None, on_screen: bool) -> float | None:
+    """Return the speed that was asked for, or the default one where none was."""
+    return speed if speed != 0 else SCREEN_SPEED if on_screen else None
 
 
-def show(options: argparse.Namespace, source: Trainer | Recorder | Replay) -> int:
-    """Shows the lab, or the tour in it.
+def print_all(options: Options, source: Source) -> int:
+    """Print what was asked for as text.
 
     Returns:
         The exit code.
     """
-    prepare(os.environ)  # before textual is imported
+    from lrtui import plain
 
+    failure = ""
+    match options:
+        case SweepOptions():
+            try:
+                failure = plain.sweep(
+                    source,
+                    options.low,
+                    options.high,
+                    count=options.count,
+                    steps=options.steps,
+                    as_json=options.json,
+                    out=sys.stdout,
+                )
+            except ValueError as error:
+                complain(str(error))
+                return 2
+        case ReplayOptions():
+            plain.replay(source, plain.Printer(options.every, options.json, sys.stdout))
+        case LabOptions():
+            printer = plain.Printer(options.every, options.json, sys.stdout)
+            speed = usual(options.speed, on_screen=False)
+            failure = plain.play(source, options.lrs, options.steps, speed, printer)
+    if failure:
+        complain(failure)
+    return 1 if failure else 0
+
+
+def show(options: Options, source: Source, scenes: Sequence[Scene]) -> int:
+    """Show the screen, or a tour on it.
+
+    Returns:
+        The exit code.
+    """
     from lrtui.screen.app import known_theme, run_app
     from lrtui.screen.controller import Controller
     from lrtui.screen.main_screen import MainScreen
 
+    assert not isinstance(options, SweepOptions)
     try:
         theme = known_theme(options.theme)
     except ValueError as error:
-        print(f"lrtui: {error}", file=sys.stderr)
+        complain(str(error))
         return 2
-    if options.command == "tour":
-        from lrtui.tour.player import SPEED, Lockstep, Tour
+    if isinstance(options, TourOptions):
+        from lrtui.tour.player import make_tour
 
-        trainer = Lockstep(source)
-        controller = Controller(
-            trainer, (), steps=options.steps, speed=SPEED * options.pace, every=options.every
-        )
-        tour = Tour(controller, trainer, options.scenes, fps=options.fps, pace=options.pace)
+        tour = make_tour(source, scenes, options)
         return run_app(tour, theme)
-    rates = (options.lr or [0.1]) if source.trains else ()
-    controller = Controller(
-        source,
-        rates,
-        steps=options.steps if source.trains else 1,
-        speed=options.speed,
-        every=options.every,
-    )
+    lrs = options.lrs if isinstance(options, LabOptions) else []
+    steps = options.steps if isinstance(options, LabOptions) else 1
+    speed = usual(options.speed, on_screen=True)
+    controller = Controller(source, lrs, steps=steps, speed=speed, every=options.every)
     return run_app(MainScreen(controller, options.fps), theme)
+
+
+def complain(text: str) -> None:
+    """Say on standard error what went wrong."""
+    lines = map(printable, f"lrtui: {text}".splitlines())
+    print(*lines, sep="\n", file=sys.stderr)
+
+
+def open_closed_streams() -> None:
+    """Open standard streams that the shell has closed (``<&-``): Python leaves them ``None``.
+
+    A read then finds the end of a file, and what is written is lost.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 - never closed
+
+
+def discard_output() -> None:
+    """Discard what is still buffered, or it would raise when the program exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,357 +1,406 @@
-"""All that the trainer and whoever started it say to each other.
+"""Wire protocol between a trainer and its viewers: one JSON object a line.
 
-One JSON object a line, told apart by its ``type``. A number that is not finite is ``null`` on
-the wire, and the message that ends the run says in words what became of it.
+The ``type`` of an object says what it is. A number that is not finite is ``null``, and the message
+that ends a run says in words how it ended. A field or a message that a newer peer adds is ignored;
+one that is known and malformed is an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
-MOST = 3.5e38
-"""A little more than the largest float32: what no loss and no weight exceeds."""
+PROTOCOL = 2
+"""Version of this vocabulary. lrtui 0.1 spoke 1, see ``lrtui.sources.protocol1``."""
+
+LARGEST = 3.5e38
+"""Slightly more than the largest float32: no loss and no weight exceeds it."""
 
 RunNumber = Annotated[int, Meta(ge=1, le=10**9)]
 Steps = Annotated[int, Meta(ge=1, le=10**12)]
 StepNumber = Annotated[int, Meta(ge=0, le=10**12)]
-Rate = Annotated[float, Meta(gt=0)]
-Loss = Annotated[float, Meta(ge=0, le=MOST)]
-Weight = Annotated[float, Meta(ge=-MOST, le=MOST)]
-Weights = tuple[Weight, Weight]
-"""Slope and bias."""
-Reached = tuple[Weight | None, Weight | None]
-"""Slope and bias, ``None`` where not finite."""
-Eigenvalue = Annotated[float, Meta(ge=1e-38, le=MOST)]
-Column = Annotated[list[Weight], Meta(min_length=2, max_length=100_000)]
+LearningRate = Annotated[float, Meta(gt=0)]
+Number = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
+Eigenvalue = Annotated[float, Meta(ge=1e-38, le=LARGEST)]
+Vector = Annotated[list[Number], Meta(min_length=1, max_length=1000)]
+Column = Annotated[list[Number], Meta(min_length=2, max_length=100_000)]
 StepsPerSecond = Annotated[float, Meta(gt=0)]
-Noise = Literal["uniform", "gaussian"]
-Spread = Literal["symmetric", "unit"]
-Outcome = Literal["done", "diverged", "stopped", "failed"]
+Seconds = Annotated[float, Meta(ge=0)]
+Outcome = Literal["done", "diverged", "stopped", "failed", "disconnected"]
 
 
-class Problem(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every run of a session has in common, so that only the learning rate differs.
+# --- commands: to a source ----------------------------------------------------------------
+
+
+class Command(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """A request to a source.
 
     Attributes:
-        points: how many samples the line is fitted to.
-        noise: what is added to the target: uniform on [0, 1), or Gaussian (mean 0, deviation 1).
-        spread: what the first column is drawn from: ``symmetric`` is uniform on [-1, 1), ``unit``
-            on [0, 1), where the two eigenvalues lie further apart.
-        seed: seeds torch's generator before the data is drawn.
+        id: number of the command; the ``State`` that answers it carries the same.
     """
 
-    points: Annotated[int, Meta(ge=2)] = 100
-    noise: Noise = "uniform"
-    spread: Spread = "symmetric"
-    seed: Annotated[int, Meta(ge=0)] = 0
+    id: Annotated[int, Meta(ge=0)] = 0
 
 
-# --- commands: to the trainer -------------------------------------------------------------
-
-
-class Command(Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
-    """What can be asked of the trainer."""
-
-
-class Start(Command, tag="start", kw_only=True, frozen=True):
-    """Ends the run that is on, if any, and starts run ``run`` from the first weights.
+class Start(Command, tag="start", frozen=True, kw_only=True):
+    """End the current run, if there is one, and start another from the initial weights.
 
     Attributes:
-        run: the new run's number.
-        rate: the learning rate.
+        run: number of the new run.
+        lr: learning rate.
         steps: how many steps to take.
-        speed: steps a second, or ``None`` for flat out.
+        speed: steps a second, ``None`` for as fast as possible.
+        paused: wait at step 0 until told otherwise.
     """
 
     run: RunNumber
-    rate: Rate
+    lr: LearningRate
     steps: Steps
     speed: StepsPerSecond | None
+    paused: bool = False
 
 
-class SetRate(Command, tag="set_rate", frozen=True):
-    """Goes on with the running run at another learning rate."""
+class SetLr(Command, tag="set_lr", frozen=True, kw_only=True):
+    """Continue the current run at another learning rate."""
 
-    rate: Rate
-
-
-class Pause(Command, tag="pause", frozen=True):
-    """Holds the running run where it is."""
+    lr: LearningRate
 
 
-class Resume(Command, tag="resume", frozen=True):
-    """Lets a paused run go on."""
+class Pause(Command, tag="pause", frozen=True, kw_only=True):
+    """Hold the current run."""
 
 
-class Step(Command, tag="step", frozen=True):
-    """Takes one step and holds."""
+class Resume(Command, tag="resume", frozen=True, kw_only=True):
+    """Continue a run that is paused."""
 
 
-class SetSpeed(Command, tag="speed", frozen=True):
-    """Changes the pace: steps a second, or ``None`` for flat out."""
+class Step(Command, tag="step", frozen=True, kw_only=True):
+    """Take one step, then hold."""
+
+
+class SetSpeed(Command, tag="speed", frozen=True, kw_only=True):
+    """Change the pace: steps a second, ``None`` for as fast as possible."""
 
     speed: StepsPerSecond | None
 
 
-class Stop(Command, tag="stop", frozen=True):
-    """Ends the running run."""
-
-
-class Sweep(Command, tag="sweep", kw_only=True, frozen=True):
-    """Trains one run for each rate, from the same start, in the gaps of what else is going on.
+class Sweep(Command, tag="sweep", frozen=True, kw_only=True):
+    """Train one run at each learning rate, from the same start, beside the current run.
 
     Attributes:
-        rates: the learning rates.
-        steps: steps each.
+        lrs: learning rates.
+        steps: steps of each run.
     """
 
-    rates: list[Rate]
+    lrs: Annotated[list[LearningRate], Meta(min_length=1)]
     steps: Steps
 
 
-AnyCommand = Start | SetRate | Pause | Resume | Step | SetSpeed | Stop | Sweep
+AnyCommand = Start | SetLr | Pause | Resume | Step | SetSpeed | Sweep
+
+Capability = Literal["start", "set_lr", "pause", "step", "speed", "sweep"]
+"""What can be asked of a source: the ``type`` of the command that asks for it. A source that can
+``pause`` can resume."""
+
+ALL_CAPABILITIES: tuple[Capability, ...] = get_args(Capability)
 
 
-# --- messages: from the trainer -----------------------------------------------------------
+# --- messages: from a source --------------------------------------------------------------
 
 
-class Message(Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
-    """What is told of a run, or of the trainer itself."""
+class Message(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What a source reports about a run, or about itself."""
 
 
-def alike(*columns: Sequence[object]) -> None:
-    """Holds columns of a table against each other.
+def check_equal_lengths(*columns: Sequence[object]) -> None:
+    """Check that the columns of a table fit together.
 
     Raises:
-        ValueError: they are not of one length.
+        ValueError: their lengths differ.
     """
     if len(set(map(len, columns))) > 1:
         raise ValueError("columns of different lengths")
 
 
-class Ready(Message, tag="ready", kw_only=True, frozen=True):
-    """torch is loaded and the data drawn: runs can start.
+class Greeting(Message, tag="greeting", frozen=True, kw_only=True):
+    """The first message of a source: who it is and what can be asked of it.
 
     Attributes:
-        problem: the settings that the data was drawn with.
-        x: the first column of the design matrix; the second is all ones.
-        y: the target, as long as ``x``.
-        truth: slope and bias behind the target, before the noise.
-        weights: slope and bias that every run starts from.
-        torch: torch's version.
+        protocol: version of this vocabulary that it speaks.
+        program: name and version.
+        pid: its process.
+        folder: its working directory.
+        rank: its number among processes that train together.
+        title: what is trained, in words; parts separated by `` · ``, the most important first.
+        capabilities: see ``Capability``; those of a newer peer may be unknown.
     """
 
-    problem: Problem
+    protocol: int = PROTOCOL
+    program: str
+    pid: int
+    folder: str
+    rank: int = 0
+    title: str
+    capabilities: list[str]
+
+
+class LineScene(Message, tag="line_scene", frozen=True, kw_only=True):
+    """What a picture of a line fit needs: the data is there.
+
+    A message of its own, and not a field of the greeting, so that a scene of a newer peer is
+    ignored like any other unknown message, and the greeting need not wait for the data.
+
+    Attributes:
+        x: first column of the design matrix; the second is all ones.
+        y: target, as long as ``x``.
+        true_weights: slope and bias behind the target, before the noise.
+    """
+
     x: Column
     y: Column
-    truth: Weights
-    weights: Weights
-    torch: str
+    true_weights: tuple[Number, Number]
 
     def __post_init__(self) -> None:
-        """Holds the columns against each other."""
-        alike(self.x, self.y)
+        """Check that the columns fit together."""
+        check_equal_lengths(self.x, self.y)
 
 
-class Curvature(Message, tag="curvature", kw_only=True, frozen=True):
-    """How curved the loss is, which for least squares is the same everywhere.
-
-    Attributes:
-        eigenvalues: of the Hessian, ascending.
-        directions: its eigenvectors, one for each eigenvalue.
-        minimum: the weights at the minimum.
-        floor: the loss there.
-    """
-
-    eigenvalues: tuple[Eigenvalue, Eigenvalue]
-    directions: tuple[Weights, Weights]
-    minimum: Weights
-    floor: Loss
-
-
-class Swept(Message, tag="swept", kw_only=True, frozen=True):
-    """What came of a sweep.
+class Quadratic(Message, tag="quadratic", frozen=True, kw_only=True):
+    """Closed form of a loss that is exactly quadratic in its d weights.
 
     Attributes:
-        rates: as they were asked for.
-        steps: steps each.
-        losses: the last loss of each, ``None`` where not finite.
-        settled_at: the first step at which each was near the floor, ``None`` if none was.
+        eigenvalues: of the Hessian, ascending, d of them.
+        eigenvectors: one row of length d for each eigenvalue.
+        minimum: weights at the minimum.
+        min_loss: loss there.
+        start: weights that every run starts from.
     """
 
-    rates: Annotated[list[Rate], Meta(min_length=1)]
+    eigenvalues: Annotated[list[Eigenvalue], Meta(min_length=1, max_length=1000)]
+    eigenvectors: list[Vector]
+    minimum: Vector
+    min_loss: Annotated[float, Meta(ge=0, le=LARGEST)]
+    start: Vector
+
+    def __post_init__(self) -> None:
+        """Check that all parts are of the same dimension, and the order of the eigenvalues."""
+        check_equal_lengths(
+            self.eigenvalues, self.eigenvectors, self.minimum, self.start, *self.eigenvectors
+        )
+        if self.eigenvalues != sorted(self.eigenvalues):
+            raise ValueError("eigenvalues that do not ascend")
+
+
+class Swept(Message, tag="swept", frozen=True, kw_only=True):
+    """Result of a sweep.
+
+    Attributes:
+        lrs: learning rates, as they were asked for.
+        steps: steps of each run.
+        losses: last loss of each, ``None`` where it is not finite.
+        settled_at: first step at which each was close to the minimum, ``None`` if never.
+    """
+
+    lrs: Annotated[list[LearningRate], Meta(min_length=1)]
     steps: Steps
-    losses: list[Loss | None]
+    losses: list[Number | None]
     settled_at: list[StepNumber | None]
 
     def __post_init__(self) -> None:
-        """Holds the columns against each other."""
-        alike(self.rates, self.losses, self.settled_at)
+        """Check that the columns fit together."""
+        check_equal_lengths(self.lrs, self.losses, self.settled_at)
 
 
-class Started(Message, tag="started", kw_only=True, frozen=True):
-    """Run ``run`` is at its first weights."""
-
-    run: RunNumber
-    rate: Rate
-    steps: Steps
-
-
-class Progress(Message, tag="progress", kw_only=True, frozen=True):
-    """Every loss since the last progress of this run; at most 20 of these a second.
+class Started(Message, tag="started", frozen=True, kw_only=True):
+    """A run is at its initial weights.
 
     Attributes:
-        run: the run's number.
-        rate: the learning rate of the steps told of here; where it differs from the last
-            progress, it was changed at ``step``.
-        step: the step of the first loss; step 0 is the loss at the first weights.
-        losses: the loss after each step, from ``step`` on; ``None`` where it is not finite.
-        weights: slope and bias at the last of these losses.
-        path: slope and bias at each of these losses, through the first 256 steps of a run.
-        seconds: time spent stepping so far, pauses left out.
+        run: its number.
+        lr: learning rate.
+        steps: steps it will take, ``None`` where that is open.
+        optimizer: in words.
     """
 
     run: RunNumber
-    rate: Rate
-    step: StepNumber
-    losses: Annotated[list[Loss | None], Meta(min_length=1)]
-    weights: Reached
-    path: list[Reached] = []
-    seconds: Annotated[float, Meta(ge=0)]
-
-    def __post_init__(self) -> None:
-        """Holds the path against the losses."""
-        if len(self.path) > len(self.losses):
-            raise ValueError("a path is longer than its losses")
+    lr: LearningRate
+    steps: Steps | None
+    optimizer: str = "sgd"
 
 
-class Ended(Message, tag="ended", kw_only=True, frozen=True):
-    """Run ``run`` is over.
+class State(Message, tag="state", frozen=True, kw_only=True):
+    """How the current run is being driven: sent after ``Started`` and after each command.
 
     Attributes:
-        run: the run's number.
+        run: its number.
+        step: steps taken when this took effect.
+        paused: whether it is held.
+        speed: steps a second, ``None`` for as fast as possible.
+        lr: learning rate in force from here on.
+        asked_by: who asked for it, empty where nobody did.
+        answers: ``id`` of the command that this answers, 0 if none.
+    """
+
+    run: RunNumber
+    step: StepNumber
+    paused: bool
+    speed: StepsPerSecond | None
+    lr: LearningRate
+    asked_by: str = ""
+    answers: int = 0
+
+
+class Progress(Message, tag="progress", frozen=True, kw_only=True):
+    """Scalars since the last progress of a run; batched, at most 20 of these a second.
+
+    Attributes:
+        run: number of the run.
+        steps: step of the first value where the steps are consecutive, else the step of each,
+            ascending. Step 0 is at the initial weights.
+        scalars: columns of one length by name, ``loss`` among them; ``None`` where not finite.
+        seconds: time spent training so far, pauses excluded.
+        weights: at the last of these steps, where they are few.
+        trajectory: weights at each of these steps, from the first on, as far as they are reported.
+    """
+
+    run: RunNumber
+    steps: StepNumber | list[StepNumber]
+    scalars: dict[str, list[Number | None]]
+    seconds: Seconds
+    weights: list[Number | None] = []
+    trajectory: list[list[Number | None]] = []
+
+    def __post_init__(self) -> None:
+        """Check that the columns fit together."""
+        losses = self.scalars.get("loss", [])
+        if not losses:
+            raise ValueError("a progress without a loss")
+        check_equal_lengths(*self.scalars.values())
+        if isinstance(self.steps, list):
+            check_equal_lengths(self.steps, losses)
+            if any(a >= b for a, b in zip(self.steps, self.steps[1:], strict=False)):
+                raise ValueError("steps that do not ascend")
+        if len(self.trajectory) > len(losses):
+            raise ValueError("a trajectory longer than its losses")
+        if any(len(row) != len(self.weights) for row in self.trajectory):
+            raise ValueError("a trajectory of other weights")
+
+    @property
+    def losses(self) -> list[float | None]:
+        """The column of losses."""
+        return self.scalars["loss"]
+
+    @property
+    def first(self) -> int:
+        """Step of the first value."""
+        return self.steps[0] if isinstance(self.steps, list) else self.steps
+
+    @property
+    def last(self) -> int:
+        """Step of the last value."""
+        return self.steps[-1] if isinstance(self.steps, list) else self.steps + len(self.losses) - 1
+
+    def numbered(self) -> Sequence[int]:
+        """Return the step of each value."""
+        return self.steps if isinstance(self.steps, list) else range(self.first, self.last + 1)
+
+
+class Ended(Message, tag="ended", frozen=True, kw_only=True):
+    """A run is over.
+
+    Attributes:
+        run: its number.
         outcome: how it ended.
-        step: the steps taken.
-        loss: the last finite loss, ``None`` if there was none.
+        step: steps taken.
+        loss: last finite loss, ``None`` if there was none.
         reason: why it ended, in a sentence.
     """
 
     run: RunNumber
     outcome: Outcome
     step: StepNumber
-    loss: Loss | None
+    loss: Number | None
     reason: str
 
 
-class Printed(Message, tag="printed", frozen=True):
-    """A line that the training code printed."""
+class Printed(Message, tag="printed", frozen=True, kw_only=True):
+    """A line that the training code printed, or a remark of the source itself."""
 
     text: str
 
 
-class Failed(Message, tag="failed", frozen=True):
-    """The trainer is gone, with the run it had.
+class Failed(Message, tag="failed", frozen=True, kw_only=True):
+    """The source is gone, and its current run with it.
 
     Attributes:
         reason: what happened, in a sentence.
-        details: the last lines that it printed, oldest first.
+        details: last lines that it printed, oldest first.
     """
 
     reason: str
-    details: list[str]
-
-
-class Summary(Message, tag="summary", kw_only=True, frozen=True):
-    """A run in one line, printed after it (``--json``).
-
-    Attributes:
-        run: the run's number.
-        rate: the learning rate that it ended with.
-        steps: the steps taken.
-        loss: the last finite loss.
-        weights: slope and bias at the end; ``None`` where not finite.
-        reason: how it ended.
-        steps_per_second: steps over the time spent stepping; ``None`` before the first step.
-        verdict: what the curve means.
-        settled_at: the step at which the loss came within 0.5 % of its floor, ``None`` if never.
-        evidence: for the verdict, in a sentence.
-        limit: the rate from which on it diverges.
-        best: the rate whose slowest direction shrinks fastest.
-        forecast: the step at which it was to settle, foreseen at step 0; ``None`` if never.
-    """
-
-    run: RunNumber
-    rate: Rate
-    steps: int
-    loss: float | None
-    weights: list[float | None]
-    reason: Outcome
-    steps_per_second: float | None
-    verdict: str
-    settled_at: int | None
-    evidence: str
-    limit: float | None
-    best: float | None
-    forecast: int | None
-
-
-class SweepTable(Message, tag="sweep", kw_only=True, frozen=True):
-    """What every rate would do (``lrtui sweep --json``).
-
-    Attributes:
-        rates: the learning rates, ascending.
-        losses: the last loss of each, ``None`` where not finite.
-        settled_at: the step at which each settled, ``None`` if it did not.
-        verdicts: what became of each.
-        limit: the rate from which on it diverges.
-        best: the rate whose slowest direction shrinks fastest.
-    """
-
-    rates: list[float]
-    losses: list[float | None]
-    settled_at: list[int | None]
-    verdicts: list[str]
-    limit: float
-    best: float
+    details: list[str] = []
 
 
 AnyMessage = (
-    Ready | Curvature | Swept | Started | Progress | Ended | Printed | Failed | Summary | SweepTable
+    Greeting | LineScene | Quadratic | Swept | Started | State | Progress | Ended | Printed | Failed
 )
+
+
+class _Tagged(Struct):
+    type: str
+
 
 _encoder = msgspec.json.Encoder()
 _commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
 _messages: msgspec.json.Decoder[AnyMessage] = msgspec.json.Decoder(AnyMessage)
+_tagged = msgspec.json.Decoder(_Tagged)
+_command_types = {kind.__struct_config__.tag for kind in get_args(AnyCommand)}
+_message_types = {kind.__struct_config__.tag for kind in get_args(AnyMessage)}
 
 
-def encode(message: Command | Message | Problem) -> bytes:
-    """Writes a message as one line of JSON, without the line's end."""
+def encode(message: Struct) -> bytes:
+    """Return a message as one line of JSON, without the line feed."""
     return _encoder.encode(message)
 
 
-def decode_command(line: bytes) -> AnyCommand:
-    """Reads a command.
+def decode_command(line: bytes) -> AnyCommand | None:
+    """Decode a command.
+
+    Returns:
+        The command, ``None`` where only a newer peer knows its type.
 
     Raises:
-        ValueError: the line is no command; says in which way.
+        ValueError: the line is not a command; says why.
     """
     try:
         return _commands.decode(line)
     except msgspec.DecodeError as error:
+        if _is_unknown(line, _command_types):
+            return None
         raise ValueError(str(error)) from error
 
 
-def decode_message(line: bytes) -> AnyMessage:
-    """Reads a message.
+def decode_message(line: bytes) -> AnyMessage | None:
+    """Decode a message.
+
+    Returns:
+        The message, ``None`` where only a newer peer knows its type.
 
     Raises:
-        ValueError: the line is no message; says in which way.
+        ValueError: the line is not a message; says why.
     """
     try:
         return _messages.decode(line)
     except msgspec.DecodeError as error:
+        if _is_unknown(line, _message_types):
+            return None
         raise ValueError(str(error)) from error
+
+
+def _is_unknown(line: bytes, types: set[str | int | None]) -> bool:
+    try:
+        return _tagged.decode(line).type not in types
+    except msgspec.DecodeError:
+        return False

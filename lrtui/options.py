@@ -1,29 +1,41 @@
-"""What can be asked for on the command line."""
+"""The command line: its subcommands, and a typed dataclass of options for each."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lrtui import __version__
-from lrtui.ascii_fallback import lacks_unicode
+from lrtui.ascii_fallback import lacks_unicode, printable
+from lrtui.problems.settings import POST_LRS, LineSettings, Noise, Spread
 from lrtui.run.rate import parse_rate
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction["Parser"]
+
+LAB = "lab"
+"""Name of the default command."""
+
+SCREEN_SPEED = 20.0
+"""Steps a second on the screen, where nothing else is asked for."""
 
 EXAMPLES = """\
 commands:
   sweep                           what every rate would do (lrtui sweep --help)
-  tour                            the post, told by itself (lrtui tour --help)
+  tour                            the post as a story (lrtui tour --help)
   replay FILE                     runs that were saved (lrtui replay --help)
 
 examples:
-  lrtui                           the post's experiment at a rate of 0.1
+  lrtui                           the post's line fit at a rate of 0.1
   lrtui --lr 0.1 --lr 0.7 --lr 1.01
-                                  the post's three rates, one after the other
+                                  the post's three rates, one after another
   lrtui --lr 0.7 --speed max      as fast as torch goes
-  lrtui --save runs.jsonl         keep every message, for lrtui replay
+  lrtui --save runs.jsonl         record the session, for lrtui replay
   lrtui sweep                     what every rate would do, as a table
   lrtui --spread unit --lr 0.7    a long valley: the same rate is slow
   lrtui --json --lr 1.01 | tail -n 1
@@ -37,24 +49,105 @@ keys:
 
 environment:
   TEXTUAL_THEME                   colours, where --theme says nothing
-  NO_COLOR                        no colours: words and shapes tell all
+  NO_COLOR                        no colours: words and shapes say the same
   LC_ALL, LC_CTYPE, LANG          without Unicode, plain characters
+  TERM                            dumb: lines of text instead of the screen
+  TEXTUAL_DRIVER                  another driver, as textual serve sets it
 
 exit codes:
   0 done; 1 it could not be carried out; 2 bad input; 128 + n ended by signal n
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProblemOptions:
+    """Options of the commands that train: what is trained, and for how long."""
+
+    steps: int
+    points: int
+    noise: Noise
+    spread: Spread
+    seed: int
+
+    @property
+    def settings(self) -> LineSettings:
+        """Settings of the problem."""
+        return LineSettings(
+            points=self.points, noise=self.noise, spread=self.spread, seed=self.seed
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenOptions:
+    """Options of the commands that show the screen."""
+
+    every: int
+    fps: int
+    theme: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabOptions(ProblemOptions, ScreenOptions):
+    """Options of ``lrtui`` itself; a speed of 0 is the usual one, ``None`` as fast as possible."""
+
+    lr: list[float] | None
+    speed: float | None
+    save: Path | None
+    plain: bool
+    json: bool
+    ascii: bool
+
+    @property
+    def lrs(self) -> list[float]:
+        """Rates to run, one after another."""
+        return self.lr or [POST_LRS[0]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions(ProblemOptions):
+    """Options of ``lrtui sweep``."""
+
+    low: float | None
+    high: float | None
+    count: int
+    json: bool
+    ascii: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TourOptions(ProblemOptions, ScreenOptions):
+    """Options of ``lrtui tour``."""
+
+    script: Path | None
+    pace: float
+    save: Path | None
+    ascii: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions(ScreenOptions):
+    """Options of ``lrtui replay``; ``speed`` as in ``LabOptions``."""
+
+    file: Path
+    speed: float | None
+    plain: bool
+    json: bool
+    ascii: bool
+
+
+Options = LabOptions | SweepOptions | TourOptions | ReplayOptions
+
+
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """A parser that reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Prints the line and exits with code 2."""
-        self.exit(2, f"lrtui: {message} (see {self.prog} --help)\n")
+        """Print the line and exit with code 2."""
+        self.exit(2, f"lrtui: {printable(message)} (see {self.prog} --help)\n")
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
-    """Returns a reader of whole numbers in a range."""
+    """Return a reader of whole numbers in a range."""
 
     def read(text: str) -> int:
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
@@ -68,7 +161,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def rate(text: str) -> float:
-    """Reads a learning rate."""
+    """Read a learning rate."""
     try:
         return parse_rate(text)
     except ValueError as error:
@@ -76,7 +169,7 @@ def rate(text: str) -> float:
 
 
 def speed(text: str) -> float | None:
-    """Reads steps a second, or ``max``."""
+    """Read steps a second, or ``max``."""
     if text == "max":
         return None
     try:
@@ -91,7 +184,7 @@ def speed(text: str) -> float | None:
 
 
 def pace(text: str) -> float:
-    """Reads how many times as fast a tour is to be."""
+    """Read how many times as fast a tour is to play."""
     try:
         number = float(text)
     except ValueError:
@@ -102,7 +195,7 @@ def pace(text: str) -> float:
 
 
 def add_problem(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say what is learned."""
+    """Add the options that say what is trained."""
     add = parser.add_argument
     add("--steps", default=100, type=whole(1, 10**9), metavar="N", help="steps a run (100)")
     add("--points", default=100, type=whole(2, 100_000), metavar="N", help="samples (100)")
@@ -124,28 +217,28 @@ def add_problem(parser: argparse.ArgumentParser) -> None:
 
 
 def add_save(parser: argparse.ArgumentParser) -> None:
-    """Adds the option that keeps the runs."""
+    """Add the option that records the session."""
     parser.add_argument(
         "--save",
         type=Path,
         metavar="FILE",
-        help="write every message to a new file as it comes, one JSON object a line",
+        help="write every message to a new file as it comes, for lrtui replay",
     )
 
 
 def add_speed(parser: argparse.ArgumentParser, what: str) -> None:
-    """Adds the option that says how fast."""
+    """Add the option that says how fast."""
     parser.add_argument(
         "--speed",
         type=speed,
-        default=argparse.SUPPRESS,
+        default=0.0,
         metavar="N",
         help=f"{what} a second, or max (20 on the screen, max in plain text)",
     )
 
 
 def add_screen(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of the screen and its log."""
+    """Add the options of the screen and its log."""
     add = parser.add_argument
     add(
         "--every",
@@ -163,28 +256,29 @@ def add_screen(parser: argparse.ArgumentParser) -> None:
 
 
 def add_form(parser: argparse.ArgumentParser, plain: bool = True) -> None:
-    """Adds the options that say in which form it is told."""
+    """Add the options that say in which form it is printed."""
     add = parser.add_argument
     if plain:
-        text = "lines of text (by itself where there is no terminal)"
+        text = "lines of text (automatic where there is no terminal)"
         add("--plain", action="store_true", help=text)
     add("--json", action="store_true", help="every message as one JSON object a line")
     add_ascii(parser)
 
 
 def add_ascii(parser: argparse.ArgumentParser) -> None:
-    """Adds the option for terminals without Unicode."""
+    """Add the option for terminals without Unicode."""
     parser.add_argument(
         "--ascii",
         action=argparse.BooleanOptionalAction,
         default=lacks_unicode(os.environ),
-        help="plain characters only (by itself where the locale has no others)",
+        help="plain characters only (automatic where the locale has no others)",
     )
 
 
-def make_parser() -> Parser:
-    """Returns the parser of the command line."""
-    parser = Parser(
+def add_lab(commands: Commands) -> None:
+    """Add ``lrtui`` itself, which is the command where none is named."""
+    parser = commands.add_parser(
+        LAB,
         prog="lrtui",
         usage="lrtui [sweep | tour | replay FILE] [options]",
         description="Type a learning rate, watch gradient descent answer, and be told why.",
@@ -198,22 +292,22 @@ def make_parser() -> Parser:
         type=rate,
         action="append",
         metavar="RATE",
-        help="the learning rate (0.1); given several times, the runs follow one another",
+        help=f"the learning rate ({POST_LRS[0]}); given several times, the runs follow one another",
     )
     add_problem(parser)
     add_speed(parser, "steps")
     add_save(parser)
     add_screen(parser)
     add_form(parser)
-    return parser
+    parser.set_defaults(make=LabOptions)
 
 
-def make_sweep_parser() -> Parser:
-    """Returns the parser of ``lrtui sweep``."""
-    parser = Parser(
-        prog="lrtui sweep",
-        description="Runs many rates from the same start, trained in one batch, and prints what "
-        "became of each: verdict, the step at which it settled, final loss; then limit and best.",
+def add_sweep(commands: Commands) -> None:
+    """Add ``lrtui sweep``."""
+    parser = commands.add_parser(
+        "sweep",
+        description="Train many rates from the same start in one batch, and print what became of "
+        "each: verdict, the step at which it settled, final loss; then limit and best.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -222,32 +316,32 @@ def make_sweep_parser() -> Parser:
     add("--count", type=whole(1, 4096), default=25, metavar="K", help="how many rates (25)")
     add_problem(parser)
     add_form(parser, plain=False)
-    return parser
+    parser.set_defaults(make=SweepOptions)
 
 
-def make_tour_parser() -> Parser:
-    """Returns the parser of ``lrtui tour``."""
-    parser = Parser(
-        prog="lrtui tour",
-        description="Plays the post by itself, in the real screen with the real trainer, in less "
+def add_tour(commands: Commands) -> None:
+    """Add ``lrtui tour``."""
+    parser = commands.add_parser(
+        "tour",
+        description="Play the post as a story, on the real screen with the real trainer, in less "
         "than a minute. Space pauses it; a number that is typed ends it and runs that rate.",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("script", nargs="?", type=Path, metavar="FILE", help="a tour of your own (the post's)")
-    add("--pace", type=pace, default=1.0, metavar="X", help="so many times as fast (1)")
+    add("--pace", type=pace, default=1.0, metavar="X", help="how many times as fast (1)")
     add_problem(parser)
     add_save(parser)
     add_screen(parser)
     add_ascii(parser)
-    return parser
+    parser.set_defaults(make=TourOptions)
 
 
-def make_replay_parser() -> Parser:
-    """Returns the parser of ``lrtui replay``."""
-    parser = Parser(
-        prog="lrtui replay",
-        description="Shows runs that --save has kept, on the same screen, without a trainer: "
+def add_replay(commands: Commands) -> None:
+    """Add ``lrtui replay``."""
+    parser = commands.add_parser(
+        "replay",
+        description="Show a session that --save recorded, on the same screen, without a trainer: "
         "pause, single steps, speed and every pane work as they did.",
         allow_abbrev=False,
     )
@@ -255,22 +349,25 @@ def make_replay_parser() -> Parser:
     add_speed(parser, "reports")
     add_screen(parser)
     add_form(parser)
-    return parser
+    parser.set_defaults(make=ReplayOptions)
 
 
-PARSERS = {"sweep": make_sweep_parser, "tour": make_tour_parser, "replay": make_replay_parser}
-
-
-def parse(words: Sequence[str]) -> tuple[Parser, argparse.Namespace]:
-    """Reads a command line; prints what is wrong with it and exits with code 2 if anything is.
+def parse(words: Sequence[str]) -> tuple[Parser, Options]:
+    """Read a command line; print what is wrong with it and exit with code 2 if anything is.
 
     Returns:
-        The parser, and the options; their ``command`` is the first word or empty.
+        The parser of its command, and the options.
     """
-    command = words[0] if words and words[0] in PARSERS else ""
-    parser = PARSERS.get(command, make_parser)()
-    options = parser.parse_args(words[bool(command) :])
-    options.command = command
-    if command == "sweep" and options.low and options.high and options.low > options.high:
+    top = Parser(prog="lrtui", add_help=False, allow_abbrev=False)
+    commands: Commands = top.add_subparsers()
+    for add in (add_lab, add_sweep, add_tour, add_replay):
+        add(commands)
+    named = bool(words) and words[0] in commands.choices and words[0] != LAB
+    command = words[0] if named else LAB
+    parser = commands.choices[command]
+    found = parser.parse_args(words[named:])
+    make = found.make
+    options: Options = make(**{field.name: getattr(found, field.name) for field in fields(make)})
+    if isinstance(options, SweepOptions) and (options.low or 0) > (options.high or math.inf):
         parser.error("--from is larger than --to")
     return parser, options

@@ -1,119 +1,142 @@
-"""A session as lines of text: where there is no terminal, and for other programs to read."""
+"""A session as lines of text or JSON, for a person without a terminal and for other programs."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 from lrtui.ascii_fallback import printable
-from lrtui.messages import Curvature, Ended, Failed, Progress, Ready, Start, Sweep, encode
+from lrtui.messages import (
+    AnyMessage,
+    Ended,
+    Failed,
+    Greeting,
+    Printed,
+    Progress,
+    Quadratic,
+    Start,
+    State,
+    Sweep,
+    encode,
+)
 from lrtui.run.rate import rate_text
 from lrtui.run.rate_axis import ABOVE, BELOW, spaced, table
-from lrtui.run.session import Run, Session
-from lrtui.sources.process import Source
+from lrtui.run.session import Session
+from lrtui.run.words import advice_text, change_text, told_losses
+from lrtui.sources.source import Source
+
+ENDED_EARLY = "the source ended before its answer"
+
+
+class Printer:
+    """Prints messages as they come, as text or as JSON.
+
+    Attributes:
+        session: what the messages add up to.
+    """
+
+    def __init__(self, every: int, as_json: bool, out: IO[str]) -> None:
+        """Start with nothing printed.
+
+        Args:
+            every: steps between two lines of a run.
+            as_json: print the messages themselves, with a summary after each run.
+            out: where to print.
+        """
+        self.session = Session()
+        self._every = every
+        self._as_json = as_json
+        self._out = out
+
+    def take(self, message: AnyMessage) -> None:
+        """Print a message."""
+        known = self.session.current
+        lr = known.lr if known else None
+        changed = self.session.apply(message)
+        if self._as_json:
+            print(encode(message).decode(), file=self._out, flush=True)
+            if isinstance(message, Ended) and changed and self.session.current:
+                summary = self.session.summary(self.session.current)
+                print(encode(summary).decode(), file=self._out, flush=True)
+            return
+        for line in self._lines(message, changed, lr):
+            # What is printed may come from a file, or from whatever training code printed.
+            print(printable(line), file=self._out, flush=True)
+
+    def _lines(self, message: AnyMessage, changed: bool, lr: float | None) -> list[str]:
+        """Return a message in plain words, one line for each step that is reported."""
+        run = self.session.current
+        match message:
+            case Greeting():
+                return [f"{message.title.replace(' · ', ', ')} ({message.program})"]
+            case State() if run and changed and message.asked_by and run.lr != lr:
+                return [change_text(message)]
+            case Printed(text=text):
+                return [text]
+            case Progress() if run and changed:
+                said = [f"run {run.number}  rate {rate_text(run.lr)}"] if not message.first else []
+                losses = told_losses(message, self._every)
+                return said + [f"step {step:>6}  loss {loss}" for step, loss in losses]
+            case Ended() if run and changed:
+                verdict, evidence = run.verdict()
+                weights = ", ".join(f"{w:.4g}" for w in run.weights)
+                pace = run.steps_per_second
+                at = f", {pace:,.0f} steps/s" if pace else ""
+                about = f"run {run.number}"
+                said = [
+                    f"{about}  {run.outcome}: {message.reason} (weights {weights}{at})",
+                    f"{about}  {verdict}: {evidence}",
+                ]
+                if advice := self.session.advice_after(run):
+                    said.append(f"{about}  {advice_text(advice)}: {advice.reason}")
+                return said
+        return []
 
 
 def play(
-    source: Source,
-    rates: Sequence[float],
-    *,
-    steps: int,
-    speed: float | None,
-    every: int,
-    as_json: bool,
-    out: IO[str],
-) -> int | str:
-    """Runs each rate in turn and prints what comes of it.
+    source: Source, lrs: Sequence[float], steps: int, speed: float | None, printer: Printer
+) -> str:
+    """Run each rate in turn and print what comes of it.
 
     Args:
         source: the trainer.
-        rates: one run each.
-        steps: steps a run.
-        speed: steps a second, ``None`` for flat out.
-        every: steps between two lines of a run.
-        as_json: print the messages themselves, with a summary after each run.
-        out: where to.
+        lrs: one run each.
+        steps: steps of a run.
+        speed: steps a second, ``None`` for as fast as possible.
+        printer: prints the messages.
 
     Returns:
-        0, or why the runs could not be carried out.
+        Why the runs could not be carried out; empty if they were.
     """
-    session = Session()
-    for rate in rates:
-        run = session.begin(rate, steps)
-        source.send(Start(run=run.number, rate=rate, steps=steps, speed=speed))
-        while run.outcome is None:
-            for message in source.poll(None):
-                session.apply(message)
-                if as_json:
-                    print(encode(message).decode(), file=out, flush=True)
-                else:
-                    for line in lines(message, run, every):
-                        print(line, file=out, flush=True)
-                if isinstance(message, Failed):
-                    return "\n".join([message.reason, *message.details])
-        if as_json:
-            print(encode(run.summary()).decode(), file=out, flush=True)
-    return 0
+    messages = stream(source)
+    for lr in lrs:
+        run = printer.session.begin(lr, steps)
+        source.send(Start(run=run.number, lr=lr, steps=steps, speed=speed))
+        while run.is_on:
+            message = next(messages, None)
+            if message is None:
+                return ENDED_EARLY
+            printer.take(message)
+            if isinstance(message, Failed):
+                return in_full(message)
+    return ""
 
 
-def replay(source: Source, *, every: int, as_json: bool, out: IO[str]) -> int:
-    """Prints what was saved.
+def replay(source: Source, printer: Printer) -> None:
+    """Print what was saved."""
+    for message in stream(source):
+        printer.take(message)
 
-    Args:
-        source: tells it.
-        every: steps between two lines of a run.
-        as_json: print the messages themselves.
-        out: where to.
 
-    Returns:
-        0: what is wrong with the file, the source says.
-    """
-    session = Session()
+def stream(source: Source) -> Iterator[AnyMessage]:
+    """Yield messages as they come, until there will be none any more."""
     while messages := source.poll(None):
-        for message in messages:
-            session.apply(message)
-            if as_json:
-                print(encode(message).decode(), file=out, flush=True)
-            else:
-                for line in lines(message, session.current, every):
-                    print(printable(line), file=out, flush=True)
-    return 0
+        yield from messages
 
 
-def lines(message: object, run: Run | None, every: int) -> list[str]:
-    """Says a message in plain words, one line for each step that is to be told of."""
-    match message:
-        case Ready():
-            problem = message.problem
-            return [
-                f"line fit, {problem.points} points, {problem.noise} noise, "
-                f"{problem.spread} spread, seed {problem.seed}, "
-                f"torch {message.torch}"
-            ]
-        case Progress() if run:
-            said = [f"run {run.number}  rate {rate_text(run.rate)}"] if message.step == 0 else []
-            if run.changes and run.changes[-1][0] == message.step:
-                said.append(f"rate {rate_text(run.rate)} from step {message.step}")
-            first = -message.step % every
-            for i in range(first, len(message.losses), every):
-                said.append(step_line(message.step + i, message.losses[i]))
-            return said
-        case Ended() if run:
-            verdict, evidence = run.verdict()
-            weights = ", ".join(f"{w:.4g}" for w in run.weights)
-            pace = run.steps_per_second
-            at = f", {pace:,.0f} steps/s" if pace else ""
-            return [
-                f"run {run.number}  {run.outcome}: {message.reason} (weights {weights}{at})",
-                f"run {run.number}  {verdict}: {evidence}",
-            ]
-    return []
-
-
-def step_line(step: int, loss: float | None) -> str:
-    """Writes one step as the post prints it."""
-    return f"step {step:>6}  loss {'not finite' if loss is None else f'{loss:.6g}'}"
+def in_full(failed: Failed) -> str:
+    """Return why a source failed, with the last lines that it printed."""
+    return "\n".join([failed.reason, *failed.details])
 
 
 def sweep(
@@ -125,45 +148,51 @@ def sweep(
     steps: int,
     as_json: bool,
     out: IO[str],
-) -> int | str:
-    """Runs many rates in one batch and prints what became of each.
+) -> str:
+    """Run many rates in one batch and print what became of each.
 
     Args:
         source: the trainer.
         low: the smallest rate; ``None`` for a thousandth of the limit.
         high: the largest rate; ``None`` for four times the limit.
         count: how many rates, equal factors apart.
-        steps: steps each.
+        steps: steps of each run.
         as_json: print one object instead of a table.
-        out: where to.
+        out: where to print.
 
     Returns:
-        0; 2 where no rate lies between the ends; or why it could not be carried out.
+        Why it could not be carried out; empty if it was.
+
+    Raises:
+        ValueError: no rate is between the ends.
     """
     session = Session()
-    while session.swept is None:
-        for message in source.poll(None):
-            session.apply(message)
-            if isinstance(message, Failed):
-                return "\n".join([message.reason, *message.details])
-            if isinstance(message, Curvature) and session.bowl:
-                first = BELOW * session.bowl.limit if low is None else low
-                last = ABOVE * session.bowl.limit if high is None else high
-                if first > last:
-                    print(f"lrtui: no rate lies from {first:.3g} to {last:.3g}", file=sys.stderr)
-                    return 2
-                source.send(Sweep(rates=spaced(first, last, count), steps=steps))
-    assert session.bowl is not None
-    assert session.ready is not None
-    told = table(session.swept, session.bowl, session.ready.weights)
+    for message in stream(source):
+        session.apply(message)
+        if isinstance(message, Failed):
+            return in_full(message)
+        if not session.offers("sweep"):
+            return "this source cannot sweep"
+        if isinstance(message, Quadratic) and session.theory:
+            limit = session.theory.max_stable_lr
+            first = BELOW * limit if low is None else low
+            last = ABOVE * limit if high is None else high
+            if first > last:
+                raise ValueError(f"no rate is between {first:.3g} and {last:.3g}")
+            source.send(Sweep(lrs=spaced(first, last, count), steps=steps))
+        if session.swept is not None:
+            break
+    if session.swept is None or session.theory is None:
+        return ENDED_EARLY
+    result = table(session.swept, session.theory)
     if as_json:
-        print(encode(told).decode(), file=out)
-        return 0
-    print(f"{'rate':>10}  {'verdict':<12}  {'settled at':>10}  {'final loss':>12}", file=out)
-    columns = zip(told.rates, told.verdicts, told.settled_at, told.losses, strict=True)
-    for rate, verdict, settled, loss in columns:
+        print(encode(result).decode(), file=out)
+        return ""
+    print(f"{'rate':>10}  {'verdict':<13}  {'settled at':>10}  {'final loss':>12}", file=out)
+    columns = zip(result.rates, result.verdicts, result.settled_at, result.losses, strict=True)
+    for lr, verdict, settled, loss in columns:
         at = "–" if settled is None else f"{settled:,}"
         end = "not finite" if loss is None else f"{loss:.6g}"
-        print(f"{rate:>10.4g}  {verdict:<12}  {at:>10}  {end:>12}", file=out)
-    print(f"limit {told.limit:.4g}, best {told.best:.4g}", file=out)
-    return 0
+        print(f"{lr:>10.4g}  {verdict:<13}  {at:>10}  {end:>12}", file=out)
+    print(f"limit {result.limit:.4g}, best {result.best:.4g}", file=out)
+    return ""

@@ -39,17 +39,21 @@ class Terminal:
         env: Mapping[str, str] | None = None,
         command: Sequence[str] | None = None,
         answers: bool = True,
+        cwd: str | None = None,
     ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
         self.answers = answers
+        # The size is that of the terminal, not what pytest's workers have from another.
+        inherited = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
         first, *rest = command or (sys.executable, "-m", "lrtui", *arguments)
         self.process = pexpect.spawn(
             first,
             rest,
             dimensions=(rows, columns),
-            env={**os.environ, **USUAL, **(env or {})},
+            env={**inherited, **USUAL, **(env or {})},
+            cwd=cwd,
             timeout=PATIENCE,
         )
         self.process.delaybeforesend = None  # pexpect waits 50 ms before each key otherwise

@@ -1,163 +1,233 @@
-"""Plain text and JSON, from the real program with the real trainer."""
+"""A session as plain text and as JSON."""
 
 from __future__ import annotations
 
+import io
 import json
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
-from lrtui.messages import AnyMessage, Ended, Failed, Printed, Problem, Start
-from lrtui.sources.process import Trainer
-from tests.terminal import gone
+from lrtui.messages import (
+    ALL_CAPABILITIES,
+    AnyMessage,
+    Command,
+    Failed,
+    Greeting,
+    Printed,
+    Progress,
+    Start,
+    Started,
+    State,
+    Sweep,
+)
+from lrtui.plain import Printer, play, sweep
+from lrtui.problems.settings import LineSettings, Noise
+from lrtui.sources.fake import FakeSource
+from lrtui.sources.source import Source
+from tests.in_process import InProcess
 
 
-def lrtui(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lrtui", *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        **settings,
-    )
+def text(
+    *lrs: float, steps: int = 100, every: int = 10, settings: LineSettings | None = None
+) -> str:
+    """What is printed of some runs."""
+    out = io.StringIO()
+    assert play(InProcess(settings), lrs, steps, None, Printer(every, False, out)) == ""
+    return out.getvalue()
+
+
+def objects(
+    *lrs: float, steps: int = 100, settings: LineSettings | None = None
+) -> list[dict[str, Any]]:
+    """What is printed of some runs as JSON."""
+    out = io.StringIO()
+    assert play(InProcess(settings), lrs, steps, None, Printer(10, True, out)) == ""
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def summaries(*lrs: float, steps: int = 100, points: int = 100) -> list[dict[str, Any]]:
+    found = objects(*lrs, steps=steps, settings=LineSettings(points=points))
+    return [m for m in found if m["type"] == "summary"]
+
+
+def greeting(*capabilities: str) -> Greeting:
+    return Greeting(program="p", pid=1, folder="/", title="a · b", capabilities=[*capabilities])
+
+
+def silent(*messages: AnyMessage) -> FakeSource:
+    """A source that says something and then no more."""
+
+    def nothing(command: Command) -> Iterable[AnyMessage]:
+        return ()
+
+    return FakeSource(messages, nothing)
 
 
 def test_the_lines_that_the_post_prints() -> None:
-    done = lrtui("--plain", "--lr", "0.1")
-    assert done.returncode == 0
-    assert done.stderr == ""
-    assert "\x1b" not in done.stdout
-    steps = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("step")]
+    lines = text(0.1).splitlines()
+    assert lines[0].startswith("line fit, 100 points, ")
+    assert lines[1] == "run 1  rate 0.1"
+    steps = [line.split()[1] for line in lines if line.startswith("step")]
     assert steps == [str(k) for k in range(0, 101, 10)]
+    assert lines[2] == "step      0  loss 7.65518"
 
 
 def test_every() -> None:
-    out = lrtui("--plain", "--every", "33").stdout
-    steps = [line.split()[1] for line in out.splitlines() if line.startswith("step")]
+    steps = [line.split()[1] for line in text(0.1, every=33).splitlines() if line[:4] == "step"]
     assert steps == ["0", "33", "66", "99"]
 
 
+def test_each_run_ends_with_verdict_evidence_and_advice() -> None:
+    printed = text(0.01, 0.744, 1.01)
+    *_, done, verdict, advice = printed.split("run 2")[0].splitlines()
+    assert done.startswith("run 1  done: all 100 steps taken, the loss went from 7.655 to ")
+    assert verdict.startswith("run 1  too slow: ")
+    assert verdict.endswith("settles at 698, was given 100")
+    assert advice == (
+        "run 1  try 0.744, settles at step 7: the quickest: every direction shrinks by at least "
+        "51% a step"
+    )
+    second = [line for line in printed.splitlines() if line.startswith("run 2  ")]
+    assert second[-1].startswith("run 2  settled: at step 7, within 0.5%")  # nothing is better
+    assert (
+        "run 3  diverged: loss 126 at step 100; past the limit 0.999, steps grow by 2.2%" in printed
+    )
+
+
+def test_too_few_steps_are_named_and_more_are_advised() -> None:
+    lines = text(0.8, 0.744, steps=3).splitlines()
+    assert "run 1  too few steps: settles at 9, was given 3" in lines
+    more = "take more steps: 0.744 settles at step 7: no rate settles in 3 steps"
+    assert f"run 1  {more}" in lines
+    assert "run 2  too few steps: settles at 7, was given 3" in lines
+    assert f"run 2  {more}" in lines
+
+
+def test_a_loss_that_is_not_finite_at_the_first_step() -> None:
+    lines = text(1e30).splitlines()
+    assert lines[-2].startswith("run 1  diverged: not finite at step 1; past the limit")
+
+
 def test_json_has_every_loss_and_a_summary_of_each_run() -> None:
-    done = lrtui("--json", "--lr", "0.7", "--lr", "1.01", "--lr", "50", "--steps", "200")
-    assert done.returncode == 0
-    messages = [json.loads(line) for line in done.stdout.splitlines()]
-    assert messages[0]["type"] == "ready"
-    summaries = [m for m in messages if m["type"] == "summary"]
-    assert [(s["run"], s["rate"], s["reason"]) for s in summaries] == [
+    messages = objects(0.7, 1.01, 50, steps=200)
+    assert messages[0]["type"] == "greeting"
+    found = [m for m in messages if m["type"] == "summary"]
+    assert [(s["run"], s["rate"], s["reason"]) for s in found] == [
         (1, 0.7, "done"),
         (2, 1.01, "diverged"),
         (3, 50.0, "diverged"),
     ]
-    for summary in summaries:
-        losses: list[float | None] = []
+    for summary in found:
+        told: list[float | None] = []
         for m in messages:
             if m["type"] == "progress" and m["run"] == summary["run"]:
-                assert m["step"] == len(losses)
-                losses += m["losses"]
-        assert len(losses) == summary["steps"] + 1
-        known = [loss for loss in losses if loss is not None]
+                assert m["steps"] == len(told)
+                told += m["scalars"]["loss"]
+        assert len(told) == summary["steps"] + 1
+        known = [loss for loss in told if loss is not None]
         assert summary["loss"] == known[-1]
         assert summary["steps_per_second"] > 0
         assert len(summary["weights"]) == 2
-    assert losses[-1] is None
-    assert summaries[0]["steps"] == 200
+    assert told[-1] is None
+    assert found[0]["steps"] == 200
 
 
-def test_only_the_rate_differs() -> None:
-    out = lrtui("--json", "--lr", "0.7", "--lr", "0.1", "--lr", "0.7").stdout
-    messages = [json.loads(line) for line in out.splitlines()]
-    by_run: dict[int, list[float]] = {}
-    for m in messages:
-        if m["type"] == "progress":
-            by_run.setdefault(m["run"], []).extend(m["losses"])
-    assert by_run[1] == by_run[3]
-    assert by_run[1][0] == by_run[2][0]
+def test_the_summary_says_what_the_curve_means_and_what_to_do() -> None:
+    found = summaries(0.7, 0.01, 1.01, 0.744)
+    assert [m["verdict"] for m in found] == ["settled", "too slow", "diverged", "settled"]
+    assert [m["settled_at"] for m in found] == [8, None, None, 7]
+    assert [m["forecast"] for m in found] == [8, 698, None, 7]
+    for m in found:
+        assert m["evidence"]
+        assert m["limit"] == pytest.approx(0.99918, abs=1e-4)
+        assert m["best"] == 0.744
+    assert found[3]["advice"] is None
+    for m in found[:3]:
+        assert (m["advice"]["rate"], m["advice"]["steps"]) == (0.744, 7)
+        assert m["advice"]["reason"]
+
+
+def test_the_summary_advises_more_steps() -> None:
+    (found,) = summaries(0.8, steps=3)
+    assert (found["verdict"], found["forecast"]) == ("too few steps", 9)
+    assert found["advice"] == {"rate": 0.744, "steps": 7, "reason": "no rate settles in 3 steps"}
+
+
+def test_two_points_have_no_share_of_a_minimum_of_0() -> None:
+    (found,) = summaries(0.866, steps=1000, points=2)
+    assert found["verdict"] == "settled"
+    assert "%" not in found["evidence"]
 
 
 @pytest.mark.parametrize("noise", ["uniform", "gaussian"])
-def test_losses_are_those_of_float64_descent_on_the_same_data(noise: str) -> None:
-    arguments = ("--lr", "0.1", "--lr", "0.95", "--noise", noise, "--seed", "7", "--points", "50")
-    messages = [json.loads(line) for line in lrtui("--json", *arguments).stdout.splitlines()]
-    ready = messages[0]
-    x = np.column_stack([ready["x"], np.ones(50)])
-    y = np.array(ready["y"])
-    for run, rate in [(1, 0.1), (2, 0.95)]:
-        told = [v for m in messages if m["type"] == "progress" and m["run"] == run
-                for v in m["losses"]]  # fmt: skip
+def test_losses_are_those_of_float64_descent_on_the_same_data(noise: Noise) -> None:
+    messages = objects(0.1, 0.95, settings=LineSettings(noise=noise, seed=7, points=50))
+    scene = next(m for m in messages if m["type"] == "line_scene")
+    x = np.column_stack([scene["x"], np.ones(50)])
+    y = np.array(scene["y"])
+    for run, lr in [(1, 0.1), (2, 0.95)]:
+        reports = [m for m in messages if m["type"] == "progress" and m["run"] == run]
+        told = [loss for m in reports for loss in m["scalars"]["loss"]]
         a = np.array([-1.0, 1.0])
         for loss in told:
             residual = x @ a - y
             assert loss == pytest.approx((residual**2).mean(), rel=2e-5)
-            a -= rate * 2 / 50 * x.T @ residual
+            a -= lr * 2 / 50 * x.T @ residual
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
-    done = subprocess.run(
-        f"{sys.executable} -m lrtui --plain --steps 20000 --every 1 | head -n 3",
-        shell=True,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.stderr == ""
-    assert len(done.stdout.splitlines()) == 3
+def test_a_change_of_the_rate_and_what_was_printed_are_lines_of_their_own() -> None:
+    out = io.StringIO()
+    printer = Printer(1, False, out)
+    report = Progress(run=1, steps=0, scalars={"loss": [4.0, 3.0]}, seconds=1.0)
+    change = State(run=1, step=1, paused=False, speed=None, lr=0.25, asked_by="viewer")
+    scheduled = State(run=1, step=1, paused=False, speed=None, lr=0.2)
+    for message in (
+        greeting(),
+        Started(run=1, lr=0.1, steps=9),
+        report,
+        change,
+        Printed(text="hi"),
+        scheduled,
+    ):
+        printer.take(message)
+    assert out.getvalue().splitlines() == [
+        "a, b (p)",
+        "run 1  rate 0.1",
+        "step      0  loss 4",
+        "step      1  loss 3",
+        "rate 0.25 from step 2",
+        "hi",
+    ]
 
 
-def test_a_trainer_that_fails_is_told_in_words(tmp_path: Path) -> None:
-    (tmp_path / "torch.py").write_text("raise ImportError('no torch for you')")
-    done = lrtui("--plain", env={**os.environ, "PYTHONPATH": str(tmp_path)})
-    assert done.returncode == 1
-    assert done.stderr.startswith("lrtui: the trainer ended: exit code 1\n")
-    assert "no torch for you" in done.stderr
+def test_a_source_that_fails() -> None:
+    out = io.StringIO()
+    source = silent(greeting(), Failed(reason="it broke", details=["a", "b"]))
+    assert play(source, [0.1, 0.7], 10, None, Printer(10, False, out)) == "it broke\na\nb"
+    assert [command for command in source.sent if isinstance(command, Start)] == source.sent[:1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_signals_leave_nobody_behind(number: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lrtui", "--plain", "--steps", "10000000", "--every", "100"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    trainers = psutil.Process(process.pid).children()
-    assert trainers
-    process.send_signal(number)
-    _, err = process.communicate(timeout=10)
-    assert err == b""
-    assert gone(trainers, 1)
+def test_a_source_that_ends_without_an_answer() -> None:
+    out = io.StringIO()
+    assert play(silent(greeting()), [0.1], 10, None, Printer(10, False, out))
+    assert sweep(silent(greeting("sweep")), None, None, count=3, steps=1, as_json=False, out=out)
 
 
-def test_the_summary_says_what_the_curve_means() -> None:
-    out = lrtui("--json", "--lr", "0.7", "--lr", "0.01", "--lr", "1.01").stdout
-    found = [m for m in map(json.loads, out.splitlines()) if m["type"] == "summary"]
-    assert [m["verdict"] for m in found] == ["settled", "too slow", "diverged"]
-    assert [m["settled_at"] for m in found] == [8, None, None]
-    assert [m["forecast"] for m in found] == [8, 698, None]
-    for m in found:
-        assert m["evidence"]
-        assert m["limit"] == pytest.approx(0.99918, abs=1e-4)
-        assert m["best"] == pytest.approx(0.74403, abs=1e-4)
+def swept(source: Source, low: float | None, high: float | None, as_json: bool = False) -> str:
+    out = io.StringIO()
+    assert sweep(source, low, high, count=5, steps=60, as_json=as_json, out=out) == ""
+    return out.getvalue()
 
 
 def test_a_sweep_as_a_table_and_as_json() -> None:
-    arguments = ("sweep", "--from", "0.1", "--to", "1.6", "--count", "5", "--steps", "60")
-    done = lrtui(*arguments)
-    assert done.returncode == 0
-    lines = done.stdout.splitlines()
+    lines = swept(InProcess(), 0.1, 1.6).splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == ["0.1", "0.2", "0.4", "0.8", "1.6"]
+    assert len({len(line) for line in lines[:-1]}) == 1
     assert lines[-1] == "limit 0.9992, best 0.744"
-    told = json.loads(lrtui(*arguments, "--json").stdout)
+    told = json.loads(swept(InProcess(), 0.1, 1.6, as_json=True))
     assert told["type"] == "sweep"
     assert told["rates"] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
     assert told["verdicts"] == ["too slow", "settled", "settled", "settled", "diverged"]
@@ -167,29 +237,38 @@ def test_a_sweep_as_a_table_and_as_json() -> None:
     assert told["limit"] == pytest.approx(0.99918, abs=1e-4)
 
 
+def test_the_best_rate_of_a_sweep_is_the_one_that_is_advised() -> None:
+    settings = LineSettings(spread="unit")
+    table = json.loads(swept(InProcess(settings), None, None, as_json=True))
+    (summary,) = [m for m in objects(0.1, settings=settings) if m["type"] == "summary"]
+    assert table["best"] == summary["best"] == summary["advice"]["rate"]
+
+
+def test_the_ends_of_a_sweep_follow_from_the_limit() -> None:
+    source = InProcess()
+    swept(source, None, None)
+    (command,) = source.sent
+    assert isinstance(command, Sweep)
+    assert command.lrs[0] == pytest.approx(0.00099918, rel=1e-3)
+    assert command.lrs[-1] == pytest.approx(4 * 0.99918, rel=1e-3)
+
+
+def test_a_sweep_from_the_smallest_to_the_largest_rate() -> None:
+    assert "diverged" in swept(InProcess(), 1e-300, 1e300)
+
+
 def test_a_sweep_without_a_rate_between_its_ends() -> None:
-    done = lrtui("sweep", "--from", "9")
-    assert done.returncode == 2
-    assert done.stderr == "lrtui: no rate lies from 9 to 4\n"
+    with pytest.raises(ValueError, match="no rate is between 9 and 4"):
+        swept(InProcess(), 9.0, None)
 
 
-DIES_ONCE = """
-import pathlib, runpy, sys
-marker = pathlib.Path({marker!r})
-if not marker.exists():
-    marker.touch()
-    sys.exit("oh")
-runpy.run_module("lrtui.trainer", run_name="__main__")
-"""
-
-
-def test_what_a_dead_trainer_left_behind_is_not_held_against_the_next_run(tmp_path: Path) -> None:
-    code = DIES_ONCE.format(marker=str(tmp_path / "died"))
-    trainer = Trainer(Problem(), [sys.executable, "-c", code])
-    assert gone(psutil.Process().children(), 10)  # and nobody has asked for what it said
-    trainer.send(Start(run=1, rate=0.7, steps=10, speed=None))
-    told: list[AnyMessage] = []
-    while not any(isinstance(message, Ended | Failed) for message in told):
-        told += trainer.poll(None)
-    trainer.close()
-    assert not any(isinstance(message, Failed | Printed) for message in told)
+def test_a_sweep_of_a_source_that_fails_or_cannot_sweep() -> None:
+    out = io.StringIO()
+    able = {*ALL_CAPABILITIES}
+    for source, said in (
+        (silent(greeting(*able), Failed(reason="it broke")), "it broke"),
+        (silent(greeting(*able - {"sweep"})), "this source cannot sweep"),
+    ):
+        reason = sweep(source, None, None, count=3, steps=1, as_json=False, out=out)
+        assert reason == said
+    assert out.getvalue() == ""

@@ -9,6 +9,8 @@ import pytest
 
 from tests.terminal import SlowLine, Terminal, terminal
 
+pytestmark = pytest.mark.slow
+
 LINES = [(8000, 1.0, True), (8000, 1.0, False), (2000, 3.0, True), (2000, 3.0, False)]
 """Bytes a second, seconds in which a key is to be answered, whether the terminal answers."""
 

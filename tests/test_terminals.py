@@ -17,6 +17,8 @@ import pytest
 
 from tests.terminal import PATIENCE, Terminal, terminal
 
+pytestmark = pytest.mark.slow
+
 RUNS = ("--lr", "0.02", "--lr", "0.1", "--lr", "1.01", "--lr", "0.7", "--speed", "max")
 FILE: list[str] = []
 

@@ -1,1 +1,1 @@
-"""What can be trained."""
+"""What can be trained: one file for each problem, and the settings of all in plain data."""

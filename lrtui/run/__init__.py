@@ -1,1 +1,1 @@
-"""What is known about a run, from its messages alone: no torch, no textual."""
+"""What is known about runs from their messages alone: neither torch nor textual."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lrtui.run.rate import rate_text
 from lrtui.run.theory import Theory
 
 
@@ -14,45 +15,54 @@ class Advice:
     """A rate to try.
 
     Attributes:
-        rate: the rate.
+        lr: learning rate.
         reason: the evidence for it, in a short sentence.
-        steps: the step at which it will settle, where that can be foreseen.
+        steps: step at which it settles, where that is known.
+        more_steps: whether that takes more steps than the run was given.
     """
 
-    rate: float
+    lr: float
     reason: str
-    steps: int | None
+    steps: int | None = None
+    more_steps: bool = False
 
 
-def advise(bowl: Theory, start: tuple[float, ...], rate: float) -> Advice | None:
-    """Returns the rate that settles first from ``start``.
+def advise(theory: Theory, lr: float, steps: int | None) -> Advice | None:
+    """Return the rate that settles first from the start.
 
     Args:
-        bowl: the loss.
-        start: the weights that runs start from.
-        rate: the rate that was tried.
+        theory: closed form of the loss.
+        lr: rate that was tried.
+        steps: steps that it was given, ``None`` where that is open.
 
     Returns:
-        The advice; ``None`` where the rate tried is as quick as any.
+        The advice; ``None`` where the rate tried is as quick as any and has the steps it needs, or
+        where no rate settles within the horizon of the forecast.
     """
-    quickest, steps = bowl.quickest(start)
-    if rate < bowl.limit and bowl.settles_at(start, rate) == steps:
+    best = theory.best_lr
+    needed = theory.settles_at(theory.start, best)
+    if needed is None:
         return None
-    quickest = float(f"{quickest:.3g}")
-    steps = bowl.settles_at(start, quickest) or steps
-    if quickest == float(f"{bowl.best:.3g}"):
-        slow, steep = (
-            abs(factor) for factor in bowl.factors(quickest)[:: len(bowl.eigenvalues) - 1]
-        )
-        reason = f"steep and flat shrink alike, to {max(slow, steep):.0%} a step"
+    own = theory.settles_at(theory.start, lr)
+    as_quick = own is not None and own <= needed
+    if steps is not None and needed > steps:
+        given = f"{steps:,} step{'s' if steps > 1 else ''}"
+        return Advice(lr if as_quick else best, f"no rate settles in {given}", needed, True)
+    if as_quick:
+        return None
+    minimax = theory.rounded(theory.minimax_lr)
+    if best == minimax:
+        shrinks = 1 - max(map(abs, theory.factors(best)))
+        reason = f"the quickest: every direction shrinks by at least {share(shrinks)} a step"
     else:
-        worst = bowl.settles_at(start, bowl.best)
-        reason = f"{bowl.best:.3g}, the best from any start, takes {worst}"
-    return Advice(quickest, reason, steps)
+        worst = theory.settles_at(theory.start, theory.minimax_lr)
+        takes = "never settles" if worst is None else f"takes {worst:,}"
+        reason = f"{rate_text(minimax)}, the best from any start, {takes}"
+    return Advice(best, reason, needed)
 
 
 def bisect(tried: Iterable[tuple[float, bool]]) -> Advice | None:
-    """Returns a rate between the largest that was good and the smallest that diverged.
+    """Return a rate between the largest that was good and the smallest that diverged.
 
     Args:
         tried: rates, and whether each was good (did not diverge).
@@ -61,18 +71,19 @@ def bisect(tried: Iterable[tuple[float, bool]]) -> Advice | None:
         The advice; ``None`` as long as nothing was tried.
     """
     rates = list(tried)
-    bad = min((rate for rate, good in rates if not good), default=None)
-    good = max((rate for rate, good in rates if good and (bad is None or rate < bad)), default=None)
-    if good is None and bad is None:
-        return None
-    if bad is None:
-        assert good is not None
-        return Advice(
-            float(f"{3 * good:.3g}"), f"{good:.4g} was good and nothing has diverged", None
-        )
-    if good is None:
-        return Advice(float(f"{bad / 3:.3g}"), f"{bad:.4g} diverged and nothing was good yet", None)
-    middle = float(f"{math.sqrt(good * bad):.3g}")
-    return Advice(
-        middle, f"halfway between {good:.4g}, which was good, and {bad:.4g}, which diverged", None
-    )
+    bad = min((lr for lr, good in rates if not good), default=None)
+    good = max((lr for lr, good in rates if good and (bad is None or lr < bad)), default=None)
+    if bad is not None and good is not None:
+        reason = f"halfway between {good:.4g}, which was good, and {bad:.4g}, which diverged"
+        return Advice(float(f"{math.sqrt(good * bad):.3g}"), reason)
+    if good is not None:
+        return Advice(float(f"{3 * good:.3g}"), f"{good:.4g} was good and nothing has diverged")
+    if bad is not None:
+        return Advice(float(f"{bad / 3:.3g}"), f"{bad:.4g} diverged and nothing was good yet")
+    return None
+
+
+def share(part: float) -> str:
+    """Write a share of 1 in percent, in two digits where it is small: 51%, 0.42%."""
+    percent = 100 * part
+    return f"{percent:.0f}%" if abs(percent) >= 9.95 else f"{percent:.2g}%"

@@ -10,14 +10,14 @@ from lrtui.run.rate import rate_text
 from lrtui.run.session import Run
 
 STEM = "lrtui-runs"
-"""How the files are called."""
+"""Name of the files, before a number and the suffix."""
 
 
 def export(runs: Iterable[Run], folder: Path) -> tuple[Path, int]:
-    """Writes the losses of runs to a new CSV file: run, step, rate, loss.
+    """Write the losses of runs to a new CSV file: run, step, rate, loss.
 
     A run of more than 4,096 steps has the largest and the smallest loss of each of many equal
-    stretches, see ``LossSeries``. A loss that was not finite is ``inf``.
+    stretches, see ``LossSeries``. Where the loss was not finite first, it is ``inf``.
 
     Args:
         runs: those that have losses are written.
@@ -29,27 +29,36 @@ def export(runs: Iterable[Run], folder: Path) -> tuple[Path, int]:
     Raises:
         OSError: it cannot be written.
     """
-    rows = 0
+    count = 0
     path = unused(folder)
     with path.open("x", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["run", "step", "rate", "loss"])
         for run in runs:
-            if run.series is None:
-                continue
-            changes = [*run.changes]
-            rate = rate_text(run.first_rate)
-            steps, losses = run.series.curve()
-            for step, loss in zip(steps.astype(int).tolist(), losses.tolist(), strict=True):
-                while changes and step >= changes[0][0]:
-                    rate = rate_text(changes.pop(0)[1])
-                table.writerow([run.number, step, rate, "inf" if loss != loss else f"{loss:.9g}"])
-                rows += 1
-    return path, rows
+            for row in rows(run):
+                table.writerow(row)
+                count += 1
+    return path, count
+
+
+def rows(run: Run) -> Iterable[tuple[int, int, str, str]]:
+    """Yield a run's losses, each with the rate of the step that led to it."""
+    if run.series is None:
+        return
+    changes = [*run.changes]
+    rate = rate_text(run.first_lr)
+    steps, losses = run.series.curve()
+    told = [(int(step), f"{loss:.9g}") for step, loss in zip(steps, losses, strict=True)]
+    if run.series.broken is not None:
+        told = sorted([*told, (run.series.broken, "inf")], key=lambda row: row[0])
+    for step, loss in told:
+        while changes and step > changes[0][0]:
+            rate = rate_text(changes.pop(0)[1])
+        yield run.number, step, rate, loss
 
 
 def unused(folder: Path) -> Path:
-    """Returns a file that is not there yet."""
+    """Return a path where there is no file yet."""
     path, number = folder / f"{STEM}.csv", 1
     while path.exists():
         number += 1

@@ -7,41 +7,51 @@ import re
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
-UNFINISHED = re.compile(r"\+?(0*\.?0*|\d+\.?\d*e[+-]?|\.\d+e[+-]?)", re.ASCII | re.IGNORECASE)
+UNFINISHED = re.compile(r"\+?(0*[.,]?0*|\d+[.,]?\d*e[+-]?|[.,]\d+e[+-]?)", re.ASCII | re.IGNORECASE)
 """What can still become a rate as more is typed."""
+
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
+"""A comma that may separate thousands: 1,000 would be one or a thousand."""
+
+LONGEST = 40
+"""Characters of a rate, at most."""
 
 FACTOR = 1.25
 """What one press of a key makes a rate larger or smaller by."""
 
 
 def parse_rate(text: str) -> float:
-    """Reads a learning rate such as ``0.1``, ``1e-3`` or ``.7``.
+    """Read a learning rate such as ``0.1``, ``1e-3``, ``.7`` or ``0,7``.
 
     Raises:
-        ValueError: it can be no learning rate; says why, in a sentence a person can act on.
+        ValueError: it is not a learning rate; says why, in a sentence a person can act on.
     """
     text = text.strip()
     if not text:
         raise ValueError("a learning rate is needed, such as 0.1")
     if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
         raise ValueError(f"a learning rate is a finite number, not {text}")
-    if not NUMBER.fullmatch(text):
-        raise ValueError(
-            f"{shown(text)} is not a number; a learning rate is one such as 0.1 or 1e-3"
-        )
-    rate = float(text)
-    if math.isinf(rate):
+    if THOUSANDS.fullmatch(text):
+        raise ValueError(f"{shown(text)} can be read in two ways; write a point for the decimals")
+    if len(text) > LONGEST:
+        raise ValueError(f"{shown(text)} is longer than {LONGEST} characters")
+    number = text.replace(",", ".", 1)
+    if not NUMBER.fullmatch(number):
+        raise ValueError(f"{shown(text)} is not a number; a learning rate is one, as 0.1 or 1e-3")
+    lr = float(number)
+    if math.isinf(lr):
         raise ValueError(f"{shown(text)} is too large for a learning rate")
-    if rate == 0 and re.search("[1-9]", text.lower().split("e")[0]):
+    if lr == 0 and re.search("[1-9]", number.lower().split("e")[0]):
         raise ValueError(f"{shown(text)} is too small for a learning rate")
-    if rate <= 0:
+    if lr <= 0:
         raise ValueError(f"a learning rate is more than 0, not {shown(text)}")
-    return rate
+    return lr
 
 
 def complaint(text: str) -> str:
-    """Says why a text is no rate and can become none by typing on; empty if it is or can."""
-    if UNFINISHED.fullmatch(text.strip()):
+    """Say why a text is not a rate and cannot become one by typing on; empty if it can."""
+    text = text.strip()
+    if UNFINISHED.fullmatch(text) or (THOUSANDS.fullmatch(text) and text.count(",") == 1):
         return ""
     try:
         parse_rate(text)
@@ -50,20 +60,33 @@ def complaint(text: str) -> str:
     return ""
 
 
-def scaled(rate: float, factor: float) -> float:
-    """Returns the rate times a factor, rounded to the three digits that are shown of it.
+def scaled(lr: float, factor: float) -> float:
+    """Return the rate times a factor, rounded to the three digits that are shown of it.
 
-    A product that is no rate any more (zero or infinite) leaves the rate as it is.
+    A product that is not a rate any more (zero or infinite) leaves the rate as it is.
     """
-    new = float(f"{rate * factor:.3g}")
-    return new if 0 < new < math.inf else rate
+    new = float(f"{lr * factor:.3g}")
+    return new if 0 < new < math.inf else lr
 
 
-def rate_text(rate: float) -> str:
-    """Writes a rate in full, up to nine digits."""
-    return f"{rate:.9g}"
+def rate_text(lr: float) -> str:
+    """Write a rate in full, up to nine digits."""
+    return f"{lr:.9g}"
+
+
+def rate_cell(lr: float, width: int) -> str:
+    """Write a rate in at most ``width`` cells, with as many digits as fit; never cut."""
+    for digits in range(9, 0, -1):
+        texts = (
+            f"{lr:.{digits}g}",
+            f"{lr:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e"),
+        )
+        for text in texts:
+            if len(text) <= width and (float(text) == lr or digits <= 4):
+                return text
+    return f"{lr:.0e}"
 
 
 def shown(text: str) -> str:
-    """Quotes what a person typed, cut where it is long."""
+    """Quote what a person typed, shortened where it is long."""
     return repr(text if len(text) <= 24 else text[:23] + "…")

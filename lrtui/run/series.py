@@ -10,83 +10,81 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 CAPACITY = 4096
-"""Buckets of a series: the losses are exact up to so many steps, 64 kB a run at any length."""
+"""Buckets of a series: losses are exact up to this step, 64 kB a run at any length."""
 
 
 class LossSeries:
-    """Every loss of a run, from step 0 on.
+    """Losses of a run by step, with or without gaps between the steps.
 
-    Up to ``CAPACITY`` steps each loss is kept. Then neighbours are merged into buckets of twice
-    as many steps that keep their smallest and largest loss, again and again: no spike is lost.
+    Up to step ``CAPACITY`` each loss is kept. Then neighbours are merged into buckets of twice as
+    many steps that keep their smallest and largest loss, again and again: no spike is lost.
 
     Attributes:
         count: losses taken so far.
         stride: steps a bucket.
-        first: the loss at step 0.
-        last: the last finite loss.
-        largest: the largest finite loss.
-        smallest: the smallest finite loss.
-        broken: the first step whose loss was not finite, if there was one.
+        first: first loss.
+        last: last finite loss.
+        largest: largest finite loss.
+        smallest: smallest finite loss.
+        broken: first step whose loss was not finite, if there was one.
     """
 
     def __init__(self) -> None:
-        """Starts without a loss."""
+        """Start without a loss."""
         self.count = 0
         self.stride = 1
         self.first = self.last = self.largest = self.smallest = float("nan")
         self.broken: int | None = None
-        self._low = np.empty(CAPACITY)
-        self._high = np.empty(CAPACITY)
-        self._full = 0
-        self._rest = np.empty(0)  # losses of the bucket that is not full yet
+        self._low = np.full(CAPACITY, np.nan)
+        self._high = np.full(CAPACITY, np.nan)
+        self._used = 0  # buckets up to the last step
 
-    def append(self, new: Sequence[float | None]) -> None:
-        """Adds the next losses, ``None`` where they are not finite."""
-        losses = np.array(new, dtype=float)
-        if not len(losses):
+    def append(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
+        """Add the next losses.
+
+        Args:
+            steps: ascending, all after those added before.
+            losses: one for each step, ``None`` where not finite.
+        """
+        values: Floats = np.array(losses, dtype=float)
+        if not len(values):
             return
-        finite = np.isfinite(losses)
+        at = np.fromiter(steps, dtype=np.int64, count=len(values))
+        finite = np.isfinite(values)
         if self.broken is None and not finite.all():
-            self.broken = self.count + int(np.argmin(finite))
+            self.broken = int(at[np.argmin(finite)])
         if finite.any():
-            known = losses[finite]
+            known = values[finite]
             self.last = float(known[-1])
             self.largest = float(np.fmax(self.largest, known.max()))
             self.smallest = float(np.fmin(self.smallest, known.min()))
         if self.count == 0:
-            self.first = float(losses[0])
-        self.count += len(losses)
-        losses = np.concatenate([self._rest, losses])
-        while len(losses) >= self.stride:
-            if self._full == CAPACITY:
-                self._merge()
-                continue
-            buckets = min(len(losses) // self.stride, CAPACITY - self._full)
-            taken = losses[: buckets * self.stride].reshape(buckets, self.stride)
-            self._low[self._full : self._full + buckets] = np.fmin.reduce(taken, axis=1)
-            self._high[self._full : self._full + buckets] = np.fmax.reduce(taken, axis=1)
-            self._full += buckets
-            losses = losses[buckets * self.stride :]
-        self._rest = losses.copy()
+            self.first = float(values[0])
+        self.count += len(values)
+        while at[-1] // self.stride >= CAPACITY:
+            self._merge()
+        buckets = at // self.stride
+        np.fmin.at(self._low, buckets, values)
+        np.fmax.at(self._high, buckets, values)
+        self._used = int(buckets[-1]) + 1
 
     def _merge(self) -> None:
-        self._low[: CAPACITY // 2] = np.fmin(self._low[::2], self._low[1::2])
-        self._high[: CAPACITY // 2] = np.fmax(self._high[::2], self._high[1::2])
-        self._full = CAPACITY // 2
+        half = CAPACITY // 2
+        for column, merge in ((self._low, np.fmin), (self._high, np.fmax)):
+            column[:half] = merge(column[::2], column[1::2])
+            column[half:] = np.nan
         self.stride *= 2
 
     def curve(self) -> tuple[Floats, Floats]:
-        """Returns steps and losses to draw: all of them, or each bucket's largest and smallest."""
-        low, high = self._low[: self._full], self._high[: self._full]
-        start = self._full * self.stride
-        rest = np.arange(start, start + len(self._rest), dtype=float)
+        """Return steps and finite losses to draw: all of them, or each bucket's extremes."""
+        low, high = self._low[: self._used], self._high[: self._used]
+        filled = np.flatnonzero(np.isfinite(low))
         if self.stride == 1:
-            return np.arange(self.count, dtype=float), low.copy()
-        steps = np.repeat(np.arange(self._full) * float(self.stride), 2)
-        losses = np.column_stack([high, low]).ravel()
-        return np.concatenate([steps, rest]), np.concatenate([losses, self._rest])
+            return filled.astype(float), low[filled]
+        steps = np.repeat(filled * float(self.stride), 2)
+        return steps, np.column_stack([high[filled], low[filled]]).ravel()
 
     @property
     def nbytes(self) -> int:
         """Memory of the losses, in bytes."""
-        return self._low.nbytes + self._high.nbytes + self._rest.nbytes
+        return self._low.nbytes + self._high.nbytes

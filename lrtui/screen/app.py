@@ -1,4 +1,4 @@
-"""The app: thin, for the screen does the work."""
+"""The textual app: the main screen, the signals, and what is printed at the end."""
 
 from __future__ import annotations
 
@@ -8,69 +8,80 @@ import signal
 import sys
 from collections.abc import Iterable
 from threading import Timer
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.theme import BUILTIN_THEMES
+from textual.theme import BUILTIN_THEMES, ThemeProvider
 
-from lrtui.run.rate import rate_text
 from lrtui.run.session import Session
-from lrtui.screen.commands import COMMANDS
+from lrtui.run.words import run_line
+from lrtui.screen.actions import offered
+from lrtui.screen.command_palette import Palette
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.palette import css_variables
 from lrtui.screen.terminal.choice import driver_class
 from lrtui.screen.terminal.probe import STDIN, STDOUT, hung_up
-from lrtui.screen.texts import state
+
+if TYPE_CHECKING:
+    from lrtui.screen.terminal.driver import LineDriver
 
 FORCE_AFTER = 1.0
 """Seconds that leaving in good order may take after a signal."""
 
+LAST_RUNS = 30
+"""Runs that are listed on the normal screen at the end, the last ones."""
+
 
 class LrtuiApp(App[None]):
-    """Shows the lab.
+    """The app: thin, because the main screen does the work.
 
     Attributes:
-        lab: the screen that is shown.
+        main: the screen that is shown.
+        line: the driver for slow lines, which sets this; ``None`` where there is another.
     """
 
     CSS_PATH = "main_screen.tcss"
     TITLE = "lrtui"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "Leave", priority=True)]
 
-    def __init__(self, lab: MainScreen, theme: str | None = None) -> None:
-        """Makes the app that shows a lab.
+    def __init__(self, main: MainScreen, theme: str | None = None) -> None:
+        """Make the app that shows a screen.
 
         Args:
-            lab: the screen.
-            theme: the name of its theme, ``None`` for the one that fits the terminal's colours.
+            main: the screen.
+            theme: name of its theme, ``None`` for the one that fits the terminal's colours.
         """
         super().__init__(driver_class=driver_class(os.environ))
-        self.lab = lab
+        self.main = main
+        self.line: LineDriver | None = None
         few = self.console.color_system == "standard"
         self.theme = theme or ("ansi-dark" if few else "textual-dark")
 
     def get_css_variables(self) -> dict[str, str]:
-        """Adds the colours that the style sheet takes from lrtui's palette."""
+        """Add the colours that the style sheet takes from lrtui's palette."""
         variables = super().get_css_variables()
         return variables | css_variables(self.current_theme, variables)
 
     def get_default_screen(self) -> Screen[None]:
-        """Returns the lab."""
-        return self.lab
+        """Return the main screen."""
+        return self.main
 
     async def on_event(self, event: events.Event) -> None:
-        """Notes when a key is pressed, before anything is made of it, and when the size changes."""
+        """Note when a key is pressed, before anything is made of it, and when the size changes."""
+        if isinstance(event, events.InputEvent | events.Paste) and not self.screen_stack:
+            return  # it came bundled with the key that ended the program
         if isinstance(event, events.Key):
-            self.lab.pressed(event)
+            self.main.pressed(event)
         if isinstance(event, events.Resize):
-            self.lab.action_redraw()
+            self.main.action_redraw()
         await super().on_event(event)
 
     def on_mount(self) -> None:
-        """Leaves in good order on the signals that end a program."""
+        """Leave in good order on the signals that end a program."""
+        self.main.line = self.line
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             loop.add_signal_handler(number, self._end, 128 + number)
@@ -78,28 +89,37 @@ class LrtuiApp(App[None]):
             self.set_interval(0.5, self._watch_terminal)
 
     def _watch_terminal(self) -> None:
-        """Leaves when the terminal is gone, though no signal may have told of it."""
+        """Leave when the terminal is gone, even where no signal has told of it."""
         if hung_up(STDIN):
             self._end(128 + signal.SIGHUP)
 
     def _end(self, code: int) -> None:
-        """Leaves in good order; by force where a terminal that takes nothing holds it up."""
+        """Leave in good order; by force where a terminal that accepts nothing holds it up."""
         force = Timer(FORCE_AFTER, os._exit, [code])
         force.daemon = True
         force.start()
         self.exit(return_code=code)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Adds lrtui's commands to the palette."""
+        """Add lrtui's actions to the palette."""
         if isinstance(screen, MainScreen):
-            for command in COMMANDS:
-                method = getattr(screen, f"action_{command.action}")
-                yield SystemCommand(command.name, command.help, method)
+            for action in offered(screen.view.session):
+                method = getattr(screen, f"action_{action.name}")
+                yield SystemCommand(action.title, action.help, method)
         yield SystemCommand("theme", "Change the colours", self.action_change_theme)
+
+    def action_command_palette(self) -> None:
+        """Show the palette, unless it is there."""
+        if not any(isinstance(screen, Palette) for screen in self.screen_stack):
+            self.push_screen(Palette())
+
+    def search_themes(self) -> None:
+        """Show the themes to choose from."""
+        self.push_screen(Palette([ThemeProvider], "Search for themes…"))
 
 
 def known_theme(name: str | None) -> str | None:
-    """Returns the theme of this name, else the one that TEXTUAL_THEME names, else ``None``.
+    """Return the theme of this name, else the one that TEXTUAL_THEME names, else ``None``.
 
     Raises:
         ValueError: no theme has this name; says which there are.
@@ -110,26 +130,21 @@ def known_theme(name: str | None) -> str | None:
     return name
 
 
-def run_app(lab: MainScreen, theme: str | None) -> int:
-    """Shows a lab until it is left, then prints the runs on the normal screen.
+def run_app(main: MainScreen, theme: str | None) -> int:
+    """Show a screen until it is left, then print the runs on the normal screen.
 
     Returns:
         The exit code.
     """
-    app = LrtuiApp(lab, theme)
+    app = LrtuiApp(main, theme)
     app.run()
     if sys.stdout.isatty() and not hung_up(STDOUT):
-        print("\n".join(farewell(lab.controller.session)), flush=True)
+        print("\n".join(farewell(main.view.session)), flush=True)
     return app.return_code or 0
 
 
 def farewell(session: Session) -> list[str]:
-    """Returns the table of runs as lines of text."""
-    lines = []
-    for run in session.runs:
-        loss = "–" if run.loss is None else f"{run.loss:.6g}"
-        lines.append(
-            f"{run.number:>3}  rate {rate_text(run.rate):<9}  {state(run, False):<12}"
-            f"  step {run.step:>5,}  loss {loss}"
-        )
-    return lines
+    """Return the last runs as lines of text."""
+    left_out = len(session.runs) - LAST_RUNS
+    lines = [f"({left_out:,} earlier runs)"] if left_out > 0 else []
+    return lines + [run_line(run) for run in session.runs[-LAST_RUNS:]]

@@ -1,104 +1,123 @@
-"""Charts as rows of text: the one place that calls plotext, and the guard in front of it.
+"""Charts as rows of text: the one place that calls plotext.
 
-plotext draws every cell of a line, on the canvas or off it, raises on infinity and costs about
-10 µs a dot. So what goes to it is finite, inside the limits, and never more than a few thousand
-dots, whatever comes in.
+Values become dots, rows and columns in one way only, that of ``Canvas``. plotext, which rounds
+ticks, texts and dots each in its own way, gets what is on its grid already, so that it cannot
+round anything: it draws the axes and their ticks, and puts each piece of text where it is told.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import plotext as plt
 from numpy.typing import ArrayLike, NDArray
 
+from lrtui.screen.axis import LABEL_WIDTH, Axis, Floats, Ints, Tick, dots, nice, round_up, ticks
+from lrtui.screen.raster import line_dots
 from lrtui.screen.spans import Row
 
-Floats = NDArray[np.float64]
+__all__ = [
+    "Axis",
+    "Canvas",
+    "Cloud",
+    "Curve",
+    "Floats",
+    "Label",
+    "Layer",
+    "Mark",
+    "Path",
+    "draw",
+    "nice",
+    "round_up",
+]
 
-DOTS = 500
-"""Points of a cloud that are drawn, at most."""
-LINE_DOTS = 2000
-"""Dots that the curves of a chart may take together, where they are not many."""
-DOT_GAP = 3
-"""From one dot of a dotted line to the next."""
-LABEL_WIDTH = 6
-"""Cells for the labels of the y axis: always the same, so that the canvas does not shift."""
-SMALLEST = 1e-307
-"""The smallest step between two ticks: below it, numbers lose their digits."""
+BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+"""What each dot of a braille character adds to its code, by row from the top and column."""
+BLANK = 0x2800
+"""The braille character without a dot."""
+AXIS = "axis"
+"""The tone of axes and ticks."""
 
 
 @dataclass(frozen=True)
-class Axis:
-    """The range of an axis.
+class Canvas:
+    """The cells inside the axes, and what values they stand for.
 
     Attributes:
-        low: its lower end.
-        high: its upper end, above ``low``.
-        log: whether equal distances are equal factors; ``low`` is positive then.
+        left: cells before the first column.
+        columns: cells across.
+        rows: cells down.
     """
 
-    low: float
-    high: float
-    log: bool = False
+    left: int
+    columns: int
+    rows: int
 
-    def place(self, values: ArrayLike) -> Floats:
-        """Returns where values lie on the axis: 0 at its lower end, 1 at its upper end.
+    @classmethod
+    def of(cls, width: int, height: int, axes: bool = True) -> Canvas:
+        """Return the canvas of a chart of a size; axes are left out where there is no room."""
+        if axes and width >= 24 and height >= 5:
+            return cls(LABEL_WIDTH + 1, width - LABEL_WIDTH - 1, height - 2)
+        return cls(0, max(width, 1), max(height, 1))
 
-        What is not finite stays NaN or infinite; zero and less on a log axis is taken for ``low``.
-        """
-        # A quarter keeps the difference of any two finite numbers finite.
-        raw = np.asarray(values, dtype=float)
-        if self.log:
-            raw = np.where(raw > 0, raw, np.where(np.isnan(raw), np.nan, self.low))
-            low, high = math.log(self.low), math.log(self.high)
-            placed: Floats = (np.log(raw) - low) / (high - low)
-            return placed
-        with np.errstate(over="ignore"):  # far outside is infinitely far
-            return (raw / 4 - self.low / 4) / (self.high / 4 - self.low / 4)
+    def column(self, axis: Axis, value: float) -> int:
+        """Return the column of a value: -1 left of the canvas, ``columns`` right of it."""
+        return int(dots(axis.place(value), self.columns))
 
-    def at(self, share: float) -> float:
-        """Returns the value that lies at a share of the axis."""
-        if self.log:
-            return float(self.low * (self.high / self.low) ** share)
-        return self.low * (1 - share) + self.high * share
+    def row(self, axis: Axis, value: float) -> int:
+        """Return the row of a value, from the top: -1 above the canvas, ``rows`` below it."""
+        return self.rows - 1 - int(dots(axis.place(value), self.rows))
+
+    def x_at(self, axis: Axis, column: int) -> float:
+        """Return the value at the middle of a column."""
+        return axis.at((column + 0.5) / self.columns)
+
+    def y_at(self, axis: Axis, row: int) -> float:
+        """Return the value at the middle of a row."""
+        return axis.at((self.rows - row - 0.5) / self.rows)
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A line through points, from left to right; dotted where nothing was measured."""
+class Points:
+    """Points of one tone."""
 
     x: ArrayLike
     y: ArrayLike
     tone: str
+
+
+class Cloud(Points):
+    """Points by themselves."""
+
+
+class Path(Points):
+    """A line through points, interrupted where one is not finite."""
+
+
+@dataclass(frozen=True)
+class Curve(Points):
+    """A line through the points that are finite; dotted where nothing was measured."""
+
     dotted: bool = False
 
 
 @dataclass(frozen=True)
-class Path:
-    """A line through points in any order; what lies outside is left out."""
-
-    x: ArrayLike
-    y: ArrayLike
-    tone: str
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """Points by themselves."""
-
-    x: ArrayLike
-    y: ArrayLike
-    tone: str
-
-
-@dataclass(frozen=True)
 class Mark:
-    """A short text at a point; held inside the canvas."""
+    """A character in the cell of a point; outside the canvas, an arrow at the edge."""
+
+    x: float
+    y: float
+    sign: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text beside a point, left out where there is no room for it."""
 
     x: float
     y: float
@@ -106,13 +125,79 @@ class Mark:
     tone: str
 
 
-Layer = Curve | Path | Cloud | Mark
+Layer = Curve | Path | Cloud | Mark | Label
+
+
+class Sheet:
+    """The cells of a canvas while it is drawn: a character and a tone each."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        """Begin with no dot and no sign.
+
+        Args:
+            canvas: the cells.
+        """
+        self.canvas = canvas
+        shape = (canvas.rows, canvas.columns)
+        self.codes: Ints = np.full(shape, BLANK)
+        self.tones: Ints = np.zeros(shape, dtype=np.int64)
+        self.taken: NDArray[np.bool_] = np.zeros(shape, dtype=bool)
+
+    def light(self, x: Ints, y: Ints, tone: int) -> None:
+        """Light dots, over those of other tones; what is off the canvas is left out."""
+        rows, columns = self.codes.shape
+        inside = (x >= 0) & (x < 2 * columns) & (y >= 0) & (y < 4 * rows)
+        grid = np.zeros((rows, 4, columns, 2), dtype=np.int64)
+        down = 4 * rows - 1 - y[inside]
+        grid[down // 4, down % 4, x[inside] // 2, x[inside] % 2] = 1
+        new = np.einsum("rdcs,ds->rc", grid, BITS)
+        here = new > 0
+        kept = np.where(self.tones == tone, self.codes, BLANK)
+        self.codes = np.where(here, kept | new, self.codes)
+        self.tones[here] = tone
+
+    def write(self, row: int, column: int, text: str, tone: int) -> None:
+        """Write a text over what is there, and take its cells."""
+        end = column + len(text)
+        self.codes[row, column:end] = [ord(c) for c in text]
+        self.tones[row, column:end] = tone
+        self.taken[row, column:end] = True
+
+    def place(self, label: Label, row: int, column: int, tone: int) -> None:
+        """Write a label near a cell, where it covers the least; never marks and other labels."""
+        size, columns = len(label.text), self.canvas.columns
+        right, left = column + 2, column - 1 - size
+        over = min(max(column - size // 2, 0), columns - size)
+        near = [(row, right), (row, left), (row - 1, over), (row + 1, over)]
+        near += [(row + down, start) for down in (-1, 1) for start in (right, left)]
+        near += [(row - 2, over), (row + 2, over), (row, right + 2), (row, left - 2)]
+        free = [
+            (int(np.count_nonzero(self.codes[line, start : start + size] != BLANK)), line, start)
+            for line, start in near
+            if 0 <= line < self.canvas.rows and 0 <= start <= columns - size
+            # A blank keeps it apart from what is beside it.
+            if not self.taken[line, max(start - 1, 0) : start + size + 1].any()
+        ]
+        if free:
+            _, line, start = min(free, key=lambda f: f[0])
+            self.write(line, start, label.text, tone)
+
+    def pieces(self) -> Iterator[tuple[int, int, str, int]]:
+        """Yield what is not blank in pieces of one tone: row, column, text, tone."""
+        codes, columns = self.codes.ravel(), self.canvas.columns
+        kind = np.where(codes == BLANK, -1, self.tones.ravel())
+        new = np.diff(kind, prepend=-2) != 0
+        new[::columns] = True
+        text = codes.astype(np.uint32).tobytes().decode("utf-32-le")
+        for start, end in pairwise([*np.flatnonzero(new).tolist(), len(text)]):
+            if kind[start] >= 0:
+                yield start // columns, start % columns, text[start:end], int(kind[start])
 
 
 def draw(
     width: int, height: int, x: Axis, y: Axis, layers: Sequence[Layer], *, axes: bool = True
 ) -> list[Row]:
-    """Draws a chart with plotext; later layers cover earlier ones.
+    """Draw a chart with plotext; later layers cover earlier ones, marks cover all lines.
 
     Args:
         width: cells.
@@ -127,10 +212,33 @@ def draw(
     """
     if width < 1 or height < 1:
         return []
-    framed = axes and width >= 24 and height >= 5
-    columns = width - LABEL_WIDTH - 1 if framed else width
-    rows = height - 2 if framed else height
-    tones = ["axis", *dict.fromkeys(layer.tone for layer in layers)]
+    canvas = Canvas.of(width, height, axes)
+    tones = [AXIS, *dict.fromkeys(layer.tone for layer in layers)]
+    sheet = Sheet(canvas)
+    for layer in layers:
+        if not isinstance(layer, Mark | Label):
+            sheet.light(*lit(canvas, x, y, layer), tones.index(layer.tone))
+    # Labels keep clear of marks, so marks are there first.
+    for layer in sorted(layers, key=lambda layer: isinstance(layer, Label)):
+        if isinstance(layer, Mark | Label):
+            put(sheet, x, y, layer, tones.index(layer.tone))
+    begin(width, height)
+    below = axes_drawn(canvas, x, y) if canvas.left else ""
+    plt.text(" ", 0, 0, alignment="left")  # plotext draws no axes without data
+    for row, column, text, tone in sheet.pieces():
+        at, up = share(column, canvas.columns), share(canvas.rows - 1 - row, canvas.rows)
+        plt.text(text, at, up, color=tone, alignment="left")
+    rows = parsed(plt.build(), tones)[:height]
+    return [*rows[:-1], [(below, AXIS)]] if below else rows
+
+
+def share(cell: int, cells: int) -> float:
+    """Return where plotext has a cell, for it to find exactly that cell."""
+    return cell / max(cells - 1, 1)
+
+
+def begin(width: int, height: int) -> None:
+    """Begin an empty chart of a size, without axes."""
     plt.clear_figure()
     plt.limit_size(False, False)
     plt.plot_size(width, height)
@@ -141,193 +249,84 @@ def draw(
     plt.xlim(0, 1)
     plt.ylim(0, 1)
     plt.frame(False)
-    if framed:
-        plt.xaxes(True, False)
-        plt.yaxes(True, False)
-        x_ticks = ticks(x, max(2, columns // 12))
-        y_ticks = ticks(y, max(2, rows // 2))
-        plt.xticks(x.place(x_ticks).tolist(), [number(t) for t in x_ticks])
-        plt.yticks(y.place(y_ticks).tolist(), [number(t).rjust(LABEL_WIDTH) for t in y_ticks])
-    else:
-        plt.xaxes(False, False)
-        plt.yaxes(False, False)
-        plt.xticks([], [])
-        plt.yticks([], [])
-    curves = sum(isinstance(layer, Curve | Path) for layer in layers)
-    # A curve that only falls or only rises is always drawn in full.
-    dots = max(LINE_DOTS // max(curves, 1), 2 * columns + 4 * rows)
-    drawn = False
-    for layer in layers:
-        tone = tones.index(layer.tone)
-        px, py = x.place(np.atleast_1d(layer.x)), y.place(np.atleast_1d(layer.y))
-        match layer:
-            case Curve():
-                for part_x, part_y in guarded(px, py, columns, rows, dots):
-                    if layer.dotted:
-                        part_x, part_y = dotted(part_x, part_y, columns, rows)
-                    show = plt.scatter if layer.dotted else plt.plot
-                    show(part_x.tolist(), part_y.tolist(), marker="braille", color=tone)
-                    drawn = True
-            case Path():
-                for part_x, part_y in trimmed(px, py, columns, rows, dots):
-                    plt.plot(part_x.tolist(), part_y.tolist(), marker="braille", color=tone)
-                    drawn = True
-            case Cloud():
-                inside = (px >= 0) & (px <= 1) & (py >= 0) & (py <= 1)
-                px, py = thinned(px[inside], py[inside], 2 * columns, 4 * rows)
-                if len(px):
-                    plt.scatter(px.tolist(), py.tolist(), marker="braille", color=tone)
-                    drawn = True
-            case Mark(text=text):
-                if np.isnan(px[0]) or np.isnan(py[0]) or len(text) > columns:
-                    continue
-                # Held inside, the whole text: plotext centres it on the point.
-                half = (len(text) / 2 + 0.5) / columns
-                at = float(np.clip(px[0], min(half, 0.5), max(1 - half, 0.5)))
-                plt.text(text, at, float(np.clip(py[0], 0, 1)), color=tone, alignment="center")
-                drawn = True
-    if not drawn:  # plotext draws no axes without data
-        plt.text(" ", 0.5, 0.5)
-    return spans(plt.build(), width, height, tones)
+    plt.xaxes(False, False)
+    plt.yaxes(False, False)
+    plt.xticks([], [])
+    plt.yticks([], [])
 
 
-def guarded(
-    x: Floats, y: Floats, columns: int, rows: int, dots: int
-) -> list[tuple[Floats, Floats]]:
-    """Makes a curve safe and cheap to draw, and keeps what it shows.
-
-    Drops what is not finite, holds the rest inside the canvas, interrupts the curve where it
-    stays outside, and keeps the smallest and largest value of each column, in their order.
-
-    Args:
-        x: from left to right, 0 to 1 on the canvas.
-        y: from bottom to top, 0 to 1 on the canvas.
-        columns: cells across.
-        rows: cells down.
-        dots: how many dots the curve may take; columns are joined until it keeps to that.
+def axes_drawn(canvas: Canvas, x: Axis, y: Axis) -> str:
+    """Draw the axes and their ticks.
 
     Returns:
-        The parts of the curve, each with a point that is inside.
+        The row of labels below the x axis, which plotext would move away from their ticks.
     """
-    good = np.isfinite(x) & np.isfinite(y) & (x >= 0) & (x <= 1)
-    x, y = x[good], y[good]
-    if not len(x):
-        return []
-    side = np.sign(np.where(y > 1, 1, np.where(y < 0, -1, 0)))
-    y = np.clip(y, 0, 1)
-    bins = columns
-    while True:
-        keep = extremes(x, y, bins)
-        x, y, side = x[keep], y[keep], side[keep]
-        path = np.maximum(np.abs(np.diff(x)) * 2 * columns, np.abs(np.diff(y)) * 4 * rows)
-        if bins == 1 or path.sum() <= dots:
-            break
-        bins //= 2
-    outside = (side[1:] == side[:-1]) & (side[1:] != 0)
-    breaks = np.flatnonzero(outside) + 1
-    parts = zip(np.split(x, breaks), np.split(y, breaks), np.split(side, breaks), strict=True)
-    return [(x, y) for x, y, side in parts if not side.all()]
-
-
-def trimmed(
-    x: Floats, y: Floats, columns: int, rows: int, dots: int
-) -> list[tuple[Floats, Floats]]:
-    """Makes a path safe and cheap to draw: its parts inside the canvas, not too long.
-
-    Args:
-        x: 0 to 1 on the canvas.
-        y: 0 to 1 on the canvas.
-        columns: cells across.
-        rows: cells down.
-        dots: how many dots it may take; the rest of a longer path is left out, the oldest first.
-    """
-    inside = (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)  # False where not finite
-    length = np.maximum(
-        np.abs(np.diff(x, prepend=x[:1])) * 2 * columns,
-        np.abs(np.diff(y, prepend=y[:1])) * 4 * rows,
+    across = ticks(x, canvas.columns, lambda found: bool(label_row(canvas, found)))
+    up = ticks(y, canvas.rows)
+    plt.xaxes(True, False)
+    plt.yaxes(True, False)
+    # Blank labels, off the axis where there is no tick, make plotext keep room for labels.
+    places, blanks = [c for c, _ in across] or [-1], [" "] * max(len(across), 1)
+    plt.xticks([share(c, canvas.columns) for c in places], blanks)
+    plt.yticks(
+        [share(row, canvas.rows) for row, _ in up or [(-1, "")]],
+        [text.rjust(LABEL_WIDTH) for _, text in up or [(-1, "")]],
     )
-    length = np.where(inside & np.isfinite(length), np.maximum(length, 0.01), 0.0)
-    inside &= np.cumsum(length[::-1])[::-1] <= dots
-    ends = np.flatnonzero(np.diff(inside)) + 1
-    parts = zip(np.split(x, ends), np.split(y, ends), np.split(inside, ends), strict=True)
-    return [(px, py) for px, py, kept in parts if len(kept) and kept[0]]
+    return label_row(canvas, across)
 
 
-def dotted(x: Floats, y: Floats, columns: int, rows: int) -> tuple[Floats, Floats]:
-    """Returns points along a line, ``DOT_GAP`` dots apart."""
-    steps = np.maximum(np.abs(np.diff(x)) * 2 * columns, np.abs(np.diff(y)) * 4 * rows)
-    along = np.concatenate([[0.0], np.cumsum(steps)])
-    at = np.arange(0.0, along[-1] + DOT_GAP / 2, DOT_GAP)
-    return np.interp(at, along, x), np.interp(at, along, y)
+def label_row(canvas: Canvas, found: Sequence[Tick]) -> str:
+    """Return the labels of the x axis, centred on their ticks; nothing where they would touch."""
+    width = canvas.left + canvas.columns
+    row = ""
+    for column, text in found:
+        start = min(canvas.left + column - len(text) // 2, width - len(text))
+        if row and start <= len(row):
+            return ""
+        row = row.ljust(start) + text
+    return row.ljust(width)
 
 
-def extremes(x: Floats, y: Floats, bins: int) -> NDArray[np.intp]:
-    """Returns the indices of the smallest and largest y of each of so many columns, in order."""
-    if len(x) <= 2 * bins:
-        return np.arange(len(x))
-    column = np.minimum((x * bins).astype(int), bins - 1)
-    starts = np.flatnonzero(np.diff(column, prepend=-1))
-    ends = np.append(starts[1:], len(x))
-    pairs = zip(starts.tolist(), ends.tolist(), strict=True)
-    kept = [a + i for a, b in pairs for i in (int(y[a:b].argmin()), int(y[a:b].argmax()))]
-    return np.unique(np.array(kept, dtype=np.intp))
+def lit(canvas: Canvas, x: Axis, y: Axis, layer: Curve | Path | Cloud) -> tuple[Ints, Ints]:
+    """Return the dots that a layer lights: two across and four up to a cell."""
+    at, up = x.place(np.atleast_1d(layer.x)), y.place(np.atleast_1d(layer.y))
+    width, height = 2 * canvas.columns, 4 * canvas.rows
+    match layer:
+        case Curve(dotted=dotted):
+            return line_dots(at, up, width, height, dotted=dotted)
+        case Path():
+            return line_dots(at, up, width, height, gaps=True)
+        case Cloud():
+            return dots(at, width), dots(up, height)
 
 
-def thinned(x: Floats, y: Floats, columns: int, rows: int) -> tuple[Floats, Floats]:
-    """Returns one point for each dot that a cloud would light, and no more than ``DOTS``."""
-    cells = np.round(x * columns) + np.round(y * rows) * (columns + 1)
-    _, first = np.unique(cells, return_index=True)
-    first = np.sort(first)[:: max(1, math.ceil(len(first) / DOTS))]
-    return x[first], y[first]
+def put(sheet: Sheet, x: Axis, y: Axis, layer: Mark | Label, tone: int) -> None:
+    """Write a mark in its cell, or a label near it; nothing where the point is not a number."""
+    if np.isnan([layer.x, layer.y]).any():
+        return
+    canvas = sheet.canvas
+    column, row = canvas.column(x, layer.x), canvas.row(y, layer.y)
+    at, up = min(max(column, 0), canvas.columns - 1), min(max(row, 0), canvas.rows - 1)
+    if isinstance(layer, Label):
+        sheet.place(layer, up, at, tone)
+        return
+    sign = layer.sign
+    if row != up:
+        sign = "▲" if row < up else "▼"
+    elif column != at:
+        sign = "◀" if column < at else "▶"
+    sheet.write(up, at, sign, tone)
 
 
-def spans(canvas: str, width: int, height: int, tones: Sequence[str]) -> list[Row]:
-    """Turns plotext's canvas into rows of text with tones, padded to the size."""
+def parsed(built: str, tones: Sequence[str]) -> list[Row]:
+    """Turn what plotext built into rows of text with tones."""
     rows: list[Row] = []
-    for line in canvas.split("\n")[:height]:
-        row: Row = []
-        tone = "axis"
-        # plotext writes colour n as \x1b[38;5;nm and ends each piece with \x1b[0m.
-        for i, piece in enumerate(re.split(r"\x1b\[([\d;]*)m", line)):
-            if i % 2:
-                code = piece.rpartition(";")[2]
-                tone = tones[int(code)] if piece.startswith("38") else "axis"
-            elif piece:
-                row.append((piece, tone))
-        length = sum(len(text) for text, _ in row)
-        row.append((" " * (width - length), "axis"))
-        rows.append(row)
-    rows.extend([[(" " * width, "axis")] for _ in range(height - len(rows))])
+    for line in built.split("\n"):
+        # plotext begins colour n with \x1b[38;5;nm and ends it with \x1b[0m: tone 0 is the axes'.
+        first, *pieces = re.split(r"\x1b\[(?:38;5;)?([\d;]*)m", line)
+        row = [(first, AXIS)]
+        row += [
+            (text, tones[int(code)]) for code, text in zip(pieces[::2], pieces[1::2], strict=True)
+        ]
+        rows.append([span for span in row if span[0]])
     return rows
-
-
-def ticks(axis: Axis, most: int) -> list[float]:
-    """Returns round numbers on an axis, at most so many (and two, where there are two)."""
-    if axis.log:
-        low, high = math.ceil(math.log10(axis.low) - 1e-9), math.floor(math.log10(axis.high) + 1e-9)
-        every = max(1, math.ceil((high - low + 1) / most))
-        return [10.0**p for p in range(low, high + 1, every)]
-    step = nice(axis.high / most - axis.low / most)
-    first, last = axis.low / step, axis.high / step
-    # Where the ends are closer than their last digits, or too far for a number, there is no step.
-    if not first + 0.1 < last <= first + most + 1:
-        return [axis.low, axis.high]
-    return [i * step for i in range(math.ceil(first - 1e-9), math.floor(last + 1e-9) + 1)]
-
-
-def nice(value: float) -> float:
-    """Returns the next number up that is 1, 2 or 5 times a power of ten, for a positive value."""
-    power = 10.0 ** math.floor(math.log10(max(value, SMALLEST)))
-    return next(f * power for f in (1, 2, 5, 10) if f * power >= value * (1 - 1e-9))
-
-
-def round_up(value: float) -> float:
-    """Returns a round number a little above, in steps of a tenth to a third."""
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(f * power for f in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if f * power >= value)
-
-
-def number(value: float) -> str:
-    """Writes a tick's number in at most six cells, or an ellipsis where that is not enough."""
-    texts = (f"{value:.4g}", f"{value:.0e}".replace("e+", "e"), "…")
-    return next(text for text in texts if len(text) <= LABEL_WIDTH)

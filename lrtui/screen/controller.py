@@ -4,180 +4,205 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
+from time import monotonic
+
+from msgspec.structs import replace
 
 from lrtui.messages import (
     AnyMessage,
     Command,
-    Curvature,
     Ended,
     Failed,
     Pause,
     Printed,
     Progress,
+    Quadratic,
     Resume,
-    SetRate,
+    SetLr,
     SetSpeed,
     Start,
     Started,
+    State,
     Step,
 )
+from lrtui.problems.settings import POST_LRS
 from lrtui.run.rate import FACTOR, rate_text, scaled
 from lrtui.run.rate_axis import ruler_sweep
 from lrtui.run.session import Session
+from lrtui.run.words import change_text, told_losses
 from lrtui.screen.spans import Span
-from lrtui.sources.process import Source
+from lrtui.screen.view import LOG_LINES, View
+from lrtui.sources.source import Source
 
-POST_RATES = (0.1, 0.7, 1.01)
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
-LOG_LINES = 200
+
+LARGER, SMALLER = FACTOR, 1 / FACTOR
+"""What one press of a key multiplies a rate by."""
+
+SILENCE = 5.0
+"""Seconds without a message from which on that is told."""
 
 
 class Controller:
     """The runs of a session, and the source that carries them out.
 
+    What is shown is what messages confirmed. What was last asked for is kept as well, because the
+    next key goes on from there: two presses of ``]`` are two steps up, however slow the source.
+
     Attributes:
+        view: what there is to show.
         session: the runs so far.
-        steps: steps of a run.
-        speed: steps a second, ``None`` for flat out.
-        paused: whether the current run is held.
-        aim: the rate of the current run, or the one that it was last told to take.
-        highlighted: the number of an earlier run that stands out, ``None`` if none does.
-        complaint: what is wrong with what was asked for, empty if nothing is.
-        details: the last lines of a trainer that failed.
-        log: what happened, the youngest first.
-        changed: whether there is something new to show; whoever has shown it says so.
     """
 
     def __init__(
         self,
         source: Source,
-        rates: Iterable[float],
+        lrs: Iterable[float],
         *,
         steps: int,
         speed: float | None,
         every: int,
     ) -> None:
-        """Starts without a run.
+        """Start without a run.
 
         Args:
             source: answers commands with messages.
-            rates: the rates to run, one after the other.
-            steps: steps a run.
-            speed: steps a second, ``None`` for flat out.
+            lrs: learning rates to run, one after another.
+            steps: steps of a run.
+            speed: steps a second, ``None`` for as fast as possible.
             every: steps between two lines of the log.
         """
         self.session = Session()
-        self.steps = steps
-        self.speed = speed
-        self.paused = False
-        self.aim = POST_RATES[0]
-        self.highlighted: int | None = None
-        self.complaint = ""
-        self.details: list[str] = []
-        self.log: deque[Span] = deque(maxlen=LOG_LINES)
-        self.changed = True
+        self.view = View(self.session, steps)
         self._source = source
-        self._queue = deque(rates)
+        self._queue = deque(lrs)
         self._every = every
+        self._lr = self._queue[0] if self._queue else POST_LRS[0]
+        self._speed = speed
+        self._paused = False
+        self._ids = count(1)
+        self._unanswered = 0  # id of the last command, until a state answers it
+        self._heard = monotonic()
+        self._run_line: Span | None = None
 
     # --- what is asked for ----------------------------------------------------------------
 
-    def run(self, rate: float) -> None:
-        """Starts a new run from the first weights, whatever else was to follow."""
+    def run(self, lr: float, steps: int | None = None) -> None:
+        """Start a new run from the initial weights, instead of any that were to follow.
+
+        Args:
+            lr: learning rate.
+            steps: steps of this run and of those after it; ``None`` for as many as before.
+        """
+        if not self.session.offers("start"):
+            self.complain("nothing can be trained here: this is a record; lrtui itself trains")
+            return
         self._queue.clear()
-        self._start(rate)
+        self.view.steps = steps or self.view.steps
+        if steps:
+            self._sweep()
+        self._start(lr)
 
     def run_next(self) -> None:
-        """Starts the next of the rates that were given, if there is one."""
+        """Start the next of the rates that were given, if there is one."""
         if self._queue:
             self._start(self._queue.popleft())
 
-    def _start(self, rate: float) -> None:
-        if not self._source.trains:
-            self.complain("a replay shows what was saved; start lrtui itself to run a rate")
-            return
-        run = self.session.begin(rate, self.steps)
-        self.paused = False
-        self._source.send(Start(run=run.number, rate=rate, steps=self.steps, speed=self.speed))
-        self._begun(run.number, rate)
+    def _start(self, lr: float) -> None:
+        steps = self.view.steps
+        run = self.session.begin(lr, steps)
+        self._lr, self._paused = lr, False
+        self._send(Start(run=run.number, lr=lr, steps=steps, speed=self._speed))
+        self._begun(run.number, lr)
 
-    def _begun(self, number: int, rate: float) -> None:
-        self.aim = rate
-        self.complaint = ""
-        self.details = []
-        self.say(f"run {number}  rate {rate_text(rate)}", "dim")
+    def _begun(self, number: int, lr: float) -> None:
+        self.view.details = []
+        self.clear_notice()
+        if self._run_line is not None and self.view.log[0] is self._run_line:
+            self.view.log.popleft()  # the run before has not done anything to tell
+        self._run_line = (f"run {number}  rate {rate_text(lr)}", "dim")
+        self.view.log.appendleft(self._run_line)
 
     def restart(self) -> None:
-        """Restarts at the same rate."""
-        self.run(self.aim)
+        """Restart at the same rate."""
+        self.run(self._lr)
 
     def run_scaled(self, factor: float) -> None:
-        """Restarts at a rate so many times the current one."""
-        self.run(scaled(self.aim, factor))
+        """Restart at the rate times a factor."""
+        self.run(scaled(self._lr, factor))
 
     def run_post(self) -> None:
-        """Runs the next of the post's rates."""
-        self.run(next((rate for rate in POST_RATES if rate > self.aim), POST_RATES[0]))
+        """Run the next of the post's rates."""
+        self.run(next((lr for lr in POST_LRS if lr > self._lr), POST_LRS[0]))
 
     def run_advice(self) -> None:
-        """Runs the rate that is advised."""
+        """Take the advice: run the rate, with more steps if it says so."""
         advice = self.session.advice()
         if advice is not None:
-            self.run(advice.rate)
+            self.run(advice.lr, advice.steps if advice.more_steps else None)
+        elif self.session.theory is None:
+            self.notify("no advice yet: nothing is known of the loss", "dim")
         else:
-            self.complain("no rate is known to be better than this one")
+            self.notify(f"no rate settles sooner than {rate_text(self._lr)}", "good")
 
-    def go_on_scaled(self, factor: float) -> None:
-        """Goes on at a rate so many times the current one, without a restart."""
-        if not self._source.trains:
-            self.complain("a replay shows what was saved; its rates cannot be changed")
-        elif self._is_on():
-            self.aim = scaled(self.aim, factor)
-            self.say(f"rate {rate_text(self.aim)} from here", "change")
-            self._send(SetRate(self.aim))
+    def continue_scaled(self, factor: float) -> None:
+        """Continue at the rate times a factor, without a restart."""
+        if self._is_on():
+            self._lr = scaled(self._lr, factor)
+            self._send(SetLr(lr=self._lr))
 
     def pause(self) -> None:
-        """Pauses the run or lets it go on."""
+        """Pause the run, or continue it."""
         if self._is_on():
-            self.paused = not self.paused
-            self._send(Pause() if self.paused else Resume())
+            self._paused = not self._paused
+            self._send(Pause() if self._paused else Resume())
 
     def step(self) -> None:
-        """Takes one step and holds."""
+        """Take one step, then pause."""
         if self._is_on():
-            self.paused = True
+            self._paused = True
             self._send(Step())
 
     def faster(self) -> None:
-        """Takes more steps a second."""
-        if self.speed is not None:
-            self._pace(next((s for s in SPEEDS if s > self.speed), None))
+        """Take more steps a second."""
+        if self._speed is not None:
+            self._set_speed(next((s for s in SPEEDS if s > self._speed), None))
 
     def slower(self) -> None:
-        """Takes fewer steps a second."""
-        speed = self.speed
-        self._pace(max((s for s in SPEEDS if speed is None or s < speed), default=speed))
+        """Take fewer steps a second."""
+        speed = self._speed
+        self._set_speed(max((s for s in SPEEDS if speed is None or s < speed), default=speed))
 
-    def _pace(self, speed: float | None) -> None:
-        self.speed = speed
-        self._send(SetSpeed(speed))
+    def _set_speed(self, speed: float | None) -> None:
+        self._speed = speed
+        self._send(SetSpeed(speed=speed))
+        if self.session.current is None or not self.session.current.is_on:
+            # Nobody is there to confirm it; the next run takes it along.
+            self.notify(
+                "the next run goes "
+                + ("as fast as possible" if speed is None else f"at {speed:g} steps/s"),
+                "dim",
+            )
 
     def _send(self, command: Command) -> None:
-        self._source.send(command)
-        self.changed = True
+        self._unanswered = next(self._ids)
+        self._source.send(replace(command, id=self._unanswered))
+        self.clear_notice()
 
     def _is_on(self) -> bool:
-        """Returns whether a run is on; says so if none is."""
+        """Return whether a run is on; say so if none is."""
         run = self.session.current
-        if run is not None and run.outcome is None:
+        if run is not None and run.is_on:
             return True
-        self.complain("no run is on; r restarts, or type a rate")
+        again = "; r restarts, or type a rate" if self.session.offers("start") else ""
+        self.complain(f"no run is on{again}")
         return False
 
     def export(self) -> None:
-        """Writes the losses of the runs to a CSV file in the current folder."""
-        # Here, for numpy comes with it: the first frame does not wait for that.
+        """Write the losses of the runs to a CSV file in the current folder."""
+        # Here, because numpy comes with it: the first frame does not wait for that.
         from lrtui.run.export import export
 
         try:
@@ -185,72 +210,103 @@ class Controller:
         except OSError as error:
             self.complain(f"the runs were not written: {error.strerror}")
         else:
-            self.say(f"{rows:,} losses written to {path.name}", "good")
+            losses = f"{rows:,} losses" if rows != 1 else "1 loss"
+            self.notify(f"{losses} written to {path}", "good")
 
     def highlight_older(self) -> None:
-        """Highlights the next older run."""
-        older = [r.number for r in self.session.runs[:-1]]
-        if self.highlighted is not None:
-            older = [number for number in older if number < self.highlighted]
+        """Highlight the next older run."""
+        marked = self.view.highlighted
+        older = [r.number for r in self.session.runs[:-1] if marked is None or r.number < marked]
         if older:
             self.highlight(older[-1])
 
     def highlight_newer(self) -> None:
-        """Highlights the next newer run, or none."""
-        if self.highlighted is not None:
-            newer = [r.number for r in self.session.runs[:-1] if r.number > self.highlighted]
+        """Highlight the next newer run, or none."""
+        marked = self.view.highlighted
+        if marked is not None:
+            newer = [r.number for r in self.session.runs[:-1] if r.number > marked]
             self.highlight(newer[0] if newer else None)
 
     def highlight(self, number: int | None) -> None:
-        """Lets a run stand out, or none."""
-        self.highlighted = number
-        self.changed = True
+        """Highlight a run, or none."""
+        self.view.highlighted = number
+        self.view.dirty = True
+
+    def notify(self, text: str, tone: str) -> None:
+        """Answer in the status line."""
+        self.view.notice = (text, tone)
+        self.view.dirty = True
 
     def complain(self, text: str) -> None:
-        """Tells what is wrong with what was asked for; an empty text takes it back."""
-        self.complaint = text
-        self.changed = True
+        """Say what is wrong with what was asked for."""
+        self.notify(text, "bad")
+
+    def clear_notice(self) -> None:
+        """Take back what was answered."""
+        self.notify("", "dim")
 
     # --- what is told ---------------------------------------------------------------------
 
     def hear(self) -> None:
-        """Takes in what the source has told since the last call."""
-        for message in self._source.poll():
-            self.take_in(message)
+        """Take in what the source has told since the last call."""
+        messages = self._source.poll()
+        for message in messages:
+            self.take(message)
+        now = monotonic()
+        run = self.session.current
+        if messages or run is None or not run.is_on or self.session.paused:
+            self._heard = now
+        silent = now - self._heard
+        silent_for = int(silent) if silent >= SILENCE else 0
+        if silent_for != self.view.silent_for:
+            self.view.silent_for = silent_for
+            self.view.dirty = True
 
-    def take_in(self, message: AnyMessage) -> None:
-        """Takes in one message."""
-        self.changed |= self.session.apply(message)
+    def take(self, message: AnyMessage) -> None:
+        """Take in one message."""
+        before = self.session.current
+        lr = before.lr if before else None
+        changed = self.session.apply(message)
+        self.view.dirty |= changed
         run = self.session.current
         match message:
             case Printed(text=text):
-                self.say(text, "change")
-            case Curvature() if self.session.bowl and self.session.ready:
-                points = self.session.ready.problem.points
-                self._source.send(ruler_sweep(self.session.bowl, points, self.steps))
+                self._log(text, "change")
+            case Quadratic():
+                self._sweep()
             case Failed(reason=reason, details=details):
-                self.say(reason, "bad")
-                self.details = details
-            case Started(run=number, rate=rate, steps=steps) if not self._source.trains:
-                self.steps = steps
-                self._begun(number, rate)
-            case Ended() if run and message.run == run.number:
-                self.say(message.reason, "dim")
-            case Progress() if run and message.run == run.number:
-                first = -message.step % self._every
-                lines = range(first, len(message.losses), self._every)
-                for i in lines[-LOG_LINES:]:
-                    loss = message.losses[i]
-                    told = "not finite" if loss is None else f"{loss:.6g}"
-                    self.say(f"{message.step + i:>7,}  {told}", "text")
+                self._log(reason, "bad")
+                self.view.details = details
+            case Started(run=number, lr=lr, steps=steps) if changed and run:
+                if not self.session.offers("start"):
+                    self.view.steps = steps or self.view.steps
+                    self._begun(number, lr)
+            case State() if changed and run:
+                if message.asked_by and run.lr != lr:
+                    self._log(change_text(message), "change")
+                self._confirm(message)
+            case Ended() if changed:
+                self._log(message.reason, "dim")
+            case Progress() if changed:
+                for step, loss in [*told_losses(message, self._every)][-LOG_LINES:]:
+                    self._log(f"{step:>7,}  {loss}", "text")
         if run and run.outcome in ("done", "diverged"):
             self.run_next()
 
-    def say(self, text: str, tone: str) -> None:
-        """Writes a line to the log."""
-        self.log.appendleft((text, tone))
-        self.changed = True
+    def _confirm(self, state: State) -> None:
+        """Take over what a state confirms, unless something else has been asked for since."""
+        if state.answers == self._unanswered:
+            self._unanswered = 0
+        if not self._unanswered:
+            self._lr, self._paused, self._speed = state.lr, state.paused, state.speed
 
+    def _sweep(self) -> None:
+        """Ask what every rate would do, for the ruler."""
+        session = self.session
+        if session.theory is not None and session.offers("sweep"):
+            points = len(session.scene.x) if session.scene else 1
+            self._source.send(ruler_sweep(session.theory, points, self.view.steps))
 
-LARGER, SMALLER = FACTOR, 1 / FACTOR
-"""What one press of a key multiplies a rate by."""
+    def _log(self, text: str, tone: str) -> None:
+        self.view.log.appendleft((text, tone))
+        self.view.dirty = True

@@ -12,30 +12,55 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from lrtui.screen.commands import COMMANDS
+from lrtui.screen.actions import offered
+from lrtui.screen.panes import PANES
+from lrtui.screen.view import View
 
 INTRODUCTION = """\
-Gradient descent fits a line: each step moves slope and bias against the \
-gradient, by the learning rate. Only the rate differs between two runs."""
+Gradient descent moves the weights against the gradient of the loss, by the learning rate \
+times the gradient a step. Only the rate differs between two runs."""
 
 
 class Help(ModalScreen[None]):
-    """Says what each key does."""
+    """Says what each key does and what each pane shows."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [("escape,question_mark,q,enter", "dismiss", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("escape,question_mark,q,enter,ctrl+j", "leave", "Back")
+    ]
+
+    def __init__(self, view: View) -> None:
+        """Make the page.
+
+        Args:
+            view: what is offered now.
+        """
+        super().__init__()
+        self._view = view
 
     def compose(self) -> ComposeResult:
-        """Lays out the page."""
-        table = Table.grid(padding=(0, 2))
-        table.add_row(Text("0-9", "bold"), "Type a learning rate; Enter runs it, Esc leaves it.")
-        commands = iter(COMMANDS)
-        for command in commands:
-            signs = [command.sign, *([next(commands).sign] if command.pair else [])]
-            table.add_row(Text(" ".join(signs), "bold"), command.pair or command.help)
-        table.add_row(
+        """Lay out the page."""
+        keys = Table.grid(padding=(0, 2))
+        if self._view.session.offers("start"):
+            keys.add_row(Text("0-9", "bold"), "Type a learning rate; Enter runs it, Esc clears it.")
+        actions = iter(offered(self._view.session))
+        for action in actions:
+            signs = [action.sign, *([next(actions).sign] if action.pair else [])]
+            keys.add_row(Text(" ".join(signs), "bold"), action.pair or action.help)
+        keys.add_row(
             Text("ctrl+p", "bold"), "The same commands to search through, and the colours."
         )
+        panes = Table.grid(padding=(0, 2))
+        for pane in PANES:
+            if pane.help and pane.applies(self._view):
+                panes.add_row(Text(pane.title or pane.id, "bold"), pane.help)
         with VerticalScroll(id="help") as page:
             page.border_title = "help"
             yield Static(INTRODUCTION)
-            yield Static(table)
+            yield Static(keys)
+            yield Static()
+            yield Static(panes)
+
+    def action_leave(self) -> None:
+        """Go back, once: keys may come faster than the page goes."""
+        if self.is_current:
+            self.dismiss()

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-IN_A_NUMBER = set("0123456789.eE+-")
+from lrtui.screen.actions import BY_KEY
+
+IN_A_NUMBER = set("0123456789.,eE+-")
+
 JOINS = 0.4
 """Seconds within which a digit takes in the sign typed before it, as in ``.7`` or ``-1``."""
 
@@ -15,19 +21,22 @@ class RateField(Input):
 
     It always has the focus, so a number can be typed at any time. While it is empty, ``.``,
     ``+`` and ``-`` are the screen's commands; once a digit is in it, they are the number's.
+    What is neither a number's nor a command is taken as well, and complained about: a character
+    that was dropped silently would make another number of what was typed.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+j", "submit", "Run", show=False)]
+
     def __init__(self) -> None:
-        """Starts empty."""
-        super().__init__(id="rate", compact=True, max_length=24, select_on_focus=False)
+        """Start empty."""
+        super().__init__(id="rate", compact=True, select_on_focus=False)
         self.cursor_blink = False
         self._sign = ""
         self._sign_at = float("-inf")
 
     async def _on_key(self, event: events.Key) -> None:
         character = event.character or ""
-        digit = character.isascii() and character.isdigit()
-        if character in IN_A_NUMBER and (self.value or digit):
+        if self._takes(event.key, character):
             event.stop()
             event.prevent_default()
             if not self.value and event.time - self._sign_at < JOINS:
@@ -41,6 +50,12 @@ class RateField(Input):
                 self._sign, self._sign_at = character, event.time
             event.prevent_default()  # not ours: it goes on to the screen
 
+    def _takes(self, key: str, character: str) -> bool:
+        """Return whether a key types a character here."""
+        if not character or not self.value:
+            return character.isdecimal() or character == ","
+        return character in IN_A_NUMBER or (character.isprintable() and key not in BY_KEY)
+
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Tells textual which keys this takes away from the bindings."""
-        return character is not None and character in IN_A_NUMBER and bool(self.value)
+        """Tell textual which keys this takes away from the bindings."""
+        return character is not None and self._takes(key, character)

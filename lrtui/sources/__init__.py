@@ -1,1 +1,1 @@
-"""Where messages come from: the trainer process, a recording."""
+"""Where messages come from: the trainer process, a recording, or a fake for tests."""

@@ -1,4 +1,4 @@
-"""Where messages come from: the trainer process, started and watched over."""
+"""The trainer process, started and watched."""
 
 from __future__ import annotations
 
@@ -10,68 +10,43 @@ from collections import deque
 from collections.abc import Sequence
 from queue import Empty, Queue
 from threading import Thread
-from typing import Protocol
 
 from lrtui.messages import (
     AnyMessage,
     Command,
     Failed,
     Printed,
-    Problem,
     Start,
     decode_message,
     encode,
 )
+from lrtui.problems.settings import LineSettings
+from lrtui.sources.source import Source
 
 DETAILS = 8
-"""Lines of the trainer's stderr that are kept to tell why it failed."""
+"""Lines of the trainer's stderr that are kept to say why it failed."""
 
-WAITING = 1000
+QUEUE_SIZE = 1000
 """Messages that may wait to be polled; a trainer that is further ahead is held up."""
-
 
 Process = subprocess.Popen[bytes]
 
 
-class Source(Protocol):
-    """Whatever answers commands with messages.
+class ProcessSource(Source):
+    """The trainer process. It is started at once, and again by the first run after it failed."""
 
-    Attributes:
-        trains: whether it carries out runs; otherwise it shows those that were saved.
-    """
-
-    trains: bool
-
-    def send(self, command: Command) -> None:
-        """Sends a command, without waiting for its effect."""
-
-    def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
-        """Returns the messages since the last call.
+    def __init__(self, settings: LineSettings, command: Sequence[str] | None = None) -> None:
+        """Start the process.
 
         Args:
-            timeout: seconds to wait for the first one; ``None`` waits until it comes.
-        """
-
-    def close(self) -> None:
-        """Ends the source."""
-
-
-class Trainer:
-    """The trainer process. It is started at once, and anew by the first run after it failed."""
-
-    trains = True
-
-    def __init__(self, problem: Problem, command: Sequence[str] | None = None) -> None:
-        """Starts the process.
-
-        Args:
-            problem: what the runs are to learn.
-            command: how the process is started, the problem as JSON added at its end.
+            settings: of the problem.
+            command: how the process is started; the settings are added to it as JSON.
         """
         # -P: a torch.py that lies in the user's folder is not torch.
         command = command or (sys.executable, "-P", "-m", "lrtui.trainer")
-        self._command = [*command, encode(problem).decode()]
-        self._messages: Queue[tuple[Process, AnyMessage]] = Queue(WAITING)
+        self._command = [*command, encode(settings).decode()]
+        self._messages: Queue[tuple[Process, AnyMessage]] = Queue(QUEUE_SIZE)
+        self._is_over = False  # whether the last message of the process was polled
         self._process = self._spawn()
 
     def _spawn(self) -> Process:
@@ -87,37 +62,39 @@ class Trainer:
         return process
 
     def send(self, command: Command) -> None:
-        """Sends a command; one that starts a run starts the process too, if it is gone."""
+        """Send a command; one that starts a run also starts the process, if it is gone."""
         if self._process.poll() is not None:
             if not isinstance(command, Start):
                 return
             self.close()
             self._process = self._spawn()
+            self._is_over = False
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(encode(command) + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            return  # it is just going; _listen tells of it
+            return  # it is just ending; _listen reports it
 
     def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
-        """Returns the messages since the last call, see ``Source.poll``."""
+        """Return the messages since the last call, see ``Source.poll``."""
         messages: list[AnyMessage] = []
         try:
             while True:
-                wait = timeout != 0 and not messages
+                wait = timeout != 0 and not messages and not self._is_over
                 process, message = self._messages.get(wait, timeout if wait else None)
-                # What a process that was replaced has left behind is about runs that are over.
+                # What a process that was replaced left behind is about runs that are over.
                 if process is self._process:
                     messages.append(message)
+                    self._is_over = isinstance(message, Failed)
         except Empty:
             return messages
 
     def close(self) -> None:
-        """Ends the process: by the end of its input, and by force if it does not go by that."""
+        """End the process: by the end of its input, and by force if that is not enough."""
         process = self._process
         assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it went before us
+        with contextlib.suppress(BrokenPipeError):  # it ended before us
             process.stdin.close()
         try:
             process.wait(0.3)
@@ -126,7 +103,7 @@ class Trainer:
             process.wait()
 
     def _listen(self, process: Process) -> None:
-        """Passes on what the process says, and how it ended."""
+        """Forward the messages of the process, and how it ended."""
         assert process.stdout is not None
         tail: deque[str] = deque(maxlen=DETAILS)
         printed = Thread(target=self._pass_on_prints, args=(process, tail), daemon=True)
@@ -135,16 +112,20 @@ class Trainer:
         with process.stdout as pipe:
             for line in pipe:
                 try:
-                    self._messages.put((process, decode_message(line)))
+                    message = decode_message(line)
+                    if message is not None:
+                        self._messages.put((process, message))
                 except ValueError as error:
                     text = line.decode(errors="replace").strip()
-                    reason = f"the trainer sent what is no message ({error}): {text[:80]!r}"
+                    reason = (
+                        f"the trainer sent something that is not a message ({error}): {text!r:.80}"
+                    )
                     process.kill()
                     break
         code = process.wait()
         printed.join(1)
-        reason = reason or f"the trainer ended: {how(code)}"
-        self._messages.put((process, Failed(reason, list(tail))))
+        reason = reason or f"the trainer ended: {how_ended(code)}"
+        self._messages.put((process, Failed(reason=reason, details=list(tail))))
 
     def _pass_on_prints(self, process: Process, tail: deque[str]) -> None:
         assert process.stderr is not None
@@ -152,11 +133,11 @@ class Trainer:
             for line in pipe:
                 text = line.decode(errors="replace").rstrip()
                 tail.append(text)
-                self._messages.put((process, Printed(text)))
+                self._messages.put((process, Printed(text=text)))
 
 
-def how(code: int) -> str:
-    """Says how a process ended, from its return code."""
+def how_ended(code: int) -> str:
+    """Say how a process ended, from its return code."""
     if code >= 0:
         return f"exit code {code}"
     try:

@@ -10,18 +10,8 @@ from lrtui.run.rate import parse_rate
 POST = Path(__file__).parent / "post.txt"
 """The tour of the post."""
 
-KEYS = {
-    "a": "advice",
-    "b": "map",
-    "p": "post",
-    "r": "restart",
-    "w": "sweep",
-    "y": "scale",
-    "tab": "zoom",
-    "up": "newer",
-    "down": "older",
-}
-"""The keys that a script can press, and what they do."""
+KEYS = ("a", "b", "p", "r", "w", "y", "tab", "up", "down")
+"""The keys that a script can press."""
 
 LONGEST = 10**6
 """Bytes of a script, at most."""
@@ -42,11 +32,11 @@ class Scene(NamedTuple):
 
 
 def read_script(path: Path | None) -> list[Scene]:
-    """Reads a script, the post's where no other is named.
+    """Read a script, the post's where no other is named.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: a line of it is none of a script; says which and why.
+        ValueError: a line is not one of a script; says which and why.
     """
     path = path or POST
     with path.open("rb") as file:
@@ -61,15 +51,15 @@ def read_script(path: Path | None) -> list[Scene]:
             except ValueError as error:
                 raise ValueError(f"{path}, line {number}: {error}") from error
     if not scenes:
-        raise ValueError(f"{path}: there is nothing in it to show")
+        raise ValueError(f"{path}: nothing in it can be shown")
     return scenes
 
 
 def scene(line: str) -> Scene:
-    """Reads a line of a script.
+    """Read a line of a script.
 
     Raises:
-        ValueError: it is none; says why.
+        ValueError: it is not one; says why.
     """
     verb, _, text = line.strip().partition(" ")
     text = text.strip()
@@ -82,7 +72,7 @@ def scene(line: str) -> Scene:
         case "press":
             if text not in KEYS:
                 raise ValueError(f"{text[:24]!r} cannot be pressed; {', '.join(KEYS)} can")
-            return Scene(verb, KEYS[text])
+            return Scene(verb, text)
         case "wait":
             return Scene(verb, number=number(text, 60, "seconds"))
         case "until" if text == "end":
@@ -91,11 +81,11 @@ def scene(line: str) -> Scene:
             return Scene(verb, number=number(text[5:], 1e9, "steps"))
         case "until":
             raise ValueError(f"a run is watched until end or until step N, not until {text[:24]!r}")
-    raise ValueError(f"{verb[:24]!r} is none of say, type, press, wait, until")
+    raise ValueError(f"{verb[:24]!r} is not one of say, type, press, wait, until")
 
 
 def number(text: str, most: float, unit: str) -> float:
-    """Reads a number of seconds or steps."""
+    """Read a number of seconds or steps."""
     try:
         value = float(text)
     except ValueError:

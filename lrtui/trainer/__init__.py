@@ -1,1 +1,1 @@
-"""Gradient descent in torch, in a process of its own (``python -m lrtui.trainer``)."""
+"""The trainer: the loop, its reports and its work on the side, in a process of its own."""

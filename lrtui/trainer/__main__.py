@@ -8,17 +8,27 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from importlib.metadata import version
 from queue import SimpleQueue
 from threading import Thread
 
 import msgspec
 
-from lrtui.messages import AnyCommand, Message, Problem, decode_command, encode
+from lrtui import __version__
+from lrtui.messages import (
+    ALL_CAPABILITIES,
+    AnyCommand,
+    Greeting,
+    Message,
+    decode_command,
+    encode,
+)
+from lrtui.problems.settings import LineSettings
 
 
 def main() -> None:
-    """Serves commands until standard input ends."""
-    # The pipe is for messages alone: whatever else is printed goes where errors go.
+    """Serve commands until standard input ends."""
+    # The pipe is for messages alone: what training code prints goes to standard error.
     pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -28,31 +38,48 @@ def main() -> None:
             pipe.write(encode(message) + b"\n")
             pipe.flush()
         except BrokenPipeError:
-            os._exit(0)  # nobody listens any more
+            os._exit(0)  # the reader is gone
 
-    problem = msgspec.json.decode(sys.argv[1], type=Problem)
+    settings = msgspec.json.decode(sys.argv[1], type=LineSettings)
     inbox: SimpleQueue[AnyCommand] = SimpleQueue()
     # Before torch, so that the end of standard input is noticed while torch still loads.
     Thread(target=listen, args=(inbox,), daemon=True).start()
     try:
-        from lrtui.trainer.worker import Worker
+        send(
+            Greeting(
+                program=f"lrtui {__version__}, torch {version('torch')}",
+                pid=os.getpid(),
+                folder=os.getcwd(),
+                title=settings.title,
+                capabilities=list(ALL_CAPABILITIES),
+            )
+        )
+        import torch
 
-        Worker(problem, inbox, send).serve()
+        from lrtui.problems.line import LineFit
+        from lrtui.trainer.loop import Trainer
+
+        # One thread is fastest for problems this small, and leaves a core to the screen.
+        torch.set_num_threads(1)
+        Trainer(LineFit(settings), inbox, send).serve()
     except BaseException:
-        # Not the ordinary way out: it aborts on the thread that still reads standard input.
+        # sys.exit would abort, because of the thread that still reads standard input.
         traceback.print_exc()
         os._exit(1)
 
 
 def listen(inbox: SimpleQueue[AnyCommand]) -> None:
-    """Puts every command on standard input into the inbox; ends the process with the input."""
+    """Put every command on standard input into the inbox; end the process with the input."""
     for line in sys.stdin.buffer:
         try:
-            inbox.put(decode_command(line))
+            command = decode_command(line)
         except ValueError as error:
-            print(f"the trainer was sent no command: {error}", file=sys.stderr, flush=True)
+            print(f"not a command: {error}", file=sys.stderr, flush=True)
             os._exit(2)
+        if command is not None:
+            inbox.put(command)
     os._exit(0)
 
 
-main()
+if __name__ == "__main__":
+    main()

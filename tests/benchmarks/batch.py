@@ -7,20 +7,21 @@ import time
 
 import torch
 
-from lrtui.messages import Curvature, Problem, Start, Swept
-from lrtui.problems.line import first_weights, sample
+from lrtui.messages import Quadratic, Start, Swept
+from lrtui.problems.line import INITIAL_WEIGHTS, LineFit
+from lrtui.problems.settings import LineSettings
 from lrtui.run.rate_axis import ruler_sweep, spaced
 from lrtui.run.theory import Theory
-from lrtui.sources.process import Trainer
-from lrtui.trainer.sweep import sweep
+from lrtui.sources.process import ProcessSource
 
 ROUNDS = 30
 STEPS = 100
 
 
-def one_rate(x: torch.Tensor, y: torch.Tensor) -> float:
-    """Seconds of the post's loop, without a print."""
-    a, lr = first_weights(), 0.1
+def one_rate(problem: LineFit) -> float:
+    """Return the seconds of the post's loop, without a print."""
+    x, y, lr = problem.x, problem.y, 0.1
+    a = torch.nn.Parameter(torch.tensor(INITIAL_WEIGHTS))
     start = time.perf_counter()
     for _ in range(STEPS):
         loss = ((x @ a - y) ** 2).mean()
@@ -32,23 +33,23 @@ def one_rate(x: torch.Tensor, y: torch.Tensor) -> float:
     return time.perf_counter() - start
 
 
-def many_rates(x: torch.Tensor, y: torch.Tensor, count: int) -> float:
-    """Seconds of as many rates in one batch."""
-    rates = spaced(0.001, 4.0, count)
+def many_rates(problem: LineFit, count: int) -> float:
+    """Return the seconds of as many rates in one batch."""
+    lrs = spaced(0.001, 4.0, count)
     start = time.perf_counter()
-    for _ in sweep(x, y, rates, STEPS, target=0.08):
+    for _ in problem.sweep(lrs, STEPS):
         pass
     return time.perf_counter() - start
 
 
 def ruler(speed: float | None) -> float:
-    """Seconds from the trainer being ready to the ruler's sweep, a run going on meanwhile."""
-    trainer = Trainer(Problem())
-    trainer.send(Start(run=1, rate=0.1, steps=10**7, speed=speed))
+    """Return the seconds from the trainer being ready to the ruler, a run going on meanwhile."""
+    trainer = ProcessSource(LineSettings())
+    trainer.send(Start(run=1, lr=0.1, steps=10**7, speed=speed))
     ready_at = 0.0
     while True:
         for message in trainer.poll(None):
-            if isinstance(message, Curvature):
+            if isinstance(message, Quadratic):
                 ready_at = time.perf_counter()
                 trainer.send(ruler_sweep(Theory.of(message), 100, STEPS))
             if isinstance(message, Swept):
@@ -57,15 +58,15 @@ def ruler(speed: float | None) -> float:
 
 
 def main() -> None:
-    """Prints the ratios, and when the ruler is there."""
-    for name, speed in (("20 steps a second", 20.0), ("flat out", None)):
+    """Print the ratios, and when the ruler is there."""
+    for name, speed in (("20 steps a second", 20.0), ("as many as possible", None)):
         took = statistics.median(ruler(speed) for _ in range(5))
         print(f"ruler: {1e3 * took:.0f} ms after the trainer is ready, a run at {name}")
     torch.set_num_threads(1)
-    x, y = sample(Problem())
+    problem = LineFit(LineSettings())
     for count in (64, 256, 1024):
-        many_rates(x, y, count), one_rate(x, y)
-        pairs = [(many_rates(x, y, count), one_rate(x, y)) for _ in range(ROUNDS)]
+        many_rates(problem, count), one_rate(problem)
+        pairs = [(many_rates(problem, count), one_rate(problem)) for _ in range(ROUNDS)]
         ratio = statistics.median(many / one for many, one in pairs)
         took = statistics.median(many for many, _ in pairs)
         print(f"batch: {count:,} rates take {ratio:.1f} times one rate ({1e3 * took:.0f} ms)")

@@ -9,7 +9,8 @@ import numpy as np
 
 from lrtui.messages import Progress
 from lrtui.run.session import Session
-from lrtui.screen.charts import loss_chart
+from lrtui.screen.panes.loss import draw
+from lrtui.screen.view import View
 
 ROUNDS = 200
 
@@ -23,7 +24,11 @@ def session_after(steps: int) -> Session:
         losses = 0.08 + 7.6 * 10 ** (-5 * at / steps)
         session.apply(
             Progress(
-                run=1, rate=0.1, step=first, losses=losses.tolist(), weights=(3.0, 2.5), seconds=1.0
+                run=1,
+                steps=first,
+                scalars={"loss": losses.tolist()},
+                weights=[3.0, 2.5],
+                seconds=1.0,
             )
         )
     return session
@@ -32,7 +37,7 @@ def session_after(steps: int) -> Session:
 def seconds(session: Session) -> float:
     """Seconds that one drawing takes, at the size of the pane at 120 × 36."""
     start = time.perf_counter()
-    loss_chart(session, 56, 15, "linear")
+    draw(View(session, 100), 56, 15)
     return time.perf_counter() - start
 
 

@@ -1,4 +1,4 @@
-"""The runs as a table that other programs read."""
+"""The runs as a table for other programs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lrtui.messages import Progress
+from lrtui.messages import State
 from lrtui.run.export import export
 from lrtui.run.session import Session
-
-
-def told(session: Session, step: int, losses: list[float | None], rate: float) -> None:
-    run = session.current
-    assert run is not None
-    session.apply(
-        Progress(
-            run=run.number, rate=rate, step=step, losses=losses, weights=(1.0, 2.0), seconds=1.0
-        )
-    )
+from tests.run.quadratics import progress
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -30,12 +21,15 @@ def table(path: Path) -> list[dict[str, str]]:
 def test_every_loss_is_written_with_the_rate_of_its_step(tmp_path: Path) -> None:
     session = Session()
     session.begin(0.1, 100)
-    told(session, 0, [4.0, 3.0], 0.1)
-    told(session, 2, [2.0, 1.5], 0.25)
+    session.apply(progress(1, 0, [4.0, 3.0]))
+    session.apply(State(run=1, step=1, paused=False, speed=None, lr=0.25, asked_by="viewer"))
+    session.apply(progress(1, 2, [2.0, 1.5]))
     session.begin(50.0, 100)
-    told(session, 0, [4.0, 1e38, None], 50.0)
+    session.apply(progress(2, 0, [4.0, 1e38, None]))
+    session.begin(0.7, 100)
+    session.apply(progress(3, [10, 20], [0.5, 0.25]))
     path, rows = export(session.runs, tmp_path)
-    assert (path.name, rows) == ("lrtui-runs.csv", 7)
+    assert (path.name, rows) == ("lrtui-runs.csv", 9)
     read = [(r["run"], r["step"], r["rate"], r["loss"]) for r in table(path)]
     assert read == [
         ("1", "0", "0.1", "4"),
@@ -45,13 +39,21 @@ def test_every_loss_is_written_with_the_rate_of_its_step(tmp_path: Path) -> None
         ("2", "0", "50", "4"),
         ("2", "1", "50", "1e+38"),
         ("2", "2", "50", "inf"),
+        ("3", "10", "0.7", "0.5"),
+        ("3", "20", "0.7", "0.25"),
     ]
+
+
+def test_a_run_without_a_loss_has_no_row(tmp_path: Path) -> None:
+    session = Session()
+    session.begin(0.1, 100)
+    assert export(session.runs, tmp_path)[1] == 0
 
 
 def test_no_file_is_written_over(tmp_path: Path) -> None:
     session = Session()
     session.begin(0.1, 100)
-    told(session, 0, [4.0], 0.1)
+    session.apply(progress(1, 0, [4.0]))
     names = [export(session.runs, tmp_path)[0].name for _ in range(3)]
     assert names == ["lrtui-runs.csv", "lrtui-runs-2.csv", "lrtui-runs-3.csv"]
 

@@ -2,28 +2,68 @@
 
 from __future__ import annotations
 
-from lrtui.messages import Ended, Failed, Progress, Started
-from lrtui.run.session import KEPT, Session
+import math
+
+import pytest
+from msgspec.structs import replace
+
+from lrtui.messages import Ended, Failed, Printed, Progress, Started, State
+from lrtui.run.session import KEPT, LISTED, Run, Session
+from tests.run.quadratics import descent, greeting, progress, quadratic
 
 
-def progress(run: int, step: int, losses: list[float | None], rate: float = 0.1) -> Progress:
-    return Progress(run=run, rate=rate, step=step, losses=losses, weights=(1.0, None), seconds=0.5)
+def state(run: int, step: int, lr: float, asked_by: str = "viewer", paused: bool = False) -> State:
+    return State(run=run, step=step, paused=paused, speed=20.0, lr=lr, asked_by=asked_by)
+
+
+def ended(run: int, step: int, outcome: str = "done", loss: float | None = 1.0) -> Ended:
+    return Ended(run=run, outcome=outcome, step=step, loss=loss, reason="words")  # type: ignore[arg-type]
+
+
+def current(session: Session) -> Run:
+    assert session.current is not None
+    return session.current
 
 
 def test_a_run_from_its_messages() -> None:
     session = Session()
     session.begin(0.1, 100)
-    assert session.apply(Started(run=1, rate=0.1, steps=100))
+    assert session.apply(Started(run=1, lr=0.1, steps=100))
     assert session.apply(progress(1, 0, [4.0]))
     assert session.apply(progress(1, 1, [2.0, 1.0, None]))
-    run = session.current
-    assert run is not None
+    run = current(session)
     assert (run.step, run.loss, run.steps_per_second) == (3, 1.0, 6.0)
+    assert run.weights[0] == 1.0
+    assert math.isnan(run.weights[1])
     assert run.series is not None
     assert run.series.broken == 3
-    session.apply(Ended(run=1, outcome="diverged", step=3, loss=1.0, reason="words"))
-    summary = run.summary()
+    assert run.is_on
+    session.apply(ended(1, 3, "diverged"))
+    assert not run.is_on
+    summary = session.summary(run)
     assert (summary.reason, summary.steps, summary.loss) == ("diverged", 3, 1.0)
+
+
+def test_a_run_that_was_not_begun_here_is_taken_in() -> None:
+    session = Session()
+    assert session.apply(Started(run=7, lr=0.3, steps=None))
+    assert session.apply(progress(7, 0, [4.0]))
+    run = current(session)
+    assert (run.number, run.lr, run.steps) == (7, 0.3, None)
+    assert session.begin(0.1, 100).number == 8
+
+
+def test_gaps_between_steps() -> None:
+    session = Session()
+    session.begin(0.1, 100)
+    session.apply(progress(1, [0, 10, 25], [4.0, 3.0, 2.0]))
+    session.apply(progress(1, [70], [1.0]))
+    run = current(session)
+    assert (run.step, run.loss) == (70, 1.0)
+    assert run.series is not None
+    steps, losses = run.series.curve()
+    assert steps.tolist() == [0, 10, 25, 70]
+    assert losses.tolist() == [4.0, 3.0, 2.0, 1.0]
 
 
 def test_messages_of_a_run_that_is_over_change_nothing() -> None:
@@ -32,47 +72,231 @@ def test_messages_of_a_run_that_is_over_change_nothing() -> None:
     session.apply(progress(1, 0, [4.0, 3.0]))
     second = session.begin(0.7, 100)
     assert [run.outcome for run in session.runs] == ["stopped", None]
-    assert not session.apply(progress(1, 2, [1.0]))
-    assert not session.apply(Ended(run=1, outcome="done", step=2, loss=1.0, reason=""))
-    assert session.runs[0].loss == 3.0
+    for late in (
+        progress(1, 2, [1.0]),
+        ended(1, 2),
+        state(1, 2, 0.5),
+        Started(run=1, lr=1, steps=1),
+    ):
+        assert not session.apply(late)
+    assert (session.runs[0].loss, session.runs[0].lr) == (3.0, 0.1)
     assert second.loss is None
-    session.apply(Ended(run=2, outcome="done", step=1, loss=1.0, reason=""))
+    session.apply(ended(2, 1))
     assert not session.apply(progress(2, 1, [0.5]))
 
 
-def test_a_run_that_never_began_leaves_no_line() -> None:
+def test_a_run_that_never_began_is_not_listed() -> None:
     session = Session()
-    for _ in range(50):  # a key held down
+    for lr in (0.1, 0.2, 0.3):
+        session.begin(lr, 100)
+    assert [run.number for run in session.runs] == [3]
+
+
+def test_a_restart_at_the_same_rate_replaces_the_run_that_it_cuts_short() -> None:
+    session = Session()
+    for number in range(1, 51):  # a key held down
         session.begin(0.1, 100)
+        session.apply(progress(number, 0, [4.0]))
     assert [run.number for run in session.runs] == [50]
+    session.apply(ended(50, 100))
+    session.begin(0.1, 100)  # the one before was not cut short
+    assert [run.number for run in session.runs] == [50, 51]
+
+
+def test_a_recorded_restart_at_the_same_rate_replaces_too() -> None:
+    session = Session()
+    for number in (1, 2):
+        session.apply(Started(run=number, lr=0.1, steps=100))
+        session.apply(progress(number, 0, [4.0]))
+        session.apply(ended(number, 0, "stopped"))
+    assert [run.number for run in session.runs] == [2]
+
+
+def test_a_run_whose_rate_was_changed_is_not_replaced() -> None:
+    session = Session()
+    session.begin(0.1, 100)
+    session.apply(progress(1, 0, [4.0]))
+    session.apply(state(1, 0, 0.2))
+    session.begin(0.1, 100)
+    assert [run.number for run in session.runs] == [1, 2]
 
 
 def test_rate_changes_are_kept_with_their_step() -> None:
     session = Session()
     session.begin(0.1, 100)
     session.apply(progress(1, 0, [4.0, 3.0]))
-    session.apply(progress(1, 2, [2.0], rate=0.2))
-    session.apply(progress(1, 3, [1.0], rate=0.2))
-    run = session.current
-    assert run is not None
-    assert run.changes == [(2, 0.2)]
-    assert run.rate == 0.2
+    session.apply(state(1, 1, 0.2))
+    session.apply(progress(1, 2, [2.0]))
+    session.apply(state(1, 2, 0.2, paused=True))
+    run = current(session)
+    assert run.changes == [(1, 0.2)]
+    assert (run.lr, run.first_lr) == (0.2, 0.1)
 
 
-def test_only_the_youngest_runs_keep_their_losses() -> None:
+def test_a_schedule_makes_no_marks_and_no_new_diagnosis() -> None:
+    session = Session()
+    session.apply(quadratic(1.0, 4.0))
+    session.begin(0.1, 2000)
+    session.apply(Started(run=1, lr=0.1, steps=2000))
+    diagnosis = current(session).diagnosis
+    for step in range(1000):
+        session.apply(progress(1, step, [4.0 - step / 1000]))
+        session.apply(state(1, step, 0.1 * 0.999**step, asked_by=""))
+    run = current(session)
+    assert run.changes == []
+    assert run.diagnosis is diagnosis
+    assert run.lr == pytest.approx(0.1 * 0.999**999)
+
+
+def test_a_run_that_settled_stays_so_when_its_rate_is_changed() -> None:
+    loss = quadratic(1.0, 4.0)
+    session = Session()
+    session.apply(loss)
+    session.begin(0.4, 100)
+    session.apply(Started(run=1, lr=0.4, steps=100))
+    told = [*descent(loss, 0.4, 60)]
+    session.apply(progress(1, 0, [value for _, value in told], told[-1][0]))
+    run = current(session)
+    at = run.settled_at
+    assert at is not None
+    assert 0 < at < 60
+    session.apply(state(1, 60, 0.2))
+    session.apply(progress(1, 61, [told[-1][1]], told[-1][0]))
+    assert run.settled_at == at
+    assert run.verdict()[0] == "settled"
+
+
+def test_after_a_change_of_the_rate_the_forecast_starts_from_there() -> None:
+    loss = quadratic(1.0, 4.0)
+    session = Session()
+    session.apply(loss)
+    session.begin(0.01, 1000)
+    session.apply(Started(run=1, lr=0.01, steps=1000))
+    slow = [*descent(loss, 0.01, 20)]
+    session.apply(progress(1, 0, [value for _, value in slow], slow[-1][0]))
+    session.apply(state(1, 20, 0.4))
+    run = current(session)
+    assert run.diagnosis is not None
+    forecast = run.diagnosis.forecast
+    assert forecast is not None
+    assert forecast > 20
+    enough = 1.005 * loss.min_loss
+    from_there = descent(replace(loss, start=slow[-1][0]), 0.4, 200)
+    assert forecast == 20 + next(k for k, (_, value) in enumerate(from_there) if value <= enough)
+    assert run.forecast != forecast  # the one known at step 0 is kept
+
+
+@pytest.mark.parametrize("weights", [[], [1.0, 2.0, 3.0], [None, 1.0]])
+def test_a_change_of_the_rate_where_the_weights_are_not_known(weights: list[float | None]) -> None:
+    session = Session()
+    session.apply(quadratic(1.0, 4.0))
+    session.begin(0.1, 100)
+    session.apply(Started(run=1, lr=0.1, steps=100))
+    session.apply(progress(1, 0, [4.0, 3.0], weights))
+    session.apply(state(1, 1, 0.2))
+    session.apply(progress(1, 2, [2.0], weights))
+    run = current(session)
+    assert run.verdict()[1]
+    assert run.diagnosis is not None
+    assert run.diagnosis.forecast is None
+
+
+def test_what_the_source_confirms_is_known() -> None:
+    session = Session()
+    session.begin(0.1, 100)
+    session.apply(State(run=1, step=0, paused=True, speed=5.0, lr=0.1))
+    assert (session.paused, session.speed) == (True, 5.0)
+    session.begin(0.7, 100)
+    assert not session.paused
+
+
+def test_capabilities() -> None:
+    session = Session()
+    assert session.offers("sweep")  # nobody said no yet
+    session.apply(greeting("pause", "fly"))
+    assert session.offers("pause")
+    assert not session.offers("sweep")
+
+
+def test_what_changes_nothing() -> None:
+    session = Session()
+    assert not session.apply(Printed(text="hi"))
+    assert not session.apply(progress(1, 0, [1.0]))
+    assert session.advice() is None
+
+
+def test_only_the_most_recent_runs_keep_their_losses() -> None:
     session = Session()
     for number in range(1, KEPT + 30):
-        session.begin(0.1, 100)
+        session.begin(number / 10, 100)
         session.apply(progress(number, 0, [4.0]))
     kept = [run.number for run in session.runs if run.series is not None]
     assert kept == list(range(30, KEPT + 30))
     assert len(session.runs) == KEPT + 29
 
 
-def test_a_trainer_that_fails_takes_its_run_along() -> None:
+def test_the_list_of_runs_is_bounded() -> None:
+    session = Session()
+    for number in range(1, LISTED + 51):
+        session.begin(float(number), 100)
+        session.apply(progress(number, 0, [4.0]))
+    assert [run.number for run in session.runs] == list(range(51, LISTED + 51))
+
+
+def test_a_source_that_fails_takes_its_run_along() -> None:
     session = Session()
     session.begin(0.1, 100)
-    session.apply(Failed("it is gone", []))
-    run = session.current
-    assert run is not None
-    assert (run.outcome, run.reason) == ("failed", "it is gone")
+    session.apply(progress(1, 0, [4.0]))
+    session.apply(Failed(reason="it is gone"))
+    run = current(session)
+    assert (run.outcome, run.reason, run.status()) == ("failed", "it is gone", "failed")
+    assert session.failure == "it is gone"
+    session.apply(greeting())
+    assert session.failure == ""
+
+
+def test_the_summary_of_a_run_has_the_advice() -> None:
+    session = Session()
+    session.apply(quadratic(1.0, 4.0))
+    session.begin(0.01, 1000)
+    session.apply(Started(run=1, lr=0.01, steps=1000))
+    session.apply(progress(1, 0, [40.0], [0.0, 0.0]))
+    session.apply(ended(1, 1000, loss=40.0))
+    summary = session.summary(current(session))
+    assert session.theory is not None
+    assert summary.advice is not None
+    assert summary.advice.rate == session.theory.best_lr == summary.best
+    assert summary.advice.steps == session.theory.settles_at(session.theory.start, summary.best)
+    assert summary.advice.reason
+    session.begin(summary.best, 1000)
+    assert session.summary(current(session)).advice is None
+
+
+def test_without_a_closed_form_the_runs_so_far_are_bisected() -> None:
+    session = Session()
+    for number, (lr, outcome) in enumerate([(0.4, "done"), (1.6, "diverged")], 1):
+        session.begin(lr, 10)
+        session.apply(ended(number, 10, outcome))
+    advice = session.advice()
+    assert advice is not None
+    assert advice.lr == 0.8
+
+
+def test_the_trajectory_is_as_long_as_it_was_reported() -> None:
+    session = Session()
+    session.begin(0.1, 100)
+    for step in (0, 2):
+        session.apply(
+            Progress(
+                run=1,
+                steps=step,
+                scalars={"loss": [1.0, 2.0]},
+                seconds=1.0,
+                weights=[1.0],
+                trajectory=[[float(step)], [None]],
+            )
+        )
+    run = current(session)
+    assert [len(weights) for weights in run.trajectory] == [1] * 4
+    assert [run.trajectory[0], run.trajectory[2]] == [(0.0,), (2.0,)]
+    assert math.isnan(run.trajectory[1][0])

@@ -1,23 +1,30 @@
-"""A source of messages without a trainer: what it says is computed here, in float64."""
+"""A source without a trainer: what it says is computed here, in float64."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from textual.pilot import Pilot
 
 from lrtui.messages import (
+    ALL_CAPABILITIES,
     AnyMessage,
     Command,
-    Curvature,
     Ended,
-    Message,
-    Problem,
+    Greeting,
+    LineScene,
+    Pause,
     Progress,
-    Ready,
+    Quadratic,
+    Resume,
+    SetLr,
+    SetSpeed,
     Start,
     Started,
+    State,
+    Step,
     Sweep,
     Swept,
 )
@@ -25,128 +32,196 @@ from lrtui.run.theory import Theory
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.controller import Controller
 from lrtui.screen.main_screen import MainScreen
+from lrtui.screen.pane_widget import PaneWidget
+from lrtui.sources.fake import FakeSource
+
+START = (-1.0, 1.0)
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
-    """A hundred points about the post's line."""
+    """Return a hundred points about the post's line."""
     chance = np.random.default_rng(1)
     x = np.column_stack([chance.uniform(-1, 1, 100), np.ones(100)])
     return x, x @ [3.0, 2.0] + chance.uniform(0, 1, 100)
 
 
-def ready() -> Ready:
-    x, y = data()
-    return Ready(
-        problem=Problem(),
-        x=x[:, 0].tolist(),
-        y=y.tolist(),
-        truth=(3.0, 2.0),
-        weights=(-1.0, 1.0),
-        torch="2.13.0",
+def greeting(capabilities: Sequence[str] = ALL_CAPABILITIES) -> Greeting:
+    return Greeting(
+        program="lrtui test",
+        pid=1,
+        folder="/",
+        title="line fit · 100 points · uniform noise",
+        capabilities=list(capabilities),
     )
 
 
-def curvature() -> Curvature:
+def scene() -> LineScene:
+    x, y = data()
+    return LineScene(x=x[:, 0].tolist(), y=y.tolist(), true_weights=(3.0, 2.0))
+
+
+def quadratic() -> Quadratic:
     x, y = data()
     values, vectors = np.linalg.eigh(2 / len(y) * x.T @ x)
     best = np.linalg.lstsq(x, y, rcond=None)[0]
-    return Curvature(
+    return Quadratic(
         eigenvalues=values.tolist(),
-        directions=vectors.T.tolist(),
+        eigenvectors=vectors.T.tolist(),
         minimum=best.tolist(),
-        floor=float(((x @ best - y) ** 2).mean()),
+        min_loss=float(((x @ best - y) ** 2).mean()),
+        start=list(START),
     )
 
 
+def theory() -> Theory:
+    return Theory.of(quadratic())
+
+
 def swept(command: Sweep) -> Swept:
-    """What a trainer answers to a sweep, from the closed form."""
-    bowl = Theory.of(curvature())
-    gaps = [bowl.gaps((-1.0, 1.0), rate)(command.steps) for rate in command.rates]
-    at = [bowl.settles_at((-1.0, 1.0), rate) for rate in command.rates]
+    """Return what a trainer answers to a sweep, from the closed form."""
+    known = theory()
+    excess = [known.excess(START, lr)(command.steps) for lr in command.lrs]
+    at = [known.settles_at(START, lr) for lr in command.lrs]
     return Swept(
-        rates=command.rates,
+        lrs=command.lrs,
         steps=command.steps,
-        losses=[bowl.floor + gap if gap < 3e38 else None for gap in gaps],
+        losses=[known.min_loss + e if e < 3e38 else None for e in excess],
         settled_at=[k if k is not None and k <= command.steps else None for k in at],
     )
 
 
-def descent(run: int, rate: float, steps: int, until: int | None = None) -> list[Message]:
-    """What a trainer tells of a run, from its start to its end or to a step before it."""
+def descent(start: Start, until: int | None = None) -> list[AnyMessage]:
+    """Return what a trainer tells of a run, from its start to its end or to a step before it."""
     x, y = data()
-    a = np.array([-1.0, 1.0])
-    losses = []
-    path: list[tuple[float | None, float | None]] = []
-    last = steps if until is None else until
-    for step in range(last + 1):
+    a = np.array(START)
+    losses: list[float | None] = []
+    trajectory: list[list[float | None]] = []
+    for step in range((start.steps if until is None else until) + 1):
         if step:
-            a = a - rate * 2 / len(y) * x.T @ (x @ a - y)
-        losses.append(float(((x @ a - y) ** 2).mean()))
-        path.append((float(a[0]), float(a[1])))
-        if losses[-1] > 3e38:  # where float32 ends
-            losses[-1] = math.inf
+            a = a - start.lr * 2 / len(y) * x.T @ (x @ a - y)
+        loss = float(((x @ a - y) ** 2).mean())
+        losses.append(loss if loss < 3e38 else None)  # where float32 ends
+        trajectory.append([*map(float, a)])
+        if losses[-1] is None:
             break
-    told: list[Message] = [
-        Started(run=run, rate=rate, steps=steps),
+    told: list[AnyMessage] = [
+        Started(run=start.run, lr=start.lr, steps=start.steps),
+        State(
+            run=start.run, step=0, paused=False, speed=start.speed, lr=start.lr, answers=start.id
+        ),
         Progress(
-            run=run,
-            rate=rate,
-            step=0,
-            losses=[v if math.isfinite(v) else None for v in losses],
-            weights=path[-1],
-            path=path[:256],
+            run=start.run,
+            steps=0,
+            scalars={"loss": losses},
+            weights=trajectory[-1],
+            trajectory=trajectory[:256],
             seconds=len(losses) / 20,
         ),
     ]
     if until is not None:
         return told
-    bad = losses[-1] > losses[0]
+    finite = [v for v in losses if v is not None]
+    bad = losses[-1] is None or finite[-1] > finite[0]
     told.append(
         Ended(
-            run=run,
+            run=start.run,
             outcome="diverged" if bad else "done",
             step=len(losses) - 1,
-            loss=[v for v in losses if math.isfinite(v)][-1],
-            reason=f"at rate {rate:g} it ended as it had to",
+            loss=finite[-1],
+            reason=f"at rate {start.lr:g} it ended as it had to",
         )
     )
     return told
 
 
-class FakeSource:
-    """Answers as it is told to.
+def only_until(step: int) -> Callable[[Start], list[AnyMessage]]:
+    """Return an answer to a start: a run that is on at a step."""
+    return lambda start: descent(start, until=step)
+
+
+class FakeTrainer(FakeSource):
+    """Answers as a trainer does, except that a run takes no step by itself.
 
     Attributes:
-        sent: the commands that came.
-        answer: what each start is answered with.
+        silent: whether commands about the current run are left unanswered.
     """
 
-    trains = True
+    def __init__(
+        self,
+        train: Callable[[Start], list[AnyMessage]] = descent,
+        first: Sequence[AnyMessage] | None = None,
+    ) -> None:
+        super().__init__(
+            [greeting(), scene(), quadratic()] if first is None else first, self._answer
+        )
+        self.silent = False
+        self._train = train
+        self._state: State | None = None
 
-    def __init__(self, answer: Callable[[Start], list[Message]] | None = None) -> None:
-        self.sent: list[Command] = []
-        self.answer = answer or (lambda start: descent(start.run, start.rate, start.steps))
-        self._waiting: list[Message] = [ready(), curvature()]
-
-    def send(self, command: Command) -> None:
-        self.sent.append(command)
-        if isinstance(command, Start):
-            self._waiting += self.answer(command)
+    def _answer(self, command: Command) -> list[AnyMessage]:
         if isinstance(command, Sweep):
-            self._waiting.append(swept(command))
+            return [swept(command)]
+        if isinstance(command, Start):
+            told = self._train(command)
+            on = not any(isinstance(message, Ended) for message in told)
+            states = [message for message in told if isinstance(message, State)]
+            self._state = states[0] if states and on else None
+            return told
+        if self._state is None or self.silent:
+            return []
+        state = self._state
+        self._state = State(
+            run=state.run,
+            step=40,
+            paused=isinstance(command, Pause | Step)
+            or (state.paused and not isinstance(command, Resume)),
+            speed=command.speed if isinstance(command, SetSpeed) else state.speed,
+            lr=command.lr if isinstance(command, SetLr) else state.lr,
+            asked_by="viewer",
+            answers=command.id,
+        )
+        return [self._state]
 
-    def say(self, *messages: Message) -> None:
-        self._waiting += messages
 
-    def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
-        told, self._waiting = self._waiting, []
-        return told  # type: ignore[return-value]
-
-    def close(self) -> None:
-        pass
-
-
-def make_app(source: FakeSource, *rates: float, steps: int = 100, every: int = 10) -> LrtuiApp:
-    """The app on a fake source; frames come when a test asks for them."""
-    controller = Controller(source, rates or (0.1,), steps=steps, speed=20.0, every=every)
+def make_app(source: FakeSource, *lrs: float, steps: int = 100, every: int = 10) -> LrtuiApp:
+    """Return the app on a fake source; frames come when a test asks for them."""
+    controller = Controller(source, lrs or (0.1,), steps=steps, speed=20.0, every=every)
     return LrtuiApp(MainScreen(controller, fps=0.001), "textual-dark")
+
+
+def main_screen(app: LrtuiApp) -> MainScreen:
+    screen = app.screen_stack[0]
+    assert isinstance(screen, MainScreen)
+    return screen
+
+
+async def frame(pilot: Pilot[None], count: int = 1) -> None:
+    """Let frames pass."""
+    for _ in range(count):
+        await pilot.pause()
+        await main_screen(pilot.app).frame()  # type: ignore[arg-type]
+        await pilot.pause()
+
+
+def text(app: LrtuiApp, pane: str) -> str:
+    """Return what a pane shows."""
+    widget = main_screen(app).query_one(f"#{pane}", PaneWidget)
+    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
+
+
+def starts(source: FakeSource) -> list[float]:
+    """Return the rates of the runs that were asked for."""
+    return [c.lr for c in source.sent if isinstance(c, Start)]
+
+
+def asked(source: FakeSource) -> list[Command]:
+    """Return the commands, without their numbers."""
+    import msgspec
+
+    return [msgspec.structs.replace(c, id=0) for c in source.sent]
+
+
+def finite(value: float | None) -> float:
+    assert value is not None
+    assert math.isfinite(value)
+    return value

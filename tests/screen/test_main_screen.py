@@ -6,70 +6,51 @@ from pathlib import Path
 
 import pytest
 from textual.events import Paste
-from textual.pilot import Pilot
 
 from lrtui.messages import (
     Failed,
     Pause,
     Printed,
-    Progress,
     Resume,
-    SetRate,
+    SetLr,
     SetSpeed,
-    Start,
     Step,
 )
-from lrtui.screen.app import LrtuiApp
-from lrtui.screen.commands import COMMANDS
+from lrtui.screen.actions import ACTIONS
 from lrtui.screen.help import Help
-from lrtui.screen.layout import PANES
-from lrtui.screen.main_screen import MainScreen
-from lrtui.screen.pane import Pane
+from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.rate_field import RateField
-from tests.screen.fake import FakeSource, descent, make_app
-
-
-def lab(app: LrtuiApp) -> MainScreen:
-    screen = app.screen_stack[0]
-    assert isinstance(screen, MainScreen)
-    return screen
-
-
-async def frame(pilot: Pilot[None]) -> None:
-    """Lets a frame pass."""
-    await pilot.pause()
-    await lab(pilot.app).frame()  # type: ignore[arg-type]
-    await pilot.pause()
-
-
-def text(app: LrtuiApp, pane: str) -> str:
-    """What a pane shows."""
-    widget = lab(app).query_one(f"#{pane}", Pane)
-    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
-
-
-def starts(source: FakeSource) -> list[float]:
-    return [c.rate for c in source.sent if isinstance(c, Start)]
+from tests.screen.fake import (
+    FakeTrainer,
+    asked,
+    frame,
+    main_screen,
+    make_app,
+    only_until,
+    starts,
+    text,
+    theory,
+)
 
 
 async def test_the_rates_given_follow_one_another() -> None:
-    source = FakeSource()
+    source = FakeTrainer()
     app = make_app(source, 0.1, 0.7, 1.01)
     async with app.run_test(size=(120, 36)) as pilot:
         for _ in range(4):
             await frame(pilot)
         assert starts(source) == [0.1, 0.7, 1.01]
-        outcomes = [run.outcome for run in lab(app).controller.session.runs]
+        outcomes = [run.outcome for run in main_screen(app).view.session.runs]
         assert outcomes == ["done", "done", "diverged"]
         table = text(app, "runs")
         assert table.index("1.01") < table.index("0.7") < table.index("0.1 ")
         assert "✕ diverged" in table
-        assert "at step 100; past limit 0.9" in text(app, "status")
+        assert "at step 100; past the limit 0.9" in text(app, "status")
         assert "at rate 1.01 it" in text(app, "log")
 
 
 async def test_a_number_typed_anywhere_and_enter_start_a_run() -> None:
-    source = FakeSource()
+    source = FakeTrainer()
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
@@ -79,7 +60,7 @@ async def test_a_number_typed_anywhere_and_enter_start_a_run() -> None:
         await pilot.press(".", "0", ".", "3", "enter")  # one step, then at once a rate
         await frame(pilot)
         assert starts(source) == [0.1, 0.7, 1e-3, 0.5, 0.3]
-        assert lab(app).query_one(RateField).value == ""
+        assert main_screen(app).query_one(RateField).value == ""
 
 
 @pytest.mark.parametrize(
@@ -93,7 +74,7 @@ async def test_a_number_typed_anywhere_and_enter_start_a_run() -> None:
     ],
 )
 async def test_what_is_no_rate_is_told_and_the_run_goes_on(typed: list[str], said: str) -> None:
-    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=43))
+    source = FakeTrainer(only_until(43))
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
@@ -103,12 +84,12 @@ async def test_what_is_no_rate_is_told_and_the_run_goes_on(typed: list[str], sai
         assert starts(source) == [0.1]
         await pilot.press("escape")
         await frame(pilot)
-        assert "converging: the gap shrinks" in text(app, "status")
-        assert lab(app).query_one(RateField).value == ""
+        assert "converging: the excess shrinks" in text(app, "status")
+        assert main_screen(app).query_one(RateField).value == ""
 
 
 async def test_a_paste_is_taken_or_told() -> None:
-    source = FakeSource()
+    source = FakeTrainer()
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
@@ -123,18 +104,18 @@ async def test_a_paste_is_taken_or_told() -> None:
 
 
 async def test_commands_work_while_a_number_is_typed() -> None:
-    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=3))
+    source = FakeTrainer(only_until(3))
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         await pilot.press("0", ".", "3", "space", "y")
-        assert source.sent[-1] == Pause()
-        assert lab(app).scale == "log"
-        assert lab(app).query_one(RateField).value == "0.3"
+        assert asked(source)[-1] == Pause()
+        assert main_screen(app).view.scale == "log"
+        assert main_screen(app).query_one(RateField).value == "0.3"
 
 
 async def test_keys_that_change_the_run() -> None:
-    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=43))
+    source = FakeTrainer(only_until(43))
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
@@ -142,32 +123,40 @@ async def test_keys_that_change_the_run() -> None:
         await frame(pilot)
         assert "‖ paused" in text(app, "runs")
         await pilot.press("full_stop", "space")
-        assert source.sent[-3:] == [Pause(), Step(), Resume()]
+        assert asked(source)[-3:] == [Pause(), Step(), Resume()]
         await pilot.press("plus", "plus", "minus")
-        assert source.sent[-3:] == [SetSpeed(50.0), SetSpeed(100.0), SetSpeed(50.0)]
+        assert asked(source)[-3:] == [
+            SetSpeed(speed=50.0),
+            SetSpeed(speed=100.0),
+            SetSpeed(speed=50.0),
+        ]
         await pilot.press("right_curly_bracket", "right_curly_bracket", "left_curly_bracket")
-        assert source.sent[-3:] == [SetRate(0.125), SetRate(0.156), SetRate(0.125)]
+        assert asked(source)[-3:] == [SetLr(lr=0.125), SetLr(lr=0.156), SetLr(lr=0.125)]
         await pilot.press("r", "right_square_bracket", "left_square_bracket")
         assert starts(source) == [0.1, 0.125, 0.156, 0.125]
         await pilot.press("p", "p", "p", "p")
         assert starts(source)[4:] == [0.7, 1.01, 0.1, 0.7]
 
 
-async def test_flat_out_and_back() -> None:
-    source = FakeSource()
+async def test_as_fast_as_possible_and_back() -> None:
+    source = FakeTrainer(only_until(5))
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         await pilot.press(*["plus"] * 12)
-        assert lab(app).controller.speed is None
+        await frame(pilot)
+        assert main_screen(app).view.session.speed is None
+        assert " max " in text(app, "header")
         await pilot.press("minus")
-        assert lab(app).controller.speed == 1000
+        await frame(pilot)
+        assert " 1000/s " in text(app, "header")
         await pilot.press(*["minus"] * 20)
-        assert lab(app).controller.speed == 1
+        await frame(pilot)
+        assert " 1/s " in text(app, "header")
 
 
 async def test_without_a_run_on_the_keys_say_so() -> None:
-    source = FakeSource()
+    source = FakeTrainer()
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
@@ -178,39 +167,39 @@ async def test_without_a_run_on_the_keys_say_so() -> None:
             assert "no run is on" in text(app, "status")
             assert len(source.sent) == sent
             await pilot.press("escape")
-        assert not lab(app).controller.paused
+        assert not main_screen(app).view.session.paused
 
 
-async def test_a_rate_changed_on_the_way_is_marked_on_the_chart() -> None:
-    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=40))
+async def test_a_rate_changed_without_a_restart_is_marked_on_the_chart() -> None:
+    source = FakeTrainer(only_until(40))
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         assert "0.125" not in text(app, "loss")
-        source.say(
-            Progress(run=1, rate=0.125, step=41, losses=[0.1], weights=(3.0, 2.5), seconds=2.0)
-        )
+        await pilot.press("right_curly_bracket")
         await frame(pilot)
-        marked = text(app, "loss").splitlines()[1]
-        assert "0.125" in marked
-        assert 0.3 < marked.index("0.125") / len(text(app, "loss").splitlines()[-2]) < 0.6
+        legend, *chart = text(app, "loss").splitlines()
+        assert "rate 0.125" in legend
+        marked = next(line for line in chart if "0.125" in line)
+        assert 0.3 < marked.index("0.125") / len(chart[-2]) < 0.6
+        assert "0.125 from step 41" in " ".join(text(app, "log").split())
 
 
 async def test_a_held_key_restarts_cleanly() -> None:
-    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=1))
+    source = FakeTrainer(only_until(1))
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         await pilot.press(*["r"] * 40)
         await frame(pilot)
-        runs = lab(app).controller.session.runs
-        assert [run.number for run in runs] == [1, 41]
+        runs = main_screen(app).view.session.runs
+        assert [run.number for run in runs] == [41]
         assert runs[-1].outcome is None
         assert runs[-1].step == 1
 
 
 async def test_earlier_runs_are_shown_behind() -> None:
-    source = FakeSource()
+    source = FakeTrainer()
     app = make_app(source, 0.05, 0.1, 0.2, 0.4, 0.7, 0.9)
     async with app.run_test(size=(120, 36)) as pilot:
         for _ in range(7):
@@ -222,11 +211,14 @@ async def test_earlier_runs_are_shown_behind() -> None:
 
 
 async def test_the_trainer_failing_is_told_and_r_starts_anew() -> None:
-    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=5))
+    source = FakeTrainer(only_until(5))
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        source.say(Printed("Traceback"), Failed("the trainer ended: oh", ["Traceback", "Oh: no"]))
+        source.say(
+            Printed(text="Traceback"),
+            Failed(reason="the trainer ended: oh", details=["Traceback", "Oh: no"]),
+        )
         await frame(pilot)
         status = text(app, "status")
         assert "the trainer ended: oh; r starts a new one" in status
@@ -239,45 +231,47 @@ async def test_the_trainer_failing_is_told_and_r_starts_anew() -> None:
 
 
 async def test_what_is_printed_cannot_move_the_cursor() -> None:
-    source = FakeSource()
+    source = FakeTrainer()
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
-        source.say(Printed("\x1b[31mred\x1b[0m [bold]not markup[/] 漢字"))
+        source.say(Printed(text="\x1b[31mred\x1b[0m [bold]not markup[/] 漢字"))
         await frame(pilot)
         shown = " ".join(text(app, "log").split())
         assert "[31mred [0m [bold]not markup[/] 漢字" in shown
         assert "\x1b" not in text(app, "log")
 
 
-async def test_help_names_every_command_and_goes_away_again() -> None:
-    app = make_app(FakeSource())
-    async with app.run_test(size=(80, 24)) as pilot:
+async def test_help_names_every_action_and_goes_away_again() -> None:
+    app = make_app(FakeTrainer())
+    async with app.run_test(size=(100, 60)) as pilot:
+        await frame(pilot, 2)
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, Help)
-        shown = app.export_screenshot().replace("&#160;", " ")
-        commands = iter(COMMANDS)
-        for command in commands:
-            told = command.pair or command.help
-            assert told.rstrip(".").replace("'", "&#x27;") in shown
-            if command.pair:
-                next(commands)
-        await pilot.press("question_mark")
+        shown = app.export_screenshot().replace("&#160;", " ").replace("&#x27;", "'")
+        actions = iter(ACTIONS)
+        for action in actions:
+            assert (action.pair or action.help).rstrip(".") in shown
+            if action.pair:
+                next(actions)
+        for pane in ("fit", "loss", "every rate", "bowl", "map", "runs", "log", "ruler"):
+            assert f">{pane}" in shown
+        await pilot.press("question_mark", "question_mark", "escape", "enter")
         await pilot.pause()
-        assert isinstance(app.screen, MainScreen)
+        assert main_screen(app).is_running
 
 
 async def test_the_palette_has_every_command() -> None:
-    app = make_app(FakeSource())
+    app = make_app(FakeTrainer())
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         offered = {command.title for command in app.get_system_commands(app.screen)}
-        assert {command.name for command in COMMANDS} <= offered
+        assert {action.title for action in ACTIONS} <= offered
 
 
 @pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (72, 20), (71, 40), (40, 12)])
 async def test_nothing_is_clipped(size: tuple[int, int]) -> None:
-    app = make_app(FakeSource(), 0.1, 50)
+    app = make_app(FakeTrainer(), 0.1, 50)
     async with app.run_test(size=size) as pilot:
         for _ in range(3):
             await frame(pilot)
@@ -285,15 +279,15 @@ async def test_nothing_is_clipped(size: tuple[int, int]) -> None:
         assert "? help" in footer
         assert "q quit" in footer
         assert "diverged" in text(app, "status")
-        for pane in lab(app).query(Pane):
+        for pane in main_screen(app).query(PaneWidget):
             if pane.display and pane.id != "small":
                 assert pane.region.bottom <= size[1]
                 assert pane.region.right <= size[0]
-        assert lab(app).query_one("#loss").size.height >= 4
+        assert main_screen(app).query_one("#loss").size.height >= 4
 
 
 async def test_every_size_is_survived() -> None:
-    app = make_app(FakeSource(), 1.01)
+    app = make_app(FakeTrainer(), 1.01)
     async with app.run_test(size=(120, 36)) as pilot:
         for size in [(1, 1), (39, 12), (40, 11), (10, 50), (200, 3), (2, 2), (80, 24)]:
             await pilot.resize_terminal(*size)
@@ -301,14 +295,18 @@ async def test_every_size_is_survived() -> None:
         assert "diverged" in text(app, "status")
 
 
-@pytest.mark.parametrize("size", [(120, 36), (80, 24), (40, 12)])
-async def test_tab_shows_one_pane_after_the_other(size: tuple[int, int]) -> None:
-    app = make_app(FakeSource())
+SIZES = [(120, 36), (80, 24), (71, 19), (60, 14), (40, 12)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_tab_shows_one_pane_after_another(size: tuple[int, int]) -> None:
+    app = make_app(FakeTrainer())
+    every = ["fit", "loss", "every-rate", "bowl", "runs", "log"]
     async with app.run_test(size=size) as pilot:
         await frame(pilot)
 
         def seen() -> list[str]:
-            return [p for p in PANES if lab(app).query_one(f"#{p}").region.area]
+            return [p for p in every if main_screen(app).query_one(f"#{p}").region.area]
 
         usual = seen()
         alone = []
@@ -319,11 +317,23 @@ async def test_tab_shows_one_pane_after_the_other(size: tuple[int, int]) -> None
                 break
             alone += seen()
             assert len(alone) < 10
-        assert alone == [pane for pane in PANES if [pane] != usual]
+        assert alone == [pane for pane in every if [pane] != usual]
+
+
+async def test_tab_survives_every_change_of_size() -> None:
+    app = make_app(FakeTrainer())
+    async with app.run_test(size=(120, 36)) as pilot:
+        for size in [*SIZES, *reversed(SIZES)]:
+            await frame(pilot)
+            await pilot.press("tab")
+            await pilot.resize_terminal(*size)
+            await frame(pilot)
+            await pilot.press("tab")
+        assert main_screen(app).view.session.current is not None
 
 
 async def test_the_ruler_shows_every_rate() -> None:
-    app = make_app(FakeSource(), 0.7)
+    app = make_app(FakeTrainer(), 0.7)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         await frame(pilot)
@@ -339,15 +349,15 @@ async def test_the_ruler_shows_every_rate() -> None:
 @pytest.mark.parametrize(
     ("rate", "said"),
     [
-        (0.01, "… too slow: the gap shrinks 1% a step; would settle at 7"),
+        (0.01, "… too slow: the excess shrinks 1.4% a step; settles at 723, was given 100"),
         (0.1, "✓ settled: at step 71, within"),
         (0.7, "✓ settled: at step 8, within"),
         (1.01, "✕ diverged: loss "),
-        (50, "✕ diverged: loss "),
+        (50, "✕ diverged: not finite at step 10; past the limit 0.999, steps grow 99-fold"),
     ],
 )
 async def test_each_rate_is_told_what_it_means(rate: float, said: str) -> None:
-    app = make_app(FakeSource(), rate)
+    app = make_app(FakeTrainer(), rate)
     async with app.run_test(size=(80, 24)) as pilot:
         await frame(pilot)
         lines = text(app, "status").splitlines()
@@ -357,7 +367,7 @@ async def test_each_rate_is_told_what_it_means(rate: float, said: str) -> None:
 
 
 async def test_a_runs_the_advice() -> None:
-    source = FakeSource()
+    source = FakeTrainer()
     app = make_app(source, 0.1)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
@@ -366,17 +376,17 @@ async def test_a_runs_the_advice() -> None:
         tried, advised = starts(source)
         assert tried == 0.1
         assert 0.6 < advised < 0.9
-        current = lab(app).controller.session.current
+        current = main_screen(app).view.session.current
         assert current is not None
         assert current.forecast == current.settled_at
         await pilot.press("a")
         await frame(pilot)
         assert len(starts(source)) == 2
-        assert "no rate is known to be better" in text(app, "status")
+        assert "no rate settles sooner than 0." in text(app, "status")
 
 
 async def test_the_forecast_stands_beside_what_came() -> None:
-    app = make_app(FakeSource(), 0.1, 0.7)
+    app = make_app(FakeTrainer(), 0.1, 0.7)
     async with app.run_test(size=(120, 36)) as pilot:
         for _ in range(3):
             await frame(pilot)
@@ -385,46 +395,44 @@ async def test_the_forecast_stands_beside_what_came() -> None:
             assert foreseen == settled, number
 
 
-async def test_a_rate_changed_on_the_way_has_a_forecast_of_its_own() -> None:
-    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=20))
+async def test_a_changed_rate_has_a_forecast_of_its_own() -> None:
+    source = FakeTrainer(only_until(20))
     app = make_app(source, 0.01)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        run = lab(app).controller.session.current
+        run = main_screen(app).view.session.current
         assert run is not None
         assert run.diagnosis is not None
         before = run.diagnosis.forecast
-        source.say(
-            Progress(run=1, rate=0.7, step=21, losses=[1.0], weights=(2.0, 2.0), seconds=2.0)
-        )
+        await pilot.press(*["right_curly_bracket"] * 20)
         await frame(pilot)
         assert before is not None
         assert run.diagnosis.forecast is not None
-        assert 21 < run.diagnosis.forecast < 40 < before
-        assert "side to side" in text(app, "status")
+        assert 40 < run.diagnosis.forecast < 60 < before
+        assert run.forecast == before
 
 
 async def test_b_and_w_turn_the_views() -> None:
-    app = make_app(FakeSource(), 0.1, 0.7, 1.01)
+    app = make_app(FakeTrainer(), 0.1, 0.7, 1.01)
     async with app.run_test(size=(120, 36)) as pilot:
         for _ in range(4):
             await frame(pilot)
         assert "●" in text(app, "bowl")
         await pilot.press("b")
         await frame(pilot)
-        assert "✚ minimum" in text(app, "bowl")
+        assert "✚ minimum" in text(app, "map")
         await pilot.press("w")
         await frame(pilot)
-        assert "steps to settle" in text(app, "sweep")
-        assert not lab(app).query_one("#loss").region.area
+        assert "steps to settle" in text(app, "every-rate")
+        assert not main_screen(app).query_one("#loss").region.area
         await pilot.press("w", "b")
         await frame(pilot)
-        assert lab(app).query_one("#loss").region.area
-        assert "minimum" not in text(app, "bowl")
+        assert main_screen(app).query_one("#loss").region.area
+        assert "●" in text(app, "bowl")
 
 
 async def test_y_has_three_scales() -> None:
-    app = make_app(FakeSource(), 0.1)
+    app = make_app(FakeTrainer(), 0.1)
     async with app.run_test(size=(120, 36)) as pilot:
         shown = []
         for _ in range(4):
@@ -433,57 +441,123 @@ async def test_y_has_three_scales() -> None:
             await pilot.press("y")
         assert "linear" in shown[0]
         assert "log" in shown[1]
-        assert "above the minimum" in shown[2]
+        assert "above minimum" in shown[2]
         assert shown[3] == shown[0]
 
 
-async def test_another_theme_colours_everything_anew() -> None:
-    app = make_app(FakeSource())
+async def test_another_theme_colours_everything() -> None:
+    app = make_app(FakeTrainer())
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        before = lab(app).tones["target"]
+        fit = main_screen(app).query_one("#fit", PaneWidget)
+        before = fit.styles_of["target"]
         app.theme = "nord"
         await frame(pilot)
-        assert lab(app).tones["target"] != before
+        assert fit.styles_of["target"] != before
         for theme in app.available_themes:
             app.theme = theme
             await frame(pilot)
 
 
 async def test_nothing_is_drawn_when_nothing_changed() -> None:
-    app = make_app(FakeSource())
+    app = make_app(FakeTrainer())
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         await frame(pilot)
         shown: list[object] = []
-        for pane in lab(app).query(Pane):
+        for pane in main_screen(app).query(PaneWidget):
             pane.show = shown.append  # type: ignore[assignment, method-assign]
         for _ in range(5):
             await frame(pilot)
         assert shown == []
 
 
-async def test_a_click_on_the_ruler_runs_that_rate() -> None:
-    source = FakeSource()
+async def test_clicks_on_the_ruler_run_rates() -> None:
+    source = FakeTrainer()
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
-        await frame(pilot)
-        await frame(pilot)
+        await frame(pilot, 2)
         line, marks = text(app, "ruler").splitlines()
-        await pilot.click("#ruler", offset=(marks.index("★"), 0))
+        known = theory()
+        for column, row, lr in (
+            (marks.index("★"), 0, known.best_lr),
+            (marks.index("best"), 1, known.best_lr),
+            (marks.index("┃"), 0, known.max_stable_lr),
+            (marks.index("limit") + 4, 1, known.max_stable_lr),
+        ):
+            await pilot.click("#ruler", offset=(column, row))
+            await frame(pilot)
+            assert starts(source)[-1] == lr
+            assert text(app, "ruler").splitlines()[0].index("◆") == marks.index(
+                "★" if lr == known.best_lr else "┃"
+            )
+        await pilot.click("#ruler", offset=(line.index("░") + 3, 0))
         await frame(pilot)
-        bowl = lab(app).controller.session.bowl
-        assert bowl is not None
-        assert starts(source)[-1] == pytest.approx(bowl.best, rel=0.05)
-        assert text(app, "ruler").splitlines()[0].index("◆") == marks.index("★")
+        assert starts(source)[-1] < 0.01
+        assert text(app, "ruler").splitlines()[0].index("◆") == line.index("░") + 3
         count = len(starts(source))
         for beside in (0, line.rindex("4") + 1):
             await pilot.click("#ruler", offset=(beside, 0))
         assert len(starts(source)) == count
 
 
+async def test_a_click_on_the_advice_takes_it() -> None:
+    source = FakeTrainer()
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        await pilot.click("#status", offset=(8, 1))
+        await frame(pilot)
+        assert starts(source)[-1] == theory().best_lr
+        await pilot.click("#status", offset=(8, 0))
+        assert len(starts(source)) == 2
+
+
+async def test_a_click_on_a_key_of_the_footer_presses_it() -> None:
+    source = FakeTrainer(only_until(20))
+    app = make_app(source)
+    async with app.run_test(size=(140, 36)) as pilot:
+        await frame(pilot, 2)
+        footer = text(app, "footer")
+        await pilot.click("#footer", offset=(footer.index("pause"), 0))
+        await frame(pilot)
+        assert main_screen(app).view.session.paused
+        await pilot.click("#footer", offset=(footer.index("["), 0))
+        await pilot.click("#footer", offset=(footer.index("]"), 0))
+        assert starts(source) == [0.1, 0.08, 0.1]
+        await pilot.click("#footer", offset=(footer.index("0-9"), 0))
+        await pilot.click("#footer", offset=(footer.index("? help"), 0))
+        await pilot.pause()
+        assert isinstance(app.screen, Help)
+
+
+async def test_a_click_on_a_point_of_every_rate_runs_it() -> None:
+    source = FakeTrainer()
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        await pilot.press("w")
+        await frame(pilot)
+        lines = text(app, "every-rate").splitlines()
+        row = next(i for i, line in enumerate(lines) if "★" in line)
+        await pilot.click("#every-rate", offset=(lines[row].index("★") + 2, row + 1))
+        await frame(pilot)
+        assert starts(source)[-1] == theory().best_lr
+        column = next(line for line in lines if " limit" in line).index(" limit") - 1
+        await pilot.click("#every-rate", offset=(column + 2, 5 + 1))
+        await frame(pilot)
+        assert starts(source)[-1] == theory().max_stable_lr
+        await pilot.click("#every-rate", offset=(2 + 2, 5 + 1))
+        assert len(starts(source)) == 3
+        for column in (20, 60, 110):
+            await pilot.click("#every-rate", offset=(column + 2, 5 + 1))
+            await frame(pilot)
+            marked = next(line for line in text(app, "every-rate").splitlines()[1:] if "◆" in line)
+            assert marked.index("◆") == column
+
+
 async def test_a_run_is_highlighted_by_click_and_by_keys() -> None:
-    app = make_app(FakeSource(), 0.01, 0.05, 0.1, 0.2, 0.4, 0.7)
+    app = make_app(FakeTrainer(), 0.01, 0.05, 0.1, 0.2, 0.4, 0.7)
     async with app.run_test(size=(120, 36)) as pilot:
         for _ in range(7):
             await frame(pilot)
@@ -511,7 +585,7 @@ async def test_a_run_is_highlighted_by_click_and_by_keys() -> None:
 
 
 async def test_a_highlighted_run_is_listed_however_old() -> None:
-    app = make_app(FakeSource(), *(0.01 * i for i in range(1, 12)))
+    app = make_app(FakeTrainer(), *(0.01 * i for i in range(1, 12)))
     async with app.run_test(size=(80, 24)) as pilot:
         for _ in range(12):
             await frame(pilot)
@@ -522,7 +596,7 @@ async def test_a_highlighted_run_is_listed_however_old() -> None:
 
 
 async def test_on_the_loss_chart_each_earlier_run_has_its_number() -> None:
-    app = make_app(FakeSource(), 0.02, 0.1, 1.01, 0.7)
+    app = make_app(FakeTrainer(), 0.02, 0.1, 1.01, 0.7)
     async with app.run_test(size=(120, 36)) as pilot:
         for _ in range(5):
             await frame(pilot)
@@ -535,13 +609,13 @@ async def test_on_the_loss_chart_each_earlier_run_has_its_number() -> None:
 
 async def test_e_writes_the_runs_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    app = make_app(FakeSource(), 0.1, 0.7)
+    app = make_app(FakeTrainer(), 0.1, 0.7)
     async with app.run_test(size=(120, 36)) as pilot:
         for _ in range(3):
             await frame(pilot)
         await pilot.press("e")
         await frame(pilot)
-        assert "202 losses written" in text(app, "log")
+        assert f"202 losses written to {tmp_path}/lrtui-runs.csv" in text(app, "status")
         lines = (tmp_path / "lrtui-runs.csv").read_text().splitlines()
         assert lines[0] == "run,step,rate,loss"
         assert len(lines) == 203
@@ -554,7 +628,7 @@ async def test_e_writes_the_runs_to_a_file(tmp_path: Path, monkeypatch: pytest.M
 
 
 async def test_under_a_loss_that_grew_large_the_earlier_runs_keep_their_numbers() -> None:
-    app = make_app(FakeSource(), 0.1, 0.7, 1.01)
+    app = make_app(FakeTrainer(), 0.1, 0.7, 1.01)
     async with app.run_test(size=(120, 36)) as pilot:
         for _ in range(4):
             await frame(pilot)

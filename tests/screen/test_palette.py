@@ -17,7 +17,7 @@ from textual.widgets import Input
 from lrtui.screen.help import Help
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.palette import contrast, css_variables, moved, styles
-from tests.screen.fake import FakeSource, make_app
+from tests.screen.fake import FakeTrainer, make_app
 
 THEMES = [name for name, theme in BUILTIN_THEMES.items() if not theme.ansi]
 ANSI = [name for name, theme in BUILTIN_THEMES.items() if theme.ansi]
@@ -114,7 +114,7 @@ def test_a_colour_is_moved_no_further_than_needed_and_keeps_its_hue() -> None:
 
 @pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "solarized-light"])
 async def test_whatever_is_written_on_the_screen_can_be_read(theme: str) -> None:
-    app = make_app(FakeSource(), 0.02, 0.1, 1.01, 0.7)
+    app = make_app(FakeTrainer(), 0.02, 0.1, 1.01, 0.7)
     async with app.run_test(size=(140, 40)) as pilot:
         app.theme = theme
         screen = app.screen
@@ -148,7 +148,7 @@ def assert_readable(screen: Screen[None], region: Region) -> None:
 
 @pytest.mark.parametrize("theme", ["nord", "catppuccin-latte"])
 async def test_the_field_and_the_titles_have_the_palettes_colours(theme: str) -> None:
-    app = make_app(FakeSource(), 0.1)
+    app = make_app(FakeTrainer(), 0.1)
     async with app.run_test(size=(120, 36)) as pilot:
         app.theme = theme
         await pilot.pause()
@@ -161,7 +161,7 @@ async def test_the_field_and_the_titles_have_the_palettes_colours(theme: str) ->
         hint = field.get_component_rich_style("input--placeholder").color
         assert isinstance(hint, RichColor)
         assert Color.from_rich_color(hint) == wanted["rate-hint"]
-        for name in ("rate-box", "fit", "loss", "bowl", "runs", "log"):
+        for name in ("box", "fit", "loss", "bowl", "runs", "log"):
             assert (
                 app.screen.query_one(f"#{name}").styles.border_title_color == wanted["frame-title"]
             )

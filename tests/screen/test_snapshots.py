@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from lrtui.screen.main_screen import MainScreen
-from tests.screen.fake import FakeSource, descent, make_app
+from tests.screen.fake import FakeTrainer, make_app, only_until
 
 SIZES = [(120, 36), (80, 24), (40, 12)]
 
@@ -23,11 +23,11 @@ async def frames(pilot: Pilot[None]) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_while_it_runs(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
-    source = FakeSource(lambda start: descent(start.run, start.rate, start.steps, until=43))
+    source = FakeTrainer(only_until(43))
     assert snap_compare(make_app(source), terminal_size=size, run_before=frames)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_after_it_diverged(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
-    app = make_app(FakeSource(), 0.1, 0.7, 1.01)
+    app = make_app(FakeTrainer(), 0.1, 0.7, 1.01)
     assert snap_compare(app, terminal_size=size, run_before=frames)

@@ -13,14 +13,17 @@ from pathlib import Path
 import pyte
 import pytest
 
-from lrtui.messages import Problem
+from lrtui.problems.settings import LineSettings
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.controller import Controller
-from lrtui.screen.pane import Pane
-from lrtui.sources.process import Trainer
-from lrtui.tour.player import SPEED, Lockstep, Tour
+from lrtui.screen.pane_widget import PaneWidget
+from lrtui.sources.process import ProcessSource
+from lrtui.tour.lockstep import SPEED, Lockstep
+from lrtui.tour.player import Tour
 from lrtui.tour.script import read_script
 from tests.terminal import UNKNOWN_TO_PYTE, terminal
+
+pytestmark = pytest.mark.slow
 
 ASCIINEMA = shutil.which("asciinema", path=str(Path(sys.executable).parent)) or shutil.which(
     "asciinema"
@@ -50,7 +53,7 @@ class Watched(Tour):
     async def frame(self) -> None:
         await super().frame()
         shown = []
-        for pane in self.query(Pane):
+        for pane in self.query(PaneWidget):
             if pane.region.area:
                 shown.append(str(pane.id))
                 shown += [pane.render_line(y).text for y in range(pane.size.height)]
@@ -59,7 +62,7 @@ class Watched(Tour):
 
 async def frames(script: Path, size: tuple[int, int], pace: float) -> list[list[str]]:
     """Every frame of a tour with the real trainer."""
-    trainer = Lockstep(Trainer(Problem()))
+    trainer = Lockstep(ProcessSource(LineSettings()))
     controller = Controller(trainer, (), steps=100, speed=SPEED, every=10)
     tour = Watched(controller, trainer, read_script(script), fps=10, pace=pace)
     app = LrtuiApp(tour, "textual-dark")

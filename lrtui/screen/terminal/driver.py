@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 from asyncio import TimerHandle
+from codecs import IncrementalDecoder, getincrementaldecoder
+from collections.abc import Callable
+from functools import partial
 from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import Protocol, cast
 
 from textual import events
+from textual.app import App
+from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from lrtui.screen.terminal.probe import STDERR, erases, keeps_up
 from lrtui.screen.terminal.screen_diff import ScreenDiff, harmless
-
-if TYPE_CHECKING:
-    from lrtui.screen.app import LrtuiApp
 
 ALTERNATE = ("\x1b[?1049h", "\x1b[?1049l")
 """Into the alternate screen and back: what was drawn on it is lost, and has to be sent again."""
@@ -41,6 +43,21 @@ LAST_ANSWER = 0.5
 """Seconds to wait for the last answer on exit: the shell would take a later one for input."""
 
 
+def lenient_decoder(encoding: str) -> Callable[[], IncrementalDecoder]:
+    """Return a decoder that reads what it does not understand as a replacement character."""
+    return partial(getincrementaldecoder(encoding), errors="replace")
+
+
+class HasLine(Protocol):
+    """An app that knows its driver.
+
+    Attributes:
+        line: set by the driver.
+    """
+
+    line: LineDriver | None
+
+
 class LineDriver(LinuxDriver):
     """Writes only changed cells, and only once the terminal has processed earlier output.
 
@@ -51,7 +68,7 @@ class LineDriver(LinuxDriver):
 
     def __init__(
         self,
-        app: LrtuiApp,
+        app: App[object],
         *,
         debug: bool = False,
         mouse: bool = True,
@@ -59,7 +76,7 @@ class LineDriver(LinuxDriver):
     ) -> None:
         """Make the driver; called by textual."""
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        app.lab.line = self
+        cast(HasLine, app).line = self
         self._diff = ScreenDiff(erases=erases())
         self._on = False
         self._at_once = False
@@ -128,6 +145,12 @@ class LineDriver(LinuxDriver):
             self._answered.wait(LAST_ANSWER)
         self._asked = False
         super().stop_application_mode()
+
+    def run_input_thread(self) -> None:
+        """Read keys, also from a terminal that sends bytes that are not UTF-8."""
+        # Textual's decoder is strict, and a local name of this function.
+        linux_driver.getincrementaldecoder = lenient_decoder  # type: ignore[attr-defined,assignment]
+        super().run_input_thread()
 
     def process_message(self, message: Message) -> None:
         """Intercept the terminal's answers; called in textual's input thread."""

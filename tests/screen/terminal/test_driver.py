@@ -10,9 +10,9 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
-from lrtui.screen.app import LrtuiApp
 from lrtui.screen.terminal.driver import QUESTION, LineDriver
 
 FRAME = "\x1b[1;1Hloss 0.08\x1b[2;1Hrate 0.1"
@@ -35,7 +35,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def make_driver() -> LineDriver:
-    driver = LineDriver(cast(LrtuiApp, SimpleNamespace(lab=SimpleNamespace())))
+    driver = LineDriver(cast(App[object], SimpleNamespace(line=None)))
     driver.start_application_mode()
     return driver
 

@@ -1,0 +1,39 @@
+"""Messages and runs in words: what the log, the plain text and the last screen have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lrtui.messages import Progress, State
+from lrtui.run.advice import Advice
+from lrtui.run.rate import rate_text
+from lrtui.run.session import Run
+
+
+def told_losses(progress: Progress, every: int) -> Iterator[tuple[int, str]]:
+    """Yield the step and the loss in words, for every step that is a multiple of ``every``."""
+    for step, loss in zip(progress.numbered(), progress.losses, strict=True):
+        if step % every == 0:
+            yield step, "not finite" if loss is None else f"{loss:.6g}"
+
+
+def change_text(state: State) -> str:
+    """Say that the rate of a run was changed: ``step`` steps were taken at the old one."""
+    return f"rate {rate_text(state.lr)} from step {state.step + 1:,}"
+
+
+def advice_text(advice: Advice) -> str:
+    """Say which rate to try next."""
+    if advice.more_steps:
+        return f"take more steps: {rate_text(advice.lr)} settles at step {advice.steps:,}"
+    when = f", settles at step {advice.steps:,}" if advice.steps is not None else ""
+    return f"try {rate_text(advice.lr)}{when}"
+
+
+def run_line(run: Run) -> str:
+    """Return a run as a row of the table that stays in the terminal."""
+    loss = "–" if run.loss is None else f"{run.loss:.6g}"
+    return (
+        f"{run.number:>3}  rate {rate_text(run.lr):<11}  {run.status():<13}"
+        f"  step {run.step:>5,}  loss {loss}"
+    )

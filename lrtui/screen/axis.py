@@ -1,0 +1,240 @@
+"""Axes: where values lie on them, and the round numbers along them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LABEL_WIDTH = 6
+"""Cells for the labels of the y axis: always the same, so that the canvas does not shift."""
+SMALLEST = 1e-307
+"""The smallest step between two ticks: below it, numbers lose their digits."""
+NUDGE = 1e-9
+"""Allowed rounding error: a tick at 3/10 belongs to dot 3 of 10, not to dot 2."""
+FAR = 1e150
+"""Where values far off the axis are held, so that differences of their places stay finite."""
+DIGITS = 1e6
+"""Steps from zero from which a label of six cells cannot tell a tick from the next one."""
+COARSER = 1.15
+"""How much longer an aligned axis may get rather than have the next larger step."""
+LONGER = 1.25 + NUDGE
+"""How much longer an aligned axis may get at most."""
+
+Tick = tuple[int, str]
+"""The cell of a tick, counted from the low end, and its label."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The range of an axis.
+
+    Attributes:
+        low: the lower end.
+        high: the upper end, above ``low``.
+        log: whether equal distances are equal factors; ``low`` is positive then.
+        step: the distance of ticks that is tried first, in decades on a log axis; 0 for none.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    step: float = 0.0
+
+    def place(self, values: ArrayLike) -> Floats:
+        """Return where values lie on the axis: 0 at its lower end, 1 at its upper end.
+
+        NaN and infinity are kept; zero and less on a log axis is taken for ``low``.
+        """
+        raw = np.asarray(values, dtype=float)
+        low, high = self.scaled()
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if self.log:
+                raw = np.log10(np.where(raw <= 0, self.low, raw))
+            # A quarter keeps the difference of any two finite numbers finite.
+            unit = 1.0 if math.isfinite(high - low) else 0.25
+            placed: Floats = (raw * unit - low * unit) / (high * unit - low * unit)
+        return np.where(np.isfinite(raw), np.clip(placed, -FAR, FAR), raw)
+
+    def at(self, share: float) -> float:
+        """Return the value at a share of the axis."""
+        if self.log:
+            return float(self.low ** (1 - share) * self.high**share)
+        return self.low * (1 - share) + self.high * share
+
+    def scaled(self) -> tuple[float, float]:
+        """Return both ends, as powers of ten on a log axis."""
+        return (math.log10(self.low), math.log10(self.high)) if self.log else (self.low, self.high)
+
+    def aligned(self, cells: int) -> Axis:
+        """Return the axis, a little longer, with ticks a whole number of cells apart.
+
+        A low end that is a tick stays where it is. The axis itself is returned where it would get
+        too long, or where labels would not fit.
+
+        Args:
+            cells: the columns or rows of the axis.
+        """
+        low, high = self.scaled()
+        size, least = high / cells - low / cells, least_apart(cells)
+        found: list[tuple[float, Axis]] = []
+        for step in steps(least * size, high - low, self.log):
+            most = min(math.floor(step / size + NUDGE), cells)
+            # A cell less where the low end moves down by a part of a cell.
+            for apart in range(most, max(most - 2, least - 1), -1):
+                cell = step / apart
+                start = math.floor(low / cell + NUDGE) * cell
+                end = start + cell * cells
+                if end >= high - NUDGE * step and cell <= LONGER * size:
+                    with np.errstate(over="ignore"):
+                        ends = np.power(10.0, [start, end]) if self.log else (start, end)
+                    axis = Axis(float(ends[0]), float(ends[1]), self.log, step)
+                    if math.isfinite(axis.high) and len(marked(axis, step)) > 1:
+                        found.append((cell * COARSER ** len(found), axis))
+                    break
+        return min(found, key=lambda f: f[0])[1] if found else self
+
+
+def dots(shares: ArrayLike, number: int) -> Ints:
+    """Return which of so many dots, or cells, each share of an axis belongs to.
+
+    The upper end belongs to the last one. What is below the axis, or NaN, is at -1; what is above
+    it, at ``number``. A cell of four dots has the dots 4 i to 4 i + 3, without exception.
+    """
+    near = np.clip(np.nan_to_num(shares, nan=-1.0), -1.0, 2.0)
+    near = np.where(np.abs(near - 1) <= NUDGE, 1 - 2 * NUDGE, near)
+    found: Ints = np.clip(np.floor((near + NUDGE) * number), -1, number).astype(np.int64)
+    return found
+
+
+def least_apart(cells: int) -> int:
+    """Return how many cells two ticks are apart, at least."""
+    return max(3 if cells >= 12 else 2, math.ceil(cells / 8))
+
+
+def nice(value: float) -> float:
+    """Return the next number up that is 1, 2 or 5 times a power of ten, for a positive value."""
+    power = 10.0 ** math.floor(math.log10(max(value, SMALLEST)))
+    return next(f * power for f in (1, 2, 5, 10) if f * power >= value * (1 - 1e-9))
+
+
+def round_up(value: float) -> float:
+    """Return a round number a little above, in steps of a tenth to a third."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(f * power for f in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if f * power >= value)
+
+
+def steps(least: float, most: float, whole: bool) -> Iterator[float]:
+    """Yield nice numbers from ``least`` to ``most``; whole numbers only, if asked."""
+    step = nice(max(least, 1.0 if whole else SMALLEST))
+    while step <= most and math.isfinite(step):
+        yield step
+        step = nice(step * 1.5)
+
+
+def multiples(low: float, high: float, step: float) -> list[float]:
+    """Return the multiples of a step in a range; none where labels could not tell them apart."""
+    first, last = low / step, high / step
+    if max(abs(first), abs(last)) > DIGITS or last - first > 1000:
+        return []
+    numbers = range(math.ceil(first - NUDGE), math.floor(last + NUDGE) + 1)
+    return [float(f"{i * step:.12g}") for i in numbers]
+
+
+def marked(axis: Axis, step: float) -> list[tuple[float, str]]:
+    """Return the values of ticks so far apart, and their labels; none where these do not fit."""
+    values = multiples(*axis.scaled(), step)
+    if axis.log:
+        return one_digit([10.0**v for v in values])
+    return list(zip(values, labels(values, step), strict=False))
+
+
+def one_digit(values: Sequence[float]) -> list[tuple[float, str]]:
+    """Return values of one digit each, and their labels."""
+    return [(v, labels([v], v)[0]) for v in values]
+
+
+def choices(axis: Axis, cells: int) -> Iterator[list[tuple[float, str]]]:
+    """Yield the values and labels that the ticks of an axis may have, the best ones first."""
+    if axis.step:
+        found = marked(axis, axis.step)
+        yield from (found, found[:-1])  # the last may be at the end, too close to the one before
+    low, high = axis.scaled()
+    least = least_apart(cells) / cells / 4  # steps too small for all ticks may do for two
+    if axis.log:
+        powers = range(math.floor(low), math.floor(high) + 1) if high - low <= 3 else ()
+        digits = [float(f"{d}e{p}") for p in powers for d in (1, 2, 5)]
+        yield one_digit([v for v in digits if axis.low <= v <= axis.high])
+        yield from (marked(axis, s) for s in steps((high - low) * least, high - low, whole=True))
+    if not axis.log or high - low < 1:
+        linear = Axis(axis.low, axis.high)
+        size, ends = axis.high * least - axis.low * least, max(abs(axis.low), abs(axis.high))
+        # Steps as large as the ends give one tick where there cannot be two.
+        yield from (marked(linear, s) for s in steps(size, 2 * ends, whole=False))
+
+
+def ticks(
+    axis: Axis, cells: int, fits: Callable[[Sequence[Tick]], bool] = lambda _: True
+) -> list[Tick]:
+    """Return the ticks of an axis, from the low end.
+
+    Args:
+        axis: the axis.
+        cells: the columns or rows of the axis.
+        fits: whether there is room for the labels of ticks.
+    """
+    least = least_apart(cells)
+    second: list[Tick] = []
+    for found in choices(axis, cells):
+        at = dots(axis.place([value for value, _ in found]), cells).tolist()
+        whole = [(cell, text) for cell, (_, text) in zip(at, found, strict=True)]
+        for some in (whole, [*whole[:1], *whole[1:][-1:]]):
+            if all(b - a >= least for (a, _), (b, _) in pairwise(some)) and fits(some):
+                if some is whole and len(some) > 1:
+                    return some
+                second = max(second, some, key=len)
+    return second
+
+
+def labels(values: Sequence[float], step: float) -> list[str]:
+    """Return labels to the precision of a step, such as 0.05, 15k, 2M or 1e-5; none if too long."""
+    largest = max(map(abs, values), default=0.0)
+    written = [[in_unit(v, step, "", 1.0) for v in values]]
+    if largest >= 1e9 or (largest < 0.01 and step < 0.001):
+        written.append([scientific(v, step) for v in values])
+    elif largest >= 1e4:
+        unit, size = ("k", 1e3) if largest < 1e6 else ("M", 1e6)
+        written.append([in_unit(v, step, unit, size) for v in values])
+    shortest = min(written, key=longest)
+    return shortest if longest(shortest) <= LABEL_WIDTH else []
+
+
+def longest(texts: Sequence[str]) -> int:
+    """Return the length of the longest text."""
+    return max(map(len, texts), default=0)
+
+
+def in_unit(value: float, step: float, unit: str, size: float) -> str:
+    """Return a number in thousands, say, to the precision of a step."""
+    decimals = max(0, exponent(size) - exponent(step))
+    return f"{value / size:.{decimals}f}{unit}" if value or not unit else "0"
+
+
+def scientific(value: float, step: float) -> str:
+    """Return a number like 1e-5, to the precision of a step."""
+    decimals = max(0, exponent(value) - exponent(step))
+    mantissa, _, power = f"{value:.{decimals}e}".partition("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if decimals else mantissa
+    return f"{mantissa}e{int(power)}" if value else "0"
+
+
+def exponent(value: float) -> int:
+    """Return the power of ten of a number's first digit."""
+    return int(f"{value:e}".partition("e")[2])

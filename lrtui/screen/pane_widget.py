@@ -1,0 +1,69 @@
+"""The widget of a pane: it repaints only the rows that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from lrtui.ascii_fallback import printable
+from lrtui.screen.panes.pane import Pane
+from lrtui.screen.spans import Row, note
+from lrtui.screen.view import View
+
+
+class PaneWidget(Widget, can_focus=False):
+    """Shows the rows of a pane in the colours of the theme.
+
+    Attributes:
+        pane: its definition.
+        styles_of: style of each tone.
+    """
+
+    def __init__(self, pane: Pane) -> None:
+        """Start empty.
+
+        Args:
+            pane: what it shows.
+        """
+        super().__init__(id=pane.id, classes="titled" if pane.title else "")
+        self.pane = pane
+        self.border_title = pane.title or None
+        self.styles_of: dict[str, Style] = {}
+        self._rows: list[Row] = []
+        self._drawn: Hashable = None
+
+    def paint(self, view: View) -> None:
+        """Bring it up to date; draw only where something that it shows has changed."""
+        pane = self.pane
+        width, height = self.content_size
+        if width < 1 or height < 1:
+            return
+        waits = pane.waits_for(view)
+        depends = waits or (pane.depends_on(view, width) if pane.depends_on else None)
+        drawn = (width, height, depends)
+        if depends is not None and drawn == self._drawn:
+            return
+        self._drawn = drawn
+        self.show(note(waits, width, height) if waits else pane.draw(view, width, height))
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Show these rows from now on."""
+        # What is shown may come from a file, or from whatever training code printed.
+        safe = [[(printable(text), tone) for text, tone in row] for row in rows]
+        old, self._rows = self._rows, safe
+        width, height = self.content_size
+        changed = [y for y in range(height) if old[y : y + 1] != self._rows[y : y + 1]]
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    def render_line(self, y: int) -> Strip:
+        """Return row ``y`` as textual wants it."""
+        base: Style = self.rich_style
+        row = self._rows[y] if y < len(self._rows) else []
+        strip = Strip([Segment(text, base + self.styles_of[tone]) for text, tone in row if text])
+        return strip.adjust_cell_length(self.content_size.width, base)

@@ -1,0 +1,34 @@
+"""The panes: one file and one definition each, in the order of the screen."""
+
+from __future__ import annotations
+
+from lrtui.screen.panes.bowl import BOWL
+from lrtui.screen.panes.caption import CAPTION
+from lrtui.screen.panes.every_rate import EVERY_RATE
+from lrtui.screen.panes.fit import FIT
+from lrtui.screen.panes.footer import FOOTER
+from lrtui.screen.panes.header import HEADER
+from lrtui.screen.panes.log import LOG
+from lrtui.screen.panes.loss import LOSS
+from lrtui.screen.panes.map import MAP
+from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.ruler import RULER
+from lrtui.screen.panes.runs import RUNS
+from lrtui.screen.panes.small import SMALL
+from lrtui.screen.panes.status import STATUS
+
+PANES: tuple[Pane, ...] = (
+    SMALL,
+    HEADER,
+    RULER,
+    STATUS,
+    FIT,
+    LOSS,
+    EVERY_RATE,
+    BOWL,
+    MAP,
+    RUNS,
+    LOG,
+    CAPTION,
+    FOOTER,
+)

@@ -1,0 +1,90 @@
+"""The bowl: the loss along the steepest direction, with the steps hopping across it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+from lrtui.run.session import Run
+from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.scene import has_theory, waits_for_theory
+from lrtui.screen.spans import Row, fitted
+from lrtui.screen.view import View
+
+if TYPE_CHECKING:
+    from lrtui.screen.chart import Floats, Layer
+
+HOPS = 8
+"""Steps of the current run that are drawn, the last ones: more would fill the bowl."""
+
+
+def weights_of(run: Run) -> Floats:
+    """Return the weights along a run's trajectory, shape [steps, d], only finite ones."""
+    import numpy as np
+
+    told = [*run.trajectory, run.weights] if run.weights else run.trajectory
+    if not told:
+        return np.empty((0, 2))
+    weights = np.array(told, dtype=float)
+    finite: Floats = weights[np.isfinite(weights).all(axis=1)]
+    return finite
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """Draw the walls of the valley and where the last steps landed on them."""
+    import numpy as np
+
+    from lrtui.screen.chart import Axis, Curve, Mark, Path, draw, round_up
+
+    theory, run = view.session.theory, view.session.current
+    assert theory is not None
+    across = np.array(theory.eigenvectors[-1])
+    start = abs(theory.distances(theory.start)[-1])
+    weights = weights_of(run) if run else np.empty((0, len(theory.minimum)))
+    with np.errstate(over="ignore"):
+        at = (weights - theory.minimum) @ across
+    recent = at[-HOPS:]
+    # The bowl keeps its size until the steps climb out of it.
+    reach = np.abs(recent).max(initial=0.0)
+    half = 1.2 * max(start, 1e-6)
+    if reach > half:
+        half = round_up(min(float(reach), 1e150))
+    steepness = theory.eigenvalues[-1] / 2
+    top = steepness * half**2
+    walls = np.linspace(-half, half, 120)
+    layers: list[Layer] = [Curve(walls, steepness * walls**2, "faint")]
+    seen = recent[np.abs(recent) <= half]
+    layers.append(Path(seen, steepness * seen**2, "prediction"))
+    layers.append(Mark(0.0, 0.0, "┴", "good"))
+    legend: Row = [("loss across the valley", "dim")]
+    if len(recent):
+        now = float(recent[-1])
+        if abs(now) <= half:
+            layers.append(Mark(now, steepness * now**2, "●", "strong-prediction"))
+        where = "at the minimum" if abs(now) < 1e-3 * half else f"{abs(now):.2g} from the minimum"
+        where = where if len(where) + 2 <= width else f"{abs(now):.2g} away"
+        legend = [("●", "prediction"), (f" {where}", "dim"), (", across the valley", "dim")]
+    x, y = Axis(-half, half), Axis(-0.02 * top, top)
+    return [fitted(legend, width), *draw(width, height - 1, x, y, layers, axes=False)]
+
+
+def depends_on(view: View, width: int) -> Hashable:
+    """Return what the picture depends on."""
+    run = view.session.current
+    weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
+    return (run.number, len(run.trajectory), weights) if run else ()
+
+
+BOWL = Pane(
+    id="bowl",
+    title="bowl",
+    place="bottom",
+    draw=draw,
+    depends_on=depends_on,
+    help="The loss across its steepest direction, and the last steps on it (b: the map).",
+    applies=has_theory,
+    waits_for=waits_for_theory,
+    fits=lambda columns, rows: columns >= 72 and rows >= 20,
+    widths=(28, None),
+    lens=True,
+)

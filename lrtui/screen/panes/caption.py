@@ -1,0 +1,18 @@
+"""The caption: what a tour tells."""
+
+from __future__ import annotations
+
+import textwrap
+
+from lrtui.screen.panes.pane import Pane
+from lrtui.screen.spans import Row
+from lrtui.screen.view import View
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """Draw the caption in its two rows."""
+    lines = textwrap.wrap(view.caption, max(width - 2, 1))[:height]
+    return [[("▌ ", "prediction"), (line, "strong")] for line in lines]
+
+
+CAPTION = Pane(id="caption", place="caption", draw=draw, applies=lambda view: bool(view.caption))

@@ -1,0 +1,83 @@
+"""The fit: the target, and the prediction of the current run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from typing import TYPE_CHECKING
+
+from lrtui.messages import LineScene
+from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.scene import has_line
+from lrtui.screen.spans import Row, fitted, length
+from lrtui.screen.view import View
+
+if TYPE_CHECKING:
+    from lrtui.screen.chart import Axis, Layer
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """Draw the points, and the line of the weights where they are now."""
+    from lrtui.screen.chart import Canvas, Cloud, draw
+
+    scene, run = view.session.scene, view.session.current
+    assert scene is not None
+    canvas = Canvas.of(width, height - 1)
+    x_axis, y_axis = axes(scene, canvas.rows)
+    layers: list[Layer] = [Cloud(scene.x, scene.y, "target")]
+    weights = run.weights if run and len(run.weights) == 2 else ()
+    if weights and all(map(math.isfinite, weights)):
+        layers += prediction(x_axis, y_axis, *weights)
+    return [legend(weights, width), *draw(width, height - 1, x_axis, y_axis, layers)]
+
+
+def legend(weights: tuple[float, ...], width: int) -> Row:
+    """Return the row above the chart; the numbers come first where there is little room."""
+    where = "slope {:.3g}, bias {:.3g}".format(*weights) if weights else ""
+    row: Row = [("━━", "prediction"), (f" prediction: {where}" if where else " prediction", "dim")]
+    target: Row = [("  ⠐⠄", "target"), (" target", "dim")]
+    if where and length(row) + length(target) > width:
+        row[1] = (f" {where}", "dim")
+    return fitted(row + target, width)
+
+
+def axes(scene: LineScene, rows: int) -> tuple[Axis, Axis]:
+    """Return axes that hold the data and the first prediction, the same for every run."""
+    from lrtui.screen.chart import Axis, nice
+
+    low, high = min(*scene.y, 0.0), max(*scene.y, 2.0)
+    step = nice((high - low) / 8)
+    y = Axis(math.floor(low / step) * step, math.ceil(high / step) * step)
+    return Axis(-1.0 if min(scene.x) < 0 else 0.0, 1.0), y.aligned(rows)
+
+
+def prediction(x: Axis, y: Axis, slope: float, bias: float) -> list[Layer]:
+    """Return the line ``slope · x + bias``, or where to look for it if it is off the canvas."""
+    from lrtui.screen.chart import Label, Path
+
+    ends = [slope * end + bias for end in (x.low, x.high)]
+    if all(map(math.isfinite, ends)) and min(ends) <= y.high and max(ends) >= y.low:
+        return [Path([x.low, x.high], ends, "prediction")]
+    above = bias > y.high  # at the middle, or near it
+    sign, at = ("▲", y.high) if above else ("▼", y.low)
+    return [Label((x.low + x.high) / 2, at, f"{sign} prediction {sign}", "prediction")]
+
+
+def depends_on(view: View, width: int) -> Hashable:
+    """Return what the chart depends on."""
+    run = view.session.current
+    weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
+    return id(view.session.scene), weights
+
+
+FIT = Pane(
+    id="fit",
+    title="fit",
+    place="top",
+    draw=draw,
+    depends_on=depends_on,
+    help="The data, and the line that the weights make of it now.",
+    applies=has_line,
+    waits_for=lambda view: "" if view.session.scene else "torch is loading",
+    fits=lambda columns, rows: columns >= 72 or rows >= 26,
+)

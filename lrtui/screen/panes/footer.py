@@ -1,0 +1,58 @@
+"""The footer: the keys, as many as fit."""
+
+from __future__ import annotations
+
+from lrtui.screen.actions import ACTIONS, BY_NAME, offered
+from lrtui.screen.panes.pane import Pane, Press
+from lrtui.screen.spans import Row, length
+from lrtui.screen.view import View
+
+LAST = 2
+"""Entries that are always there: the help and the way out."""
+
+SECOND = 3
+"""Cell of the second key in an entry of two, as in `` [ ] rate``."""
+
+
+def entries(view: View, width: int) -> list[tuple[str, Row]]:
+    """Return the action and the text of each key that fits; the last entries always do."""
+    found: list[tuple[str, Row]] = []
+    if view.session.offers("start"):
+        found.append(("", entry("0-9", "rate")))
+    for action in offered(view.session):
+        if action.footer:
+            found.append((action.name, entry(*action.footer)))
+    last = found[-LAST:]
+    room = width - sum(length(row) for _, row in last)
+    kept = []
+    for name, row in found[:-LAST]:
+        if length(row) <= room:
+            kept.append((name, row))
+            room -= length(row)
+    return kept + last
+
+
+def entry(sign: str, word: str) -> Row:
+    """Return a key and what it does."""
+    return [(f" {sign}", "strong"), (f" {word} ", "dim")]
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """List the keys."""
+    return [[span for _, row in entries(view, width) for span in row]]
+
+
+def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
+    """Do what the clicked key does; of two keys, the one that was hit."""
+    start = 0
+    for name, row in entries(view, width):
+        if x < start + length(row):
+            if not name:
+                return None
+            second = BY_NAME[name].pair and x >= start + SECOND
+            return Press(ACTIONS[ACTIONS.index(BY_NAME[name]) + 1].name if second else name)
+        start += length(row)
+    return None
+
+
+FOOTER = Pane(id="footer", place="footer", draw=draw, click=click)

@@ -1,0 +1,49 @@
+"""The header: what is trained, how far the run is, and how fast."""
+
+from __future__ import annotations
+
+from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.status import LOOKS, state
+from lrtui.screen.spans import Row, length
+from lrtui.screen.view import View
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """Draw the header: what it is on the left, where it stands on the right."""
+    session = view.session
+    run = session.current
+    left: Row = [(" lrtui ", "strong")]
+    if session.greeting is not None:
+        first, *others = session.greeting.title.split(" · ")
+        left += [(f" {first}", "dim"), *((f" · {text}", "dim") for text in others)]
+    right: Row = []
+    if run is not None and run.steps is not None:
+        sign, tone = LOOKS[state(run, session.paused)]
+        right.append((f"step {run.step:,}/{run.steps:,} ", "text"))
+        right += bar(run.step / run.steps, 24 if width >= 100 else 12, tone)
+        if run.series is not None:
+            right.append((f" {pace_text(session.speed):>6} ", "dim"))
+        right.append((f"{sign} ", tone))
+    room = width - length(right)
+    while length(left) >= room and len(left) > 1:
+        left.pop()  # the parts of a title come in the order of their importance
+    return [[*left, (" " * (room - length(left)), "dim"), *right]]
+
+
+def pace_text(speed: float | None) -> str:
+    """Write a pace."""
+    return "max" if speed is None else f"{speed:g}/s"
+
+
+def bar(share: float, width: int, tone: str) -> Row:
+    """Draw a bar filled to a share of its width, by half cells."""
+    halves = round(min(max(share, 0.0), 1.0) * width * 2)
+    full, half = divmod(halves, 2)
+    row: Row = [("━" * full, tone)]
+    if half:
+        row.append(("╸", tone))
+    row.append(("─" * (width - full - half), "faint"))
+    return row
+
+
+HEADER = Pane(id="header", place="header", draw=draw)

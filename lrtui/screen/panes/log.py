@@ -1,0 +1,30 @@
+"""The log: what happened, most recent first."""
+
+from __future__ import annotations
+
+import textwrap
+
+from lrtui.screen.panes.pane import Pane
+from lrtui.screen.spans import Row
+from lrtui.screen.view import View
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """List what happened; what is longer than a row takes several."""
+    rows: list[Row] = []
+    for text, tone in view.log:
+        rows += [[(line, tone)] for line in textwrap.wrap(text, width) or [""]]
+        if len(rows) >= height:
+            break
+    return rows[:height]
+
+
+LOG = Pane(
+    id="log",
+    title="log",
+    place="bottom",
+    draw=draw,
+    help="What happened, most recent first, and what the training code printed.",
+    fits=lambda columns, rows: columns >= 110 and rows >= 20,
+    widths=(22, 30),
+)

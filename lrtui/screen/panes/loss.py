@@ -1,0 +1,191 @@
+"""The loss: of the current run, the earlier runs behind it, and the forecast."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
+
+from lrtui.run.diagnosis import ROUNDING, Diagnosis
+from lrtui.run.rate import rate_text
+from lrtui.run.session import Run
+from lrtui.screen.panes.pane import Pane
+from lrtui.screen.spans import Row, fitted
+from lrtui.screen.view import EARLIER, Scale, View
+
+if TYPE_CHECKING:
+    from lrtui.screen.chart import Axis, Canvas, Floats, Layer
+
+TOO_STEEP = 1e3
+"""How many times the first loss a loss may be and still be read on a linear scale."""
+
+FORECAST_POINTS = 200
+"""Points of a forecast that are computed."""
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """Draw the losses on a scale on which they can be read."""
+    import numpy as np
+
+    from lrtui.screen.chart import Axis, Canvas, Curve, Label, Mark, draw
+
+    session, run = view.session, view.session.current
+    assert run is not None
+    assert run.series is not None
+    theory, behind = session.theory, view.behind()
+    scale = scale_of(view, run)
+    steepened = scale != view.scale
+    floor = theory.min_loss if theory and scale == "above minimum" else 0.0
+    rounding = ROUNDING * floor
+    runs = [run, *(old for old, _ in behind)]
+    canvas = Canvas.of(width, height - 1)
+    last = steps_shown(run, [old for old, _ in behind])
+    x_axis = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
+    y_axis = loss_axis(runs, scale, rounding, canvas)
+
+    def shown(loss: Floats) -> Floats:
+        return np.maximum(loss - floor, rounding) if scale == "above minimum" else loss
+
+    layers: list[Layer] = []
+    names: list[Layer] = []
+    for old, tone in behind:
+        assert old.series is not None
+        at, loss = old.series.curve()
+        layers.insert(0, Curve(at, shown(loss), tone))
+        names.append(named(str(old.number), x_axis, y_axis, at, shown(loss), tone, len(names)))
+    if rounding:
+        layers.insert(0, Curve([0, last], [rounding, rounding], "faint"))
+        names.append(Label(last, rounding, "float32 rounding", "dim"))
+    if run.diagnosis and run.diagnosis.theory:
+        at, loss = forecast(run.diagnosis, last)
+        layers.append(Curve(at, shown(loss), "forecast", dotted=True))
+    for step, lr in run.changes:
+        layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
+        names.append(Label(step, y_axis.high, rate_text(lr), "change"))
+    at, loss = run.series.curve()
+    layers.append(Curve(at, shown(loss), "prediction"))
+    if run.settled_at is not None and run.settled_at <= last:
+        settled = float(np.interp(run.settled_at, at, shown(loss)))
+        layers.append(Mark(run.settled_at, settled, "▲", "good"))
+    if run.series.broken is not None:
+        layers.append(Mark(run.series.broken, y_axis.high, "✕", "bad"))
+    legend: Row = [("━━", "prediction"), (f" rate {rate_text(run.lr)}", "dim")]
+    legend.append((f"  {scale}{', too steep for linear' if steepened else ''}", "dim"))
+    legend += [(f"  {old.number}: {rate_text(old.lr)}", tone) for old, tone in behind]
+    legend.append((f"  loss {run.series.last:.4g}", "text"))
+    if run.diagnosis and run.diagnosis.theory:
+        legend.append(("  ⠒⠒ forecast", "forecast"))
+    return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, [*layers, *names])]
+
+
+def scale_of(view: View, run: Run) -> Scale:
+    """Return the scale that was asked for, or the one on which the loss can be read."""
+    assert run.series is not None
+    scale = view.scale if view.scale in view.scales() else "log"
+    too_steep = run.series.largest > TOO_STEEP * run.series.first
+    return "log" if scale == "linear" and too_steep else scale
+
+
+def named(name: str, x: Axis, y: Axis, at: Floats, loss: Floats, tone: str, place: int) -> Layer:
+    """Return a run's number, put on its curve where few others are: each at a level of its own."""
+    import numpy as np
+
+    from lrtui.screen.chart import Label
+
+    level = 0.8 - 0.15 * place
+    px, py = x.place(at), y.place(loss)
+    inside = np.isfinite(py) & (px <= 1)
+    px, py = px[inside], py[inside]
+    if not len(px):
+        return Label(math.nan, math.nan, name, tone)  # nowhere
+    crossed = np.flatnonzero((py[:-1] - level) * (py[1:] - level) <= 0)
+    if len(crossed):
+        i = int(crossed[-1])  # the last: where a diverging loss rises, none of the others does
+        rise = py[i + 1] - py[i]
+        share = (level - py[i]) / rise if rise else 0.0
+        across, up = float(px[i] + share * (px[i + 1] - px[i])), level
+    else:
+        i = int(np.abs(px - (0.9 - 0.12 * place)).argmin())
+        across, up = float(px[i]), float(np.clip(py[i], 0, 1))
+    return Label(x.at(across), y.at(up), name, tone)
+
+
+def forecast(diagnosis: Diagnosis, last: int) -> tuple[Floats, Floats]:
+    """Return the loss ahead, from the start of a diagnosis to a step."""
+    import numpy as np
+
+    theory, since = diagnosis.theory, diagnosis.since
+    assert theory is not None
+    excess = theory.excess(diagnosis.start, diagnosis.lr)
+    at = np.unique(np.linspace(since, max(last, since), FORECAST_POINTS).astype(int))
+    return at.astype(float), np.array([theory.min_loss + excess(int(k) - since) for k in at])
+
+
+def steps_shown(run: Run, earlier: Sequence[Run]) -> int:
+    """Return the last step of the axis: the whole run where it is short, else a round number."""
+    from lrtui.screen.chart import nice
+
+    if run.steps is not None and run.steps <= 200:
+        return run.steps
+    longest = max([run.step, *(min(old.step, run.step) for old in earlier)])
+    shown = max(100, int(nice(longest * 1.001)))
+    return shown if run.steps is None else min(run.steps, shown)
+
+
+def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas) -> Axis:
+    """Return an axis whose ends move in large steps only, so that it does not twitch.
+
+    Args:
+        runs: those that are drawn, the current one first; a linear axis is made for that alone,
+            so that an earlier loss without bounds does not flatten it.
+        scale: of the axis.
+        rounding: smallest loss above the minimum that means something.
+        canvas: for the ticks to be a whole number of cells apart.
+    """
+    from lrtui.screen.chart import Axis, round_up
+
+    series = [run.series for run in runs if run.series]
+    current = series[0]
+    if scale == "linear":
+        high = round_up(max(v for v in (current.first, current.largest, 1e-30) if v == v))
+        return Axis(0.0, high).aligned(canvas.rows)
+    smallest = min(s.smallest for s in series) if scale == "log" else rounding / 5
+    largest = max(s.largest for s in series)
+    low = 10.0 ** math.floor(math.log10(max(smallest, 1e-45)))
+    high = 10.0 ** math.ceil(math.log10(max(largest, 1e-44)))
+    return Axis(low, high if high > low else 10 * low, log=True).aligned(canvas.rows)
+
+
+def depends_on(view: View, width: int) -> Hashable:
+    """Return what can be seen of the losses: while that stays the same, so does the chart.
+
+    A run as fast as possible takes thousands of steps from one dot of the chart to the next.
+    """
+    run = view.session.current
+    assert run is not None
+    assert run.series is not None
+    series = run.series
+    steps = steps_shown(run, view.session.runs[-1 - len(EARLIER) : -1])
+    dot = run.step * 2 * width // steps
+    range_ = f"{series.smallest:.2g} {series.largest:.3g} {series.last:.4g}"
+    events = (run.settled_at, series.broken, len(run.changes), run.outcome)
+    about = (run.number, len(view.session.runs), view.session.theory is None)
+    return (*about, steps, dot, range_, *events, view.scale, view.highlighted)
+
+
+def waits_for(view: View) -> str:
+    """Say that there is no loss yet."""
+    run = view.session.current
+    return "" if run and run.series else "the loss appears with the first step"
+
+
+LOSS = Pane(
+    id="loss",
+    title="loss",
+    place="top",
+    draw=draw,
+    depends_on=depends_on,
+    help="The loss by step, earlier runs behind it by their number, the forecast dotted. "
+    "▲ marks where it settled, ✕ where it was not finite any more.",
+    waits_for=waits_for,
+)

@@ -1,0 +1,95 @@
+"""What a pane is: one definition, that the layout, the painting, the mouse and the help walk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Literal
+
+from lrtui.screen.spans import Row
+from lrtui.screen.view import View
+
+Place = Literal["header", "box", "top", "bottom", "caption", "footer", "screen"]
+"""Where a pane goes, from the top of the screen down; ``screen`` is all of it."""
+
+
+@dataclass(frozen=True)
+class RunRate:
+    """A click that runs a rate."""
+
+    lr: float
+
+
+@dataclass(frozen=True)
+class Press:
+    """A click that does what a key does.
+
+    Attributes:
+        action: its name.
+    """
+
+    action: str
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """A click that highlights a run, or none."""
+
+    run: int | None
+
+
+Request = RunRate | Press | Highlight
+
+
+def always(*_: object) -> bool:
+    """Return ``True``."""
+    return True
+
+
+def never(*_: object) -> bool:
+    """Return ``False``."""
+    return False
+
+
+def ready(_: View) -> str:
+    """Return the empty text: nothing is waited for."""
+    return ""
+
+
+def no_click(*_: object) -> None:
+    """Do nothing on a click."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pane:
+    """The definition of a pane.
+
+    Attributes:
+        id: its name in the style sheet.
+        title: on its border; empty where it has none.
+        place: where it goes.
+        draw: returns what it shows, from the view, columns and rows.
+        depends_on: what the drawing depends on, from the view and columns; while that stays the
+            same, nothing is drawn. ``None`` to draw at each frame.
+        help: what it shows, in a sentence for the page of help; empty to leave it out.
+        applies: whether it has a meaning for what is trained; else it is not there.
+        waits_for: says in a line what must come before it can be drawn, empty if nothing.
+        fits: whether a terminal of so many columns and rows has room for it beside the others.
+        widths: fewest and most columns; as many as there are where the latter is ``None``.
+        lens: whether it takes turns with the other lenses in one place.
+        click: returns what a click asks for, from the view, the cell's column and row, and the
+            pane's columns and rows.
+    """
+
+    id: str
+    title: str = ""
+    place: Place
+    draw: Callable[[View, int, int], list[Row]]
+    depends_on: Callable[[View, int], Hashable] | None = None
+    help: str = ""
+    applies: Callable[[View], bool] = always
+    waits_for: Callable[[View], str] = ready
+    fits: Callable[[int, int], bool] = always
+    widths: tuple[int, int | None] = (20, None)
+    lens: bool = False
+    click: Callable[[View, int, int, int, int], Request | None] = no_click

@@ -1,0 +1,76 @@
+"""The table of runs."""
+
+from __future__ import annotations
+
+from lrtui.run.rate import rate_cell
+from lrtui.run.session import Run
+from lrtui.screen.panes.pane import Highlight, Pane
+from lrtui.screen.panes.status import LOOKS, state
+from lrtui.screen.spans import Row, fitted
+from lrtui.screen.view import View
+
+COLUMNS = (("forecast", 9), ("settled", 8), ("loss", 10), ("steps/s", 8))
+"""The columns after the verdict, and their widths; those that do not fit are left out."""
+
+RATE = 8
+"""Cells of a rate."""
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """List the runs, most recent first, the highlighted one always."""
+    session = view.session
+    tones = {run.number: tone for run, tone in view.behind()}
+    title: Row = [(f"  {'#':>3}  {'rate':<{RATE}} {'':<15}", "dim")]
+    title += [(f"{name:>{size}}", "dim") for name, size in COLUMNS]
+    rows = [fitted(title, width)]
+    for run in listed(view, height):
+        current = run is session.current
+        highlighted = run.number == view.highlighted
+        now = state(run, session.paused and current)
+        sign, look = LOOKS[now]
+        tone = "prediction" if current else tones.get(run.number, "")
+        pace = run.steps_per_second
+        cells = (
+            "–" if run.forecast is None else f"{run.forecast:,}",
+            "–" if run.settled_at is None else f"{run.settled_at:,}",
+            "–" if run.loss is None else f"{run.loss:.4g}",
+            "–" if pace is None else f"{pace:,.0f}",
+        )
+        row: Row = [
+            ("▶ " if highlighted else "━ " if tone else "  ", tone or "dim"),
+            (f"{run.number:>3}  ", "strong" if highlighted else "dim"),
+            (f"{rate_cell(run.lr, RATE):<{RATE}} ", "strong" if current else "text"),
+            (f"{sign} {now:<13}", look),
+        ]
+        row += [(f"{cell:>{size}}", "text") for cell, (_, size) in zip(cells, COLUMNS, strict=True)]
+        rows.append(fitted(row, width))
+    return rows
+
+
+def listed(view: View, height: int) -> list[Run]:
+    """Return the runs that a table of so many rows lists, the row of titles included."""
+    runs = list(reversed(view.session.runs))
+    at = next((i for i, run in enumerate(runs) if run.number == view.highlighted), 0)
+    first = max(at - height + 2, 0)
+    return runs[first : first + max(height - 1, 0)]
+
+
+def click(view: View, x: int, y: int, width: int, height: int) -> Highlight | None:
+    """Highlight the run that is clicked; a second click takes it back."""
+    rows = listed(view, height)
+    if not 1 <= y <= len(rows):
+        return None
+    number = rows[y - 1].number
+    return Highlight(None if number == view.highlighted else number)
+
+
+RUNS = Pane(
+    id="runs",
+    title="runs",
+    place="bottom",
+    draw=draw,
+    help="The runs, most recent first; a click highlights one.",
+    fits=lambda columns, rows: columns >= 72 and rows >= 20,
+    widths=(44, 70),
+    click=click,
+)

@@ -1,0 +1,68 @@
+"""What the panes draw from: the session, and what the person has chosen to see of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lrtui.run.session import Run, Session
+from lrtui.screen.spans import Span
+
+Scale = Literal["linear", "log", "above minimum"]
+"""What the loss can be drawn on, in the order of the key; the last needs a known minimum."""
+
+LOG_LINES = 200
+"""Lines of the log that are kept."""
+
+EARLIER = ("earlier-1", "earlier-2", "earlier-3", "earlier-4")
+"""Tones of the earlier runs on a chart, most recent first: as many as can be told apart."""
+
+
+@dataclass
+class View:
+    """What there is to show.
+
+    Attributes:
+        session: the runs so far.
+        steps: steps of a run.
+        highlighted: number of an earlier run that stands out, ``None`` if none does.
+        notice: answer to what was asked for, with its tone; an empty text for none.
+        details: last lines of a trainer that failed.
+        log: what happened, most recent first.
+        scale: what the loss is drawn on.
+        lens: pane that the lens is turned to.
+        alone: pane that has all the room, ``None`` where several share it.
+        caption: what a tour tells, empty if nothing is told.
+        size: columns and rows of the terminal.
+        silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
+        dirty: whether there is something new to show; cleared by whoever has shown it.
+    """
+
+    session: Session
+    steps: int
+    highlighted: int | None = None
+    notice: Span = ("", "dim")
+    details: list[str] = field(default_factory=list)
+    log: deque[Span] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    scale: Scale = "linear"
+    lens: str = "bowl"
+    alone: str | None = None
+    caption: str = ""
+    size: tuple[int, int] = (0, 0)
+    silent_for: int = 0
+    dirty: bool = True
+
+    def scales(self) -> list[Scale]:
+        """Return the scales that the loss can be drawn on."""
+        return ["linear", "log", *(["above minimum"] if self.session.theory else [])]  # type: ignore[list-item]
+
+    def behind(self) -> list[tuple[Run, str]]:
+        """Return the runs drawn behind the current one, most recent first, and their tones.
+
+        The highlighted one is drawn however old it is.
+        """
+        drawn = [r for r in self.session.runs[:-1] if r.series is not None and r.series.count > 1]
+        found = list(zip(reversed(drawn), EARLIER, strict=False))
+        others = [(run, tone) for run, tone in found if run.number != self.highlighted]
+        return [(r, "strong") for r in drawn if r.number == self.highlighted] + others

@@ -1,0 +1,140 @@
+"""A source that takes as many steps as a frame is told to show: the same at every showing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec.structs import replace
+
+from lrtui.messages import (
+    AnyMessage,
+    Command,
+    Ended,
+    Failed,
+    Pause,
+    Progress,
+    Resume,
+    SetSpeed,
+    Start,
+    Started,
+    State,
+    Step,
+)
+from lrtui.sources.source import Source
+
+SPEED = 20.0
+"""Steps a second of the story's own time."""
+
+
+class Lockstep(Source):
+    """Passes on what a trainer does, one step at a time, until it is released.
+
+    What a frame shows then depends on nothing but the frames before it: not on the machine. While
+    it is held, the trainer is paused, and the pace that is told is the story's.
+
+    Attributes:
+        paused: whether the story is paused.
+        failed: whether the trainer is gone.
+    """
+
+    def __init__(self, source: Source) -> None:
+        """Hold a trainer from now on.
+
+        Args:
+            source: the trainer.
+        """
+        self.paused = False
+        self.failed = False
+        self._source = source
+        self._held = True
+        self._heard: list[AnyMessage] = []
+        self._run: Started | None = None
+        self._number = 0  # of the run that was asked for last
+        self._fresh = False
+
+    @property
+    def trouble(self) -> str:  # type: ignore[override]
+        """What went wrong beside the runs themselves."""
+        return self._source.trouble
+
+    def send(self, command: Command) -> None:
+        """Pass a command on; while the trainer is held, the pace is our own."""
+        if not self._held:
+            self._source.send(command)
+        elif isinstance(command, Start):
+            self._fresh, self._number, self._run = True, command.run, None
+            self._source.send(replace(command, paused=True))
+        elif isinstance(command, Pause | Resume | SetSpeed | Step):
+            if not isinstance(command, SetSpeed):
+                self.paused = not isinstance(command, Resume)
+            if self._run:
+                self._heard.append(self._state(command.id))
+        else:
+            self._source.send(command)
+
+    def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
+        """Return what was gathered, or what is new once the trainer is released."""
+        heard, self._heard = self._heard, []
+        return heard if self._held else heard + self._source.poll(timeout)
+
+    def close(self) -> None:
+        """End the trainer."""
+        self._source.close()
+
+    def release(self, speed: float | None) -> None:
+        """Let the trainer continue by itself.
+
+        Args:
+            speed: steps a second, ``None`` for as fast as possible.
+        """
+        self._held = False
+        self._source.send(SetSpeed(speed=speed))
+        self._source.send(Resume())
+
+    async def gather(self, kind: type[AnyMessage]) -> None:
+        """Wait for a message of a kind, or for what makes it pointless to wait."""
+        while self._held and not self.failed:
+            ends = [self._take(message, kind) for message in self._source.poll()]
+            if any(ends):
+                return
+            await asyncio.sleep(0.002)
+
+    async def advance(self, steps: int) -> None:
+        """Take steps and wait until they are told."""
+        if self._fresh:
+            self._fresh = False
+            await self.gather(Progress)
+        for _ in range(steps):
+            if self._run and self._held:
+                self._source.send(Step())
+                await self.gather(Progress)
+
+    def _take(self, message: AnyMessage, kind: type[AnyMessage]) -> bool:
+        """Take in a message of the trainer; return whether it ends a wait for a kind."""
+        if isinstance(message, State):
+            return False  # it tells how the trainer is held
+        if isinstance(message, Progress):
+            # How long a step took has no place in frames that are the same every time.
+            message = replace(message, seconds=0.0)
+        self._heard.append(message)
+        if getattr(message, "run", self._number) != self._number:
+            return False  # of the run before, which this one has cut short
+        if isinstance(message, Started):
+            self._run = message
+            self._heard.append(self._state())
+        over = isinstance(message, Ended | Failed)
+        if over:
+            self._run = None
+        self.failed |= isinstance(message, Failed)
+        return over or isinstance(message, kind)
+
+    def _state(self, answers: int = 0) -> State:
+        assert self._run is not None
+        return State(
+            run=self._run.run,
+            step=0,
+            paused=self.paused,
+            speed=SPEED,
+            lr=self._run.lr,
+            answers=answers,
+        )

@@ -1,0 +1,83 @@
+"""Reports of one run: every loss, batched by time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from time import perf_counter
+
+from lrtui.messages import Message, Progress
+from lrtui.problems.problem import Training
+
+REPORT_EVERY = 0.05
+"""Seconds between two progress messages."""
+
+TRAJECTORY = 256
+"""Steps of a run whose weights are reported one by one."""
+
+
+class Reporter:
+    """Collects what a run has done and sends it in batches.
+
+    Attributes:
+        step: last step recorded, -1 before the first.
+        first_loss: loss at step 0.
+        last_finite: last finite loss, ``None`` before there was one.
+        due: time at which the next batch is to be sent, infinite where there is nothing to send.
+    """
+
+    def __init__(self, run: int, training: Training, send: Callable[[Message], None]) -> None:
+        """Record the loss at the initial weights; it is due at once.
+
+        Args:
+            run: number of the run.
+            training: asked for its weights.
+            send: takes the messages.
+        """
+        self.step = -1
+        self.first_loss = training.loss
+        self.last_finite: float | None = None
+        self.due = math.inf
+        self._run = run
+        self._training = training
+        self._send = send
+        self._losses: list[float | None] = []
+        self._trajectory: list[list[float | None]] = []
+        self._seconds = 0.0
+        self._since = self._sent_at = perf_counter()
+        self.record(training.loss)
+        self.due = self._since
+
+    def record(self, loss: float) -> None:
+        """Record the loss after the next step."""
+        self.step += 1
+        self._losses.append(loss)
+        if self.step < TRAJECTORY:
+            self._trajectory.append([*self._training.weights()])
+        if math.isfinite(loss):
+            self.last_finite = loss
+        self.due = self._sent_at + REPORT_EVERY
+
+    def restart_clock(self) -> None:
+        """Count time from now on: what passed since the last report was a pause."""
+        self._since = perf_counter()
+
+    def flush(self) -> None:
+        """Send what has not been sent yet."""
+        if not self._losses:
+            return
+        now = perf_counter()
+        self._seconds += now - self._since
+        self._since = self._sent_at = now
+        self.due = math.inf
+        self._send(
+            Progress(
+                run=self._run,
+                steps=self.step - len(self._losses) + 1,
+                scalars={"loss": self._losses},
+                seconds=self._seconds,
+                weights=[*self._training.weights()],
+                trajectory=self._trajectory,
+            )
+        )
+        self._losses, self._trajectory = [], []
