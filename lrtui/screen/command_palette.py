@@ -29,8 +29,8 @@ class Palette(CommandPalette):
         self._is_closing = False
 
     def dismiss(self, result: object = None) -> AwaitComplete:
-        """Close, unless it is closing already."""
-        if self._is_closing:
+        """Close, unless it is closing already or under another screen: textual closes the top."""
+        if self._is_closing or not self.is_current:
             return AwaitComplete()
         self._is_closing = True
         self._cancel_gather_commands()

@@ -305,10 +305,11 @@ class MainScreen(Screen[None]):
         self.view.dirty = True
 
     def action_help(self) -> None:
-        """Show the help."""
+        """Show the help, unless something is in front already: keys may arrive bundled."""
         from lrtui.screen.help import Help
 
-        self.app.push_screen(Help(self.view))
+        if self.is_current:
+            self.app.push_screen(Help(self.view))
 
     def action_redraw(self) -> None:
         """Redraw the screen, whatever the terminal shows."""

@@ -293,6 +293,31 @@ async def test_the_palette_closes_once_however_the_keys_come(keys: list[str]) ->
         assert not app.screen_stack[1:]
 
 
+async def test_help_and_palette_do_not_get_in_each_others_way() -> None:
+    app = make_app(FakeTrainer(only_until(20)))
+    async with app.run_test(size=(140, 36)) as pilot:
+        await frame(pilot, 2)
+        await pilot.press("question_mark", "question_mark")
+        await pilot.pause()
+        assert len(app.screen_stack) == 1  # the second one leaves it again
+        app.simulate_key("ctrl+p")
+        await pilot.pause(0.3)
+        main_screen(app).action_help()  # a click that was on its way to the main screen
+        await pilot.pause()
+        assert [type(screen) for screen in app.screen_stack[1:]] == [Palette]
+        palette = app.screen
+        assert isinstance(palette, Palette)
+        app.push_screen(Help(main_screen(app).view))
+        await pilot.pause()
+        palette.dismiss()  # would close what is in front of it
+        await pilot.pause()
+        assert isinstance(app.screen, Help)
+        for _ in range(2):
+            await pilot.press("escape")
+            await pilot.pause()
+        assert not app.screen_stack[1:]
+
+
 async def test_one_loss_is_one_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     app = make_app(FakeTrainer(only_until(0)))
