@@ -7,6 +7,7 @@ from typing import Any
 
 from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette, ProviderSource
+from textual.events import Click
 from textual.message import Message
 from textual.widgets import Button, Input, OptionList
 from textual.worker import Worker
@@ -30,7 +31,7 @@ class Palette(CommandPalette):
 
     def dismiss(self, result: object = None) -> AwaitComplete:
         """Close, unless it is closing already or under another screen: textual closes the top."""
-        if self._is_closing or not self.is_current:
+        if self._is_closing or self.app.screen is not self:
             return AwaitComplete()
         self._is_closing = True
         self._cancel_gather_commands()
@@ -54,6 +55,11 @@ class Palette(CommandPalette):
                 await work()
 
         return super().run_worker(search, **settings)
+
+    def _on_click(self, event: Click) -> None:  # type: ignore[override]
+        """Keep textual's own handler from a click beside what has just become smaller."""
+        if not self.region.contains(event.screen_x, event.screen_y):
+            event.prevent_default()
 
     def _action_command_list(self, action: str) -> None:
         """Move in the list, unless the terminal is so small that there are no lines to move by."""

@@ -62,5 +62,5 @@ class Help(ModalScreen[None]):
 
     def action_leave(self) -> None:
         """Go back, once: keys may come faster than the page goes."""
-        if self.is_current:
+        if self.app.screen is self:
             self.dismiss()

@@ -147,11 +147,19 @@ class MainScreen(Screen[None]):
     def _resized(self) -> None:
         self.lay_out()
 
+    @property
+    def is_in_front(self) -> bool:
+        """Whether keys are for this screen; textual's ``is_current`` is true behind a palette."""
+        return self.app.screen is self
+
     def pressed(self, event: events.Key) -> None:
         """Note that a key was pressed, before anything is made of it; say if it is not offered."""
         self._last_key = time.monotonic()
+        field = self.query_one(RateField)
+        if not field.has_focus and self.is_in_front:  # lost by a click beside every widget
+            self.set_focus(field)
         action = BY_KEY.get(event.key)
-        if self.is_current and action and not action.is_offered(self.view.session):
+        if self.is_in_front and action and not action.is_offered(self.view.session):
             self.controller.complain(
                 f"{action.sign} ({action.title}) is not for what is shown here"
             )
@@ -308,7 +316,7 @@ class MainScreen(Screen[None]):
         """Show the help, unless something is in front already: keys may arrive bundled."""
         from lrtui.screen.help import Help
 
-        if self.is_current:
+        if self.is_in_front:
             self.app.push_screen(Help(self.view))
 
     def action_redraw(self) -> None:

@@ -146,7 +146,7 @@ class Tour(MainScreen):
         super().pressed(event)
         digit = event.character is not None and event.character in "0123456789"
         action = BY_KEY.get(event.key)
-        if self.is_current and (digit or (action is not None and action.steers)):
+        if self.is_in_front and (digit or (action is not None and action.steers)):
             self.take_over()
 
     def take_over(self) -> None:
