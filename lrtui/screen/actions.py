@@ -19,22 +19,33 @@ class Action:
     Attributes:
         name: the screen's method is ``action_`` and this.
         key: textual's name of the key.
-        sign: the key as a person knows it.
         title: what the palette calls it.
         help: what it does, in a sentence.
-        footer: keys and a word for the footer, where it stands there.
+        footer: a word for the footer, empty to leave it out there.
         pair: what it and the next one do, in a sentence, where the help has a line for both.
         needs: what the source must be able to do for it.
+        typed: the key as a person knows it, where textual calls it something else.
     """
 
     name: str
     key: str
-    sign: str
     title: str
     help: str
-    footer: tuple[str, str] | None = None
+    footer: str = ""
     pair: str = ""
     needs: Capability | None = None
+    typed: str = ""
+
+    @property
+    def sign(self) -> str:
+        """The key as a person knows it."""
+        return self.typed or self.key
+
+    @property
+    def signs(self) -> list[str]:
+        """Its key, and that of the next one where the two are a pair."""
+        both = ACTIONS[ACTIONS.index(self) :][: 2 if self.pair else 1]
+        return [action.sign for action in both]
 
     @property
     def steers(self) -> bool:
@@ -50,161 +61,50 @@ class Action:
         return self.needs is None or session.offers(self.needs)
 
 
+RATES = ", ".join(map(str, POST_LRS))
+BY = f"by {FACTOR:g}"
+
+# fmt: off
 ACTIONS = (
-    Action(
-        "restart",
-        "r",
-        "r",
-        "restart",
-        "Restart at the same learning rate.",
-        ("r", "restart"),
-        needs="start",
-    ),
-    Action("advice", "a", "a", "advice", "Take the advice.", ("a", "advice"), needs="start"),
-    Action(
-        "pause",
-        "space",
-        "space",
-        "pause",
-        "Pause the run, or continue it.",
-        ("space", "pause"),
-        needs="pause",
-    ),
-    Action(
-        "step",
-        "full_stop",
-        ".",
-        "one step",
-        "Take one step, then pause.",
-        (".", "step"),
-        needs="step",
-    ),
-    Action(
-        "smaller",
-        "left_square_bracket",
-        "[",
-        "smaller rate",
-        f"Restart at the rate divided by {FACTOR:g}.",
-        ("[ ]", "rate ÷/×"),
-        f"Restart at the rate divided or multiplied by {FACTOR:g}.",
-        needs="start",
-    ),
-    Action(
-        "larger",
-        "right_square_bracket",
-        "]",
-        "larger rate",
-        f"Restart at the rate multiplied by {FACTOR:g}.",
-        needs="start",
-    ),
-    Action(
-        "shrink",
-        "left_curly_bracket",
-        "{",
-        "smaller rate, no restart",
-        f"Continue at the rate divided by {FACTOR:g}.",
-        ("{ }", "no restart"),
-        f"Continue at the rate divided or multiplied by {FACTOR:g}.",
-        needs="set_lr",
-    ),
-    Action(
-        "grow",
-        "right_curly_bracket",
-        "}",
-        "larger rate, no restart",
-        f"Continue at the rate multiplied by {FACTOR:g}.",
-        needs="set_lr",
-    ),
-    Action(
-        "post",
-        "p",
-        "p",
-        "the post's rates",
-        f"Run the post's rates in turn: {', '.join(map(str, POST_LRS))}.",
-        ("p", "post"),
-        needs="start",
-    ),
-    Action(
-        "scale",
-        "y",
-        "y",
-        "scale of the loss",
-        "Show the loss linear, logarithmic, or above its minimum.",
-        ("y", "scale"),
-    ),
-    Action(
-        "lens",
-        "b",
-        "b",
-        "bowl or map",
-        "Turn the lens: the bowl, or the map of slope and bias.",
-        ("b", "bowl/map"),
-    ),
-    Action(
-        "every_rate",
-        "w",
-        "w",
-        "every rate",
-        "Show the steps to settle at every rate, and go back.",
-        ("w", "every rate"),
-    ),
-    Action(
-        "slower",
-        "minus",
-        "-",
-        "slower",
-        "Take fewer steps a second.",
-        ("- +", "speed"),
-        "Take fewer or more steps a second, up to as many as possible.",
-        needs="speed",
-    ),
-    Action(
-        "faster",
-        "plus",
-        "+",
-        "faster",
-        "Take more steps a second, up to as many as possible.",
-        needs="speed",
-    ),
-    Action(
-        "older",
-        "down",
-        "↓",
-        "older run",
-        "Highlight the next older run, on the charts too.",
-        ("↓ ↑", "runs"),
-        "Highlight the next older or newer run, on the charts too.",
-    ),
-    Action("newer", "up", "↑", "newer run", "Highlight the next newer run, or none."),
-    Action(
-        "zoom",
-        "tab",
-        "tab",
-        "next view",
-        "Show one pane alone, then the next, then all again.",
-        ("tab", "view"),
-    ),
-    Action(
-        "export",
-        "e",
-        "e",
-        "export",
-        "Write the losses to a CSV file in this folder.",
-        ("e", "export"),
-    ),
-    Action(
-        "redraw",
-        "ctrl+l",
-        "ctrl+l",
-        "redraw",
-        "Redraw the screen, whatever the terminal shows.",
-    ),
-    Action("suspend", "ctrl+z", "ctrl+z", "suspend", "Back to the shell; fg returns to lrtui."),
-    Action("help", "question_mark", "?", "help", "Show this page, or leave it.", ("?", "help")),
-    Action(
-        "leave", "q", "q", "quit", "Leave; the table of runs stays in the terminal.", ("q", "quit")
-    ),
+    Action("restart", "r", "restart", "Restart at the same learning rate.", "restart",
+           needs="start"),
+    Action("advice", "a", "advice", "Take the advice.", "advice", needs="start"),
+    Action("pause", "space", "pause", "Pause the run, or continue it.", "pause", needs="pause"),
+    Action("step", "full_stop", "one step", "Take one step, then pause.", "step",
+           needs="step", typed="."),
+    Action("smaller", "left_square_bracket", "smaller rate", f"Restart at the rate divided {BY}.",
+           "rate ÷/×", f"Restart at the rate divided or multiplied {BY}.", "start", "["),
+    Action("larger", "right_square_bracket", "larger rate", f"Restart at the rate multiplied {BY}.",
+           needs="start", typed="]"),
+    Action("shrink", "left_curly_bracket", "smaller rate, no restart",
+           f"Continue at the rate divided {BY}.", "no restart",
+           f"Continue at the rate divided or multiplied {BY}.", "set_lr", "{"),
+    Action("grow", "right_curly_bracket", "larger rate, no restart",
+           f"Continue at the rate multiplied {BY}.", needs="set_lr", typed="}"),
+    Action("post", "p", "the post's rates", f"Run the post's rates in turn: {RATES}.", "post",
+           needs="start"),
+    Action("scale", "y", "scale of the loss",
+           "Show the loss linear, logarithmic, or above its minimum.", "scale"),
+    Action("lens", "b", "bowl or map", "Turn the lens: the bowl, or the map of slope and bias.",
+           "bowl/map"),
+    Action("every_rate", "w", "every rate",
+           "Show the steps to settle at every rate, and go back.", "every rate"),
+    Action("slower", "minus", "slower", "Take fewer steps a second.", "speed",
+           "Take fewer or more steps a second, up to as many as possible.", "speed", "-"),
+    Action("faster", "plus", "faster", "Take more steps a second, up to as many as possible.",
+           needs="speed", typed="+"),
+    Action("older", "down", "older run", "Highlight the next older run, on the charts too.",
+           "runs", "Highlight the next older or newer run, on the charts too.", typed="↓"),
+    Action("newer", "up", "newer run", "Highlight the next newer run, or none.", typed="↑"),
+    Action("zoom", "tab", "next view", "Show one pane alone, then the next, then all again.",
+           "view"),
+    Action("export", "e", "export", "Write the losses to a CSV file in this folder.", "export"),
+    Action("redraw", "ctrl+l", "redraw", "Redraw the screen, whatever the terminal shows."),
+    Action("suspend", "ctrl+z", "suspend", "Back to the shell; fg returns to lrtui."),
+    Action("help", "question_mark", "help", "Show this page, or leave it.", "help", typed="?"),
+    Action("leave", "q", "quit", "Leave; the table of runs stays in the terminal.", "quit"),
 )
+# fmt: on
 
 BY_NAME = {action.name: action for action in ACTIONS}
 BY_KEY = {action.key: action for action in ACTIONS}

@@ -44,8 +44,9 @@ class Help(ModalScreen[None]):
             keys.add_row(Text("0-9", "bold"), "Type a learning rate; Enter runs it, Esc clears it.")
         actions = iter(offered(self._view.session))
         for action in actions:
-            signs = [action.sign, *([next(actions).sign] if action.pair else [])]
-            keys.add_row(Text(" ".join(signs), "bold"), action.pair or action.help)
+            keys.add_row(Text(" ".join(action.signs), "bold"), action.pair or action.help)
+            if action.pair:
+                next(actions)
         keys.add_row(
             Text("ctrl+p", "bold"), "The same commands to search through, and the colours."
         )

@@ -155,9 +155,9 @@ class MainScreen(Screen[None]):
     def pressed(self, event: events.Key) -> None:
         """Note that a key was pressed, before anything is made of it; say if it is not offered."""
         self._last_key = time.monotonic()
-        field = self.query_one(RateField)
-        if not field.has_focus and self.is_in_front:  # lost by a click beside every widget
-            self.set_focus(field)
+        for field in self.query(RateField):  # none yet, for a key that comes early
+            if not field.has_focus and self.is_in_front:  # lost by a click beside every widget
+                self.set_focus(field)
         action = BY_KEY.get(event.key)
         if self.is_in_front and action and not action.is_offered(self.view.session):
             self.controller.complain(

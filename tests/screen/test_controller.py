@@ -112,7 +112,7 @@ async def test_what_a_source_cannot_do_is_not_offered() -> None:
         assert "0-9" not in footer
         titles = {command.title for command in app.get_system_commands(app.screen)}
         for action in missing:
-            assert action.footer is None or " ".join(action.footer) not in footer
+            assert not action.footer or f" {action.sign} {action.footer}" not in footer
             assert action.title not in titles
         assert {action.title for action in offered} <= titles
         sent = len(source.sent)
@@ -398,3 +398,13 @@ async def test_a_sweep_of_another_problem_redraws_the_ruler() -> None:
         assert "limit 0.0999" in text(app, "ruler")
         swept = main_screen(app).view.session.swept
         assert isinstance(swept, Swept)
+
+
+async def test_a_field_that_lost_the_focus_has_it_again_at_the_next_key() -> None:
+    source = FakeTrainer(only_until(20))
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        app.screen.set_focus(None)
+        await pilot.press("0", ".", "5", "enter")
+        assert starts(source)[-1] == 0.5

@@ -21,7 +21,7 @@ def entries(view: View, width: int) -> list[tuple[str, Row]]:
         found.append(("", entry("0-9", "rate")))
     for action in offered(view.session):
         if action.footer:
-            found.append((action.name, entry(*action.footer)))
+            found.append((action.name, entry(" ".join(action.signs), action.footer)))
     last = found[-LAST:]
     room = width - sum(length(row) for _, row in last)
     kept = []
