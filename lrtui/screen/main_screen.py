@@ -64,7 +64,7 @@ class MainScreen(Screen[None]):
         """Lay out the panes, each where it belongs."""
 
         def panes(place: Place) -> list[PaneWidget]:
-            return [PaneWidget(pane) for pane in PANES if pane.place == place]
+            return [PaneWidget(pane, self.view) for pane in PANES if pane.place == place]
 
         ruler, *box = panes("box")
         yield from panes("screen")
@@ -114,7 +114,7 @@ class MainScreen(Screen[None]):
         if run is not None:
             self.query_one(RateField).placeholder = rate_text(run.lr)
         for widget in self.query(PaneWidget):
-            widget.paint(self.view)
+            widget.paint()
             # A key that was pressed meanwhile is answered before the next pane is drawn.
             await asyncio.sleep(0.001)
             if time.monotonic() - self._last_key < KEY_TIME:

@@ -24,22 +24,28 @@ class PaneWidget(Widget, can_focus=False):
         styles_of: style of each tone.
     """
 
-    def __init__(self, pane: Pane) -> None:
+    def __init__(self, pane: Pane, view: View) -> None:
         """Start empty.
 
         Args:
             pane: what it shows.
+            view: what that is drawn from.
         """
         super().__init__(id=pane.id, classes="titled" if pane.title else "")
         self.pane = pane
+        self._view = view
         self.border_title = pane.title or None
         self.styles_of: dict[str, Style] = {}
         self._rows: list[Row] = []
         self._drawn: Hashable = None
 
-    def paint(self, view: View) -> None:
+    def on_resize(self) -> None:
+        """Have it painted at its new size."""
+        self._view.dirty = True
+
+    def paint(self) -> None:
         """Bring it up to date; draw only where something that it shows has changed."""
-        pane = self.pane
+        pane, view = self.pane, self._view
         width, height = self.content_size
         if width < 1 or height < 1:
             return

@@ -431,6 +431,19 @@ async def test_b_and_w_turn_the_views() -> None:
         assert "●" in text(app, "bowl")
 
 
+@pytest.mark.parametrize("columns", [120, 121])
+async def test_a_ball_at_the_minimum_of_the_bowl_is_drawn_there(columns: int) -> None:
+    app = make_app(FakeTrainer(), 0.3)
+    async with app.run_test(size=(columns, 36)) as pilot:
+        await pilot.press("tab", "tab", "tab", "tab")
+        await frame(pilot, 3)
+        legend, *picture = text(app, "bowl").splitlines()
+        assert "at the minimum" in legend
+        last = picture[-1]
+        assert "●" in last
+        assert "┴" not in last  # the ball covers it
+
+
 async def test_y_has_three_scales() -> None:
     app = make_app(FakeTrainer(), 0.1)
     async with app.run_test(size=(120, 36)) as pilot:

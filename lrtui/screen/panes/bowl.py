@@ -64,7 +64,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         where = "at the minimum" if abs(now) < 1e-3 * half else f"{abs(now):.2g} from the minimum"
         where = where if len(where) + 2 <= width else f"{abs(now):.2g} away"
         legend = [("●", "prediction"), (f" {where}", "dim"), (", across the valley", "dim")]
-    x, y = Axis(-half, half), Axis(-0.02 * top, top)
+    # The minimum in the middle of a cell, or a ball a hair beside it would be a cell beside it.
+    shift = half / width if width % 2 == 0 else 0.0
+    x, y = Axis(-half - shift, half - shift), Axis(-0.02 * top, top)
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers, axes=False)]
 
 
