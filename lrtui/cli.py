@@ -8,28 +8,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrtui.ascii_fallback import printable, write_plain
-from lrtui.options import (
-    SCREEN_SPEED,
-    LabOptions,
-    Options,
-    ReplayOptions,
-    SweepOptions,
-    TourOptions,
-    parse,
-)
+from lrtui.options import LabOptions, Options, ReplayOptions, SweepOptions, TourOptions, parse
 from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
 
 if TYPE_CHECKING:
     from lrtui.sources.source import Source
     from lrtui.tour.script import Scene
 
+SCREEN_SPEED = 20.0
+"""Steps a second on the screen, where nothing else is asked for."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run lrtui.
-
-    Returns:
-        The exit code: 0 when it was carried out, 1 when it could not be, 2 for bad input.
-    """
+    """Run lrtui; return 0 when it was carried out, 1 when it could not be, 2 for bad input."""
     open_closed_streams()
     try:
         try:
@@ -50,10 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(words: Sequence[str]) -> int:
-    """Carry out a command line.
-
-    Returns:
-        The exit code.
+    """Carry out a command line; return the exit code.
 
     Raises:
         OSError: the output cannot be written.
@@ -138,25 +126,15 @@ def usual(speed: float | None, on_screen: bool) -> float | None:
 
 
 def print_all(options: Options, source: Source) -> int:
-    """Print what was asked for as text.
-
-    Returns:
-        The exit code.
-    """
+    """Print what was asked for as text; return the exit code."""
     from lrtui import plain
 
     failure = ""
     match options:
-        case SweepOptions():
+        case SweepOptions(low=low, high=high, count=count, steps=steps, json=as_json):
             try:
                 failure = plain.sweep(
-                    source,
-                    options.low,
-                    options.high,
-                    count=options.count,
-                    steps=options.steps,
-                    as_json=options.json,
-                    out=sys.stdout,
+                    source, low, high, count=count, steps=steps, as_json=as_json, out=sys.stdout
                 )
             except ValueError as error:
                 complain(str(error))
@@ -173,11 +151,7 @@ def print_all(options: Options, source: Source) -> int:
 
 
 def show(options: Options, source: Source, scenes: Sequence[Scene]) -> int:
-    """Show the screen, or a tour on it.
-
-    Returns:
-        The exit code.
-    """
+    """Show the screen, or a tour on it; return the exit code."""
     from lrtui.screen.app import known_theme, run_app
     from lrtui.screen.controller import Controller
     from lrtui.screen.main_screen import MainScreen
@@ -191,10 +165,8 @@ def show(options: Options, source: Source, scenes: Sequence[Scene]) -> int:
     if isinstance(options, TourOptions):
         from lrtui.tour.player import make_tour
 
-        tour = make_tour(source, scenes, options)
-        return run_app(tour, theme)
-    lrs = options.lrs if isinstance(options, LabOptions) else []
-    steps = options.steps if isinstance(options, LabOptions) else 1
+        return run_app(make_tour(source, scenes, options), theme)
+    lrs, steps = (options.lrs, options.steps) if isinstance(options, LabOptions) else ([], 1)
     speed = usual(options.speed, on_screen=True)
     controller = Controller(source, lrs, steps=steps, speed=speed, every=options.every)
     return run_app(MainScreen(controller, options.fps), theme)
@@ -202,8 +174,7 @@ def show(options: Options, source: Source, scenes: Sequence[Scene]) -> int:
 
 def complain(text: str) -> None:
     """Say on standard error what went wrong."""
-    lines = map(printable, f"lrtui: {text}".splitlines())
-    print(*lines, sep="\n", file=sys.stderr)
+    print(*map(printable, f"lrtui: {text}".splitlines()), sep="\n", file=sys.stderr)
 
 
 def open_closed_streams() -> None:

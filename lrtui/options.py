@@ -8,21 +8,12 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from lrtui import __version__
 from lrtui.ascii_fallback import lacks_unicode, printable
 from lrtui.problems.settings import POST_LRS, LineSettings, Noise, Spread
 from lrtui.run.rate import parse_rate
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction["Parser"]
-
-LAB = "lab"
-"""Name of the default command."""
-
-SCREEN_SPEED = 20.0
-"""Steps a second on the screen, where nothing else is asked for."""
 
 EXAMPLES = """\
 commands:
@@ -138,6 +129,10 @@ class ReplayOptions(ScreenOptions):
 Options = LabOptions | SweepOptions | TourOptions | ReplayOptions
 
 
+Add = Callable[..., argparse.Action]
+"""Adds an option to a parser, as ``add_argument`` does."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that reports an error in one line."""
 
@@ -146,18 +141,30 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"lrtui: {printable(message)} (see {self.prog} --help)\n")
 
 
-def whole(low: int, high: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers in a range."""
+def within(
+    low: float, high: float, needed: str, read: Callable[[str], float] = float
+) -> Callable[[str], float]:
+    """Return a reader of numbers in a range; ``needed`` names them where it finds another."""
 
-    def read(text: str) -> int:
-        number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+    def read_number(text: str) -> float:
+        try:
+            number = read(text)
+        except ValueError:
+            number = math.nan
         if not low <= number <= high:
-            raise argparse.ArgumentTypeError(
-                f"a whole number from {low:,} to {high:,} is needed, not {text[:24]!r}"
-            )
+            raise argparse.ArgumentTypeError(f"{needed} needed, not {text[:24]!r}")
         return number
 
-    return read
+    return read_number
+
+
+def whole(low: int, high: int) -> Callable[[str], float]:
+    """Return a reader of whole numbers in a range, written in digits alone."""
+
+    def read(text: str) -> int:
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
+
+    return within(low, high, f"a whole number from {low:,} to {high:,} is", read)
 
 
 def rate(text: str) -> float:
@@ -170,186 +177,121 @@ def rate(text: str) -> float:
 
 def speed(text: str) -> float | None:
     """Read steps a second, or ``max``."""
-    if text == "max":
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0.01 <= number <= 1e6:
-        raise argparse.ArgumentTypeError(
-            f"steps a second from 0.01 to 1,000,000, or max, are needed, not {text[:24]!r}"
-        )
-    return number
+    needed = "steps a second from 0.01 to 1,000,000, or max, are"
+    return None if text == "max" else within(0.01, 1e6, needed)(text)
 
 
-def pace(text: str) -> float:
-    """Read how many times as fast a tour is to play."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0.1 <= number <= 20:
-        raise argparse.ArgumentTypeError(f"a pace from 0.1 to 20 is needed, not {text[:24]!r}")
-    return number
-
-
-def add_problem(parser: argparse.ArgumentParser) -> None:
+def add_problem(add: Add) -> None:
     """Add the options that say what is trained."""
-    add = parser.add_argument
+    noise = (
+        "noise on the target: uniform on [0, 1) as in the post's code, or gaussian "
+        "(mean 0, deviation 1) as in its text"
+    )
+    spread = (
+        "first column from [-1, 1), or from the unit interval [0, 1), where the condition "
+        "number is about 19 instead of 3"
+    )
     add("--steps", default=100, type=whole(1, 10**9), metavar="N", help="steps a run (100)")
     add("--points", default=100, type=whole(2, 100_000), metavar="N", help="samples (100)")
-    add(
-        "--noise",
-        default="uniform",
-        choices=["uniform", "gaussian"],
-        help="noise on the target: uniform on [0, 1) as in the post's code, or gaussian "
-        "(mean 0, deviation 1) as in its text",
-    )
-    add(
-        "--spread",
-        default="symmetric",
-        choices=["symmetric", "unit"],
-        help="first column from [-1, 1), or from the unit interval [0, 1), where the condition "
-        "number is about 19 instead of 3",
-    )
+    add("--noise", default="uniform", choices=["uniform", "gaussian"], help=noise)
+    add("--spread", default="symmetric", choices=["symmetric", "unit"], help=spread)
     add("--seed", default=0, type=whole(0, 2**63 - 1), metavar="N", help="seed of the data (0)")
 
 
-def add_save(parser: argparse.ArgumentParser) -> None:
-    """Add the option that records the session."""
-    parser.add_argument(
-        "--save",
-        type=Path,
-        metavar="FILE",
-        help="write every message to a new file as it comes, for lrtui replay",
-    )
-
-
-def add_speed(parser: argparse.ArgumentParser, what: str) -> None:
+def add_speed(add: Add, what: str) -> None:
     """Add the option that says how fast."""
-    parser.add_argument(
-        "--speed",
-        type=speed,
-        default=0.0,
-        metavar="N",
-        help=f"{what} a second, or max (20 on the screen, max in plain text)",
-    )
+    text = f"{what} a second, or max (20 on the screen, max in plain text)"
+    add("--speed", type=speed, default=0.0, metavar="N", help=text)
 
 
-def add_screen(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the screen and its log."""
-    add = parser.add_argument
-    add(
-        "--every",
-        type=whole(1, 10**9),
-        default=10,
-        metavar="N",
-        help="steps between two lines of the log (10)",
-    )
+def add_screen(add: Add, save: bool = True) -> None:
+    """Add the options of the screen and its log, and the one that records the session."""
+    file = "write every message to a new file as it comes, for lrtui replay"
+    every = "steps between two lines of the log (10)"
+    theme = "colours: one of textual's themes (ansi-dark where the terminal has 16)"
+    if save:
+        add("--save", type=Path, metavar="FILE", help=file)
+    add("--every", type=whole(1, 10**9), default=10, metavar="N", help=every)
     add("--fps", type=whole(1, 60), default=10, metavar="N", help="frames a second, at most (10)")
-    add(
-        "--theme",
-        metavar="NAME",
-        help="colours: one of textual's themes (ansi-dark where the terminal has 16)",
-    )
+    add("--theme", metavar="NAME", help=theme)
 
 
-def add_form(parser: argparse.ArgumentParser, plain: bool = True) -> None:
+def add_form(add: Add, plain: bool = True, json: bool = True) -> None:
     """Add the options that say in which form it is printed."""
-    add = parser.add_argument
+    text = "lines of text (automatic where there is no terminal)"
+    signs = "plain characters only (automatic where the locale has no others)"
+    boolean, usual = argparse.BooleanOptionalAction, lacks_unicode(os.environ)
     if plain:
-        text = "lines of text (automatic where there is no terminal)"
         add("--plain", action="store_true", help=text)
-    add("--json", action="store_true", help="every message as one JSON object a line")
-    add_ascii(parser)
+    if json:
+        add("--json", action="store_true", help="every message as one JSON object a line")
+    add("--ascii", action=boolean, default=usual, help=signs)
 
 
-def add_ascii(parser: argparse.ArgumentParser) -> None:
-    """Add the option for terminals without Unicode."""
-    parser.add_argument(
-        "--ascii",
-        action=argparse.BooleanOptionalAction,
-        default=lacks_unicode(os.environ),
-        help="plain characters only (automatic where the locale has no others)",
-    )
+def add_lab(parser: Parser) -> None:
+    """Complete the parser of ``lrtui`` itself, the command where none is named."""
+    parser.usage = "lrtui [sweep | tour | replay FILE] [options]"
+    parser.description = "Type a learning rate, watch gradient descent answer, and be told why."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    lr = f"the learning rate ({POST_LRS[0]}); given several times, the runs follow one another"
+    add("--version", action="version", version=f"lrtui {__version__}")
+    add("--lr", type=rate, action="append", metavar="RATE", help=lr)
+    add_problem(add)
+    add_speed(add, "steps")
+    add_screen(add)
+    add_form(add)
 
 
-def add_lab(commands: Commands) -> None:
-    """Add ``lrtui`` itself, which is the command where none is named."""
-    parser = commands.add_parser(
-        LAB,
-        prog="lrtui",
-        usage="lrtui [sweep | tour | replay FILE] [options]",
-        description="Type a learning rate, watch gradient descent answer, and be told why.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"lrtui {__version__}")
-    parser.add_argument(
-        "--lr",
-        type=rate,
-        action="append",
-        metavar="RATE",
-        help=f"the learning rate ({POST_LRS[0]}); given several times, the runs follow one another",
-    )
-    add_problem(parser)
-    add_speed(parser, "steps")
-    add_save(parser)
-    add_screen(parser)
-    add_form(parser)
-    parser.set_defaults(make=LabOptions)
-
-
-def add_sweep(commands: Commands) -> None:
-    """Add ``lrtui sweep``."""
-    parser = commands.add_parser(
-        "sweep",
-        description="Train many rates from the same start in one batch, and print what became of "
-        "each: verdict, the step at which it settled, final loss; then limit and best.",
-        allow_abbrev=False,
+def add_sweep(parser: Parser) -> None:
+    """Complete the parser of ``lrtui sweep``."""
+    parser.description = (
+        "Train many rates from the same start in one batch, and print what became of each: "
+        "verdict, the step at which it settled, final loss; then limit and best."
     )
     add = parser.add_argument
     add("--from", dest="low", type=rate, metavar="RATE", help="the smallest rate (limit/1000)")
     add("--to", dest="high", type=rate, metavar="RATE", help="the largest rate (4 x limit)")
     add("--count", type=whole(1, 4096), default=25, metavar="K", help="how many rates (25)")
-    add_problem(parser)
-    add_form(parser, plain=False)
-    parser.set_defaults(make=SweepOptions)
+    add_problem(add)
+    add_form(add, plain=False)
 
 
-def add_tour(commands: Commands) -> None:
-    """Add ``lrtui tour``."""
-    parser = commands.add_parser(
-        "tour",
-        description="Play the post as a story, on the real screen with the real trainer, in less "
-        "than a minute. Space pauses it; a number that is typed ends it and runs that rate.",
-        allow_abbrev=False,
+def add_tour(parser: Parser) -> None:
+    """Complete the parser of ``lrtui tour``."""
+    parser.description = (
+        "Play the post as a story, on the real screen with the real trainer, in less than a "
+        "minute. Space pauses it; a number that is typed ends it and runs that rate."
     )
-    add = parser.add_argument
+    add, pace = parser.add_argument, within(0.1, 20, "a pace from 0.1 to 20 is")
     add("script", nargs="?", type=Path, metavar="FILE", help="a tour of your own (the post's)")
     add("--pace", type=pace, default=1.0, metavar="X", help="how many times as fast (1)")
-    add_problem(parser)
-    add_save(parser)
-    add_screen(parser)
-    add_ascii(parser)
-    parser.set_defaults(make=TourOptions)
+    add_problem(add)
+    add_screen(add)
+    add_form(add, plain=False, json=False)
 
 
-def add_replay(commands: Commands) -> None:
-    """Add ``lrtui replay``."""
-    parser = commands.add_parser(
-        "replay",
-        description="Show a session that --save recorded, on the same screen, without a trainer: "
-        "pause, single steps, speed and every pane work as they did.",
-        allow_abbrev=False,
+def add_replay(parser: Parser) -> None:
+    """Complete the parser of ``lrtui replay``."""
+    parser.description = (
+        "Show a session that --save recorded, on the same screen, without a trainer: pause, "
+        "single steps, speed and every pane work as they did."
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the file")
-    add_speed(parser, "reports")
-    add_screen(parser)
-    add_form(parser)
-    parser.set_defaults(make=ReplayOptions)
+    add = parser.add_argument
+    add("file", type=Path, metavar="FILE", help="the file")
+    add_speed(add, "reports")
+    add_screen(add, save=False)
+    add_form(add)
+
+
+COMMANDS: dict[str, tuple[Callable[[Parser], None], type[Options]]] = {
+    "": (add_lab, LabOptions),
+    "sweep": (add_sweep, SweepOptions),
+    "tour": (add_tour, TourOptions),
+    "replay": (add_replay, ReplayOptions),
+}
+"""Commands by name, none for ``lrtui`` itself: what completes the parser, and the options."""
 
 
 def parse(words: Sequence[str]) -> tuple[Parser, Options]:
@@ -358,16 +300,15 @@ def parse(words: Sequence[str]) -> tuple[Parser, Options]:
     Returns:
         The parser of its command, and the options.
     """
-    top = Parser(prog="lrtui", add_help=False, allow_abbrev=False)
-    commands: Commands = top.add_subparsers()
-    for add in (add_lab, add_sweep, add_tour, add_replay):
-        add(commands)
-    named = bool(words) and words[0] in commands.choices and words[0] != LAB
-    command = words[0] if named else LAB
-    parser = commands.choices[command]
+    commands = Parser().add_subparsers(parser_class=Parser)
+    for name, (complete, kind) in COMMANDS.items():
+        parser = commands.add_parser(name, prog=f"lrtui {name}".strip(), allow_abbrev=False)
+        parser.set_defaults(kind=kind)
+        complete(parser)
+    named = bool(words and words[0]) and words[0] in COMMANDS
+    parser = commands.choices[words[0] if named else ""]
     found = parser.parse_args(words[named:])
-    make = found.make
-    options: Options = make(**{field.name: getattr(found, field.name) for field in fields(make)})
+    options: Options = found.kind(**{f.name: getattr(found, f.name) for f in fields(found.kind)})
     if isinstance(options, SweepOptions) and (options.low or 0) > (options.high or math.inf):
         parser.error("--from is larger than --to")
     return parser, options

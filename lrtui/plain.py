@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import IO
 
 from lrtui.ascii_fallback import printable
@@ -28,43 +29,39 @@ from lrtui.sources.source import Source
 ENDED_EARLY = "the source ended before its answer"
 
 
+@dataclass
 class Printer:
     """Prints messages as they come, as text or as JSON.
 
     Attributes:
+        every: steps between two lines of a run.
+        as_json: print the messages themselves, with a summary after each run.
+        out: where to print.
         session: what the messages add up to.
     """
 
-    def __init__(self, every: int, as_json: bool, out: IO[str]) -> None:
-        """Start with nothing printed.
-
-        Args:
-            every: steps between two lines of a run.
-            as_json: print the messages themselves, with a summary after each run.
-            out: where to print.
-        """
-        self.session = Session()
-        self._every = every
-        self._as_json = as_json
-        self._out = out
+    every: int
+    as_json: bool
+    out: IO[str]
+    session: Session = field(default_factory=Session, init=False)
 
     def take(self, message: AnyMessage) -> None:
         """Print a message."""
         known = self.session.current
         lr = known.lr if known else None
         changed = self.session.apply(message)
-        if self._as_json:
-            print(encode(message).decode(), file=self._out, flush=True)
-            if isinstance(message, Ended) and changed and self.session.current:
-                summary = self.session.summary(self.session.current)
-                print(encode(summary).decode(), file=self._out, flush=True)
-            return
-        for line in self._lines(message, changed, lr):
+        if not self.as_json:
             # What is printed may come from a file, or from whatever training code printed.
-            print(printable(line), file=self._out, flush=True)
+            lines = [*map(printable, self._lines(message, changed, lr))]
+        else:
+            lines = [encode(message).decode()]
+            if isinstance(message, Ended) and changed and self.session.current:
+                lines.append(encode(self.session.summary(self.session.current)).decode())
+        for line in lines:
+            print(line, file=self.out, flush=True)
 
     def _lines(self, message: AnyMessage, changed: bool, lr: float | None) -> list[str]:
-        """Return a message in plain words, one line for each step that is reported."""
+        """Return a message in words, one line for each step that is reported."""
         run = self.session.current
         match message:
             case Greeting():
@@ -75,28 +72,24 @@ class Printer:
                 return [text]
             case Progress() if run and changed:
                 said = [f"run {run.number}  rate {rate_text(run.lr)}"] if not message.first else []
-                losses = told_losses(message, self._every)
+                losses = told_losses(message, self.every)
                 return said + [f"step {step:>6}  loss {loss}" for step, loss in losses]
             case Ended() if run and changed:
                 verdict, evidence = run.verdict()
                 weights = ", ".join(f"{w:.4g}" for w in run.weights)
-                pace = run.steps_per_second
-                at = f", {pace:,.0f} steps/s" if pace else ""
-                about = f"run {run.number}"
-                said = [
-                    f"{about}  {run.outcome}: {message.reason} (weights {weights}{at})",
-                    f"{about}  {verdict}: {evidence}",
-                ]
+                at = f", {pace:,.0f} steps/s" if (pace := run.steps_per_second) else ""
+                said = [f"{run.outcome}: {message.reason} (weights {weights}{at})"]
+                said.append(f"{verdict}: {evidence}")
                 if advice := self.session.advice_after(run):
-                    said.append(f"{about}  {advice_text(advice)}: {advice.reason}")
-                return said
+                    said.append(f"{advice_text(advice)}: {advice.reason}")
+                return [f"run {run.number}  {text}" for text in said]
         return []
 
 
 def play(
     source: Source, lrs: Sequence[float], steps: int, speed: float | None, printer: Printer
 ) -> str:
-    """Run each rate in turn and print what comes of it.
+    """Run each rate in turn and print what comes of it; return why that failed, if it did.
 
     Args:
         source: the trainer.
@@ -104,21 +97,17 @@ def play(
         steps: steps of a run.
         speed: steps a second, ``None`` for as fast as possible.
         printer: prints the messages.
-
-    Returns:
-        Why the runs could not be carried out; empty if they were.
     """
     messages = stream(source)
     for lr in lrs:
         run = printer.session.begin(lr, steps)
         source.send(Start(run=run.number, lr=lr, steps=steps, speed=speed))
         while run.is_on:
-            message = next(messages, None)
-            if message is None:
+            if (message := next(messages, None)) is None:
                 return ENDED_EARLY
             printer.take(message)
             if isinstance(message, Failed):
-                return in_full(message)
+                return "\n".join([message.reason, *message.details])
     return ""
 
 
@@ -134,11 +123,6 @@ def stream(source: Source) -> Iterator[AnyMessage]:
         yield from messages
 
 
-def in_full(failed: Failed) -> str:
-    """Return why a source failed, with the last lines that it printed."""
-    return "\n".join([failed.reason, *failed.details])
-
-
 def sweep(
     source: Source,
     low: float | None,
@@ -149,7 +133,7 @@ def sweep(
     as_json: bool,
     out: IO[str],
 ) -> str:
-    """Run many rates in one batch and print what became of each.
+    """Run many rates in one batch and print what became of each; return why not, if it failed.
 
     Args:
         source: the trainer.
@@ -160,9 +144,6 @@ def sweep(
         as_json: print one object instead of a table.
         out: where to print.
 
-    Returns:
-        Why it could not be carried out; empty if it was.
-
     Raises:
         ValueError: no rate is between the ends.
     """
@@ -170,7 +151,7 @@ def sweep(
     for message in stream(source):
         session.apply(message)
         if isinstance(message, Failed):
-            return in_full(message)
+            return "\n".join([message.reason, *message.details])
         if not session.offers("sweep"):
             return "this source cannot sweep"
         if isinstance(message, Quadratic) and session.theory:

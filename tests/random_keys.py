@@ -8,8 +8,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import signal
 import time
 from tempfile import TemporaryDirectory
+
+import psutil
 
 from tests.terminal import Terminal
 
@@ -38,6 +41,14 @@ def burst(chance: random.Random, columns: int, rows: int) -> str:
         click = f"\x1b[<0;{x};{y}M\x1b[<0;{x};{y}m"
         return click * chance.choice([1, 1, 2])
     return "".join(chance.choices(KEYS, k=chance.choice([1, 1, 2, 3, 8])))
+
+
+def wake(terminal: Terminal) -> None:
+    """Continue the program where it was suspended, a command that can be found in the palette."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        program = psutil.Process(terminal.process.pid)
+        if program.status() == psutil.STATUS_STOPPED:
+            program.send_signal(signal.SIGCONT)
 
 
 def press(seed: int, seconds: float, folder: str, *arguments: str) -> tuple[int, int]:
@@ -70,6 +81,7 @@ def press(seed: int, seconds: float, folder: str, *arguments: str) -> tuple[int,
                     columns, rows = chance.choice(SIZES)
                     terminal.resize(columns, rows)
                     history.append(f"{columns}×{rows}")
+                wake(terminal)
                 keys = burst(chance, columns, rows)
                 history.append(keys)
                 try:
@@ -82,6 +94,7 @@ def press(seed: int, seconds: float, folder: str, *arguments: str) -> tuple[int,
                 terminal.resize(80, 24)
                 for key in ("\x1b", "\x1b", "q"):  # out of what may be open, and out
                     terminal.drain(0.5)
+                    wake(terminal)
                     with contextlib.suppress(OSError):
                         terminal.type(key)
             code = terminal.wait_for_end()

@@ -11,15 +11,7 @@ from collections.abc import Sequence
 from queue import Empty, Queue
 from threading import Thread
 
-from lrtui.messages import (
-    AnyMessage,
-    Command,
-    Failed,
-    Printed,
-    Start,
-    decode_message,
-    encode,
-)
+from lrtui.messages import AnyMessage, Command, Failed, Printed, Start, decode_message, encode
 from lrtui.problems.settings import LineSettings
 from lrtui.sources.source import Source
 
@@ -51,12 +43,9 @@ class ProcessSource(Source):
 
     def _spawn(self) -> Process:
         # A session of its own: the terminal's signals are for us, who end it by its stdin.
+        pipe = subprocess.PIPE
         process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+            self._command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
         )
         Thread(target=self._listen, args=(process,), daemon=True).start()
         return process
@@ -70,11 +59,9 @@ class ProcessSource(Source):
             self._process = self._spawn()
             self._is_over = False
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it is just ending; _listen reports it
             self._process.stdin.write(encode(command) + b"\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            return  # it is just ending; _listen reports it
 
     def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
         """Return the messages since the last call, see ``Source.poll``."""
@@ -112,20 +99,18 @@ class ProcessSource(Source):
         with process.stdout as pipe:
             for line in pipe:
                 try:
-                    message = decode_message(line)
-                    if message is not None:
+                    if (message := decode_message(line)) is not None:
                         self._messages.put((process, message))
                 except ValueError as error:
                     text = line.decode(errors="replace").strip()
-                    reason = (
-                        f"the trainer sent something that is not a message ({error}): {text!r:.80}"
-                    )
+                    said = f"something that is not a message ({error}): {text!r:.80}"
+                    reason = f"the trainer sent {said}"
                     process.kill()
                     break
         code = process.wait()
         printed.join(1)
         reason = reason or f"the trainer ended: {how_ended(code)}"
-        self._messages.put((process, Failed(reason=reason, details=list(tail))))
+        self._messages.put((process, Failed(reason=reason, details=[*tail])))
 
     def _pass_on_prints(self, process: Process, tail: deque[str]) -> None:
         assert process.stderr is not None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import count, pairwise
 from pathlib import Path
 from time import monotonic, sleep
 
-import msgspec
+from msgspec.structs import replace
 
 from lrtui.ascii_fallback import printable
 from lrtui.messages import (
@@ -60,9 +61,7 @@ class Replay(Source):
         self._name = printable(str(path))
         self._pace = Pace(speed, monotonic())
         self._wait_until = 0.0
-        self._run: Started | None = None
-        self._step = 0
-        self._lr = 1.0
+        self._at = (0, 0, 0.0)  # run, step and rate that are shown; no run has the number 0
         self._answers: list[AnyMessage] = []
         self._file = path.open("rb")
         self._messages = self._read()
@@ -73,7 +72,7 @@ class Replay(Source):
 
     def send(self, command: Command) -> None:
         """Change the pace; other commands are ignored."""
-        if self._pace.apply(command, monotonic()) and self._run:  # type: ignore[arg-type]
+        if self._pace.apply(command, monotonic()) and self._at[0]:  # type: ignore[arg-type]
             self._answers.append(self._state(command.id))
 
     def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
@@ -92,39 +91,32 @@ class Replay(Source):
         self._file.close()
 
     def _state(self, answers: int = 0) -> State:
-        assert self._run is not None
+        (run, step, lr), pace = self._at, self._pace
         return State(
-            run=self._run.run,
-            step=self._step,
-            paused=self._pace.paused,
-            speed=self._pace.speed,
-            lr=self._lr,
-            answers=answers,
+            run=run, step=step, lr=lr, paused=pace.paused, speed=pace.speed, answers=answers
         )
 
     def _due(self) -> list[AnyMessage]:
-        now = monotonic()
+        now, pace = monotonic(), self._pace
         due, self._answers = self._answers, []
         while (message := self._next) is not None and monotonic() < now + BUDGET:
             match message:
-                case Progress() if self._pace.due() > now:
+                case Progress() if pace.due() > now:
                     break
                 case Progress():
-                    self._pace.took_step(now)
-                    self._step = message.last
+                    pace.took_step(now)
+                    self._at = (message.run, message.last, self._at[2])
                 case Started() if now < self._wait_until:
                     break
                 case Started():
-                    self._run, self._step, self._lr = message, 0, message.lr
+                    self._at = (message.run, 0, message.lr)
                 case State():
                     # The rate is that of the file; the pace is our own.
-                    self._lr = message.lr
-                    message = msgspec.structs.replace(
-                        message, paused=self._pace.paused, speed=self._pace.speed, answers=0
-                    )
+                    self._at = (*self._at[:2], message.lr)
+                    message = replace(message, paused=pace.paused, speed=pace.speed, answers=0)
                 case Greeting():
-                    message = msgspec.structs.replace(message, capabilities=CAPABILITIES)
-                case Ended() if self._pace.speed is not None:
+                    message = replace(message, capabilities=CAPABILITIES)
+                case Ended() if pace.speed is not None:
                     self._wait_until = now + BETWEEN_RUNS
             due.append(message)
             if isinstance(message, Started):
@@ -135,14 +127,10 @@ class Replay(Source):
     def _read(self) -> Iterator[AnyMessage]:
         """Yield the messages of the file as far as it can be read, then why it ends there."""
         order = Order()
-        number = 0
-        loss: float | None = None
         reader: Reader | None = None
-        while True:
-            number += 1
+        for number in count(1):
             try:
-                line = self._file.readline(LONGEST_LINE)
-                if not line:
+                if not (line := self._file.readline(LONGEST_LINE)):
                     break
                 if not order.greeted and b'"ready"' in line[:20]:
                     reader = Reader()
@@ -156,42 +144,30 @@ class Replay(Source):
                 self.trouble = f"{self._name}, line {number}: {printable(said or '')}"
                 break
             for message in messages:
-                if isinstance(message, Started):
-                    loss = None
                 if isinstance(message, Progress):
-                    loss = next((v for v in reversed(message.losses) if v is not None), loss)
                     yield from pieces(message, order.seconds_before)
                 else:
                     yield message
         if order.run is not None:
-            step = max(order.step, 0)
-            yield Ended(
-                run=order.run.run,
-                outcome="stopped",
-                step=step,
-                loss=loss,
-                reason=f"the file ends at step {step:,}",
-            )
+            run, step = order.run.run, max(order.step, 0)
+            reason = f"the file ends at step {step:,}"
+            yield Ended(run=run, outcome="stopped", step=step, loss=order.loss, reason=reason)
         if self.trouble and order.greeted:
             yield Printed(text=f"{self.trouble}; what comes before it is shown")
 
 
 def decode(line: bytes, reader: Reader | None) -> list[AnyMessage]:
-    """Return the messages of a line of a saved session.
-
-    Args:
-        line: the line.
-        reader: of the older protocol that the file is in, if it is.
+    """Return the messages of a line; ``reader`` is of the older protocol, where it is in that.
 
     Raises:
-        ValueError: it is not one; says why.
+        ValueError: it is not a message; says why.
     """
     try:
         if reader is not None:
             return reader.read(line)
         message = decode_message(line)
         return [] if message is None else [message]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if not line.endswith(b"\n"):
             raise ValueError("cut short") from error
         raise ValueError(f"not an lrtui message ({error})") from error
@@ -204,6 +180,7 @@ class Order:
         greeted: whether a greeting came.
         run: the run that is on, ``None`` where none is.
         step: its last step, -1 before the first.
+        loss: its last finite loss, ``None`` where it has none.
         seconds_before: its time before the last progress.
     """
 
@@ -212,6 +189,7 @@ class Order:
         self.greeted = False
         self.run: Started | None = None
         self.step = -1
+        self.loss: float | None = None
         self.seconds_before = 0.0
         self._seconds = 0.0
         self._last_number = 0
@@ -238,7 +216,7 @@ class Order:
             case Started():
                 if message.run <= self._last_number:
                     raise ValueError(f"run {message.run} comes after run {self._last_number}")
-                self.run, self.step, self._seconds = message, -1, 0.0
+                self.run, self.step, self.loss, self._seconds = message, -1, None, 0.0
                 self._last_number = message.run
             case Progress() | Ended() | State() if run is None or message.run != run.run:
                 raise ValueError(f"run {message.run} is not on")
@@ -251,6 +229,7 @@ class Order:
                     end = "an open number" if run.steps is None else f"{run.steps:,}"
                     raise ValueError(f"step {told:,} of {end} comes after step {step:,}")
                 self.step = message.last
+                self.loss = next((v for v in reversed(message.losses) if v is not None), self.loss)
                 self.seconds_before, self._seconds = self._seconds, message.seconds
             case Ended():
                 self.run = None
@@ -264,24 +243,14 @@ def pieces(progress: Progress, seconds_before: float) -> Iterator[Progress]:
         seconds_before: the seconds of the last report of this run.
     """
     steps, alone = progress.numbered(), len(progress.trajectory)
-    count = len(steps)
-    per_step = (progress.seconds - seconds_before) / count
-
-    def piece(first: int, end: int) -> Progress:
-        numbers: int | list[int] = [*steps[first:end]]
-        if not isinstance(progress.steps, list):
-            numbers = steps[first]
+    per_step = (progress.seconds - seconds_before) / len(steps)
+    for first, end in pairwise(sorted({*range(alone + 1), len(steps)})):
         told = progress.trajectory[first:end]
-        return msgspec.structs.replace(
+        yield replace(
             progress,
-            steps=numbers,
+            steps=[*steps[first:end]] if isinstance(progress.steps, list) else steps[first],
             scalars={name: column[first:end] for name, column in progress.scalars.items()},
-            weights=told[-1] if end <= alone else progress.weights,
+            weights=told[-1] if told else progress.weights,
             trajectory=told,
-            seconds=progress.seconds if end == count else seconds_before + per_step * end,
+            seconds=seconds_before + per_step * end if end < len(steps) else progress.seconds,
         )
-
-    for i in range(alone):
-        yield piece(i, i + 1)
-    if alone < count:
-        yield piece(alone, count)
