@@ -60,7 +60,7 @@ def color(name: str, default: str) -> str:
 
 
 def picture(screen: pyte.Screen, size: int = 18) -> Image.Image:
-    """Draws the screen; braille dot by dot, for few fonts have it in the width of a cell.
+    """Draw the screen; braille dot by dot, for few fonts have it in the width of a cell.
 
     Args:
         screen: of a terminal.

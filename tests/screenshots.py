@@ -37,7 +37,7 @@ FRAME = 0.2
 
 
 def still(name: str) -> None:
-    """Runs the program and takes a picture of its screen."""
+    """Run the program and takes a picture of its screen."""
     columns, rows, options, keys, shown = STILLS[name]
     speed = () if "--speed" in options else ("--speed", "100")
     with terminal(*options, *speed, columns=columns, rows=rows) as lab:
@@ -57,13 +57,13 @@ def still(name: str) -> None:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Saves a picture of few colours."""
+    """Save a picture of few colours."""
     image.quantize(128).save(path, optimize=True)
     print(path, f"{path.stat().st_size / 1000:.0f} kB")
 
 
 def record(cast: Path) -> None:
-    """Records the tour as anybody would, with asciinema."""
+    """Record the tour as anybody would, with asciinema."""
     asciinema = shutil.which("asciinema", path=str(Path(sys.executable).parent)) or "asciinema"
     tour = f"{sys.executable} -m lrtui tour"
     command = [asciinema, "rec", "-q", "--overwrite", "-c", tour, str(cast)]
@@ -73,7 +73,7 @@ def record(cast: Path) -> None:
 
 
 def moving(cast: Path, path: Path) -> None:
-    """Turns a recording into a moving picture."""
+    """Turn a recording into a moving picture."""
     header, *events = map(json.loads, cast.read_text().splitlines())
     screen = pyte.Screen(header["width"], header["height"])
     stream = pyte.ByteStream(screen)
@@ -106,7 +106,7 @@ def moving(cast: Path, path: Path) -> None:
 
 
 def main() -> None:
-    """Makes all of them, or those named."""
+    """Make all of them, or those named."""
     FOLDER.mkdir(exist_ok=True)
     names = sys.argv[1:]
     if not names:

@@ -60,7 +60,7 @@ class Terminal:
         self.modes = termios.tcgetattr(self.process.child_fd)
 
     def read(self, seconds: float = 0.05) -> bytes:
-        """Takes in what the program writes within so many seconds."""
+        """Take in what the program writes within some seconds."""
         got = b""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
@@ -70,13 +70,13 @@ class Terminal:
         return got
 
     def read_some(self, seconds: float = 0.1, most: int = 65536) -> bytes:
-        """Takes in what the program writes next, at the latest after so many seconds."""
+        """Take in what the program writes next, at the latest after a number of seconds."""
         got = self.read_bytes(seconds, most)
         self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", got))
         return got
 
     def drain(self, seconds: float) -> None:
-        """Reads for so many seconds and parses only then: parsing takes a core's time as well."""
+        """Read for a number of seconds and parse only then: parsing takes a core's time as well."""
         got = b""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
@@ -84,7 +84,7 @@ class Terminal:
         self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", got))
 
     def read_bytes(self, seconds: float = 0.1, most: int = 65536) -> bytes:
-        """Returns what the program writes next, and leaves the screen as it was."""
+        """Return what the program writes next, and leave the screen as it was."""
         try:
             got: bytes = self.process.read_nonblocking(most, seconds)
         except (pexpect.TIMEOUT, pexpect.EOF, OSError):
@@ -102,25 +102,25 @@ class Terminal:
         return "\n".join(line.rstrip() for line in self.screen.display)
 
     def wait_for(self, pattern: str, seconds: float = PATIENCE) -> None:
-        """Waits until the screen shows what a regular expression finds."""
+        """Wait until the screen shows what a regular expression finds."""
         end = time.monotonic() + seconds
         while not re.search(pattern, self.text):
             assert time.monotonic() < end, f"{pattern!r} did not appear:\n{self.text}"
             self.read()
 
     def wait_for_raw(self, piece: bytes, seconds: float = PATIENCE) -> None:
-        """Waits until these bytes have been written."""
+        """Wait until these bytes have been written."""
         end = time.monotonic() + seconds
         while piece not in self.raw:
             assert time.monotonic() < end, f"{piece!r} was not written: {self.raw[-500:]!r}"
             self.read()
 
     def type(self, keys: str) -> None:
-        """Types keys."""
+        """Type keys."""
         self.process.send(keys)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Gives the terminal another size."""
+        """Give the terminal another size."""
         self.screen.resize(rows, columns)
         self.process.setwinsize(rows, columns)
 
@@ -129,7 +129,7 @@ class Terminal:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def wait_for_end(self, seconds: float = PATIENCE) -> int:
-        """Waits until the program has ended, and returns how: its code, or minus its signal."""
+        """Wait until the program has ended, and return how: its code, or minus its signal."""
         end = time.monotonic() + seconds
         while self.process.isalive():
             assert time.monotonic() < end, f"it goes on:\n{self.text}"
@@ -140,7 +140,7 @@ class Terminal:
         return -int(self.process.signalstatus or 0)
 
     def close(self) -> None:
-        """Ends the program by force, and its children."""
+        """End the program by force, and its children."""
         children = []
         with contextlib.suppress(psutil.NoSuchProcess):
             children = self.trainers()
@@ -156,11 +156,11 @@ class SlowLine:
     """Carries what a terminal is sent at a pace of its own, however fast it was written."""
 
     def __init__(self, lab: Terminal, pace: float) -> None:
-        """Starts to carry ``pace`` bytes a second."""
+        """Start to carry ``pace`` bytes a second."""
         self.lab, self.pace, self.room, self.since = lab, pace, 0.0, time.monotonic()
 
     def carry(self, seconds: float = 0.0) -> bool:
-        """Lets through what the time since the last call allows.
+        """Let through what the time since the last call allows.
 
         Args:
             seconds: to wait for something to carry.
@@ -180,7 +180,7 @@ class SlowLine:
                 return bool(got)
 
     def wait_for(self, pattern: str, seconds: float) -> float:
-        """Returns after how many seconds the screen shows what a regular expression finds."""
+        """Return after how many seconds the screen shows what a regular expression finds."""
         start = time.monotonic()
         while not re.search(pattern, self.lab.text):
             waited = time.monotonic() - start
@@ -191,7 +191,7 @@ class SlowLine:
 
 @contextlib.contextmanager
 def terminal(*arguments: str, **settings: object) -> Iterator[Terminal]:
-    """Runs lrtui in a terminal for the length of a with block."""
+    """Run lrtui in a terminal for the length of a with block."""
     opened = Terminal(*arguments, **settings)  # type: ignore[arg-type]
     try:
         yield opened
@@ -200,7 +200,7 @@ def terminal(*arguments: str, **settings: object) -> Iterator[Terminal]:
 
 
 def gone(processes: Sequence[psutil.Process], seconds: float) -> bool:
-    """Returns whether all these processes end within so many seconds."""
+    """Return whether all these processes end within a number of seconds."""
     end = time.monotonic() + seconds
     while any(map(alive, processes)):
         if time.monotonic() > end:
@@ -210,7 +210,7 @@ def gone(processes: Sequence[psutil.Process], seconds: float) -> bool:
 
 
 def alive(process: psutil.Process) -> bool:
-    """Returns whether a process has not ended; one that nobody has asked after yet has."""
+    """Return whether a process has not ended; a zombie counts as ended."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

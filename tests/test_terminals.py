@@ -104,7 +104,7 @@ def test_unicode_in_a_locale_without_it_on_demand() -> None:
 
 
 def told_apart(screen: str, *verdicts: str) -> None:
-    """Asserts that nothing on the screen is told by colour alone."""
+    """Assert that nothing on the screen is told by colour alone."""
     for verdict in verdicts:
         assert verdict in screen
     # Each earlier run's curve carries its number, which the legend and the table explain.
@@ -177,7 +177,7 @@ def test_another_driver_is_used_over_pipes() -> None:
 
 
 def packet(pipe: IO[bytes] | None) -> tuple[bytes, bytes]:
-    """Reads a kind of one byte, a size of four, and as many bytes."""
+    """Read a kind of one byte, a size of four, and as many bytes."""
     assert pipe
     kind = pipe.read(1)
     return kind, pipe.read(int.from_bytes(pipe.read(4), "big"))

@@ -31,6 +31,16 @@ class LineSettings(Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """The problem in words, as a greeting gives it."""
-        points = f"{self.points:,} points"
-        return f"line fit · {points} · {self.noise} noise · seed {self.seed} · {self.spread} spread"
+        """The problem in words; what differs from the post's comes first, as there may be no room.
+
+        Parts are separated by `` · ``, see ``Greeting``.
+        """
+        parts = {
+            "points": f"{self.points:,} points",
+            "noise": f"{self.noise} noise",
+            "seed": f"seed {self.seed}",
+            "spread": f"{self.spread} spread",
+        }
+        usual = LineSettings()
+        order = sorted(parts, key=lambda name: getattr(self, name) == getattr(usual, name))
+        return " · ".join(["line fit", *(parts[name] for name in order)])

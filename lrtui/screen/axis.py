@@ -103,7 +103,7 @@ class Axis:
 
 
 def dots(shares: ArrayLike, number: int) -> Ints:
-    """Return which of so many dots, or cells, each share of an axis belongs to.
+    """Return the dot, or cell, that each share of an axis belongs to.
 
     The upper end belongs to the last one. What is below the axis, or NaN, is at -1; what is above
     it, at ``number``. A cell of four dots has the dots 4 i to 4 i + 3, without exception.

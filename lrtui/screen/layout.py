@@ -70,8 +70,8 @@ def next_alone(view: View) -> str | None:
 def columns(panes: Sequence[Pane], width: int) -> list[int]:
     """Return how wide panes beside each other are.
 
-    Each has the fewest columns that it needs. What is left goes to those that can use no more
-    than so many, then to the others in equal shares.
+    Each has the fewest columns that it needs. What is left goes first to those that can use only
+    a limited number, then to the others in equal shares.
 
     Args:
         panes: from left to right.

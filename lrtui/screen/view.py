@@ -36,7 +36,7 @@ class View:
         caption: what a tour tells, empty if nothing is told.
         size: columns and rows of the terminal.
         silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
-        dirty: whether there is something new to show; cleared by whoever has shown it.
+        dirty: whether there is something new to show; cleared once it is shown.
     """
 
     session: Session

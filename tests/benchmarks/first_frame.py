@@ -13,14 +13,14 @@ ROUNDS = 7
 
 
 def import_torch() -> float:
-    """Seconds that the import takes in a process of its own."""
+    """Return the seconds that the import takes in a process of its own."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import torch"], check=True)
     return time.perf_counter() - start
 
 
 def first_frame() -> float:
-    """Seconds until the screen is there."""
+    """Return the seconds until the screen is there."""
     start = time.perf_counter()
     with terminal() as lab:
         while "q quit" not in lab.text:
@@ -29,7 +29,7 @@ def first_frame() -> float:
 
 
 def main() -> None:
-    """Prints the ratio."""
+    """Print the ratio."""
     import_torch(), first_frame()
     pairs = [(first_frame(), import_torch()) for _ in range(ROUNDS)]
     ratios = [frame / torch for frame, torch in pairs]

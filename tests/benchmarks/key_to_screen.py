@@ -14,7 +14,7 @@ BLOCKS = 3
 
 
 def key_times(lab: Terminal, count: int) -> list[float]:
-    """Seconds from each key to the bytes that show it in the field."""
+    """Return the seconds from each key to the bytes that show it in the field."""
     times: list[float] = []
     chance = random.Random(0)
     while len(times) < count:
@@ -43,7 +43,7 @@ def key_times(lab: Terminal, count: int) -> list[float]:
 
 
 def main() -> None:
-    """Prints the ratio."""
+    """Print the ratio."""
     running: list[float] = []
     paused: list[float] = []
     with terminal("--speed", "max", "--steps", "1000000000") as lab:

@@ -50,7 +50,7 @@ def by_pane(lab: Terminal, written: bytes) -> Counter[str]:
 
 
 def bytes_a_second(*arguments: str) -> None:
-    """Prints what a run writes, and what comes afterwards while it is paused."""
+    """Print what a run writes, and what comes afterwards while it is paused."""
     with terminal(*arguments) as lab:
         lab.wait_for("◆")
         before = len(lab.raw)
@@ -71,7 +71,7 @@ def bytes_a_second(*arguments: str) -> None:
 
 
 def key_times(pace: float, answers: bool) -> None:
-    """Prints how long a key takes to show on a slow line, training flat out."""
+    """Print how long a key takes to show on a slow line, training flat out."""
     with terminal("--speed", "max", "--steps", "1000000000", answers=answers) as lab:
         line = SlowLine(lab, pace)
         line.wait_for("◆", 60)
@@ -89,7 +89,7 @@ def key_times(pace: float, answers: bool) -> None:
 
 
 def main() -> None:
-    """Prints all of it."""
+    """Print all of it."""
     bytes_a_second()
     bytes_a_second("--speed", "max", "--steps", "1000000000")
     for pace in (8000.0, 2000.0):

@@ -35,14 +35,14 @@ def session_after(steps: int) -> Session:
 
 
 def seconds(session: Session) -> float:
-    """Seconds that one drawing takes, at the size of the pane at 120 × 36."""
+    """Return the seconds that one drawing takes, at the size of the pane at 120 × 36."""
     start = time.perf_counter()
     draw(View(session, 100), 56, 15)
     return time.perf_counter() - start
 
 
 def main() -> None:
-    """Prints the ratio and the memory."""
+    """Print the ratio and the memory."""
     short, long = session_after(100), session_after(10_000_000)
     seconds(short), seconds(long)
     pairs = [(seconds(long), seconds(short)) for _ in range(ROUNDS)]

@@ -79,7 +79,7 @@ def with_screen(points: int) -> float:
 
 
 def main() -> None:
-    """Prints the ratios."""
+    """Print the ratios."""
     for points in (100, 10_000):
         ratios, rates = [], []
         for _ in range(ROUNDS):

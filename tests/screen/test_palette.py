@@ -132,7 +132,7 @@ async def test_whatever_is_written_on_the_screen_can_be_read(theme: str) -> None
 
 
 def assert_readable(screen: Screen[None], region: Region) -> None:
-    """Asserts that each letter and digit in a region stands out from what is behind it."""
+    """Assert that each letter and digit in a region stands out from what is behind it."""
     seen = 0
     for strip in screen._compositor.render_strips()[region.y : region.bottom]:
         for text, style, _ in strip.crop(region.x, region.right):

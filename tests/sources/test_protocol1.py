@@ -39,7 +39,7 @@ def printed(name: str) -> tuple[list[str], Session]:
 
 
 def is_measured(line: str) -> bool:
-    """Whether a line says what was measured, which no later version may say otherwise."""
+    """Return whether a line says what was measured, which no later version may say otherwise."""
     return bool(re.match(r"step |rate |run \d+  (rate |\w+: .*\(weights )", line))
 
 

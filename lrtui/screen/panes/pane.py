@@ -74,7 +74,7 @@ class Pane:
         help: what it shows, in a sentence for the page of help; empty to leave it out.
         applies: whether it has a meaning for what is trained; else it is not there.
         waits_for: says in a line what must come before it can be drawn, empty if nothing.
-        fits: whether a terminal of so many columns and rows has room for it beside the others.
+        fits: whether a terminal, by its columns and rows, has room for it beside the others.
         widths: fewest and most columns; as many as there are where the latter is ``None``.
         lens: whether it takes turns with the other lenses in one place.
         click: returns what a click asks for, from the view, the cell's column and row, and the

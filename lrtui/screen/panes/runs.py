@@ -48,7 +48,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def listed(view: View, height: int) -> list[Run]:
-    """Return the runs that a table of so many rows lists, the row of titles included."""
+    """Return the runs that fit into a number of rows, one of them for the titles."""
     runs = list(reversed(view.session.runs))
     at = next((i for i, run in enumerate(runs) if run.number == view.highlighted), 0)
     first = max(at - height + 2, 0)

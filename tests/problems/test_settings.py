@@ -1,0 +1,16 @@
+"""A problem's title says first what is unusual about it."""
+
+from __future__ import annotations
+
+from lrtui.problems.settings import LineSettings
+
+
+def test_the_usual_problem() -> None:
+    assert LineSettings().title == (
+        "line fit · 100 points · uniform noise · seed 0 · symmetric spread"
+    )
+
+
+def test_what_differs_comes_first() -> None:
+    title = LineSettings(spread="unit", seed=3).title
+    assert title == "line fit · seed 3 · unit spread · 100 points · uniform noise"
