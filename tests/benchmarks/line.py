@@ -52,7 +52,7 @@ def by_pane(lab: Terminal, written: bytes) -> Counter[str]:
 def bytes_a_second(*arguments: str) -> None:
     """Print what a run writes, and what comes afterwards while it is paused."""
     with terminal(*arguments) as lab:
-        lab.wait_for("◆")
+        lab.wait_for(r"step [1-9][\d,]*/")
         before = len(lab.raw)
         lab.drain(SECONDS)
         written = lab.raw[before:]

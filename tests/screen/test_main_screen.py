@@ -444,6 +444,16 @@ async def test_a_ball_at_the_minimum_of_the_bowl_is_drawn_there(columns: int) ->
         assert "┴" not in last  # the ball covers it
 
 
+@pytest.mark.parametrize("columns", [80, 111, 112, 120, 160])
+async def test_the_loss_is_told_once_in_the_table_or_above_the_chart(columns: int) -> None:
+    app = make_app(FakeTrainer(), 0.1)
+    async with app.run_test(size=(columns, 36)) as pilot:
+        await frame(pilot, 3)
+        in_table = "loss" in text(app, "runs").splitlines()[0]
+        assert in_table == (columns >= 112)
+        assert ("loss 0.0" in text(app, "loss").splitlines()[0]) != in_table
+
+
 async def test_y_has_three_scales() -> None:
     app = make_app(FakeTrainer(), 0.1)
     async with app.run_test(size=(120, 36)) as pilot:

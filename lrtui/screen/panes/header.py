@@ -36,14 +36,9 @@ def pace_text(speed: float | None) -> str:
 
 
 def bar(share: float, width: int, tone: str) -> Row:
-    """Draw a bar filled to a share of its width, by half cells."""
-    halves = round(min(max(share, 0.0), 1.0) * width * 2)
-    full, half = divmod(halves, 2)
-    row: Row = [("━" * full, tone)]
-    if half:
-        row.append(("╸", tone))
-    row.append(("─" * (width - full - half), "faint"))
-    return row
+    """Draw a bar filled to a share of its width."""
+    full = int(min(max(share, 0.0), 1.0) * width)  # by whole cells: half as many bytes as halves
+    return [("━" * full, tone), ("─" * (width - full), "faint")]
 
 
 HEADER = Pane(id="header", place="header", draw=draw)

@@ -14,10 +14,14 @@ from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import EARLIER, Scale, View
 
 if TYPE_CHECKING:
+    from lrtui.run.series import LossSeries
     from lrtui.screen.chart import Axis, Canvas, Floats, Layer
 
 TOO_STEEP = 1e3
 """How many times the first loss a loss may be and still be read on a linear scale."""
+
+LOSS_IN_TABLE = 112
+"""Columns of the terminal from which on the table of runs has a column for the loss."""
 
 FORECAST_POINTS = 200
 """Points of a forecast that are computed."""
@@ -72,7 +76,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     legend: Row = [("━━", "prediction"), (f" rate {rate_text(run.lr)}", "dim")]
     legend.append((f"  {scale}{', too steep for linear' if steepened else ''}", "dim"))
     legend += [(f"  {old.number}: {rate_text(old.lr)}", tone) for old, tone in behind]
-    legend.append((f"  loss {run.series.last:.4g}", "text"))
+    legend.append((f"  {loss_now(view, run.series)}", "text"))
     if run.diagnosis and run.diagnosis.theory:
         legend.append(("  ⠒⠒ forecast", "forecast"))
     return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, [*layers, *names])]
@@ -167,10 +171,19 @@ def depends_on(view: View, width: int) -> Hashable:
     series = run.series
     steps = steps_shown(run, view.session.runs[-1 - len(EARLIER) : -1])
     dot = run.step * 2 * width // steps
-    range_ = f"{series.smallest:.2g} {series.largest:.3g} {series.last:.4g}"
+    range_ = f"{series.smallest:.2g} {series.largest:.3g} {loss_now(view, series)}"
     events = (run.settled_at, series.broken, len(run.changes), run.outcome)
     about = (run.number, len(view.session.runs), view.session.theory is None)
     return (*about, steps, dot, range_, *events, view.scale, view.highlighted)
+
+
+def loss_now(view: View, series: LossSeries) -> str:
+    """Return the current loss in words where the table of runs is not there or leaves it out.
+
+    It changes with every frame: where it is in the table, telling it twice would cost bytes.
+    """
+    in_table = view.alone is None and view.size[0] >= LOSS_IN_TABLE
+    return "" if in_table else f"loss {series.last:.4g}"
 
 
 def waits_for(view: View) -> str:
