@@ -24,7 +24,6 @@ from lrtui.screen.actions import ACTIONS
 from lrtui.screen.command_palette import Palette
 from lrtui.screen.help import Help
 from lrtui.screen.pane_widget import PaneWidget
-from lrtui.screen.panes.loss import TOO_STEEP
 from lrtui.screen.rate_field import RateField
 from tests.screen.fake import (
     FakeTrainer,
@@ -338,7 +337,7 @@ async def test_a_loss_too_steep_to_read_is_drawn_on_a_log_scale() -> None:
 
         return FakeTrainer(train, [greeting()])
 
-    for factor, scale in ((0.9 * TOO_STEEP, "linear"), (1.1 * TOO_STEEP, "log, too steep")):
+    for factor, scale in ((900.0, "linear"), (1100.0, "log, too steep")):
         app = make_app(rising(factor))
         async with app.run_test(size=(120, 36)) as pilot:
             await frame(pilot, 2)
@@ -365,7 +364,10 @@ async def test_the_step_at_which_it_settled_is_marked_as_soon_as_it_is_told() ->
         lambda start: [
             Started(run=start.run, lr=start.lr, steps=10**6),
             Progress(
-                run=start.run, steps=0, scalars={"loss": [7.6, settled * 1.00001]}, seconds=1.0
+                run=start.run,
+                steps=[0, 100_000],
+                scalars={"loss": [7.6, settled * 1.00001]},
+                seconds=1.0,
             ),
         ]
     )
@@ -373,14 +375,14 @@ async def test_the_step_at_which_it_settled_is_marked_as_soon_as_it_is_told() ->
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot, 2)
         assert "▲" not in text(app, "loss")
-        source.say(Progress(run=1, steps=2, scalars={"loss": [settled * 0.999999]}, seconds=1.1))
-        await frame(pilot)
-        assert "▲" in text(app, "loss")
         source.say(
-            Ended(run=1, outcome="stopped", step=2, loss=settled, reason="stopped after 2 steps")
+            Progress(run=1, steps=100_001, scalars={"loss": [settled * 0.999999]}, seconds=1.1)
         )
         await frame(pilot)
-        assert "✓ settled: at step 2" in text(app, "status")
+        assert "▲" in text(app, "loss")
+        source.say(Ended(run=1, outcome="stopped", step=100_001, loss=settled, reason="stopped"))
+        await frame(pilot)
+        assert "✓ settled: at step 100,001" in text(app, "status")
 
 
 async def test_a_sweep_of_another_problem_redraws_the_ruler() -> None:
@@ -408,3 +410,14 @@ async def test_a_field_that_lost_the_focus_has_it_again_at_the_next_key() -> Non
         app.screen.set_focus(None)
         await pilot.press("0", ".", "5", "enter")
         assert starts(source)[-1] == 0.5
+
+
+async def test_a_run_without_a_step_is_not_drawn_behind_another() -> None:
+    source = FakeTrainer(lambda start: descent(start, until=0 if start.run == 1 else 20))
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        await pilot.press("right_square_bracket")
+        await frame(pilot, 2)
+        assert len(main_screen(app).view.session.runs) == 2
+        assert "1: 0.1" not in text(app, "loss")
