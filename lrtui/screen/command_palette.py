@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
-from textual.command import CommandList, CommandPalette, ProviderSource
+from textual.command import CommandInput, CommandList, CommandPalette, ProviderSource
+from textual.containers import Horizontal, Vertical
 from textual.events import Click
 from textual.message import Message
-from textual.widgets import Button, Input, OptionList
+from textual.widgets import Button, Input, LoadingIndicator, OptionList
 from textual.worker import Worker
 
 ASKS = Input.Changed | Input.Submitted | OptionList.OptionSelected | Button.Pressed
 """What its widgets ask of it."""
+
+
+class Commands(CommandList):
+    """The list of commands; a click on one that has just gone from the list does nothing."""
+
+    async def _on_click(self, event: Click) -> None:
+        """Keep textual's own handler from an option that is not there any more."""
+        if event.style.meta.get("option", 0) >= self.option_count:
+            event.prevent_default()
 
 
 class Palette(CommandPalette):
@@ -28,6 +39,15 @@ class Palette(CommandPalette):
         """
         super().__init__(providers, placeholder=placeholder or "Search for commands…")
         self._is_closing = False
+
+    def compose(self) -> ComposeResult:
+        """Lay out the field and the list, as textual does."""
+        with Vertical(id="--container"):
+            with Horizontal(id="--input"):
+                yield CommandInput(placeholder=self._placeholder, select_on_focus=False)
+            with Vertical(id="--results"):
+                yield Commands()
+                yield LoadingIndicator()
 
     def dismiss(self, result: object = None) -> AwaitComplete:
         """Close, unless it is closing already or under another screen: textual closes the top."""

@@ -197,7 +197,8 @@ class MainScreen(Screen[None]):
 
     def key_escape(self) -> None:
         """Clear the field."""
-        self.query_one(RateField).clear()
+        for field in self.query(RateField):
+            field.clear()
         self.controller.clear_notice()
 
     @on(events.Click)

@@ -154,6 +154,7 @@ class Tour(MainScreen):
         if not self.playing:
             return
         self.playing = False
-        self.query_one(RateField).clear()
+        for field in self.query(RateField):  # none yet, for a key that comes early
+            field.clear()
         self._source.release(SPEED)
         self.say("")
