@@ -8,7 +8,7 @@ one that is known and malformed is an error.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -348,6 +348,9 @@ AnyMessage = (
 )
 
 
+T = TypeVar("T")
+
+
 class _Tagged(Struct):
     type: str
 
@@ -374,12 +377,7 @@ def decode_command(line: bytes) -> AnyCommand | None:
     Raises:
         ValueError: the line is not a command; says why.
     """
-    try:
-        return _commands.decode(line)
-    except msgspec.DecodeError as error:
-        if _is_unknown(line, _command_types):
-            return None
-        raise ValueError(str(error)) from error
+    return _decode(_commands, _command_types, line)
 
 
 def decode_message(line: bytes) -> AnyMessage | None:
@@ -391,16 +389,18 @@ def decode_message(line: bytes) -> AnyMessage | None:
     Raises:
         ValueError: the line is not a message; says why.
     """
+    return _decode(_messages, _message_types, line)
+
+
+def _decode(
+    decoder: msgspec.json.Decoder[T], types: set[str | int | None], line: bytes
+) -> T | None:
     try:
-        return _messages.decode(line)
-    except msgspec.DecodeError as error:
-        if _is_unknown(line, _message_types):
-            return None
+        return decoder.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        try:
+            if _tagged.decode(line).type not in types:
+                return None
+        except (msgspec.DecodeError, RecursionError):
+            pass  # the first error says more
         raise ValueError(str(error)) from error
-
-
-def _is_unknown(line: bytes, types: set[str | int | None]) -> bool:
-    try:
-        return _tagged.decode(line).type not in types
-    except msgspec.DecodeError:
-        return False

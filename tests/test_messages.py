@@ -289,3 +289,10 @@ def test_malformed_commands_are_an_error(line: bytes) -> None:
 def test_malformed_messages_are_an_error(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         decode_message(line)
+
+
+def test_nesting_without_end_is_told() -> None:
+    deep = b'{"type":"printed","text":' + b"[" * 100_000
+    for decode in (decode_message, decode_command):
+        with pytest.raises(ValueError, match=r"\w"):
+            decode(b'{"type":"new","x":' + deep)

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lrtui.messages import Ended, Progress
-from lrtui.screen.layout import TALL
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.pane_widget import PaneWidget
+from lrtui.screen.panes.pane import TALL
 from lrtui.screen.panes.small import NEEDED
 from tests.screen.fake import FakeTrainer, make_app, only_until
 from tests.terminal import terminal

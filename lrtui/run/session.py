@@ -153,6 +153,11 @@ class Session:
         """The run started last, on or over."""
         return self.runs[-1] if self.runs else None
 
+    @property
+    def has_losses(self) -> bool:
+        """Whether the current run has a loss; what is known of the problem comes before it."""
+        return self.current is not None and self.current.series is not None
+
     def offers(self, capability: Capability) -> bool:
         """Return whether the source can be asked for this; before its greeting, anything may be."""
         return self.greeting is None or capability in self.greeting.capabilities

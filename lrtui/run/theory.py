@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from lrtui.messages import Quadratic
 
@@ -66,7 +66,7 @@ class Theory:
         """The rate whose slowest direction shrinks fastest, from any start: 2/(λmin + λmax)."""
         return 2 / (self.eigenvalues[0] + self.eigenvalues[-1])
 
-    @property
+    @cached_property
     def best_lr(self) -> float:
         """The rate that settles first from the start, rounded as it is shown."""
         return self.rounded(self.quickest(self.start)[0])

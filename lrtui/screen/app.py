@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
+from functools import partial
 from threading import Timer
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,6 +23,7 @@ from lrtui.screen.actions import offered
 from lrtui.screen.command_palette import Palette
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.palette import css_variables
+from lrtui.screen.panes.pane import Press
 from lrtui.screen.terminal.choice import driver_class
 from lrtui.screen.terminal.probe import STDIN, STDOUT, hung_up
 
@@ -104,8 +106,8 @@ class LrtuiApp(App[None]):
         """Add lrtui's actions to the palette."""
         if isinstance(screen, MainScreen):
             for action in offered(screen.view.session):
-                method = getattr(screen, f"action_{action.name}")
-                yield SystemCommand(action.title, action.help, method)
+                command = partial(screen.carry_out, Press(action.name))
+                yield SystemCommand(action.title, action.help, command)
         yield SystemCommand("theme", "Change the colours", self.action_change_theme)
 
     def action_command_palette(self) -> None:

@@ -11,10 +11,10 @@ from textual.command import CommandInput, CommandList, CommandPalette, ProviderS
 from textual.containers import Horizontal, Vertical
 from textual.events import Click
 from textual.message import Message
-from textual.widgets import Button, Input, LoadingIndicator, OptionList
+from textual.widgets import Input, LoadingIndicator, OptionList
 from textual.worker import Worker
 
-ASKS = Input.Changed | Input.Submitted | OptionList.OptionSelected | Button.Pressed
+ASKS = Input.Changed | Input.Submitted | OptionList.OptionSelected
 """What its widgets ask of it."""
 
 

@@ -277,10 +277,9 @@ class Controller:
             case Failed(reason=reason, details=details):
                 self._log(reason, "bad")
                 self.view.details = details
-            case Started(run=number, lr=lr, steps=steps) if changed and run:
-                if not self.session.offers("start"):
-                    self.view.steps = steps or self.view.steps
-                    self._begun(number, lr)
+            case Started() if changed and not self.session.offers("start"):
+                self.view.steps = message.steps or self.view.steps
+                self._begun(message.run, message.lr)
             case State() if changed and run:
                 if message.asked_by and run.lr != lr:
                     self._log(change_text(message), "change")

@@ -9,9 +9,6 @@ from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.small import is_small
 from lrtui.screen.view import View
 
-WIDE, TALL = 72, 20
-"""Columns and rows from which on charts stand side by side, and panes have borders."""
-
 
 def shown(view: View) -> list[Pane]:
     """Return the panes that are shown, in the order of the screen."""
@@ -29,12 +26,13 @@ def shown(view: View) -> list[Pane]:
 
 def turned(view: View) -> list[Pane]:
     """Return the panes that can be shown alone: the charts and tables, and one of the lenses."""
+    chosen = lens(view)
     return [
         pane
         for pane in PANES
         if pane.place in ("top", "bottom")
         and pane.applies(view)
-        and (not pane.lens or pane is lens(view))
+        and (not pane.lens or pane is chosen)
     ]
 
 
@@ -67,7 +65,7 @@ def next_alone(view: View) -> str | None:
     return stops[(at + 1) % len(stops)]
 
 
-def columns(panes: Sequence[Pane], width: int) -> list[int]:
+def widths(panes: Sequence[Pane], width: int) -> list[int]:
     """Return how wide panes beside each other are.
 
     Each has the fewest columns that it needs. What is left goes first to those that can use only
@@ -84,9 +82,8 @@ def columns(panes: Sequence[Pane], width: int) -> list[int]:
         if most is not None:
             more = min(most - found[i], left)
             found[i], left = found[i] + more, left - more
-    growing = [i for i, pane in enumerate(panes) if pane.widths[1] is None] or range(len(panes))[
-        -1:
-    ]
+    growing = [i for i, pane in enumerate(panes) if pane.widths[1] is None]
+    growing = growing or [*range(len(panes))][-1:]
     for place, i in enumerate(growing):
         found[i] += (left + place) // len(growing)
     return found

@@ -20,7 +20,17 @@ from lrtui.screen.controller import LARGER, SMALLER, Controller
 from lrtui.screen.palette import styles
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes import PANES
-from lrtui.screen.panes.pane import Highlight, Pane, Place, Press, Request, RunRate
+from lrtui.screen.panes.every_rate import EVERY_RATE
+from lrtui.screen.panes.pane import (
+    TALL,
+    WIDE,
+    Highlight,
+    Pane,
+    Place,
+    Press,
+    Request,
+    RunRate,
+)
 from lrtui.screen.rate_field import RateField
 
 if TYPE_CHECKING:
@@ -123,14 +133,16 @@ class MainScreen(Screen[None]):
         if self.line:
             self.line.release()
 
+    @on(events.Resize)
     def lay_out(self) -> None:
         """Give each pane that is shown its place and its width."""
         if self.line and self._drawn:
             self.line.hold()
         self.view.size = columns, rows = self.size.width, self.size.height
         self._shown = layout.shown(self.view)
-        self.set_class(rows < layout.TALL, "-short")
-        self.set_class(columns < layout.WIDE, "-narrow")
+        narrow = columns < WIDE
+        self.set_class(rows < TALL, "-short")
+        self.set_class(narrow, "-narrow")
         self.set_class(self.view.alone in [pane.id for pane in self._shown], "-alone")
         for widget in self.query(PaneWidget):
             widget.display = widget.pane in self._shown
@@ -138,14 +150,9 @@ class MainScreen(Screen[None]):
         for place in ("box", "top", "bottom"):
             self.query_one(f"#{place}").display = place in places
             row = [pane for pane in self._shown if pane.place == place and pane.title]
-            for pane, width in zip(row, layout.columns(row, columns), strict=True):
-                narrow = columns < layout.WIDE
+            for pane, width in zip(row, layout.widths(row, columns), strict=True):
                 self.query_one(f"#{pane.id}").styles.width = "1fr" if narrow else width
         self.view.dirty = True
-
-    @on(events.Resize)
-    def _resized(self) -> None:
-        self.lay_out()
 
     @property
     def is_in_front(self) -> bool:
@@ -213,7 +220,7 @@ class MainScreen(Screen[None]):
                 await self.carry_out(request)
 
     async def carry_out(self, request: Request) -> None:
-        """Do what was clicked."""
+        """Do what was clicked, or chosen in the palette."""
         match request:
             case RunRate(lr=lr):
                 self.take_over()
@@ -305,7 +312,7 @@ class MainScreen(Screen[None]):
 
     def action_every_rate(self) -> None:
         """Show the steps to settle at every rate, and go back."""
-        self.view.alone = None if self.view.alone == "every-rate" else "every-rate"
+        self.view.alone = None if self.view.alone == EVERY_RATE.id else EVERY_RATE.id
         self.view.dirty = True
 
     def action_zoom(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 from rich.segment import Segment
 from rich.style import Style
@@ -37,7 +37,7 @@ class PaneWidget(Widget, can_focus=False):
         self.border_title = pane.title or None
         self.styles_of: dict[str, Style] = {}
         self._rows: list[Row] = []
-        self._drawn: Hashable = None
+        self._drawn: object = None
 
     def on_resize(self) -> None:
         """Have it painted at its new size."""

@@ -55,7 +55,8 @@ class View:
 
     def scales(self) -> list[Scale]:
         """Return the scales that the loss can be drawn on."""
-        return ["linear", "log", *(["above minimum"] if self.session.theory else [])]  # type: ignore[list-item]
+        all_: list[Scale] = ["linear", "log", "above minimum"]
+        return all_ if self.session.theory else all_[:2]
 
     def behind(self) -> list[tuple[Run, str]]:
         """Return the runs drawn behind the current one, most recent first, and their tones.

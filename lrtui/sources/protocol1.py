@@ -53,7 +53,7 @@ class Reader:
             told = msgspec.json.decode(line, type=dict[str, Any])
             kind = str(told.pop("type", None))
             return [] if kind in REPORTS else self._translate(kind, told)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(str(error)) from error
 
     def _translate(self, kind: str, told: dict[str, Any]) -> list[AnyMessage]:

@@ -61,7 +61,8 @@ class Replay(Source):
         self._name = printable(str(path))
         self._pace = Pace(speed, monotonic())
         self._wait_until = 0.0
-        self._at = (0, 0, 0.0)  # run, step and rate that are shown; no run has the number 0
+        self._run: Started | None = None  # what is shown, and its step and rate
+        self._step, self._lr = 0, 0.0
         self._answers: list[AnyMessage] = []
         self._file = path.open("rb")
         self._messages = self._read()
@@ -72,8 +73,8 @@ class Replay(Source):
 
     def send(self, command: Command) -> None:
         """Change the pace; other commands are ignored."""
-        if self._pace.apply(command, monotonic()) and self._at[0]:  # type: ignore[arg-type]
-            self._answers.append(self._state(command.id))
+        if self._pace.apply(command, monotonic()) and self._run:  # type: ignore[arg-type]
+            self._answers.append(self._state(self._run.run, command.id))
 
     def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
         """Return the messages that are due.
@@ -90,10 +91,10 @@ class Replay(Source):
         """Close the file."""
         self._file.close()
 
-    def _state(self, answers: int = 0) -> State:
-        (run, step, lr), pace = self._at, self._pace
+    def _state(self, run: int, answers: int = 0) -> State:
+        paused, speed = self._pace.paused, self._pace.speed
         return State(
-            run=run, step=step, lr=lr, paused=pace.paused, speed=pace.speed, answers=answers
+            run=run, step=self._step, lr=self._lr, paused=paused, speed=speed, answers=answers
         )
 
     def _due(self) -> list[AnyMessage]:
@@ -105,14 +106,14 @@ class Replay(Source):
                     break
                 case Progress():
                     pace.took_step(now)
-                    self._at = (message.run, message.last, self._at[2])
+                    self._step = message.last
                 case Started() if now < self._wait_until:
                     break
                 case Started():
-                    self._at = (message.run, 0, message.lr)
+                    self._run, self._step, self._lr = message, 0, message.lr
                 case State():
                     # The rate is that of the file; the pace is our own.
-                    self._at = (*self._at[:2], message.lr)
+                    self._lr = message.lr
                     message = replace(message, paused=pace.paused, speed=pace.speed, answers=0)
                 case Greeting():
                     message = replace(message, capabilities=CAPABILITIES)
@@ -120,7 +121,7 @@ class Replay(Source):
                     self._wait_until = now + BETWEEN_RUNS
             due.append(message)
             if isinstance(message, Started):
-                due.append(self._state())
+                due.append(self._state(message.run))
             self._next = next(self._messages, None)
         return due
 
@@ -167,7 +168,7 @@ def decode(line: bytes, reader: Reader | None) -> list[AnyMessage]:
             return reader.read(line)
         message = decode_message(line)
         return [] if message is None else [message]
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         if not line.endswith(b"\n"):
             raise ValueError("cut short") from error
         raise ValueError(f"not an lrtui message ({error})") from error

@@ -11,7 +11,6 @@ from lrtui.messages import (
     Command,
     Ended,
     Failed,
-    Pause,
     Progress,
     Resume,
     SetSpeed,
@@ -20,6 +19,7 @@ from lrtui.messages import (
     State,
     Step,
 )
+from lrtui.pace import Pace
 from lrtui.sources.source import Source
 
 SPEED = 20.0
@@ -33,7 +33,6 @@ class Lockstep(Source):
     it is held, the trainer is paused, and the pace that is told is the story's.
 
     Attributes:
-        paused: whether the story is paused.
         failed: whether the trainer is gone.
     """
 
@@ -43,14 +42,19 @@ class Lockstep(Source):
         Args:
             source: the trainer.
         """
-        self.paused = False
         self.failed = False
+        self._pace = Pace(SPEED, 0.0)  # of the story, which goes by frames and not by a clock
         self._source = source
         self._held = True
         self._heard: list[AnyMessage] = []
         self._run: Started | None = None
         self._number = 0  # of the run that was asked for last
         self._fresh = False
+
+    @property
+    def paused(self) -> bool:
+        """Whether the story is paused."""
+        return self._pace.paused
 
     @property
     def trouble(self) -> str:  # type: ignore[override]
@@ -64,13 +68,10 @@ class Lockstep(Source):
         elif isinstance(command, Start):
             self._fresh, self._number, self._run = True, command.run, None
             self._source.send(replace(command, paused=True))
-        elif isinstance(command, Pause | Resume | SetSpeed | Step):
-            if not isinstance(command, SetSpeed):
-                self.paused = not isinstance(command, Resume)
-            if self._run:
-                self._heard.append(self._state(command.id))
-        else:
+        elif not self._pace.apply(command, 0.0):  # type: ignore[arg-type]
             self._source.send(command)
+        elif self._run:
+            self._heard.append(self._state(command.id))
 
     def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
         """Return what was gathered, or what is new once the trainer is released."""
@@ -133,8 +134,8 @@ class Lockstep(Source):
         return State(
             run=self._run.run,
             step=0,
-            paused=self.paused,
-            speed=SPEED,
+            paused=self._pace.paused,
+            speed=self._pace.speed,
             lr=self._run.lr,
             answers=answers,
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from lrtui.messages import (
@@ -216,12 +216,4 @@ def starts(source: FakeSource) -> list[float]:
 
 def asked(source: FakeSource) -> list[Command]:
     """Return the commands, without their numbers."""
-    import msgspec
-
-    return [msgspec.structs.replace(c, id=0) for c in source.sent]
-
-
-def finite(value: float | None) -> float:
-    assert value is not None
-    assert math.isfinite(value)
-    return value
+    return [replace(c, id=0) for c in source.sent]

@@ -421,3 +421,68 @@ async def test_a_run_without_a_step_is_not_drawn_behind_another() -> None:
         await frame(pilot, 2)
         assert len(main_screen(app).view.session.runs) == 2
         assert "1: 0.1" not in text(app, "loss")
+
+
+def told_of(*first: AnyMessage, weights: list[float | None]) -> FakeTrainer:
+    """Return a source whose run has these weights, with as much of the problem as is given."""
+    return FakeTrainer(
+        lambda start: [
+            Started(run=start.run, lr=start.lr, steps=start.steps),
+            Progress(
+                run=start.run,
+                steps=0,
+                scalars={"loss": [3.0, 2.0, 1.5]},
+                weights=weights,
+                seconds=1.0,
+            ),
+        ],
+        [greeting([]), *first],
+    )
+
+
+async def test_a_closed_form_without_a_scene_has_a_bowl_and_no_map() -> None:
+    app = make_app(FakeTrainer(lambda start: [], [greeting(), quadratic()]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        await pilot.press("b")
+        await frame(pilot, 2)
+        assert "torch is loading" in text(app, "map")
+    app = make_app(told_of(quadratic(), weights=[1.0, 2.0]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        await pilot.press("b")
+        await frame(pilot, 2)
+        assert "bowl" in shown(app)
+        assert "map" not in shown(app)
+
+
+async def test_a_scene_without_a_closed_form_has_no_bowl_and_no_map() -> None:
+    app = make_app(told_of(scene(), weights=[1.0, 2.0]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        assert "fit" in shown(app)
+        assert not {"bowl", "map", "every-rate"} & set(shown(app))
+
+
+async def test_a_bowl_of_many_weights_that_nobody_tells() -> None:
+    many = Quadratic(
+        eigenvalues=[1.0, 2.0, 3.0],
+        eigenvectors=[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+        minimum=[0.0, 0.0, 0.0],
+        min_loss=0.5,
+        start=[1.0, 1.0, 1.0],
+    )
+    app = make_app(told_of(many, weights=[]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        assert "loss across the valley" in text(app, "bowl")
+
+
+async def test_a_scale_that_has_no_meaning_any_more_is_not_called_steep() -> None:
+    app = make_app(told_of(weights=[]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        main_screen(app).view.scale = "above minimum"
+        await frame(pilot, 3)
+        legend = text(app, "loss").splitlines()[0]
+        assert " log" in legend
+        assert "steep" not in legend

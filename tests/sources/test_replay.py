@@ -107,7 +107,9 @@ def test_a_rate_that_was_changed_is_the_one_that_was_in_force(tmp_path: Path) ->
     assert not again.paused  # the pace is the replay's own
 
 
-def test_pause_step_and_speed(tmp_path: Path) -> None:
+def test_pause_step_and_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("lrtui.sources.replay.monotonic", lambda: now[0])
     replay = Replay(written(tmp_path / "runs.jsonl", session(0.1)), 20.0)
     first = replay.poll()
     kinds = [Greeting, LineScene, Quadratic, Swept, Started, State]
@@ -117,7 +119,7 @@ def test_pause_step_and_speed(tmp_path: Path) -> None:
     (answer,) = replay.poll()
     assert isinstance(answer, State)
     assert (answer.paused, answer.answers) == (True, 5)
-    time.sleep(0.2)
+    now[0] += 0.2
     assert replay.poll() == []
     replay.send(Step(id=6))
     answer, told = replay.poll()
@@ -127,8 +129,8 @@ def test_pause_step_and_speed(tmp_path: Path) -> None:
     assert replay.poll() == []
     replay.send(Resume())
     replay.send(SetSpeed(speed=100.0))
-    time.sleep(0.11)
-    assert 5 <= sum(isinstance(m, Progress) for m in replay.poll()) <= 25
+    now[0] += 0.1
+    assert sum(isinstance(m, Progress) for m in replay.poll()) == 11  # one at once, ten after
     replay.send(SetSpeed(speed=None))
     replay.send(Pause())
     assert not any(isinstance(m, Progress) for m in replay.poll())

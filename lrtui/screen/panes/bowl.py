@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from lrtui.run.session import Run
-from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scene import has_theory, waits_for_theory
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
@@ -18,14 +17,12 @@ HOPS = 8
 """Steps of the current run that are drawn, the last ones: more would fill the bowl."""
 
 
-def weights_of(run: Run) -> Floats:
-    """Return the weights along a run's trajectory, shape [steps, d], only finite ones."""
+def weights_of(run: Run, dimension: int) -> Floats:
+    """Return the weights along a run's trajectory, shape [steps, dimension], only finite ones."""
     import numpy as np
 
     told = [*run.trajectory, run.weights] if run.weights else run.trajectory
-    if not told:
-        return np.empty((0, 2))
-    weights = np.array(told, dtype=float)
+    weights = np.array(told, dtype=float).reshape(-1, dimension)
     finite: Floats = weights[np.isfinite(weights).all(axis=1)]
     return finite
 
@@ -40,7 +37,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     assert theory is not None
     across = np.array(theory.eigenvectors[-1])
     start = abs(theory.distances(theory.start)[-1])
-    weights = weights_of(run) if run else np.empty((0, len(theory.minimum)))
+    dimension = len(theory.minimum)
+    weights = weights_of(run, dimension) if run else np.empty((0, dimension))
     with np.errstate(over="ignore"):
         at = (weights - theory.minimum) @ across
     recent = at[-HOPS:]
@@ -70,7 +68,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers, axes=False)]
 
 
-def depends_on(view: View, width: int) -> Hashable:
+def depends_on(view: View, width: int) -> object:
     """Return what the picture depends on."""
     run = view.session.current
     weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
@@ -86,7 +84,7 @@ BOWL = Pane(
     help="The loss across its steepest direction, and the last steps on it (b: the map).",
     applies=has_theory,
     waits_for=waits_for_theory,
-    fits=lambda columns, rows: columns >= 72 and rows >= 20,
+    fits=in_two_rows,
     widths=(28, None),
     lens=True,
 )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from lrtui.run.rate_axis import outcomes
 from lrtui.screen.panes.pane import Pane, RunRate
-from lrtui.screen.panes.ruler import rates
+from lrtui.screen.panes.ruler import rate_at, rates
 from lrtui.screen.panes.scene import has_theory
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
@@ -32,33 +31,32 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     measured = [
         (lr, max(at, 1)) for lr, (_, at) in zip(swept.lrs, found, strict=True) if at is not None
     ]
-    ahead = [(lr, at) for lr in swept.lrs if (at := theory.settles_at(theory.start, lr))]
+    ahead = [(lr, at) for lr in swept.lrs if (at := steps_to_settle(theory, lr))]
     limit, best = theory.max_stable_lr, theory.best_lr
-    fewest = max(theory.settles_at(theory.start, best) or 1, 1)
+    fewest = steps_to_settle(theory, best) or y.high
     layers: list[Layer] = [
         Curve([x.low, x.high], [steps, steps], "faint"),
         Curve([limit, limit], [y.low, y.high], "bad"),
         Curve([lr for lr, _ in ahead], [at for _, at in ahead], "forecast", dotted=True),
         Curve([lr for lr, _ in measured], [at for _, at in measured], "good"),
         Mark(best, fewest, "★", "good"),
-        Label(best, fewest, f"best {best:.4g}, at step {fewest:,}", "good"),
+        Label(best, fewest, f"best {best:.4g}, at step {fewest:,.0f}", "good"),
         Label(limit, y.high, f"limit {limit:.3g}", "bad"),
         Label(limit, y.at(0.7), "never settles", "bad"),
         Label(x.low, steps, f"{steps:,} steps given", "dim"),
     ]
     if run is not None:
-        settles = theory.settles_at(theory.start, run.lr)
-        layers.append(
-            Mark(
-                run.lr,
-                max(settles or 1, 1) if settles is not None else y.high,
-                "◆",
-                "strong-prediction",
-            )
-        )
+        settles = steps_to_settle(theory, run.lr) or y.high
+        layers.append(Mark(run.lr, settles, "◆", "strong-prediction"))
     legend: Row = [("━", "good"), (" steps to settle, by rate", "dim")]
     legend += [("  ⠒⠒ forecast", "forecast"), ("  ◆", "prediction"), (" this run", "dim")]
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
+
+
+def steps_to_settle(theory: Theory, lr: float) -> int | None:
+    """Return the step at which a rate settles, at least 1: there is no 0 on a log axis."""
+    at = theory.settles_at(theory.start, lr)
+    return None if at is None else max(at, 1)
 
 
 def axes(theory: Theory, steps: int, canvas: Canvas) -> tuple[Axis, Axis]:
@@ -66,16 +64,16 @@ def axes(theory: Theory, steps: int, canvas: Canvas) -> tuple[Axis, Axis]:
     from lrtui.screen.chart import Axis
 
     x = rates(theory)
-    slowest = theory.settles_at(theory.start, x.low) or steps
+    slowest = steps_to_settle(theory, x.low) or steps
     most = min(max(slowest, steps, 10), 1000 * steps)
     y = Axis(1.0, 10.0 ** math.ceil(math.log10(most)), log=True)
-    return Axis(x.low, x.high, log=True), y.aligned(canvas.rows)
+    return x, y.aligned(canvas.rows)
 
 
-def depends_on(view: View, width: int) -> Hashable:
+def depends_on(view: View, width: int) -> object:
     """Return what the chart depends on."""
     run = view.session.current
-    return id(view.session.swept), view.steps, run.lr if run else None
+    return view.session.swept, view.steps, run.lr if run else None
 
 
 def waits_for(view: View) -> str:
@@ -94,13 +92,7 @@ def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None
         return None
     canvas = Canvas.of(width, height - 1)
     axis, _ = axes(theory, view.steps, canvas)
-    column = x - canvas.left
-    if not 0 <= column < canvas.columns:
-        return None
-    for lr in (theory.best_lr, theory.max_stable_lr):
-        if column == canvas.column(axis, lr):
-            return RunRate(lr)
-    return RunRate(float(f"{canvas.x_at(axis, column):.3g}"))
+    return rate_at(canvas, axis, x, theory)
 
 
 EVERY_RATE = Pane(
@@ -112,6 +104,6 @@ EVERY_RATE = Pane(
     help="The steps that each rate takes to settle; a click runs the rate under it.",
     applies=has_theory,
     waits_for=waits_for,
-    fits=lambda columns, rows: False,
+    fits=lambda columns, rows: False,  # only alone
     click=click,
 )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from lrtui.messages import LineScene
-from lrtui.screen.panes.pane import Pane
-from lrtui.screen.panes.scene import has_line
+from lrtui.screen.panes.pane import TALL, WIDE, Pane
+from lrtui.screen.panes.scene import has_line, waits_for_line
 from lrtui.screen.spans import Row, fitted, length
 from lrtui.screen.view import View
 
@@ -45,7 +44,7 @@ def axes(scene: LineScene, rows: int) -> tuple[Axis, Axis]:
     """Return axes that hold the data and the first prediction, the same for every run."""
     from lrtui.screen.chart import Axis, nice
 
-    low, high = min(*scene.y, 0.0), max(*scene.y, 2.0)
+    low, high = min(0.0, min(scene.y)), max(2.0, max(scene.y))
     step = nice((high - low) / 8)
     y = Axis(math.floor(low / step) * step, math.ceil(high / step) * step)
     return Axis(-1.0 if min(scene.x) < 0 else 0.0, 1.0), y.aligned(rows)
@@ -63,11 +62,11 @@ def prediction(x: Axis, y: Axis, slope: float, bias: float) -> list[Layer]:
     return [Label((x.low + x.high) / 2, at, f"{sign} prediction {sign}", "prediction")]
 
 
-def depends_on(view: View, width: int) -> Hashable:
+def depends_on(view: View, width: int) -> object:
     """Return what the chart depends on."""
     run = view.session.current
     weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
-    return id(view.session.scene), weights
+    return view.session.scene, weights
 
 
 FIT = Pane(
@@ -78,6 +77,6 @@ FIT = Pane(
     depends_on=depends_on,
     help="The data, and the line that the weights make of it now.",
     applies=has_line,
-    waits_for=lambda view: "" if view.session.scene else "torch is loading",
-    fits=lambda columns, rows: columns >= 72 or rows >= 26,
+    waits_for=waits_for_line,
+    fits=lambda columns, rows: columns >= WIDE or rows >= TALL + 6,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.spans import Row
 from lrtui.screen.view import View
 
@@ -25,6 +25,6 @@ LOG = Pane(
     place="bottom",
     draw=draw,
     help="What happened, most recent first, and what the training code printed.",
-    fits=lambda columns, rows: columns >= 110 and rows >= 20,
+    fits=lambda columns, rows: columns >= 110 and in_two_rows(columns, rows),
     widths=(22, 30),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrtui.run.diagnosis import ROUNDING, Diagnosis
@@ -38,7 +38,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     assert run.series is not None
     theory, behind = session.theory, view.behind()
     scale = scale_of(view, run)
-    steepened = scale != view.scale
+    steepened = view.scale == "linear" and scale != view.scale
     floor = theory.min_loss if theory and scale == "above minimum" else 0.0
     rounding = ROUNDING * floor
     runs = [run, *(old for old, _ in behind)]
@@ -160,7 +160,7 @@ def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas
     return Axis(low, high if high > low else 10 * low, log=True).aligned(canvas.rows)
 
 
-def depends_on(view: View, width: int) -> Hashable:
+def depends_on(view: View, width: int) -> object:
     """Return what can be seen of the losses: while that stays the same, so does the chart.
 
     A run as fast as possible takes thousands of steps from one dot of the chart to the next.
@@ -188,8 +188,7 @@ def loss_now(view: View, series: LossSeries) -> str:
 
 def waits_for(view: View) -> str:
     """Say that there is no loss yet."""
-    run = view.session.current
-    return "" if run and run.series else "the loss appears with the first step"
+    return "" if view.session.has_losses else "the loss appears with the first step"
 
 
 LOSS = Pane(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from lrtui.run.theory import Theory
 from lrtui.screen.panes.bowl import depends_on as trajectory_seen
 from lrtui.screen.panes.bowl import weights_of
-from lrtui.screen.panes.pane import Pane
-from lrtui.screen.panes.scene import has_line, waits_for_theory
+from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.screen.panes.scene import has_line, has_theory, waits_for_line, waits_for_theory
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
 
@@ -32,11 +31,11 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     layers: list[Layer] = [Path(line[:, 0], line[:, 1], "faint") for line in contours(theory, x, y)]
     names: list[Layer] = []
     for old, tone in reversed(view.behind()):
-        weights = weights_of(old)
+        weights = weights_of(old, 2)
         layers.append(Path(weights[:, 0], weights[:, 1], tone))
         if len(weights) > 1:  # at the first step, which is as long as its rate is large
             names.append(Label(weights[1, 0], weights[1, 1], str(old.number), tone))
-    if run is not None and len(weights := weights_of(run)):
+    if run is not None and len(weights := weights_of(run, 2)):
         layers.append(Path(weights[:, 0], weights[:, 1], "prediction"))
         layers.append(Mark(weights[-1, 0], weights[-1, 1], "●", "strong-prediction"))
     layers += names
@@ -73,7 +72,7 @@ def contours(theory: Theory, x: Axis, y: Axis) -> list[Floats]:
     return [np.array(line) for level in levels for line in generator.lines(level)]
 
 
-def depends_on(view: View, width: int) -> Hashable:
+def depends_on(view: View, width: int) -> object:
     """Return what the picture depends on."""
     return trajectory_seen(view, width), len(view.session.runs), view.highlighted
 
@@ -85,9 +84,9 @@ MAP = Pane(
     draw=draw,
     depends_on=depends_on,
     help="The loss over slope and bias from above, and the way of each run (b: the bowl).",
-    applies=has_line,
-    waits_for=waits_for_theory,
-    fits=lambda columns, rows: columns >= 72 and rows >= 20,
+    applies=lambda view: has_line(view) and has_theory(view),
+    waits_for=lambda view: waits_for_line(view) or waits_for_theory(view),
+    fits=in_two_rows,
     widths=(28, None),
     lens=True,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,14 +41,18 @@ class Highlight:
 Request = RunRate | Press | Highlight
 
 
+WIDE, TALL = 72, 20
+"""Columns and rows from which on charts stand side by side, and panes have borders."""
+
+
 def always(*_: object) -> bool:
     """Return ``True``."""
     return True
 
 
-def never(*_: object) -> bool:
-    """Return ``False``."""
-    return False
+def in_two_rows(columns: int, rows: int) -> bool:
+    """Return whether a terminal has room for a row of panes below the charts."""
+    return columns >= WIDE and rows >= TALL
 
 
 def ready(_: View) -> str:
@@ -85,7 +89,7 @@ class Pane:
     title: str = ""
     place: Place
     draw: Callable[[View, int, int], list[Row]]
-    depends_on: Callable[[View, int], Hashable] | None = None
+    depends_on: Callable[[View, int], object] | None = None
     help: str = ""
     applies: Callable[[View], bool] = always
     waits_for: Callable[[View], str] = ready

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lrtui.run.diagnosis import Verdict
@@ -54,29 +54,19 @@ class Ruler(NamedTuple):
     @classmethod
     def of(cls, theory: Theory, width: int) -> Ruler | None:
         """Return the ruler in a row of a width, ``None`` where there is no room."""
-        from lrtui.screen.chart import Axis, Canvas
+        from lrtui.screen.chart import Canvas
 
         axis = rates(theory)
         left, right = f"{axis.low:.1g} ", f" {axis.high:.2g}"
         cells = width - len(left) - len(right)
         if cells < FEWEST:
             return None
-        return cls(Axis(axis.low, axis.high, log=True), Canvas(len(left), cells, 1), left, right)
+        return cls(axis, Canvas(len(left), cells, 1), left, right)
 
     def column(self, lr: float) -> int:
         """Return the column of a rate in the row, the nearest end for one beyond it."""
         cell = self.canvas.column(self.axis, lr)
         return self.canvas.left + min(max(cell, 0), self.canvas.columns - 1)
-
-    def lr_at(self, column: int, theory: Theory) -> float | None:
-        """Return the rate that a column stands for: exactly the best or the limit, at theirs."""
-        for lr in (theory.best_lr, theory.max_stable_lr):
-            if column == self.column(lr):
-                return lr
-        cell = column - self.canvas.left
-        if not 0 <= cell < self.canvas.columns:
-            return None
-        return float(f"{self.canvas.x_at(self.axis, cell):.3g}")
 
 
 def rates(theory: Theory) -> Axis:
@@ -84,6 +74,24 @@ def rates(theory: Theory) -> Axis:
     from lrtui.screen.chart import Axis
 
     return Axis(BELOW * theory.max_stable_lr, ABOVE * theory.max_stable_lr, log=True)
+
+
+def rate_at(canvas: Canvas, axis: Axis, column: int, theory: Theory) -> RunRate | None:
+    """Return the rate that a column stands for: exactly the best or the limit, at theirs.
+
+    Args:
+        canvas: of the chart that is clicked.
+        axis: its rates.
+        column: counted from the left of the pane.
+        theory: closed form of the loss.
+    """
+    cell = column - canvas.left
+    if not 0 <= cell < canvas.columns:
+        return None
+    for lr in (theory.best_lr, theory.max_stable_lr):
+        if cell == canvas.column(axis, lr):
+            return RunRate(lr)
+    return RunRate(float(f"{canvas.x_at(axis, cell):.3g}"))
 
 
 def outcome_in(cell: int, ruler: Ruler, lrs: Sequence[float], found: Sequence[Outcome]) -> Outcome:
@@ -140,10 +148,10 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     return [[(ruler.left, "dim"), *line, (ruler.right, "dim")], marks][:height]
 
 
-def depends_on(view: View, width: int) -> Hashable:
+def depends_on(view: View, width: int) -> object:
     """Return what the ruler depends on."""
     run = view.session.current
-    return id(view.session.swept), view.steps, run.lr if run else None, view.session.theory is None
+    return view.session.swept, view.session.theory, view.steps, run.lr if run else None
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None:
@@ -160,8 +168,7 @@ def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None
         ):
             if start <= x < start + len(text):
                 return RunRate(lr)
-    lr_at = ruler.lr_at(x, theory)
-    return None if lr_at is None else RunRate(lr_at)
+    return rate_at(ruler.canvas, ruler.axis, x, theory)
 
 
 RULER = Pane(

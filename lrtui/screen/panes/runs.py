@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrtui.run.rate import rate_cell
 from lrtui.run.session import Run
-from lrtui.screen.panes.pane import Highlight, Pane
+from lrtui.screen.panes.pane import Highlight, Pane, in_two_rows
 from lrtui.screen.panes.status import LOOKS, state
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
@@ -70,7 +70,7 @@ RUNS = Pane(
     place="bottom",
     draw=draw,
     help="The runs, most recent first; a click highlights one.",
-    fits=lambda columns, rows: columns >= 72 and rows >= 20,
+    fits=in_two_rows,
     widths=(44, 70),
     click=click,
 )

@@ -5,22 +5,21 @@ from __future__ import annotations
 from lrtui.screen.view import View
 
 
-def told_all(view: View) -> bool:
-    """Return whether the source has told all that it knows of the problem: it then trains."""
-    run = view.session.current
-    return run is not None and run.series is not None
-
-
 def has_line(view: View) -> bool:
     """Return whether there is a line fit to draw, or there may be one once torch is loaded."""
-    return view.session.scene is not None or not told_all(view)
+    return view.session.scene is not None or not view.session.has_losses
 
 
 def has_theory(view: View) -> bool:
     """Return whether the loss has a closed form, or may turn out to have one."""
-    return view.session.theory is not None or not told_all(view)
+    return view.session.theory is not None or not view.session.has_losses
+
+
+def waits_for_line(view: View) -> str:
+    """Say that the data is not there yet."""
+    return "" if view.session.scene else "torch is loading"
 
 
 def waits_for_theory(view: View) -> str:
-    """Say that the problem is not known yet."""
+    """Say that the closed form is not known yet."""
     return "" if view.session.theory else "torch is loading"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from lrtui.problems.settings import POST_LRS
-from lrtui.run.session import Run, Session
+from lrtui.run.session import Run
 from lrtui.run.words import advice_text
 from lrtui.screen.panes.pane import Pane, Press
 from lrtui.screen.spans import Row, fitted
@@ -85,17 +85,12 @@ def below(view: View) -> Row:
         return [("  ", "dim"), (last[: max(view.size[0] - 6, 0)], "dim")]
     if not session.offers("start"):
         return []
-    if advised(session):
+    if session.has_losses:
         advice = session.advice()
         if advice is None:
             return [("  no rate settles sooner", "good")] if session.theory else hint()
         return [("a ", "strong"), (advice_text(advice), "good"), (f": {advice.reason}", "dim")]
     return hint()
-
-
-def advised(session: Session) -> bool:
-    """Return whether anything is known that advice could stand on."""
-    return session.current is not None and session.current.series is not None
 
 
 def hint() -> Row:
@@ -105,7 +100,8 @@ def hint() -> Row:
 
 def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
     """Take the advice where it is clicked."""
-    on_advice = y == height - 1 and advised(view.session) and view.session.advice() is not None
+    session = view.session
+    on_advice = y == height - 1 and session.has_losses and session.advice() is not None
     return Press("advice") if on_advice else None
 
 
