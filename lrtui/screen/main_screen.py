@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input
 
-from lrtui.run.rate import complaint, parse_rate, rate_text
+from lrtui.run.rate import parse_rate, rate_text
 from lrtui.screen import layout
 from lrtui.screen.actions import ACTIONS, BY_KEY, BY_NAME
 from lrtui.screen.controller import LARGER, SMALLER, Controller
@@ -193,14 +193,15 @@ class MainScreen(Screen[None]):
         except ValueError as error:
             self.controller.complain(str(error))
             return
-        field = self.query_one(RateField)
-        with field.prevent(Input.Changed):  # which would take back what run() may complain of
-            field.clear()
+        self.query_one(RateField).clear()
         self.controller.run(lr)
 
     @on(Input.Changed)
     def _typing(self, event: Input.Changed) -> None:
-        self.controller.complain(complaint(event.value))
+        self.view.typed = event.value
+        self.view.dirty = True
+        if event.value:
+            self.controller.clear_notice()
 
     def key_escape(self) -> None:
         """Clear the field."""

@@ -27,6 +27,7 @@ class View:
         session: the runs so far.
         steps: steps of a run.
         highlighted: number of an earlier run that stands out, ``None`` if none does.
+        typed: what is in the field.
         notice: answer to what was asked for, with its tone; an empty text for none.
         details: last lines of a trainer that failed.
         log: what happened, most recent first.
@@ -42,6 +43,7 @@ class View:
     session: Session
     steps: int
     highlighted: int | None = None
+    typed: str = ""
     notice: Span = ("", "dim")
     details: list[str] = field(default_factory=list)
     log: deque[Span] = field(default_factory=lambda: deque(maxlen=LOG_LINES))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from msgspec.structs import replace
+from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from lrtui.messages import (
@@ -36,6 +38,9 @@ from lrtui.screen.pane_widget import PaneWidget
 from lrtui.sources.fake import FakeSource
 
 START = (-1.0, 1.0)
+
+CHARACTERS = {"minus": "-", "plus": "+", "full_stop": ".", "space": " ", "enter": "\r"}
+"""Characters of keys that a number may be typed with, by textual's names."""
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
@@ -201,6 +206,15 @@ async def frame(pilot: Pilot[None], count: int = 1) -> None:
         await pilot.pause()
         await main_screen(pilot.app).frame()  # type: ignore[arg-type]
         await pilot.pause()
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press keys in one go, as a slow line bundles them; pilot.press waits after each."""
+    for key in keys:
+        name = _character_to_key(key) if len(key) == 1 and not key.isalnum() else key
+        character = key if len(key) == 1 else CHARACTERS.get(key)
+        pilot.app.post_message(events.Key(name, character))
+    await pilot.pause()
 
 
 def text(app: LrtuiApp, pane: str) -> str:

@@ -34,6 +34,7 @@ from tests.screen.fake import (
     main_screen,
     make_app,
     only_until,
+    press,
     quadratic,
     scene,
     starts,
@@ -53,7 +54,7 @@ async def test_only_what_a_source_confirms_is_shown() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         source.silent = True
-        await pilot.press("space", "plus", "right_curly_bracket")
+        await press(pilot, "space", "plus", "right_curly_bracket")
         await frame(pilot)
         assert "paused" not in text(app, "runs") + text(app, "status")
         assert " 20/s " in text(app, "header")
@@ -74,18 +75,18 @@ async def test_the_next_key_goes_on_from_what_was_asked_for_however_slow_the_sou
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         source.silent = True
-        await pilot.press("right_curly_bracket")
+        await press(pilot, "right_curly_bracket")
         # The answer to something older must not take the rate back.
         source.say(State(run=1, step=22, paused=False, speed=20.0, lr=0.1, answers=1))
         await frame(pilot)
-        await pilot.press("right_curly_bracket")
+        await press(pilot, "right_curly_bracket")
         assert asked(source)[-2:] == [SetLr(lr=0.125), SetLr(lr=0.156)]
         last = source.sent[-1].id
         source.say(State(run=1, step=23, paused=False, speed=20.0, lr=0.156, answers=last))
         # From now on, what others ask for is where the next key goes on from.
         source.say(State(run=1, step=24, paused=False, speed=20.0, lr=0.5, asked_by="other"))
         await frame(pilot)
-        await pilot.press("left_curly_bracket")
+        await press(pilot, "left_curly_bracket")
         assert asked(source)[-1] == SetLr(lr=0.4)
 
 
@@ -116,18 +117,18 @@ async def test_what_a_source_cannot_do_is_not_offered() -> None:
         assert {action.title for action in offered} <= titles
         sent = len(source.sent)
         for action in missing:
-            await pilot.press(action.key)
+            await press(pilot, action.key)
             await frame(pilot)
             assert f"{action.sign} ({action.title}) is not for" in text(app, "status")
-        await pilot.press("0", ".", "5", "enter")
+        await press(pilot, "0", ".", "5", "enter")
         await frame(pilot)
         assert "this is a record" in text(app, "status")
         await pilot.click("#ruler", offset=(40, 0))
         await pilot.click("#status", offset=(4, 1))
         assert len(source.sent) == sent
-        await pilot.press("space")
+        await press(pilot, "space")
         assert len(source.sent) == sent + 1
-        await pilot.press("question_mark")
+        await press(pilot, "question_mark")
         await pilot.pause()
         assert isinstance(app.screen, Help)
         page = app.export_screenshot().replace("&#160;", " ").replace("&#x27;", "'")
@@ -154,10 +155,10 @@ async def test_without_a_scene_and_a_closed_form_the_loss_has_the_room() -> None
         assert loss.outer_size.width == 120
         assert "converging: the loss is at" in text(app, "status")
         assert "280" in text(app, "header")
-        await pilot.press("b")
+        await press(pilot, "b")
         await frame(pilot)
         assert "no picture is known" in text(app, "status")
-        await pilot.press("a", "y", "y")
+        await press(pilot, "a", "y", "y")
         await frame(pilot)
         assert "linear" in text(app, "loss").splitlines()[0]  # two scales, without a minimum
 
@@ -172,14 +173,14 @@ async def test_the_advice_to_take_more_steps_takes_them() -> None:
         assert f"take more steps: {theory().best_lr} settles at step {needed}" in text(
             app, "status"
         )
-        await pilot.press("a")
+        await press(pilot, "a")
         await frame(pilot)
         last = [c for c in source.sent if isinstance(c, Start)][-1]
         assert (last.lr, last.steps) == (theory().best_lr, needed)
         assert f"✓ settled: at step {needed}" in text(app, "status")
         assert "no rate settles sooner" in text(app, "status")
         assert "steps to settle" not in text(app, "status")
-        await pilot.press("r")
+        await press(pilot, "r")
         assert [c.steps for c in source.sent if isinstance(c, Start)][-1] == needed
 
 
@@ -199,7 +200,7 @@ async def test_silence_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         source.say(Printed(text="here"))
         await frame(pilot)
         assert "nothing has come" not in text(app, "status")
-        await pilot.press("space")
+        await press(pilot, "space")
         await frame(pilot)
         now[0] += 60
         await frame(pilot)
@@ -224,15 +225,15 @@ async def test_a_held_key_leaves_no_trail_of_runs(key: str) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         for _ in range(30):
-            await pilot.press(key)
+            await press(pilot, key)
         await frame(pilot)
         log = text(app, "log")
         assert log.count("run ") <= 2
         if key == "r":
             # The same rate from the same start: what was cut short says nothing more.
-            await pilot.press("r")
+            await press(pilot, "r")
             await frame(pilot)
-            await pilot.press("r")
+            await press(pilot, "r")
             await frame(pilot)
             assert len(main_screen(app).view.session.runs) == 1
 
@@ -245,7 +246,7 @@ async def test_a_comma_is_a_decimal_point(typed: str, lr: float) -> None:
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        await pilot.press(*typed, "ctrl+j")
+        await press(pilot, *typed, "ctrl+j")
         await frame(pilot)
         assert starts(source)[-1] == lr
 
@@ -256,7 +257,7 @@ async def test_nothing_typed_is_dropped(typed: str) -> None:
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        await pilot.press(*typed, "enter")
+        await press(pilot, *typed, "enter")
         await frame(pilot)
         assert main_screen(app).query_one(RateField).value == typed
         assert text(app, "status").startswith("✕ ")
@@ -269,7 +270,7 @@ async def test_the_palette_closes_once_however_the_keys_come(keys: list[str]) ->
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        await pilot.press("ctrl+p", "ctrl+p", *"pause")
+        await press(pilot, "ctrl+p", "ctrl+p", *"pause")
         await pilot.pause(0.3)
         assert isinstance(app.screen, Palette)
         for key in keys:  # in one go, as a slow line bundles them
@@ -279,7 +280,7 @@ async def test_the_palette_closes_once_however_the_keys_come(keys: list[str]) ->
         assert not app.screen_stack[1:]
         # Twice would be as if never; escape may come first.
         assert main_screen(app).view.session.paused or "escape" in keys
-        await pilot.press("ctrl+p", *"theme")
+        await press(pilot, "ctrl+p", *"theme")
         await pilot.pause(0.3)
         for key in ["enter"] * 3:
             app.simulate_key(key)
@@ -287,7 +288,7 @@ async def test_the_palette_closes_once_however_the_keys_come(keys: list[str]) ->
         for key in ["down", "enter", "enter", "enter"]:
             app.simulate_key(key)
         await pilot.pause(0.3)
-        await pilot.press("escape", "escape")
+        await press(pilot, "escape", "escape")
         await pilot.pause()
         assert not app.screen_stack[1:]
 
@@ -296,7 +297,7 @@ async def test_help_and_palette_do_not_get_in_each_others_way() -> None:
     app = make_app(FakeTrainer(only_until(20)))
     async with app.run_test(size=(140, 36)) as pilot:
         await frame(pilot, 2)
-        await pilot.press("question_mark", "question_mark")
+        await press(pilot, "question_mark", "question_mark")
         await pilot.pause()
         assert len(app.screen_stack) == 1  # the second one leaves it again
         app.simulate_key("ctrl+p")
@@ -312,7 +313,7 @@ async def test_help_and_palette_do_not_get_in_each_others_way() -> None:
         await pilot.pause()
         assert isinstance(app.screen, Help)
         for _ in range(2):
-            await pilot.press("escape")
+            await press(pilot, "escape")
             await pilot.pause()
         assert not app.screen_stack[1:]
 
@@ -322,7 +323,7 @@ async def test_one_loss_is_one_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     app = make_app(FakeTrainer(only_until(0)))
     async with app.run_test(size=(80, 24)) as pilot:
         await frame(pilot)
-        await pilot.press("e")
+        await press(pilot, "e")
         await frame(pilot)
         assert "1 loss written to" in text(app, "status")
 
@@ -347,7 +348,7 @@ async def test_a_loss_too_steep_to_read_is_drawn_on_a_log_scale() -> None:
 async def test_on_a_log_scale_no_earlier_run_falls_off() -> None:
     app = make_app(FakeTrainer(), 1.2, 0.7)
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.press("y")
+        await press(pilot, "y")
         await frame(pilot, 4)
         chart = text(app, "loss").splitlines()[1:-2]
         largest = main_screen(app).view.session.runs[0].series
@@ -408,7 +409,7 @@ async def test_a_field_that_lost_the_focus_has_it_again_at_the_next_key() -> Non
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         app.screen.set_focus(None)
-        await pilot.press("0", ".", "5", "enter")
+        await press(pilot, "0", ".", "5", "enter")
         assert starts(source)[-1] == 0.5
 
 
@@ -417,7 +418,7 @@ async def test_a_run_without_a_step_is_not_drawn_behind_another() -> None:
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot, 2)
-        await pilot.press("right_square_bracket")
+        await press(pilot, "right_square_bracket")
         await frame(pilot, 2)
         assert len(main_screen(app).view.session.runs) == 2
         assert "1: 0.1" not in text(app, "loss")
@@ -444,13 +445,13 @@ async def test_a_closed_form_without_a_scene_has_a_bowl_and_no_map() -> None:
     app = make_app(FakeTrainer(lambda start: [], [greeting(), quadratic()]))
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot, 2)
-        await pilot.press("b")
+        await press(pilot, "b")
         await frame(pilot, 2)
         assert "torch is loading" in text(app, "map")
     app = make_app(told_of(quadratic(), weights=[1.0, 2.0]))
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot, 3)
-        await pilot.press("b")
+        await press(pilot, "b")
         await frame(pilot, 2)
         assert "bowl" in shown(app)
         assert "map" not in shown(app)

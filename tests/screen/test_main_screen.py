@@ -27,6 +27,7 @@ from tests.screen.fake import (
     main_screen,
     make_app,
     only_until,
+    press,
     starts,
     text,
     theory,
@@ -54,10 +55,10 @@ async def test_a_number_typed_anywhere_and_enter_start_a_run() -> None:
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        await pilot.press("0", ".", "7", "enter")
-        await pilot.press("1", "e", "-", "3", "enter")
-        await pilot.press(".", "5", "enter")
-        await pilot.press(".", "0", ".", "3", "enter")  # one step, then at once a rate
+        await press(pilot, "0", ".", "7", "enter")
+        await press(pilot, "1", "e", "-", "3", "enter")
+        await press(pilot, ".", "5", "enter")
+        await press(pilot, ".", "0", ".", "3", "enter")  # one step, then at once a rate
         await frame(pilot)
         assert starts(source) == [0.1, 0.7, 1e-3, 0.5, 0.3]
         assert main_screen(app).query_one(RateField).value == ""
@@ -78,11 +79,11 @@ async def test_what_is_no_rate_is_told_and_the_run_goes_on(typed: list[str], sai
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        await pilot.press(*typed)
+        await press(pilot, *typed)
         await frame(pilot)
         assert said in text(app, "status")
         assert starts(source) == [0.1]
-        await pilot.press("escape")
+        await press(pilot, "escape")
         await frame(pilot)
         assert "converging: the excess shrinks" in text(app, "status")
         assert main_screen(app).query_one(RateField).value == ""
@@ -96,9 +97,9 @@ async def test_a_paste_is_taken_or_told() -> None:
         app.post_message(Paste("abc"))
         await frame(pilot)
         assert "'abc' is not a number" in text(app, "status")
-        await pilot.press("escape")
+        await press(pilot, "escape")
         app.post_message(Paste("0.25\n"))
-        await pilot.press("enter")
+        await press(pilot, "enter")
         await frame(pilot)
         assert starts(source) == [0.1, 0.25]
 
@@ -108,7 +109,7 @@ async def test_commands_work_while_a_number_is_typed() -> None:
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        await pilot.press("0", ".", "3", "space", "y")
+        await press(pilot, "0", ".", "3", "space", "y")
         assert asked(source)[-1] == Pause()
         assert main_screen(app).view.scale == "log"
         assert main_screen(app).query_one(RateField).value == "0.3"
@@ -119,22 +120,22 @@ async def test_keys_that_change_the_run() -> None:
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        await pilot.press("space")
+        await press(pilot, "space")
         await frame(pilot)
         assert "‖ paused" in text(app, "runs")
-        await pilot.press("full_stop", "space")
+        await press(pilot, "full_stop", "space")
         assert asked(source)[-3:] == [Pause(), Step(), Resume()]
-        await pilot.press("plus", "plus", "minus")
+        await press(pilot, "plus", "plus", "minus")
         assert asked(source)[-3:] == [
             SetSpeed(speed=50.0),
             SetSpeed(speed=100.0),
             SetSpeed(speed=50.0),
         ]
-        await pilot.press("right_curly_bracket", "right_curly_bracket", "left_curly_bracket")
+        await press(pilot, "right_curly_bracket", "right_curly_bracket", "left_curly_bracket")
         assert asked(source)[-3:] == [SetLr(lr=0.125), SetLr(lr=0.156), SetLr(lr=0.125)]
-        await pilot.press("r", "right_square_bracket", "left_square_bracket")
+        await press(pilot, "r", "right_square_bracket", "left_square_bracket")
         assert starts(source) == [0.1, 0.125, 0.156, 0.125]
-        await pilot.press("p", "p", "p", "p")
+        await press(pilot, "p", "p", "p", "p")
         assert starts(source)[4:] == [0.7, 1.01, 0.1, 0.7]
 
 
@@ -143,14 +144,14 @@ async def test_as_fast_as_possible_and_back() -> None:
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        await pilot.press(*["plus"] * 12)
+        await press(pilot, *["plus"] * 12)
         await frame(pilot)
         assert main_screen(app).view.session.speed is None
         assert " max " in text(app, "header")
-        await pilot.press("minus")
+        await press(pilot, "minus")
         await frame(pilot)
         assert " 1000/s " in text(app, "header")
-        await pilot.press(*["minus"] * 20)
+        await press(pilot, *["minus"] * 20)
         await frame(pilot)
         assert " 1/s " in text(app, "header")
 
@@ -162,11 +163,11 @@ async def test_without_a_run_on_the_keys_say_so() -> None:
         await frame(pilot)
         for key in ("space", "full_stop", "left_curly_bracket"):
             sent = len(source.sent)
-            await pilot.press(key)
+            await press(pilot, key)
             await frame(pilot)
             assert "no run is on" in text(app, "status")
             assert len(source.sent) == sent
-            await pilot.press("escape")
+            await press(pilot, "escape")
         assert not main_screen(app).view.session.paused
 
 
@@ -176,7 +177,7 @@ async def test_a_rate_changed_without_a_restart_is_marked_on_the_chart() -> None
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         assert "0.125" not in text(app, "loss")
-        await pilot.press("right_curly_bracket")
+        await press(pilot, "right_curly_bracket")
         await frame(pilot)
         legend, *chart = text(app, "loss").splitlines()
         assert "rate 0.125" in legend
@@ -190,7 +191,7 @@ async def test_a_held_key_restarts_cleanly() -> None:
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        await pilot.press(*["r"] * 40)
+        await press(pilot, *["r"] * 40)
         await frame(pilot)
         runs = main_screen(app).view.session.runs
         assert [run.number for run in runs] == [41]
@@ -224,7 +225,7 @@ async def test_the_trainer_failing_is_told_and_r_starts_anew() -> None:
         assert "the trainer ended: oh; r starts a new one" in status
         assert "Oh: no" in status
         assert "Traceback" in text(app, "log")
-        await pilot.press("r")
+        await press(pilot, "r")
         await frame(pilot)
         assert starts(source) == [0.1, 0.1]
         assert "converging" in text(app, "status")
@@ -245,7 +246,7 @@ async def test_help_names_every_action_and_goes_away_again() -> None:
     app = make_app(FakeTrainer())
     async with app.run_test(size=(100, 60)) as pilot:
         await frame(pilot, 2)
-        await pilot.press("question_mark")
+        await press(pilot, "question_mark")
         await pilot.pause()
         assert isinstance(app.screen, Help)
         shown = app.export_screenshot().replace("&#160;", " ").replace("&#x27;", "'")
@@ -256,7 +257,7 @@ async def test_help_names_every_action_and_goes_away_again() -> None:
                 next(actions)
         for pane in ("fit", "loss", "every rate", "bowl", "map", "runs", "log", "ruler"):
             assert f">{pane}" in shown
-        await pilot.press("question_mark", "question_mark", "escape", "enter")
+        await press(pilot, "question_mark", "question_mark", "escape", "enter")
         await pilot.pause()
         assert main_screen(app).is_running
 
@@ -311,7 +312,7 @@ async def test_tab_shows_one_pane_after_another(size: tuple[int, int]) -> None:
         usual = seen()
         alone = []
         while True:
-            await pilot.press("tab")
+            await press(pilot, "tab")
             await frame(pilot)
             if seen() == usual:
                 break
@@ -325,10 +326,10 @@ async def test_tab_survives_every_change_of_size() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         for size in [*SIZES, *reversed(SIZES)]:
             await frame(pilot)
-            await pilot.press("tab")
+            await press(pilot, "tab")
             await pilot.resize_terminal(*size)
             await frame(pilot)
-            await pilot.press("tab")
+            await press(pilot, "tab")
         assert main_screen(app).view.session.current is not None
 
 
@@ -371,7 +372,7 @@ async def test_a_runs_the_advice() -> None:
     app = make_app(source, 0.1)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        await pilot.press("a")
+        await press(pilot, "a")
         await frame(pilot)
         tried, advised = starts(source)
         assert tried == 0.1
@@ -379,7 +380,7 @@ async def test_a_runs_the_advice() -> None:
         current = main_screen(app).view.session.current
         assert current is not None
         assert current.forecast == current.settled_at
-        await pilot.press("a")
+        await press(pilot, "a")
         await frame(pilot)
         assert len(starts(source)) == 2
         assert "no rate settles sooner than 0." in text(app, "status")
@@ -404,7 +405,7 @@ async def test_a_changed_rate_has_a_forecast_of_its_own() -> None:
         assert run is not None
         assert run.diagnosis is not None
         before = run.diagnosis.forecast
-        await pilot.press(*["right_curly_bracket"] * 20)
+        await press(pilot, *["right_curly_bracket"] * 20)
         await frame(pilot)
         assert before is not None
         assert run.diagnosis.forecast is not None
@@ -418,14 +419,14 @@ async def test_b_and_w_turn_the_views() -> None:
         for _ in range(4):
             await frame(pilot)
         assert "●" in text(app, "bowl")
-        await pilot.press("b")
+        await press(pilot, "b")
         await frame(pilot)
         assert "✚ minimum" in text(app, "map")
-        await pilot.press("w")
+        await press(pilot, "w")
         await frame(pilot)
         assert "steps to settle" in text(app, "every-rate")
         assert not main_screen(app).query_one("#loss").region.area
-        await pilot.press("w", "b")
+        await press(pilot, "w", "b")
         await frame(pilot)
         assert main_screen(app).query_one("#loss").region.area
         assert "●" in text(app, "bowl")
@@ -435,7 +436,7 @@ async def test_b_and_w_turn_the_views() -> None:
 async def test_a_ball_at_the_minimum_of_the_bowl_is_drawn_there(columns: int) -> None:
     app = make_app(FakeTrainer(), 0.3)
     async with app.run_test(size=(columns, 36)) as pilot:
-        await pilot.press("tab", "tab", "tab", "tab")
+        await press(pilot, "tab", "tab", "tab", "tab")
         await frame(pilot, 3)
         legend, *picture = text(app, "bowl").splitlines()
         assert "at the minimum" in legend
@@ -461,7 +462,7 @@ async def test_y_has_three_scales() -> None:
         for _ in range(4):
             await frame(pilot)
             shown.append(text(app, "loss").splitlines()[0])
-            await pilot.press("y")
+            await press(pilot, "y")
         assert "linear" in shown[0]
         assert "log" in shown[1]
         assert "above minimum" in shown[2]
@@ -559,7 +560,7 @@ async def test_a_click_on_a_point_of_every_rate_runs_it() -> None:
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot, 2)
-        await pilot.press("w")
+        await press(pilot, "w")
         await frame(pilot)
         lines = text(app, "every-rate").splitlines()
         row = next(i for i, line in enumerate(lines) if "★" in line)
@@ -596,13 +597,13 @@ async def test_a_run_is_highlighted_by_click_and_by_keys() -> None:
         await pilot.click("#runs", offset=(5, 7))
         await frame(pilot)
         assert marked() == []
-        await pilot.press("down", "down")
+        await press(pilot, "down", "down")
         await frame(pilot)
         assert marked() == ["4"]
-        await pilot.press("up")
+        await press(pilot, "up")
         await frame(pilot)
         assert marked() == ["5"]
-        await pilot.press("up")
+        await press(pilot, "up")
         await frame(pilot)
         assert marked() == []
 
@@ -613,7 +614,7 @@ async def test_a_highlighted_run_is_listed_however_old() -> None:
         for _ in range(12):
             await frame(pilot)
         assert "0.01 " not in text(app, "runs")
-        await pilot.press(*["down"] * 15)
+        await press(pilot, *["down"] * 15)
         await frame(pilot)
         assert "▶   1  0.01 " in text(app, "runs")
 
@@ -636,7 +637,7 @@ async def test_e_writes_the_runs_to_a_file(tmp_path: Path, monkeypatch: pytest.M
     async with app.run_test(size=(120, 36)) as pilot:
         for _ in range(3):
             await frame(pilot)
-        await pilot.press("e")
+        await press(pilot, "e")
         await frame(pilot)
         assert f"202 losses written to {tmp_path}/lrtui-runs.csv" in text(app, "status")
         lines = (tmp_path / "lrtui-runs.csv").read_text().splitlines()
@@ -645,7 +646,7 @@ async def test_e_writes_the_runs_to_a_file(tmp_path: Path, monkeypatch: pytest.M
         (tmp_path / "gone").mkdir()
         monkeypatch.chdir(tmp_path / "gone")
         (tmp_path / "gone").rmdir()
-        await pilot.press("e")
+        await press(pilot, "e")
         await frame(pilot)
         assert "the runs were not written: No such file" in text(app, "status")
 

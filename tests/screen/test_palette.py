@@ -17,7 +17,7 @@ from textual.widgets import Input
 from lrtui.screen.help import Help
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.palette import contrast, css_variables, moved, styles
-from tests.screen.fake import FakeTrainer, make_app
+from tests.screen.fake import FakeTrainer, make_app, press
 
 THEMES = [name for name, theme in BUILTIN_THEMES.items() if not theme.ansi]
 ANSI = [name for name, theme in BUILTIN_THEMES.items() if theme.ansi]
@@ -120,12 +120,12 @@ async def test_whatever_is_written_on_the_screen_can_be_read(theme: str) -> None
         screen = app.screen
         assert isinstance(screen, MainScreen)
         for keys in ((), "0.3", "x"):
-            await pilot.press(*keys)
+            await press(pilot, *keys)
             for _ in range(6):
                 await pilot.pause()
                 await screen.frame()
             assert_readable(screen, screen.region)
-        await pilot.press("escape", "question_mark")
+        await press(pilot, "escape", "question_mark")
         await pilot.pause()
         assert isinstance(app.screen, Help)
         assert_readable(app.screen, app.screen.query_one("#help").region)

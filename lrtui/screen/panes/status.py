@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from lrtui.problems.settings import POST_LRS
+from lrtui.run.rate import complaint
 from lrtui.run.session import Run
 from lrtui.run.words import advice_text
 from lrtui.screen.panes.pane import Pane, Press
@@ -56,6 +57,8 @@ def told(view: View) -> Told:
     """Return what is to be told now: the most urgent first."""
     session = view.session
     run = session.current
+    if wrong := complaint(view.typed):
+        return "✕", wrong, "bad"
     text, tone = view.notice
     if text:
         return {"bad": "✕", "good": "✓"}.get(tone, "·"), text, tone
