@@ -124,7 +124,10 @@ def expected(case: Case, i: int) -> str:
     return "on the edge" if RATES[i] >= 0.95 * limit else "too few steps"
 
 
-@pytest.mark.parametrize(("spread", "noise"), KINDS)
+@pytest.mark.parametrize(
+    ("spread", "noise"),
+    [pytest.param(*k, marks=[pytest.mark.slow] if k[1] == "gaussian" else []) for k in KINDS],
+)
 def test_every_verdict_is_right(spread: Spread, noise: Noise) -> None:
     seen = set()
     for case in cases(spread, noise):
@@ -138,6 +141,7 @@ def test_every_verdict_is_right(spread: Spread, noise: Noise) -> None:
     assert spread == "unit" or "on the edge" in seen
 
 
+@pytest.mark.slow
 def test_settled_steps_are_forecast_at_step_0() -> None:
     exact = near = total = 0
     for kind in KINDS:
