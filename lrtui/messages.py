@@ -13,6 +13,8 @@ from typing import Annotated, Literal, TypeVar, get_args
 import msgspec
 from msgspec import Meta, Struct
 
+from lrtui.problems.settings import ProblemSettings
+
 PROTOCOL = 2
 """Version of this vocabulary. lrtui 0.1 spoke 1, see ``lrtui.sources.protocol1``."""
 
@@ -30,6 +32,46 @@ Column = Annotated[list[Number], Meta(min_length=2, max_length=100_000)]
 StepsPerSecond = Annotated[float, Meta(gt=0)]
 Seconds = Annotated[float, Meta(ge=0)]
 Outcome = Literal["done", "diverged", "stopped", "failed", "disconnected"]
+OptimizerName = Literal["sgd", "nesterov", "adam", "adamw", "own"]
+Share = Annotated[float, Meta(ge=0, lt=1)]
+
+
+class Optimizer(Struct, frozen=True, kw_only=True):
+    """How a gradient becomes a step; the names and their meaning are those of torch.optim.
+
+    Attributes:
+        name: ``own`` is the one that a person's file makes, of which no more is known.
+        momentum: of ``sgd`` and ``nesterov``.
+        weight_decay: share of the weights added to the gradient; ``adamw`` decays them itself.
+        betas: of ``adam`` and ``adamw``.
+    """
+
+    name: OptimizerName = "sgd"
+    momentum: Share = 0.0
+    weight_decay: Annotated[float, Meta(ge=0, le=LARGEST)] = 0.0
+    betas: tuple[Share, Share] = (0.9, 0.999)
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether each weight has a step size of its own: Adam and AdamW."""
+        return self.name in ("adam", "adamw")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a step is the rate times the gradient and nothing else."""
+        return self.name == "sgd" and not self.momentum and not self.weight_decay
+
+    @property
+    def title(self) -> str:
+        """The optimizer in words, such as ``sgd .9`` or ``adamw, decay .01``."""
+        parts = [self.name]
+        if self.momentum and not self.is_adaptive:
+            parts[0] += f" {self.momentum:g}".replace("0.", ".")
+        if self.is_adaptive and self.betas != (0.9, 0.999):
+            parts[0] += " {:g}/{:g}".format(*self.betas).replace("0.", ".")
+        if self.weight_decay:
+            parts.append(f"decay {self.weight_decay:g}")
+        return ", ".join(parts)
 
 
 # --- commands: to a source ----------------------------------------------------------------
@@ -54,6 +96,7 @@ class Start(Command, tag="start", frozen=True, kw_only=True):
         steps: how many steps to take.
         speed: steps a second, ``None`` for as fast as possible.
         paused: wait at step 0 until told otherwise.
+        optimizer: what takes the steps.
     """
 
     run: RunNumber
@@ -61,6 +104,7 @@ class Start(Command, tag="start", frozen=True, kw_only=True):
     steps: Steps
     speed: StepsPerSecond | None
     paused: bool = False
+    optimizer: Optimizer = Optimizer()
 
 
 class SetLr(Command, tag="set_lr", frozen=True, kw_only=True):
@@ -93,15 +137,30 @@ class Sweep(Command, tag="sweep", frozen=True, kw_only=True):
     Attributes:
         lrs: learning rates.
         steps: steps of each run.
+        optimizer: what takes the steps.
+        seconds: time that it may take where the rates cannot be trained together; ``None`` for
+            as much as it needs.
     """
 
     lrs: Annotated[list[LearningRate], Meta(min_length=1)]
     steps: Steps
+    optimizer: Optimizer = Optimizer()
+    seconds: Annotated[float, Meta(gt=0)] | None = None
 
 
-AnyCommand = Start | SetLr | Pause | Resume | Step | SetSpeed | Sweep
+class Load(Command, tag="load", frozen=True, kw_only=True):
+    """End the current run, if there is one, and take up another problem.
 
-Capability = Literal["start", "set_lr", "pause", "step", "speed", "sweep"]
+    Attributes:
+        problem: which, and its settings.
+    """
+
+    problem: ProblemSettings
+
+
+AnyCommand = Start | SetLr | Pause | Resume | Step | SetSpeed | Sweep | Load
+
+Capability = Literal["start", "set_lr", "pause", "step", "speed", "sweep", "load"]
 """What can be asked of a source: the ``type`` of the command that asks for it. A source that can
 ``pause`` can resume."""
 
@@ -156,16 +215,110 @@ class LineScene(Message, tag="line_scene", frozen=True, kw_only=True):
     Attributes:
         x: first column of the design matrix; the second is all ones.
         y: target, as long as ``x``.
-        true_weights: slope and bias behind the target, before the noise.
+        true_weights: slope and bias behind the target, before the noise; ``None`` where nobody
+            knows them.
     """
 
     x: Column
     y: Column
-    true_weights: tuple[Number, Number]
+    true_weights: tuple[Number, Number] | None
 
     def __post_init__(self) -> None:
         """Check that the columns fit together."""
         check_equal_lengths(self.x, self.y)
+
+
+class CurveScene(Message, tag="curve_scene", frozen=True, kw_only=True):
+    """What a picture of a fit in one dimension needs.
+
+    Attributes:
+        x: inputs.
+        y: targets, as many.
+        grid: inputs at which a ``Picture`` tells the prediction, ascending.
+    """
+
+    x: Column
+    y: Column
+    grid: Column
+
+    def __post_init__(self) -> None:
+        """Check that the columns fit together."""
+        check_equal_lengths(self.x, self.y)
+
+
+class ClassesScene(Message, tag="classes_scene", frozen=True, kw_only=True):
+    """What a picture of classes in two dimensions needs.
+
+    Attributes:
+        x: first input of each point.
+        y: second input, as many.
+        labels: class of each point, from 0 up.
+        across: first inputs of the grid of a ``Picture``, ascending.
+        up: second inputs of it, ascending.
+    """
+
+    x: Column
+    y: Column
+    labels: list[Annotated[int, Meta(ge=0, le=100)]]
+    across: Column
+    up: Column
+
+    def __post_init__(self) -> None:
+        """Check that the columns fit together."""
+        check_equal_lengths(self.x, self.y, self.labels)
+
+
+class PlaneScene(Message, tag="plane_scene", frozen=True, kw_only=True):
+    """What a map of a loss over its two weights needs.
+
+    Attributes:
+        across: values of the first weight, ascending.
+        up: values of the second weight, ascending.
+        losses: the loss at each, one row for each value of ``up``.
+        minimum: weights at the minimum, ``None`` where that is not known.
+        start: weights that every run starts from.
+    """
+
+    across: Column
+    up: Column
+    losses: list[list[Number | None]]
+    minimum: tuple[Number, Number] | None
+    start: tuple[Number, Number]
+
+    def __post_init__(self) -> None:
+        """Check that the rows fit together."""
+        check_equal_lengths(self.up, self.losses)
+        check_equal_lengths(self.across, *self.losses)
+
+
+Scene = LineScene | CurveScene | ClassesScene | PlaneScene
+
+
+class ProblemFacts(Message, tag="problem", frozen=True, kw_only=True):
+    """What is known of a problem besides its closed form and its picture.
+
+    Attributes:
+        name: of a built-in problem, or the path of a file.
+        weights: how many are trained.
+        samples: how many there are, ``None`` where that is not known.
+        batch: samples of a step, ``None`` where every step sees all of them.
+        target: loss at which a run counts as settled, ``None`` where there is no such loss.
+        own_optimizer: the optimizer that the problem brings along in words, empty for none.
+        remarks: what a person should know of the data, in sentences.
+        condition: condition number of its features as they are trained on, where it is linear.
+        other_condition: the same with ``--standardise`` where it was not asked for, and without it
+            where it was.
+    """
+
+    name: str
+    weights: Annotated[int, Meta(ge=1)]
+    samples: int | None = None
+    batch: int | None = None
+    target: Number | None = None
+    own_optimizer: str = ""
+    remarks: list[str] = []
+    condition: Annotated[float, Meta(ge=1)] | None = None
+    other_condition: Annotated[float, Meta(ge=1)] | None = None
 
 
 class Quadratic(Message, tag="quadratic", frozen=True, kw_only=True):
@@ -177,8 +330,10 @@ class Quadratic(Message, tag="quadratic", frozen=True, kw_only=True):
         minimum: weights at the minimum.
         min_loss: loss there.
         start: weights that every run starts from.
+        target: loss at which a run counts as settled; ``None`` for 0.5% above the minimum.
     """
 
+    target: Number | None = None
     eigenvalues: Annotated[list[Eigenvalue], Meta(min_length=1, max_length=1000)]
     eigenvectors: list[Vector]
     minimum: Vector
@@ -201,17 +356,30 @@ class Swept(Message, tag="swept", frozen=True, kw_only=True):
         lrs: learning rates, as they were asked for.
         steps: steps of each run.
         losses: last loss of each, ``None`` where it is not finite.
-        settled_at: first step at which each was close to the minimum, ``None`` if never.
+        settled_at: step from which on each was close to the minimum or under its target, ``None``
+            if never.
+        taken: steps that each took, fewer than ``steps`` where time was up; empty where all did.
+        first_loss: loss at the start of them all, ``None`` where that is not told.
+        optimizer: what took the steps.
+        how: how they were trained, in words.
     """
 
     lrs: Annotated[list[LearningRate], Meta(min_length=1)]
     steps: Steps
     losses: list[Number | None]
     settled_at: list[StepNumber | None]
+    taken: list[StepNumber] = []
+    first_loss: Number | None = None
+    optimizer: Optimizer = Optimizer()
+    how: str = ""
 
     def __post_init__(self) -> None:
         """Check that the columns fit together."""
-        check_equal_lengths(self.lrs, self.losses, self.settled_at)
+        check_equal_lengths(self.lrs, self.losses, self.settled_at, self.taken or self.lrs)
+
+    def is_finished(self, i: int) -> bool:
+        """Return whether a rate took all its steps, or diverged before."""
+        return not self.taken or self.taken[i] >= self.steps or self.losses[i] is None
 
 
 class Started(Message, tag="started", frozen=True, kw_only=True):
@@ -221,13 +389,13 @@ class Started(Message, tag="started", frozen=True, kw_only=True):
         run: its number.
         lr: learning rate.
         steps: steps it will take, ``None`` where that is open.
-        optimizer: in words.
+        optimizer: what takes the steps; in words where it is none of ours.
     """
 
     run: RunNumber
     lr: LearningRate
     steps: Steps | None
-    optimizer: str = "sgd"
+    optimizer: Optimizer | str = "sgd"
 
 
 class State(Message, tag="state", frozen=True, kw_only=True):
@@ -307,6 +475,88 @@ class Progress(Message, tag="progress", frozen=True, kw_only=True):
         return self.steps if isinstance(self.steps, list) else range(self.first, self.last + 1)
 
 
+class Ahead(Message, tag="ahead", frozen=True, kw_only=True):
+    """A piece of the same run, run ahead.
+
+    Attributes:
+        run: its number.
+        since: step from which on the rate is the one that this assumes, 0 for the whole run. A
+            larger one than before replaces what was ahead of it.
+        lr: learning rate from there on.
+        first: step of the first loss.
+        losses: of consecutive steps, ``None`` where not finite.
+        outcome: how the run will end, ``None`` while that is not known.
+        reason: why it ends, or why nothing more will come, in a sentence; empty before.
+    """
+
+    run: RunNumber
+    since: StepNumber
+    lr: LearningRate
+    first: StepNumber
+    losses: list[Number | None]
+    outcome: Outcome | None = None
+    reason: str = ""
+
+
+class Sharpness(Message, tag="sharpness", frozen=True, kw_only=True):
+    """The largest eigenvalue of the Hessian of the loss, where the weights are now.
+
+    For an optimizer with step sizes of its own, that of the preconditioned Hessian.
+
+    Attributes:
+        run: number of the run.
+        step: steps taken.
+        value: the eigenvalue.
+        error: an eigenvalue lies within this distance of it.
+    """
+
+    run: RunNumber
+    step: StepNumber
+    value: Number
+    error: Annotated[float, Meta(ge=0, le=LARGEST)]
+
+
+class Slice(Message, tag="slice", frozen=True, kw_only=True):
+    """The loss along the step that the optimizer took, by how long it would have been.
+
+    Attributes:
+        run: number of the run.
+        step: steps taken before it.
+        lr: learning rate that it was taken with.
+        before: loss before it.
+        lrs: learning rates, ascending.
+        losses: loss after the same step at each of these rates, ``None`` where not finite.
+        downhill: whether the loss falls along its very beginning.
+    """
+
+    run: RunNumber
+    step: StepNumber
+    lr: LearningRate
+    before: Number
+    lrs: list[LearningRate]
+    losses: list[Number | None]
+    downhill: bool
+
+    def __post_init__(self) -> None:
+        """Check that the columns fit together."""
+        check_equal_lengths(self.lrs, self.losses)
+
+
+class Picture(Message, tag="picture", frozen=True, kw_only=True):
+    """What the model makes of the grid of its scene, where the weights are now.
+
+    Attributes:
+        run: number of the run.
+        step: steps taken.
+        values: predictions along a curve's grid; or, row by row from the lowest, the class at each
+            cell of a grid of classes.
+    """
+
+    run: RunNumber
+    step: StepNumber
+    values: list[Number | None]
+
+
 class Ended(Message, tag="ended", frozen=True, kw_only=True):
     """A run is over.
 
@@ -331,6 +581,16 @@ class Printed(Message, tag="printed", frozen=True, kw_only=True):
     text: str
 
 
+class Unusable(Message, tag="unusable", frozen=True, kw_only=True):
+    """The problem cannot be trained; the source waits for it to be mended.
+
+    Attributes:
+        reason: why not, in a sentence, with the file and the line where it has one.
+    """
+
+    reason: str
+
+
 class Failed(Message, tag="failed", frozen=True, kw_only=True):
     """The source is gone, and its current run with it.
 
@@ -344,7 +604,25 @@ class Failed(Message, tag="failed", frozen=True, kw_only=True):
 
 
 AnyMessage = (
-    Greeting | LineScene | Quadratic | Swept | Started | State | Progress | Ended | Printed | Failed
+    Greeting
+    | ProblemFacts
+    | LineScene
+    | CurveScene
+    | ClassesScene
+    | PlaneScene
+    | Quadratic
+    | Swept
+    | Started
+    | State
+    | Progress
+    | Ahead
+    | Sharpness
+    | Slice
+    | Picture
+    | Ended
+    | Printed
+    | Unusable
+    | Failed
 )
 
 

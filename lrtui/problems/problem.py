@@ -1,46 +1,124 @@
-"""The two protocols the trainer works with: a problem, and one training of it."""
+"""What can be trained: a model, a loss and data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Any
 
-from lrtui.messages import Message, Quadratic, Swept
+import torch
+from torch import Tensor, nn
+
+from lrtui.messages import ProblemFacts, Quadratic, Scene
+
+Batch = Any
+"""What a loss is computed from: the built-in problems have a pair of inputs and targets."""
+
+Batches = Callable[[], Iterator[Batch]]
+"""Returns the batches of a run, one a step: the same ones in the same order every time."""
 
 
-class Training(Protocol):
-    """One run: a model, its optimizer, and the loss where they are now.
+class ProblemError(Exception):
+    """The problem cannot be trained; the text is a sentence for the person who wrote it."""
+
+
+class Objective(nn.Module):
+    """A model together with its loss, so that ``torch.func.functional_call`` serves for both.
 
     Attributes:
-        lr: learning rate; may be changed between two steps.
-        loss: at the current weights.
+        model: the model.
     """
 
-    lr: float
-    loss: float
+    def __init__(self, model: nn.Module, loss: Callable[[nn.Module, Batch], Tensor]) -> None:
+        """Join the two.
 
-    def step(self) -> float:
-        """Take one step and return the loss at the new weights."""
-
-    def weights(self) -> list[float]:
-        """Return the weights where they are few enough to be shown, else an empty list."""
-
-
-class Problem(Protocol):
-    """Something that can be trained again and again from the same start."""
-
-    def scene(self) -> Message | None:
-        """Return what a picture of the data needs, if there is such a picture."""
-
-    def quadratic(self) -> Quadratic | None:
-        """Return the closed form of the loss, if it has one."""
-
-    def training(self, lr: float) -> Training:
-        """Return a new run at the initial weights."""
-
-    def sweep(self, lrs: Sequence[float], steps: int) -> Iterator[Swept | None]:
-        """Train one run at each learning rate.
-
-        Yields:
-            ``None`` after each piece of work, so that it can be interleaved; then the result.
+        Args:
+            model: the model.
+            loss: takes the model and a batch, returns a scalar.
         """
+        super().__init__()
+        self.model = model
+        self._loss = loss
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch, a scalar."""
+        return self._loss(self.model, batch)
+
+
+@dataclass(kw_only=True)
+class Problem:
+    """Something that can be trained again and again from the same start.
+
+    Attributes:
+        facts: its name, size and target.
+        seed: set before each model is made.
+        make_model: returns the model at its initial weights.
+        loss: takes the model and a batch, returns a scalar.
+        batches: returns the batches of a run.
+        probe: a batch that is the same at every step, on which the curvature is measured: all of
+            the data, or some of it.
+        scene: what a picture of the data needs, if there is such a picture.
+        picture: returns what the model makes of the grid of the scene, as in ``Picture``.
+        quadratic: closed form of the loss, if it has one and every step sees all the data.
+        own_optimizer: returns the problem's own optimizer for parameters and a rate, if it has one.
+        device: where the model is moved to.
+    """
+
+    facts: ProblemFacts
+    seed: int
+    make_model: Callable[[], nn.Module]
+    loss: Callable[[nn.Module, Batch], Tensor]
+    batches: Batches
+    probe: Batch
+    scene: Scene | None = None
+    picture: Callable[[nn.Module], list[float]] | None = None
+    quadratic: Quadratic | None = None
+    own_optimizer: Callable[[list[nn.Parameter], float], torch.optim.Optimizer] | None = None
+    device: str = field(default="cpu")
+
+    def model(self) -> nn.Module:
+        """Return the model at its initial weights: the same ones every time."""
+        torch.manual_seed(self.seed)
+        return self.make_model().to(self.device)
+
+
+def pair_batches(x: Any, y: Tensor, size: int | None, seed: int) -> Batches:  # noqa: ANN401
+    """Return the batches of inputs and targets: all of them each step, or shuffled parts.
+
+    The last part of an epoch is left out where it is smaller than the others, as one that small
+    would be a step of more noise.
+
+    Args:
+        x: inputs: a tensor, or a tuple of tensors, of n rows each.
+        y: targets, n rows.
+        size: rows of a batch, ``None`` for all.
+        seed: of the generator that shuffles.
+    """
+    if size is None or size >= len(y):
+        return lambda: repeat((x, y))
+
+    def parts() -> Iterator[tuple[Any, Tensor]]:
+        chance = torch.Generator().manual_seed(seed)
+        while True:
+            order = torch.randperm(len(y), generator=chance)
+            for first in range(0, len(y) - size + 1, size):
+                rows = order[first : first + size].to(y.device)
+                yield pick(x, rows), y[rows]
+
+    return parts
+
+
+def pick(x: Any, rows: Tensor) -> Any:  # noqa: ANN401
+    """Return the rows of a tensor, or of each of a tuple of tensors."""
+    return x[rows] if isinstance(x, Tensor) else tuple(part[rows] for part in x)
+
+
+def trained(model: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters that are trained: frozen ones are not."""
+    return [p for p in model.parameters() if p.requires_grad]
+
+
+def count(parameters: Sequence[Tensor]) -> int:
+    """Return how many weights parameters have."""
+    return sum(p.numel() for p in parameters)

@@ -1,46 +1,132 @@
-"""Settings of the problems, as plain data: the front door needs them before torch is loaded."""
+"""Which problem is trained, as plain data: the front door needs it before torch is loaded."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 Noise = Literal["uniform", "gaussian"]
 Spread = Literal["symmetric", "unit"]
+Device = Literal["cpu", "cuda", "mps"]
 
 POST_LRS = (0.1, 0.7, 1.01)
 """The post's three learning rates: one that creeps, one that settles, one that diverges."""
 
 
-class LineSettings(Struct, frozen=True, kw_only=True):
-    """The post's line fit. All runs of a session share it, so that only the rate differs.
+@dataclass(frozen=True)
+class BuiltIn:
+    """A problem that comes with lrtui.
 
     Attributes:
-        points: number of samples.
-        noise: on the target: uniform on [0, 1), or Gaussian (mean 0, standard deviation 1).
-        spread: interval of the first column: ``symmetric`` is [-1, 1), ``unit`` is [0, 1), where
-            the two eigenvalues are further apart.
-        seed: of torch's generator, set before the data is drawn.
+        shows: what it is and what it shows, in a line.
+        lrs: rates worth seeing, in turn; the first is the one it starts with.
+        steps: steps of a run.
     """
 
+    shows: str
+    lrs: tuple[float, ...]
+    steps: int
+
+
+BUILT_IN = {
+    "line": BuiltIn("the post's line fit: 0.1 creeps, 0.7 settles, 1.01 diverges", POST_LRS, 100),
+    "bowl": BuiltIn(
+        "a long valley of two weights: the steep direction sets the limit, the flat one the pace",
+        (0.016, 0.064, 0.076, 0.084),
+        300,
+    ),
+    "rosenbrock": BuiltIn(
+        "a curved valley: its curvature changes on the way, and so does what it allows",
+        (0.002, 0.0027, 0.0066),
+        3000,
+    ),
+    "sine": BuiltIn(
+        "a small network fits a sine: where it diverges nobody can say beforehand",
+        (0.039, 0.157, 0.29),
+        3000,
+    ),
+    "edge": BuiltIn(
+        "a network sharpens until 2/rate and trains on at the edge of stability",
+        (0.1, 0.02, 0.05, 0.2, 0.3),
+        4000,
+    ),
+    "moons": BuiltIn("two classes as two moons: a loss without a minimum", (2.0, 0.2, 10.0), 1500),
+    "spiral": BuiltIn("two classes wound up: rates that look good get stuck", (0.7, 7.7), 4000),
+}
+"""The problems that come with lrtui, by name."""
+
+FILE_LRS = (0.1,)
+"""Where a file or a table says nothing of a rate."""
+
+FILE_STEPS = 1000
+"""Steps of a run of a file or a table."""
+
+
+class ProblemSettings(Struct, frozen=True, kw_only=True):
+    """What is trained. All runs of a session share it, so that only the rate differs.
+
+    Attributes:
+        name: of a built-in problem, or the path of a ``.py`` or ``.csv`` file.
+        seed: of torch's generator, set before the data is drawn and before each model is made.
+        batch: samples of a step, ``None`` for all of them.
+        device: where the training runs.
+        points: samples of ``line``.
+        noise: on the target of ``line``: uniform on [0, 1), or Gaussian (mean 0, deviation 1).
+        spread: interval of the first column of ``line``: ``symmetric`` is [-1, 1), ``unit`` is
+            [0, 1), where the two eigenvalues are further apart.
+        target: column of a table that is predicted.
+        standardise: whether the columns of a table are brought to mean 0 and deviation 1.
+    """
+
+    name: str = "line"
+    seed: Annotated[int, Meta(ge=0)] = 0
+    batch: Annotated[int, Meta(ge=1)] | None = None
+    device: Device = "cpu"
     points: Annotated[int, Meta(ge=2)] = 100
     noise: Noise = "uniform"
     spread: Spread = "symmetric"
-    seed: Annotated[int, Meta(ge=0)] = 0
+    target: str | None = None
+    standardise: bool = False
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file or a table of a person's own."""
+        return self.name not in BUILT_IN
+
+    @property
+    def lrs(self) -> tuple[float, ...]:
+        """Rates worth seeing, in turn."""
+        return FILE_LRS if self.is_file else BUILT_IN[self.name].lrs
+
+    @property
+    def steps(self) -> int:
+        """Steps of a run, where nothing else is asked for."""
+        return FILE_STEPS if self.is_file else BUILT_IN[self.name].steps
 
     @property
     def title(self) -> str:
-        """The problem in words; what differs from the post's comes first, as there may be no room.
+        """The problem in words; what differs from the usual comes first, as there may be no room.
 
         Parts are separated by `` · ``, see ``Greeting``.
         """
-        parts = {
-            "points": f"{self.points:,} points",
-            "noise": f"{self.noise} noise",
-            "seed": f"seed {self.seed}",
-            "spread": f"{self.spread} spread",
-        }
-        usual = LineSettings()
+        usual = ProblemSettings(name=self.name)
+        parts = {"seed": f"seed {self.seed}"}
+        if self.name == "line":
+            parts = {
+                "points": f"{self.points:,} points",
+                "noise": f"{self.noise} noise",
+                **parts,
+                "spread": f"{self.spread} spread",
+            }
+        if self.batch:
+            parts["batch"] = f"batches of {self.batch:,}"
+        if self.standardise:
+            parts["standardise"] = "standardised"
+        if self.device != "cpu":
+            parts["device"] = self.device
         order = sorted(parts, key=lambda name: getattr(self, name) == getattr(usual, name))
-        return " · ".join(["line fit", *(parts[name] for name in order)])
+        first = "line fit" if self.name == "line" else Path(self.name).name
+        return " · ".join([first, *(parts[name] for name in order)])

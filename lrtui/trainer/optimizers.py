@@ -1,0 +1,34 @@
+"""The optimizers of torch, made from the settings in a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from lrtui.messages import Optimizer
+
+
+def make(
+    optimizer: Optimizer, parameters: Iterable[nn.Parameter], lr: float
+) -> torch.optim.Optimizer:
+    """Return the optimizer of torch that a message describes, other than a problem's own."""
+    decay = optimizer.weight_decay
+    match optimizer.name:
+        case "adam":
+            return torch.optim.Adam(parameters, lr, betas=optimizer.betas, weight_decay=decay)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr, betas=optimizer.betas, weight_decay=decay)
+    return torch.optim.SGD(
+        parameters,
+        lr,
+        momentum=optimizer.momentum,
+        weight_decay=decay,
+        nesterov=optimizer.name == "nesterov" and optimizer.momentum > 0,
+    )
+
+
+def title(optimizer: torch.optim.Optimizer) -> str:
+    """Return the name of an optimizer that a person has made, in small letters."""
+    return type(optimizer).__name__.lower()

@@ -1,0 +1,152 @@
+"""One run of any problem: a model, an optimizer, and a batch a step."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from lrtui.messages import Optimizer
+from lrtui.problems.problem import Batch, Problem, ProblemError, count, trained
+from lrtui.trainer import optimizers
+
+FEW = 100
+"""Weights that are told one by one: as many at most, and only in float32's range."""
+
+BURST = 50
+"""Steps between two readings of the losses on a device: each reading waits for it."""
+
+
+class Training:
+    """A run, step by step, as one would write it in a notebook.
+
+    The graph of the loss that was just measured serves the next step, so that a step costs one
+    forward and one backward pass although the loss after the last step is known as well.
+
+    Attributes:
+        model: the model that is trained.
+        optimizer: what takes the steps.
+        loss: at the current weights, on the batch of the next step.
+        burst: how many steps are best taken at a time.
+    """
+
+    def __init__(self, problem: Problem, lr: float, optimizer: Optimizer) -> None:
+        """Start at the initial weights.
+
+        Args:
+            problem: what is trained.
+            lr: learning rate.
+            optimizer: what takes the steps.
+
+        Raises:
+            ProblemError: the loss is none that can be trained; says why.
+        """
+        self.model = problem.model()
+        self.burst = 1 if problem.device == "cpu" else BURST
+        self._loss = problem.loss
+        self._batches = problem.batches()
+        self._parameters = trained(self.model)
+        if not self._parameters:
+            raise ProblemError("the model has no weights that can be trained")
+        if optimizer.name == "own" and problem.own_optimizer:
+            self.optimizer = problem.own_optimizer(self._parameters, lr)
+        else:
+            self.optimizer = optimizers.make(optimizer, self._parameters, lr)
+        # Groups may have rates of their own; their ratios to the rate stay as they are.
+        self._ratios = [group["lr"] / lr for group in self.optimizer.param_groups]
+        self._lr = lr
+        needed = inspect.signature(type(self.optimizer).step).parameters.get("closure")
+        self._needs_closure = needed is not None and needed.default is inspect.Parameter.empty
+        self._few = count(self._parameters) <= FEW
+        self.batch: Batch = self._next_batch()
+        self._graph = checked(self._loss(self.model, self.batch))
+        self.loss = self._graph.item()
+
+    @property
+    def lr(self) -> float:
+        """The learning rate; may be changed between two steps."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._lr = lr
+        for group, ratio in zip(self.optimizer.param_groups, self._ratios, strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(ratio * lr)
+            else:
+                group["lr"] = ratio * lr
+
+    def step(self) -> float:
+        """Take one step and return the loss at the new weights."""
+        self._advance()
+        self.loss = self._graph.item()
+        return self.loss
+
+    def steps(self, count: int) -> list[float]:
+        """Take steps and return the loss after each, read from the device in one go.
+
+        Where a loss is not finite, what comes after it is left out.
+        """
+        if count == 1:
+            return [self.step()]
+        graphs: list[Tensor] = []
+        for _ in range(count):
+            self._advance()
+            graphs.append(self._graph.detach())
+        losses: list[float] = torch.stack(graphs).double().tolist()
+        end = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), count - 1)
+        self.loss = losses[end]
+        return losses[: end + 1]
+
+    def _advance(self) -> None:
+        """Take one step, and measure the loss where it leads without reading it."""
+        if self._needs_closure:
+            self.optimizer.step(self._again)
+        else:
+            self._graph.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        self.batch = self._next_batch()
+        self._graph = self._loss(self.model, self.batch)
+
+    def _again(self) -> Tensor:
+        """Measure loss and gradient once more, for an optimizer that asks for it within a step."""
+        self.optimizer.zero_grad()
+        loss = self._loss(self.model, self.batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    def _next_batch(self) -> Batch:
+        return next(self._batches)
+
+    def weights(self) -> list[float]:
+        """Return the weights where they are few, else an empty list."""
+        if not self._few:
+            return []
+        return [float(w) for p in self._parameters for w in p.detach().flatten().tolist()]
+
+
+def checked(loss: object) -> Tensor:
+    """Return the first loss of a run if it can be trained.
+
+    Raises:
+        ProblemError: it cannot; says why.
+    """
+    if not isinstance(loss, Tensor):
+        raise ProblemError(f"the loss is {type(loss).__name__}, not a tensor")
+    if loss.numel() != 1:
+        raise ProblemError(f"the loss has the shape {tuple(loss.shape)}, and a scalar is needed")
+    if not loss.requires_grad:
+        raise ProblemError("the loss does not depend on any weight that can be trained")
+    if not math.isfinite(loss.item()):
+        raise ProblemError(f"the loss is {loss.item():g} before the first step")
+    return loss.squeeze()
+
+
+def run_once(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Return the batches, with a clear end where they run out."""
+    yield from batches
+    raise ProblemError("the batches came to an end; batches() has to go on as long as a run does")
