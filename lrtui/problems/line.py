@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from lrtui.messages import LineScene, Quadratic, Swept
-from lrtui.problems.settings import LineSettings
+from lrtui.messages import LARGEST, LineScene, Optimizer, ProblemFacts, Quadratic, Swept
+from lrtui.problems.problem import Batch, Problem, pair_batches
+from lrtui.problems.settings import ProblemSettings
 from lrtui.run.theory import Theory
 
 TRUE_WEIGHTS = (3.0, 2.0)
@@ -21,45 +22,66 @@ BATCHED_STEPS = 256
 """Steps of a sweep whose losses are compared with the target together, which is quicker."""
 
 
-class LineFit:
-    """The line fit as the trainer wants it.
+class Affine(nn.Module):
+    """A linear function of the columns of a design matrix.
+
+    Attributes:
+        a: weights, one for each column.
+    """
+
+    def __init__(self, start: Tensor) -> None:
+        """Start at these weights."""
+        super().__init__()
+        self.a = nn.Parameter(start.clone())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the prediction for a design matrix of shape [n, d]: shape [n]."""
+        return x @ self.a
+
+
+def squared(model: nn.Module, batch: Batch) -> Tensor:
+    """Return the mean squared error of a model on a batch of inputs and targets."""
+    x, y = batch
+    return mse(model(x), y)
+
+
+class LineFit(Problem):
+    """The line fit; gradient descent on all the points takes a quicker path than others do.
 
     Attributes:
         x: design matrix, shape [points, 2], second column all ones.
         y: target, shape [points].
     """
 
-    def __init__(self, settings: LineSettings) -> None:
+    def __init__(self, settings: ProblemSettings) -> None:
         """Draw the data: the same for the same settings."""
         torch.manual_seed(settings.seed)
-        self.x = torch.ones(settings.points, 2)
-        self.x[:, 0].uniform_(-1.0 if settings.spread == "symmetric" else 0.0, 1.0)
+        x = torch.ones(settings.points, 2)
+        x[:, 0].uniform_(-1.0 if settings.spread == "symmetric" else 0.0, 1.0)
         noise = torch.rand if settings.noise == "uniform" else torch.randn
-        self.y = self.x @ torch.tensor(TRUE_WEIGHTS) + noise(settings.points)
-
-    def scene(self) -> LineScene:
-        """Return the points and the weights behind them."""
-        return LineScene(x=self.x[:, 0].tolist(), y=self.y.tolist(), true_weights=TRUE_WEIGHTS)
-
-    def quadratic(self) -> Quadratic:
-        """Return the closed form of the mean squared error: H = (2/n) XᵀX at every weight.
-
-        Computed in float64.
-        """
-        x, y = self.x.double(), self.y.double()
-        values, vectors = torch.linalg.eigh(2 / len(y) * x.T @ x)
-        minimum = torch.linalg.lstsq(x, y[:, None]).solution[:, 0]
-        return Quadratic(
-            eigenvalues=values.tolist(),
-            eigenvectors=vectors.T.tolist(),
-            minimum=minimum.tolist(),
-            min_loss=mse(x @ minimum, y).item(),
-            start=list(INITIAL_WEIGHTS),
+        y = x @ torch.tensor(TRUE_WEIGHTS) + noise(settings.points)
+        start = torch.tensor(INITIAL_WEIGHTS)
+        scene = LineScene(x=x[:, 0].tolist(), y=y.tolist(), true_weights=TRUE_WEIGHTS)
+        self.x, self.y = x.to(settings.device), y.to(settings.device)
+        whole = settings.batch is None or settings.batch >= settings.points
+        facts = ProblemFacts(
+            name="line", weights=2, samples=settings.points, batch=None if whole else settings.batch
+        )
+        super().__init__(
+            facts=facts,
+            seed=settings.seed,
+            make_model=lambda: Affine(start),
+            loss=squared,
+            batches=pair_batches(self.x, self.y, settings.batch, settings.seed),
+            probe=(self.x, self.y),
+            scene=scene,
+            quadratic=closed_form(x, y, start) if whole else None,
+            device=settings.device,
         )
 
-    def training(self, lr: float) -> LineTraining:
-        """Return a new run at the initial weights."""
-        return LineTraining(self.x, self.y, lr)
+    def is_exact(self, optimizer: Optimizer) -> bool:
+        """Return whether a run takes the quicker path."""
+        return self.quadratic is not None and optimizer.is_plain and self.device == "cpu"
 
     def sweep(self, lrs: Sequence[float], steps: int) -> Iterator[Swept | None]:
         """Train one run at each learning rate, all in one batch.
@@ -74,7 +96,8 @@ class LineFit:
         Yields:
             ``None`` after each step, then the result.
         """
-        target = Theory.of(self.quadratic()).settled_loss
+        assert self.quadratic is not None
+        target = Theory.of(self.quadratic).settled_loss
         lr = torch.tensor(lrs)[:, None]
         a = nn.Parameter(torch.tensor(INITIAL_WEIGHTS).repeat(len(lrs), 1))
         transposed = self.x.T.contiguous()
@@ -99,8 +122,9 @@ class LineFit:
         yield Swept(
             lrs=list(lrs),
             steps=steps,
-            losses=last.double().tolist(),
+            losses=[loss if abs(loss) <= LARGEST else None for loss in last.double().tolist()],
             settled_at=[k if k >= 0 else None for k in settled_at.tolist()],
+            how=f"{len(lrs):,} rates in one batch",
         )
 
 
@@ -109,22 +133,22 @@ class LineTraining:
 
     Attributes:
         lr: learning rate.
+        model: the model that is trained.
+        batch: all of the points, as a pair of inputs and targets.
         loss: mean squared error at the current weights.
+        burst: how many steps are best taken at a time.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, lr: float) -> None:
-        """Start at the initial weights.
+    burst = 1
 
-        Args:
-            x: design matrix, shape [n, 2].
-            y: target, shape [n].
-            lr: learning rate.
-        """
+    def __init__(self, problem: LineFit, lr: float) -> None:
+        """Start at the initial weights."""
         self.lr = lr
-        self._x, self._y = x, y
-        self._a = nn.Parameter(torch.tensor(INITIAL_WEIGHTS))
+        self.model = problem.model()
+        self.batch = self._x, self._y = problem.x, problem.y
+        (self._a,) = self.model.parameters()
         # The graph of the loss that was just measured serves the next step, too.
-        self._graph = mse(x @ self._a, y)
+        self._graph = mse(self._x @ self._a, self._y)
         self.loss = self._graph.item()
 
     def step(self) -> float:
@@ -138,10 +162,38 @@ class LineTraining:
         self.loss = self._graph.item()
         return self.loss
 
+    def steps(self, count: int) -> list[float]:
+        """Take steps and return the loss after each."""
+        return [self.step() for _ in range(count)]
+
     def weights(self) -> list[float]:
         """Return slope and bias."""
         weights: list[float] = self._a.tolist()
         return weights
+
+
+def closed_form(x: Tensor, y: Tensor, start: Tensor, target: float | None = None) -> Quadratic:
+    """Return the closed form of the mean squared error: H = (2/n) XᵀX at every weight.
+
+    Computed in float64.
+
+    Args:
+        x: design matrix, shape [n, d], whose columns are linearly independent.
+        y: target, shape [n].
+        start: weights that runs start from, shape [d].
+        target: loss at which a run counts as settled, ``None`` for the usual.
+    """
+    x, y = x.double(), y.double()
+    values, vectors = torch.linalg.eigh(2 / len(y) * x.T @ x)
+    minimum = torch.linalg.lstsq(x, y[:, None]).solution[:, 0]
+    return Quadratic(
+        eigenvalues=values.tolist(),
+        eigenvectors=vectors.T.tolist(),
+        minimum=minimum.tolist(),
+        min_loss=mse(x @ minimum, y).item(),
+        start=start.tolist(),
+        target=target,
+    )
 
 
 def mse(prediction: Tensor, target: Tensor) -> Tensor:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -63,6 +67,7 @@ class Problem:
         quadratic: closed form of the loss, if it has one and every step sees all the data.
         own_optimizer: returns the problem's own optimizer for parameters and a rate, if it has one.
         device: where the model is moved to.
+        file: the person's file that it comes from, ``None`` for a built-in one.
     """
 
     facts: ProblemFacts
@@ -75,12 +80,41 @@ class Problem:
     picture: Callable[[nn.Module], list[float]] | None = None
     quadratic: Quadratic | None = None
     own_optimizer: Callable[[list[nn.Parameter], float], torch.optim.Optimizer] | None = None
-    device: str = field(default="cpu")
+    device: str = "cpu"
+    file: Path | None = None
 
     def model(self) -> nn.Module:
         """Return the model at its initial weights: the same ones every time."""
+        random.seed(self.seed)
+        np.random.seed(self.seed % 2**32)  # noqa: NPY002 - the one that people's code draws from
         torch.manual_seed(self.seed)
         return self.make_model().to(self.device)
+
+    def explain(self, error: BaseException) -> str:
+        """Return what went wrong in a sentence, with the line of the person's file where it did."""
+        return explained(error, self.file)
+
+
+def explained(error: BaseException, file: Path | None) -> str:
+    """Return what went wrong in a sentence.
+
+    Args:
+        error: what was raised.
+        file: the person's file; the sentence names its line, the innermost one.
+    """
+    lines = str(error).strip().splitlines()
+    said = lines[0] if lines else ""
+    if isinstance(error, SystemExit):
+        said = "it ends the program (sys.exit)"
+    elif not isinstance(error, ProblemError):
+        said = f"{type(error).__name__}: {said}" if said else type(error).__name__
+    if file is None:
+        return said
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        return f"{file.name}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+    frames = traceback.extract_tb(error.__traceback__)
+    at = [frame.lineno for frame in frames if frame.filename == str(file)]
+    return f"{file.name}, line {at[-1]}: {said}" if at else f"{file.name}: {said}"
 
 
 def pair_batches(x: Any, y: Tensor, size: int | None, seed: int) -> Batches:  # noqa: ANN401

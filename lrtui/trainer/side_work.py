@@ -1,4 +1,4 @@
-"""Work done in the gaps of a run: a sweep."""
+"""Work done in the gaps of a run: running ahead, sweeps, and looks at where the weights are."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 
 from lrtui.messages import Message
+from lrtui.trainer.random_state import RandomState
+
+Work = Iterator[Message | None]
+"""Yields results, and ``None`` often enough that a piece never takes long."""
 
 
 class SideWork:
-    """One piece of work at a time, advanced while there is time for it."""
+    """Pieces of work, advanced one after another while there is time for them.
+
+    They draw random numbers of their own.
+    """
 
     def __init__(self, send: Callable[[Message], None]) -> None:
         """Start without work.
@@ -18,22 +25,28 @@ class SideWork:
             send: takes the results.
         """
         self._send = send
-        self._work: Iterator[Message | None] = iter(())
+        self._works: dict[str, Work] = {}
+        self._random = RandomState()
 
-    def begin(self, work: Iterator[Message | None]) -> None:
-        """Take up new work in place of what was going on.
+    def begin(self, name: str, work: Work) -> None:
+        """Take up new work in place of what was going on under the same name."""
+        self._works[name] = work
 
-        Args:
-            work: yields results, and ``None`` often enough that it never takes long.
-        """
-        self._work = work
+    def drop(self, name: str) -> None:
+        """Give up the work of a name, if there is any."""
+        self._works.pop(name, None)
 
     def advance(self, until: float, interrupted: Callable[[], bool]) -> None:
         """Work until a time on ``perf_counter``'s clock, the end of the work or an interruption."""
-        while perf_counter() < until and not interrupted():
-            try:
-                result = next(self._work)
-            except StopIteration:
-                return
-            if result is not None:
-                self._send(result)
+        if not self._works or perf_counter() >= until:
+            return
+        with self._random:
+            while self._works and perf_counter() < until and not interrupted():
+                name = min(self._works)  # what was run ahead comes before what was swept
+                try:
+                    result = next(self._works[name])
+                except StopIteration:
+                    del self._works[name]
+                    continue
+                if result is not None:
+                    self._send(result)

@@ -1,0 +1,37 @@
+"""The problem that settings ask for."""
+
+from __future__ import annotations
+
+from lrtui.problems.line import LineFit
+from lrtui.problems.networks import edge, moons, sine, spiral
+from lrtui.problems.plane import bowl, rosenbrock
+from lrtui.problems.problem import Problem
+from lrtui.problems.settings import ProblemSettings
+
+MAKERS = {
+    "line": LineFit,
+    "bowl": bowl,
+    "rosenbrock": rosenbrock,
+    "sine": sine,
+    "edge": edge,
+    "moons": moons,
+    "spiral": spiral,
+}
+"""What makes each built-in problem."""
+
+
+def load(settings: ProblemSettings) -> Problem:
+    """Return the problem that settings ask for.
+
+    Raises:
+        ProblemError: it cannot be trained; says why.
+    """
+    if not settings.is_file:
+        return MAKERS[settings.name](settings)
+    if settings.name.endswith(".csv"):
+        from lrtui.problems.table import load_table
+
+        return load_table(settings)
+    from lrtui.problems.file import load_file
+
+    return load_file(settings)
