@@ -8,12 +8,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrtui.ascii_fallback import printable, write_plain
-from lrtui.options import LabOptions, Options, ReplayOptions, SweepOptions, TourOptions, parse
+from lrtui.options import (
+    LabOptions,
+    ProblemsOptions,
+    ReplayOptions,
+    SweepOptions,
+    TourOptions,
+    parse,
+)
 from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
 
 if TYPE_CHECKING:
     from lrtui.sources.source import Source
     from lrtui.tour.script import Scene
+
+Runs = LabOptions | SweepOptions | TourOptions | ReplayOptions
+"""Options of the commands that show runs."""
 
 SCREEN_SPEED = 20.0
 """Steps a second on the screen, where nothing else is asked for."""
@@ -50,6 +60,9 @@ def run(words: Sequence[str]) -> int:
     if options.ascii:
         write_plain(sys.stdout)
         write_plain(sys.stderr)
+    if isinstance(options, ProblemsOptions):
+        list_problems(options.json)
+        return 0
     on_screen = shows_screen(options)
     scenes: list[Scene] = []
     try:
@@ -79,7 +92,7 @@ def run(words: Sequence[str]) -> int:
     return code
 
 
-def shows_screen(options: Options) -> bool:
+def shows_screen(options: Runs) -> bool:
     """Return whether the screen is shown, rather than lines of text."""
     if isinstance(options, SweepOptions):
         return False
@@ -92,7 +105,7 @@ def shows_screen(options: Options) -> bool:
     return all(stream.isatty() for stream in streams) and not is_dumb(os.environ)
 
 
-def open_source(options: Options, on_screen: bool) -> Source:
+def open_source(options: Runs, on_screen: bool) -> Source:
     """Start the trainer, or open the file that is shown instead.
 
     Raises:
@@ -125,17 +138,31 @@ def usual(speed: float | None, on_screen: bool) -> float | None:
     return speed if speed != 0 else SCREEN_SPEED if on_screen else None
 
 
-def print_all(options: Options, source: Source) -> int:
+def list_problems(as_json: bool) -> None:
+    """Print the problems that come with lrtui."""
+    from lrtui.messages import encode
+    from lrtui.problems.settings import BUILT_IN
+    from lrtui.reports import Problems
+
+    if as_json:
+        print(encode(Problems(names=[*BUILT_IN])).decode())
+        return
+    for name, built_in in BUILT_IN.items():
+        print(f"{name:<12} {built_in.shows}")
+    print("FILE.py      a model, a loss and data of your own (lrtui --help shows one)")
+    print("FILE.csv     a table of your own, for --target COLUMN")
+
+
+def print_all(options: Runs, source: Source) -> int:
     """Print what was asked for as text; return the exit code."""
     from lrtui import plain
+    from lrtui.messages import Start
 
     failure = ""
     match options:
-        case SweepOptions(low=low, high=high, count=count, steps=steps, json=as_json):
+        case SweepOptions():
             try:
-                failure = plain.sweep(
-                    source, low, high, count=count, steps=steps, as_json=as_json, out=sys.stdout
-                )
+                failure = plain.sweep(source, options, sys.stdout)
             except ValueError as error:
                 complain(str(error))
                 return 2
@@ -144,13 +171,26 @@ def print_all(options: Options, source: Source) -> int:
         case LabOptions():
             printer = plain.Printer(options.every, options.json, sys.stdout)
             speed = usual(options.speed, on_screen=False)
-            failure = plain.play(source, options.lrs, options.steps, speed, printer)
+            runs = [
+                Start(
+                    run=1,
+                    lr=lr,
+                    steps=options.steps_of_a_run,
+                    speed=speed,
+                    optimizer=options.optimizer,
+                )
+                for lr in options.lrs
+            ]
+            failure = plain.play(source, runs, printer)
+            if printer.session.unusable:
+                complain(failure)
+                return 2
     if failure:
         complain(failure)
     return 1 if failure else 0
 
 
-def show(options: Options, source: Source, scenes: Sequence[Scene]) -> int:
+def show(options: Runs, source: Source, scenes: Sequence[Scene]) -> int:
     """Show the screen, or a tour on it; return the exit code."""
     from lrtui.screen.app import known_theme, run_app
     from lrtui.screen.controller import Controller
@@ -166,9 +206,19 @@ def show(options: Options, source: Source, scenes: Sequence[Scene]) -> int:
         from lrtui.tour.player import make_tour
 
         return run_app(make_tour(source, scenes, options), theme)
-    lrs, steps = (options.lrs, options.steps) if isinstance(options, LabOptions) else ([], 1)
     speed = usual(options.speed, on_screen=True)
-    controller = Controller(source, lrs, steps=steps, speed=speed, every=options.every)
+    if isinstance(options, LabOptions):
+        controller = Controller(
+            source,
+            options.lrs,
+            settings=options.settings,
+            optimizer=options.optimizer,
+            steps=options.steps_of_a_run,
+            speed=speed,
+            every=options.every,
+        )
+    else:
+        controller = Controller(source, [], steps=1, speed=speed, every=options.every)
     return run_app(MainScreen(controller, options.fps), theme)
 
 

@@ -64,7 +64,7 @@ class Optimizer(Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """The optimizer in words, such as ``sgd .9`` or ``adamw, decay .01``."""
-        parts = [self.name]
+        parts = [str(self.name)]
         if self.momentum and not self.is_adaptive:
             parts[0] += f" {self.momentum:g}".replace("0.", ".")
         if self.is_adaptive and self.betas != (0.9, 0.999):
@@ -140,12 +140,14 @@ class Sweep(Command, tag="sweep", frozen=True, kw_only=True):
         optimizer: what takes the steps.
         seconds: time that it may take where the rates cannot be trained together; ``None`` for
             as much as it needs.
+        range_test: whether to say as well what the usual range tests suggest.
     """
 
     lrs: Annotated[list[LearningRate], Meta(min_length=1)]
     steps: Steps
     optimizer: Optimizer = Optimizer()
     seconds: Annotated[float, Meta(gt=0)] | None = None
+    range_test: bool = False
 
 
 class Load(Command, tag="load", frozen=True, kw_only=True):
@@ -303,6 +305,8 @@ class ProblemFacts(Message, tag="problem", frozen=True, kw_only=True):
         samples: how many there are, ``None`` where that is not known.
         batch: samples of a step, ``None`` where every step sees all of them.
         target: loss at which a run counts as settled, ``None`` where there is no such loss.
+        sharpness: largest eigenvalue of the Hessian where every run starts, ``None`` where it was
+            not measured.
         own_optimizer: the optimizer that the problem brings along in words, empty for none.
         remarks: what a person should know of the data, in sentences.
         condition: condition number of its features as they are trained on, where it is linear.
@@ -315,6 +319,7 @@ class ProblemFacts(Message, tag="problem", frozen=True, kw_only=True):
     samples: int | None = None
     batch: int | None = None
     target: Number | None = None
+    sharpness: Number | None = None
     own_optimizer: str = ""
     remarks: list[str] = []
     condition: Annotated[float, Meta(ge=1)] | None = None
@@ -362,6 +367,8 @@ class Swept(Message, tag="swept", frozen=True, kw_only=True):
         first_loss: loss at the start of them all, ``None`` where that is not told.
         optimizer: what took the steps.
         how: how they were trained, in words.
+        range_test: rates that the usual range tests suggest, by their name, ``None`` where one
+            suggests nothing; empty where they were not asked for.
     """
 
     lrs: Annotated[list[LearningRate], Meta(min_length=1)]
@@ -372,6 +379,7 @@ class Swept(Message, tag="swept", frozen=True, kw_only=True):
     first_loss: Number | None = None
     optimizer: Optimizer = Optimizer()
     how: str = ""
+    range_test: dict[str, LearningRate | None] = {}
 
     def __post_init__(self) -> None:
         """Check that the columns fit together."""

@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from lrtui import __version__
 from lrtui.ascii_fallback import lacks_unicode, printable
-from lrtui.problems.settings import POST_LRS, LineSettings, Noise, Spread
+from lrtui.messages import Optimizer, OptimizerName
+from lrtui.problems.settings import BUILT_IN, Device, Noise, ProblemSettings, Spread
 from lrtui.run.rate import parse_rate
 
 EXAMPLES = """\
@@ -20,9 +21,27 @@ commands:
   sweep                           what every rate would do (lrtui sweep --help)
   tour                            the post as a story (lrtui tour --help)
   replay FILE                     runs that were saved (lrtui replay --help)
+  problems                        the problems that come with lrtui
+
+problems:
+  a name (lrtui problems lists them), a .py file of yours, a .csv table of yours
+
+a file of yours:
+  x = torch.linspace(-2, 2, 64)[:, None]
+  y = torch.sin(2 * x)
+  def model():
+      return nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 1))
+  loss = nn.functional.mse_loss
+  and, as you like: optimizer(parameters, lr), batch, target, scene; or
+  objective(model, batch) and batches() in place of x, y and loss
 
 examples:
   lrtui                           the post's line fit at a rate of 0.1
+  lrtui edge                      a network that trains at the edge of stability
+  lrtui mine.py --optimizer adam --lr 0.01
+                                  your own model
+  lrtui houses.csv --target price --standardise
+                                  a regression on your own table
   lrtui --lr 0.1 --lr 0.7 --lr 1.01
                                   the post's three rates, one after another
   lrtui --lr 0.7 --speed max      as fast as torch goes
@@ -54,18 +73,37 @@ exit codes:
 class ProblemOptions:
     """Options of the commands that train: what is trained, and for how long."""
 
-    steps: int
+    problem: str
+    steps: int | None
     points: int
     noise: Noise
     spread: Spread
     seed: int
+    batch: int | None
+    target: str | None
+    standardise: bool
+    device: Device
+    optimizer: Optimizer
 
     @property
-    def settings(self) -> LineSettings:
+    def settings(self) -> ProblemSettings:
         """Settings of the problem."""
-        return LineSettings(
-            points=self.points, noise=self.noise, spread=self.spread, seed=self.seed
+        return ProblemSettings(
+            name=self.problem,
+            points=self.points,
+            noise=self.noise,
+            spread=self.spread,
+            seed=self.seed,
+            batch=self.batch,
+            target=self.target,
+            standardise=self.standardise,
+            device=self.device,
         )
+
+    @property
+    def steps_of_a_run(self) -> int:
+        """Steps of a run: those asked for, or the usual ones of the problem."""
+        return self.steps or self.settings.steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +129,7 @@ class LabOptions(ProblemOptions, ScreenOptions):
     @property
     def lrs(self) -> list[float]:
         """Rates to run, one after another."""
-        return self.lr or [POST_LRS[0]]
+        return self.lr or [self.settings.lrs[0]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +139,7 @@ class SweepOptions(ProblemOptions):
     low: float | None
     high: float | None
     count: int
+    range_test: bool
     json: bool
     ascii: bool
 
@@ -109,7 +148,7 @@ class SweepOptions(ProblemOptions):
 class TourOptions(ProblemOptions, ScreenOptions):
     """Options of ``lrtui tour``."""
 
-    script: Path | None
+    script: str | None
     pace: float
     save: Path | None
     ascii: bool
@@ -126,7 +165,15 @@ class ReplayOptions(ScreenOptions):
     ascii: bool
 
 
-Options = LabOptions | SweepOptions | TourOptions | ReplayOptions
+@dataclass(frozen=True, kw_only=True)
+class ProblemsOptions:
+    """Options of ``lrtui problems``."""
+
+    json: bool
+    ascii: bool
+
+
+Options = LabOptions | SweepOptions | TourOptions | ReplayOptions | ProblemsOptions
 
 
 Add = Callable[..., argparse.Action]
@@ -181,8 +228,33 @@ def speed(text: str) -> float | None:
     return None if text == "max" else within(0.01, 1e6, needed)(text)
 
 
-def add_problem(add: Add) -> None:
-    """Add the options that say what is trained."""
+def problem(text: str) -> str:
+    """Read which problem is trained: a name, or the path of a file."""
+    if text in BUILT_IN:
+        return text
+    if Path(text).suffix.lower() not in (".py", ".csv"):
+        known = ", ".join(BUILT_IN)
+        raise argparse.ArgumentTypeError(
+            f"no problem is called {text[:24]!r}; there are {known}, and .py and .csv files"
+        )
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text[:200]}")
+    return text
+
+
+def betas(text: str) -> tuple[float, float]:
+    """Read the two betas of Adam, such as ``0.9,0.999``."""
+    needed = "two numbers from 0 to below 1, as 0.9,0.999, are"
+    read = within(0, math.nextafter(1, 0), needed)
+    first, _, second = text.partition(",")
+    return read(first) or 0.0, read(second) or 0.0
+
+
+def add_problem(add: Add, named: bool = True) -> None:
+    """Add the options that say what is trained, and by which optimizer."""
+    which = "a built-in problem (line; lrtui problems lists them), a .py file or a .csv table"
+    if named:
+        add("problem", nargs="?", default="line", type=problem, metavar="PROBLEM", help=which)
     noise = (
         "noise on the target: uniform on [0, 1) as in the post's code, or gaussian "
         "(mean 0, deviation 1) as in its text"
@@ -191,11 +263,25 @@ def add_problem(add: Add) -> None:
         "first column from [-1, 1), or from the unit interval [0, 1), where the condition "
         "number is about 19 instead of 3"
     )
-    add("--steps", default=100, type=whole(1, 10**9), metavar="N", help="steps a run (100)")
-    add("--points", default=100, type=whole(2, 100_000), metavar="N", help="samples (100)")
+    steps = "steps a run (100 for the line, else as many as the problem needs)"
+    batch = "mini-batches of N samples (all of them), the same for every run"
+    target = "column of a table that is predicted"
+    standard = "bring the columns of a table to mean 0 and deviation 1"
+    below_one = within(0, math.nextafter(1, 0), "a number from 0 to below 1 is")
+    add("--steps", type=whole(1, 10**9), metavar="N", help=steps)
+    add("--optimizer", choices=["sgd", "nesterov", "adam", "adamw", "own"], help="(sgd)")
+    add("--momentum", type=below_one, metavar="B", help="of sgd (0) and nesterov (0.9)")
+    decay = within(0, 1e9, "a number from 0 is")
+    add("--weight-decay", type=decay, metavar="D", help="(0; adamw 0.01)")
+    add("--betas", type=betas, metavar="B1,B2", help="of adam and adamw (0.9,0.999)")
+    add("--batch", type=whole(1, 10**9), metavar="N", help=batch)
+    add("--target", metavar="COLUMN", help=target)
+    add("--standardise", "--standardize", action="store_true", help=standard)
+    add("--device", default="cpu", choices=["cpu", "cuda", "mps"], help="(cpu)")
+    add("--points", default=100, type=whole(2, 100_000), metavar="N", help="samples of line (100)")
     add("--noise", default="uniform", choices=["uniform", "gaussian"], help=noise)
     add("--spread", default="symmetric", choices=["symmetric", "unit"], help=spread)
-    add("--seed", default=0, type=whole(0, 2**63 - 1), metavar="N", help="seed of the data (0)")
+    add("--seed", default=0, type=whole(0, 2**63 - 1), metavar="N", help="of data and model (0)")
 
 
 def add_speed(add: Add, what: str) -> None:
@@ -230,12 +316,12 @@ def add_form(add: Add, plain: bool = True, json: bool = True) -> None:
 
 def add_lab(parser: Parser) -> None:
     """Complete the parser of ``lrtui`` itself, the command where none is named."""
-    parser.usage = "lrtui [sweep | tour | replay FILE] [options]"
-    parser.description = "Type a learning rate, watch gradient descent answer, and be told why."
+    parser.usage = "lrtui [PROBLEM | sweep | tour | replay FILE | problems] [options]"
+    parser.description = "Type a learning rate, watch training answer, and be told why."
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    lr = f"the learning rate ({POST_LRS[0]}); given several times, the runs follow one another"
+    lr = "the learning rate (0.1 for the line); given several times, the runs follow one another"
     add("--version", action="version", version=f"lrtui {__version__}")
     add("--lr", type=rate, action="append", metavar="RATE", help=lr)
     add_problem(add)
@@ -247,13 +333,15 @@ def add_lab(parser: Parser) -> None:
 def add_sweep(parser: Parser) -> None:
     """Complete the parser of ``lrtui sweep``."""
     parser.description = (
-        "Train many rates from the same start in one batch, and print what became of each: "
-        "verdict, the step at which it settled, final loss; then limit and best."
+        "Train many rates from the same start, in one batch where that can be, and print what "
+        "became of each: verdict, the step at which it settled, final loss; then limit and best."
     )
     add = parser.add_argument
     add("--from", dest="low", type=rate, metavar="RATE", help="the smallest rate (limit/1000)")
     add("--to", dest="high", type=rate, metavar="RATE", help="the largest rate (4 x limit)")
+    ranges = "print beside it what the usual learning rate range tests would have suggested"
     add("--count", type=whole(1, 4096), default=25, metavar="K", help="how many rates (25)")
+    add("--range-test", action="store_true", help=ranges)
     add_problem(add)
     add_form(add, plain=False)
 
@@ -261,13 +349,16 @@ def add_sweep(parser: Parser) -> None:
 def add_tour(parser: Parser) -> None:
     """Complete the parser of ``lrtui tour``."""
     parser.description = (
-        "Play the post as a story, on the real screen with the real trainer, in less than a "
-        "minute. Space pauses it; a number that is typed ends it and runs that rate."
+        "Play a story on the real screen with the real trainer, in less than a minute: the post's, "
+        "edge, optimizers, or a file of yours. Space pauses it; a number that is typed ends it and "
+        "runs that rate."
     )
     add, pace = parser.add_argument, within(0.1, 20, "a pace from 0.1 to 20 is")
-    add("script", nargs="?", type=Path, metavar="FILE", help="a tour of your own (the post's)")
+    story = "edge, optimizers, or a tour of your own (the post's)"
+    add("script", nargs="?", metavar="TOUR", help=story)
     add("--pace", type=pace, default=1.0, metavar="X", help="how many times as fast (1)")
-    add_problem(add)
+    parser.set_defaults(problem="line")
+    add_problem(add, named=False)
     add_screen(add)
     add_form(add, plain=False, json=False)
 
@@ -285,13 +376,54 @@ def add_replay(parser: Parser) -> None:
     add_form(add)
 
 
+def add_problems(parser: Parser) -> None:
+    """Complete the parser of ``lrtui problems``."""
+    parser.description = "List the problems that come with lrtui."
+    add_form(parser.add_argument, plain=False)
+
+
 COMMANDS: dict[str, tuple[Callable[[Parser], None], type[Options]]] = {
     "": (add_lab, LabOptions),
     "sweep": (add_sweep, SweepOptions),
     "tour": (add_tour, TourOptions),
     "replay": (add_replay, ReplayOptions),
+    "problems": (add_problems, ProblemsOptions),
 }
 """Commands by name, none for ``lrtui`` itself: what completes the parser, and the options."""
+
+
+def optimizer(found: argparse.Namespace) -> Optimizer:
+    """Return the optimizer that was asked for.
+
+    Raises:
+        ValueError: what was asked for does not go together; says what.
+    """
+    plain = found.optimizer is None and found.momentum is None and found.weight_decay is None
+    # A file may bring its own optimizer along; where it does not, own is gradient descent.
+    name: OptimizerName = "own" if plain and found.problem.endswith(".py") else "sgd"
+    name = found.optimizer or name
+    is_adaptive = name in ("adam", "adamw")
+    for given, text, fits in (
+        (found.momentum, "--momentum", not is_adaptive and name != "own"),
+        (found.betas, "--betas", is_adaptive),
+        (found.weight_decay, "--weight-decay", name != "own"),
+    ):
+        if given is not None and not fits:
+            raise ValueError(f"{text} is not for {name}")
+    if name == "nesterov" and found.momentum == 0:
+        raise ValueError("nesterov needs a momentum above 0")
+    usual_momentum, usual_decay = USUAL.get(name, (0.0, 0.0))
+    momentum, decay = found.momentum, found.weight_decay
+    return Optimizer(
+        name=name,
+        momentum=usual_momentum if momentum is None else momentum,
+        weight_decay=usual_decay if decay is None else decay,
+        betas=found.betas or (0.9, 0.999),
+    )
+
+
+USUAL = {"nesterov": (0.9, 0.0), "adamw": (0.0, 0.01)}
+"""Momentum and weight decay where nothing else is asked for, other than 0: those of torch."""
 
 
 def parse(words: Sequence[str]) -> tuple[Parser, Options]:
@@ -308,6 +440,11 @@ def parse(words: Sequence[str]) -> tuple[Parser, Options]:
     named = bool(words and words[0]) and words[0] in COMMANDS
     parser = commands.choices[words[0] if named else ""]
     found = parser.parse_args(words[named:])
+    if hasattr(found, "optimizer"):
+        try:
+            found.optimizer = optimizer(found)
+        except ValueError as error:
+            parser.error(str(error))
     options: Options = found.kind(**{f.name: getattr(found, f.name) for f in fields(found.kind)})
     if isinstance(options, SweepOptions) and (options.low or 0) > (options.high or math.inf):
         parser.error("--from is larger than --to")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
+
+from msgspec.structs import replace
 
 from lrtui.ascii_fallback import printable
 from lrtui.messages import (
@@ -13,20 +16,27 @@ from lrtui.messages import (
     Failed,
     Greeting,
     Printed,
+    ProblemFacts,
     Progress,
-    Quadratic,
     Start,
     State,
     Sweep,
+    Unusable,
     encode,
 )
+from lrtui.options import SweepOptions
+from lrtui.reports import SweepTable
 from lrtui.run.rate import rate_text
-from lrtui.run.rate_axis import ABOVE, BELOW, spaced, table
+from lrtui.run.rate_axis import ADAPTIVE, ends, spaced, table
 from lrtui.run.session import Session
 from lrtui.run.words import advice_text, change_text, told_losses
 from lrtui.sources.source import Source
 
 ENDED_EARLY = "the source ended before its answer"
+
+
+SHOWN = 8
+"""Weights that are printed after a run, at most."""
 
 
 @dataclass
@@ -66,48 +76,60 @@ class Printer:
         match message:
             case Greeting():
                 return [f"{message.title.replace(' · ', ', ')} ({message.program})"]
+            case ProblemFacts(remarks=remarks):
+                return remarks
             case State() if run and changed and message.asked_by and run.lr != lr:
                 return [change_text(message)]
             case Printed(text=text):
                 return [text]
             case Progress() if run and changed:
-                said = [f"run {run.number}  rate {rate_text(run.lr)}"] if not message.first else []
+                by = "" if run.title == "sgd" else f"  {run.title}"
+                said = [f"run {run.number}  rate {rate_text(run.lr)}{by}"] if not message.first else []
                 losses = told_losses(message, self.every)
                 return said + [f"step {step:>6}  loss {loss}" for step, loss in losses]
             case Ended() if run and changed:
                 verdict, evidence = run.verdict()
-                weights = ", ".join(f"{w:.4g}" for w in run.weights)
-                at = f", {pace:,.0f} steps/s" if (pace := run.steps_per_second) else ""
-                said = [f"{run.outcome}: {message.reason} (weights {weights}{at})"]
-                said.append(f"{verdict}: {evidence}")
+                facts = []
+                if 0 < len(run.weights) <= SHOWN:
+                    facts.append("weights " + ", ".join(f"{w:.4g}" for w in run.weights))
+                if pace := run.steps_per_second:
+                    facts.append(f"{pace:,.0f} steps/s")
+                said = [f"{run.outcome}: {message.reason}{in_brackets(', '.join(facts))}"]
+                ground = "" if run.ground == "exact" else run.ground
+                said.append(f"{verdict}{in_brackets(ground)}: {evidence}")
                 if advice := self.session.advice_after(run):
                     said.append(f"{advice_text(advice)}: {advice.reason}")
                 return [f"run {run.number}  {text}" for text in said]
         return []
 
 
-def play(
-    source: Source, lrs: Sequence[float], steps: int, speed: float | None, printer: Printer
-) -> str:
-    """Run each rate in turn and print what comes of it; return why that failed, if it did.
+def in_brackets(text: str) -> str:
+    """Return a text in brackets after a blank, nothing for nothing."""
+    return f" ({text})" if text else ""
+
+
+def play(source: Source, runs: Sequence[Start], printer: Printer) -> str:
+    """Carry out runs in turn and print what comes of them; return why that failed, if it did.
 
     Args:
         source: the trainer.
-        lrs: one run each.
-        steps: steps of a run.
-        speed: steps a second, ``None`` for as fast as possible.
+        runs: what starts each; their numbers are given here.
         printer: prints the messages.
     """
     messages = stream(source)
-    for lr in lrs:
-        run = printer.session.begin(lr, steps)
-        source.send(Start(run=run.number, lr=lr, steps=steps, speed=speed))
+    for start in runs:
+        run = printer.session.begin(start.lr, start.steps, start.optimizer)
+        source.send(replace(start, run=run.number))
         while run.is_on:
             if (message := next(messages, None)) is None:
                 return ENDED_EARLY
             printer.take(message)
             if isinstance(message, Failed):
                 return "\n".join([message.reason, *message.details])
+            if isinstance(message, Unusable):
+                return message.reason
+        if run.outcome == "failed":
+            return run.reason
     return ""
 
 
@@ -123,57 +145,71 @@ def stream(source: Source) -> Iterator[AnyMessage]:
         yield from messages
 
 
-def sweep(
-    source: Source,
-    low: float | None,
-    high: float | None,
-    *,
-    count: int,
-    steps: int,
-    as_json: bool,
-    out: IO[str],
-) -> str:
-    """Run many rates in one batch and print what became of each; return why not, if it failed.
-
-    Args:
-        source: the trainer.
-        low: the smallest rate; ``None`` for a thousandth of the limit.
-        high: the largest rate; ``None`` for four times the limit.
-        count: how many rates, equal factors apart.
-        steps: steps of each run.
-        as_json: print one object instead of a table.
-        out: where to print.
+def sweep(source: Source, options: SweepOptions, out: IO[str]) -> str:
+    """Run many rates from one start and print what became of each; return why not, if it failed.
 
     Raises:
-        ValueError: no rate is between the ends.
+        ValueError: the problem cannot be trained, or no rate is between the ends; says why.
     """
     session = Session()
+    session.begin(1.0, None, options.optimizer)  # what is known depends on the optimizer
+    steps = options.steps_of_a_run
     for message in stream(source):
         session.apply(message)
         if isinstance(message, Failed):
             return "\n".join([message.reason, *message.details])
+        if session.unusable:
+            raise ValueError(session.unusable)
         if not session.offers("sweep"):
             return "this source cannot sweep"
-        if isinstance(message, Quadratic) and session.theory:
-            limit = session.theory.max_stable_lr
-            first = BELOW * limit if low is None else low
-            last = ABOVE * limit if high is None else high
+        if isinstance(message, ProblemFacts):
+            known = ends(session.theory, options.optimizer, message.sharpness) or ADAPTIVE
+            first = known[0] if options.low is None else options.low
+            last = known[1] if options.high is None else options.high
             if first > last:
                 raise ValueError(f"no rate is between {first:.3g} and {last:.3g}")
-            source.send(Sweep(lrs=spaced(first, last, count), steps=steps))
+            source.send(
+                Sweep(
+                    lrs=spaced(first, last, options.count),
+                    steps=steps,
+                    optimizer=options.optimizer,
+                    range_test=options.range_test,
+                )
+            )
         if session.swept is not None:
             break
-    if session.swept is None or session.theory is None:
+    if session.swept is None:
         return ENDED_EARLY
-    result = table(session.swept, session.theory)
-    if as_json:
+    result = table(session.swept, session)
+    if options.json:
         print(encode(result).decode(), file=out)
-        return ""
-    print(f"{'rate':>10}  {'verdict':<13}  {'settled at':>10}  {'final loss':>12}", file=out)
+    else:
+        for line in sweep_lines(result):
+            print(printable(line), file=out)
+    return ""
+
+
+def sweep_lines(result: SweepTable) -> list[str]:
+    """Return a sweep as lines of text."""
+    lines = [f"{'rate':>10}  {'verdict':<15}  {'settled at':>10}  {'final loss':>12}"]
     columns = zip(result.rates, result.verdicts, result.settled_at, result.losses, strict=True)
     for lr, verdict, settled, loss in columns:
         at = "–" if settled is None else f"{settled:,}"
         end = "not finite" if loss is None else f"{loss:.6g}"
-        print(f"{lr:>10.4g}  {verdict:<13}  {at:>10}  {end:>12}", file=out)
-    print(f"limit {result.limit:.4g}, best {result.best:.4g}", file=out)
-    return ""
+        lines.append(f"{lr:>10.4g}  {verdict:<15}  {at:>10}  {end:>12}")
+    best = "none ended below its start" if result.best is None else f"best {result.best:.4g}"
+    limit = f"limit {result.limit:.4g}, " if result.limit is not None else ""
+    lines.append(f"{limit}{best} ({result.optimizer}, {result.steps:,} steps; {result.how})")
+    if result.range_test:
+        lines += ["", "what range tests suggest, and what became of the rate nearest to it:"]
+    for name, suggested in result.range_test.items():
+        if suggested is None:
+            lines.append(f"{name:<20} nothing")
+            continue
+        away = [abs(math.log(lr / suggested)) for lr in result.rates]
+        near = away.index(min(away))
+        loss = result.losses[near]
+        end = "" if loss is None else f", loss {loss:.4g}"
+        became = f"{result.rates[near]:.3g}: {result.verdicts[near]}{end}"
+        lines.append(f"{name:<20} {suggested:<10.3g} {became}")
+    return lines

@@ -5,6 +5,8 @@ Field names are relied on by scripts; people and scripts say "rate".
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 
@@ -31,35 +33,55 @@ class Summary(Report, tag="summary", frozen=True, kw_only=True):
 
     Attributes:
         run: number of the run.
+        problem: name of a built-in problem, or path of a file; empty where that is not known.
+        optimizer: what took the steps, in words.
         rate: learning rate that it ended with.
         steps: steps taken.
         loss: last finite loss.
         weights: at the end, ``None`` where not finite; empty where they are many.
         reason: how it ended.
         steps_per_second: steps over the time spent training; ``None`` before the first step.
+        ground: what the verdict stands on: ``exact`` where the loss has a closed form, ``ahead``
+            where the same run was run ahead, else ``measured``.
         verdict: what the curve means.
-        settled_at: step at which the loss came within 0.5% of its minimum, ``None`` if never.
+        settled_at: step from which on the loss is within 0.5% of its minimum, or at most its
+            target; ``None`` if never, or where neither is known.
         evidence: for the verdict, in a sentence.
-        limit: rate from which on it diverges.
-        best: rate that settles first from this start.
-        forecast: step at which it was to settle, known at step 0; ``None`` if never.
+        limit: rate from which on it diverges, ``None`` where there is none or it is not known.
+        best: rate that settles first from this start, ``None`` where that is not known.
+        condition: condition number of the loss, ``None`` where it has no closed form.
+        forecast: step at which it was to settle, known at step 0 or run ahead; ``None`` if never.
         advice: which rate to try next, ``None`` where none is better.
     """
 
     run: int
+    problem: str
+    optimizer: str
     rate: float
     steps: int
     loss: float | None
     weights: list[float | None]
     reason: str
     steps_per_second: float | None
+    ground: Literal["exact", "ahead", "measured"]
     verdict: str
     settled_at: int | None
     evidence: str
     limit: float | None
     best: float | None
+    condition: float | None
     forecast: int | None
     advice: AdviceReport | None
+
+
+class Problems(Report, tag="problems", frozen=True, kw_only=True):
+    """The problems that come with lrtui (``lrtui problems --json``).
+
+    Attributes:
+        names: what ``lrtui NAME`` takes.
+    """
+
+    names: list[str]
 
 
 class SweepTable(Report, tag="sweep", frozen=True, kw_only=True):
@@ -70,13 +92,24 @@ class SweepTable(Report, tag="sweep", frozen=True, kw_only=True):
         losses: last loss of each, ``None`` where not finite.
         settled_at: step at which each settled, ``None`` if it did not.
         verdicts: what became of each.
-        limit: rate from which on it diverges.
-        best: rate that settles first from this start.
+        steps: steps that each was given.
+        problem: name of a built-in problem, or path of a file.
+        optimizer: what took the steps, in words.
+        how: how they were trained, in words.
+        limit: rate from which on it diverges, ``None`` where there is none or it is not known.
+        best: rate that settles first from this start, or ended lowest of those tried.
+        range_test: what the usual range tests suggest, by name, ``None`` where one suggests
+            nothing; empty where it was not asked for.
     """
 
     rates: list[float]
     losses: list[float | None]
     settled_at: list[int | None]
     verdicts: list[str]
-    limit: float
-    best: float
+    steps: int
+    problem: str
+    optimizer: str
+    how: str
+    limit: float | None
+    best: float | None
+    range_test: dict[str, float | None] = {}

@@ -19,10 +19,9 @@ from lrtui.messages import (
     decode_message,
     encode,
 )
-from lrtui.problems.line import LineFit
-from lrtui.problems.settings import LineSettings
+from lrtui.problems.settings import ProblemSettings
 from lrtui.sources.source import Source
-from lrtui.trainer.loop import Trainer
+from lrtui.trainer.loop import Trainer, swept
 
 M = TypeVar("M", bound=Message)
 
@@ -30,10 +29,9 @@ M = TypeVar("M", bound=Message)
 class InProcess(Source):
     """Carries out each run whole, before it is polled."""
 
-    def __init__(self, settings: LineSettings | None = None) -> None:
-        settings = settings or LineSettings()
+    def __init__(self, settings: ProblemSettings | None = None) -> None:
+        settings = settings or ProblemSettings()
         self.sent: list[Command] = []
-        self._problem = LineFit(settings)
         self._told: list[AnyMessage] = []
         self._say(
             Greeting(
@@ -44,7 +42,7 @@ class InProcess(Source):
                 capabilities=list(ALL_CAPABILITIES),
             )
         )
-        self._trainer = Trainer(self._problem, SimpleQueue(), self._say)
+        self._trainer = Trainer(settings, SimpleQueue(), self._say, lambda _: None)
 
     def _say(self, message: Message) -> None:
         told = decode_message(encode(message))  # as over the wire
@@ -56,9 +54,10 @@ class InProcess(Source):
         if isinstance(command, Start):
             self._trainer.train(command)
         elif isinstance(command, Sweep):
-            *_, swept = self._problem.sweep(command.lrs, command.steps)
-            assert swept is not None
-            self._say(swept)
+            assert self._trainer.problem is not None
+            *_, found = swept(self._trainer.problem, command)
+            assert found is not None
+            self._say(found)
 
     def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
         told, self._told = self._told, []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,32 +24,36 @@ from lrtui.messages import (
     Sweep,
 )
 from lrtui.plain import Printer, play, sweep
-from lrtui.problems.settings import LineSettings, Noise
+from lrtui.problems.settings import ProblemSettings, Noise
 from lrtui.sources.fake import FakeSource
 from lrtui.sources.source import Source
 from tests.in_process import InProcess
 
 
+def starts(lrs: Sequence[float], steps: int = 100) -> list[Start]:
+    return [Start(run=1, lr=lr, steps=steps, speed=None) for lr in lrs]
+
+
 def text(
-    *lrs: float, steps: int = 100, every: int = 10, settings: LineSettings | None = None
+    *lrs: float, steps: int = 100, every: int = 10, settings: ProblemSettings | None = None
 ) -> str:
     """What is printed of some runs."""
     out = io.StringIO()
-    assert play(InProcess(settings), lrs, steps, None, Printer(every, False, out)) == ""
+    assert play(InProcess(settings), starts(lrs, steps), Printer(every, False, out)) == ""
     return out.getvalue()
 
 
 def objects(
-    *lrs: float, steps: int = 100, settings: LineSettings | None = None
+    *lrs: float, steps: int = 100, settings: ProblemSettings | None = None
 ) -> list[dict[str, Any]]:
     """What is printed of some runs as JSON."""
     out = io.StringIO()
-    assert play(InProcess(settings), lrs, steps, None, Printer(10, True, out)) == ""
+    assert play(InProcess(settings), starts(lrs, steps), Printer(10, True, out)) == ""
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
 def summaries(*lrs: float, steps: int = 100, points: int = 100) -> list[dict[str, Any]]:
-    found = objects(*lrs, steps=steps, settings=LineSettings(points=points))
+    found = objects(*lrs, steps=steps, settings=ProblemSettings(points=points))
     return [m for m in found if m["type"] == "summary"]
 
 
@@ -164,7 +168,7 @@ def test_two_points_have_no_share_of_a_minimum_of_0() -> None:
 
 @pytest.mark.parametrize("noise", ["uniform", "gaussian"])
 def test_losses_are_those_of_float64_descent_on_the_same_data(noise: Noise) -> None:
-    messages = objects(0.1, 0.95, settings=LineSettings(noise=noise, seed=7, points=50))
+    messages = objects(0.1, 0.95, settings=ProblemSettings(noise=noise, seed=7, points=50))
     scene = next(m for m in messages if m["type"] == "line_scene")
     x = np.column_stack([scene["x"], np.ones(50)])
     y = np.array(scene["y"])
@@ -238,7 +242,7 @@ def test_a_sweep_as_a_table_and_as_json() -> None:
 
 
 def test_the_best_rate_of_a_sweep_is_the_one_that_is_advised() -> None:
-    settings = LineSettings(spread="unit")
+    settings = ProblemSettings(spread="unit")
     table = json.loads(swept(InProcess(settings), None, None, as_json=True))
     (summary,) = [m for m in objects(0.1, settings=settings) if m["type"] == "summary"]
     assert table["best"] == summary["best"] == summary["advice"]["rate"]

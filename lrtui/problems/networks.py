@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from lrtui.messages import ProblemFacts
+from lrtui.messages import ProblemFacts, Scene
 from lrtui.problems.problem import Batch, Problem, count, pair_batches, trained
-from lrtui.problems.scenes import classes_scene, curve_scene
+from lrtui.problems.scenes import Picture, classes_scene, curve_scene
 from lrtui.problems.settings import ProblemSettings
 
 
@@ -22,7 +23,7 @@ def network(*widths: int, activation: Callable[[], nn.Module] = nn.Tanh) -> nn.S
         activation: makes the activation.
     """
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), activation()]
     return nn.Sequential(*layers[:-1])
 
@@ -113,8 +114,8 @@ def supervised(
     model: Callable[[], nn.Module],
     loss: Callable[[Tensor, Tensor], Tensor],
     target: float,
-    scene: object,
-    picture: object,
+    scene: Scene,
+    picture: Picture,
 ) -> Problem:
     """Return a network that learns targets from inputs."""
 

@@ -86,7 +86,7 @@ class Problem:
     def model(self) -> nn.Module:
         """Return the model at its initial weights: the same ones every time."""
         random.seed(self.seed)
-        np.random.seed(self.seed % 2**32)  # noqa: NPY002 - the one that people's code draws from
+        np.random.seed(self.seed % 2**32)
         torch.manual_seed(self.seed)
         return self.make_model().to(self.device)
 
@@ -143,7 +143,7 @@ def pair_batches(x: Any, y: Tensor, size: int | None, seed: int) -> Batches:  # 
     return parts
 
 
-def pick(x: Any, rows: Tensor) -> Any:  # noqa: ANN401
+def pick(x: Any, rows: Tensor | slice) -> Any:  # noqa: ANN401
     """Return the rows of a tensor, or of each of a tuple of tensors."""
     return x[rows] if isinstance(x, Tensor) else tuple(part[rows] for part in x)
 

@@ -58,9 +58,7 @@ def classes_scene(x: Tensor, y: Tensor) -> tuple[ClassesScene, Picture]:
     """
     across = torch.linspace(*reach(x[:, 0]), CLASS_CELLS[0], dtype=x.dtype, device=x.device)
     up = torch.linspace(*reach(x[:, 1]), CLASS_CELLS[1], dtype=x.dtype, device=x.device)
-    grid = torch.stack(
-        [across.repeat(len(up)), up.repeat_interleave(len(across))], dim=1
-    )
+    grid = torch.stack([across.repeat(len(up)), up.repeat_interleave(len(across))], dim=1)
 
     def picture(model: nn.Module) -> list[float]:
         out = seen(model, grid)

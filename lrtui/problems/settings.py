@@ -97,6 +97,11 @@ class ProblemSettings(Struct, frozen=True, kw_only=True):
         return self.name not in BUILT_IN
 
     @property
+    def file(self) -> Path:
+        """The file or table, where it is one."""
+        return Path(self.name)
+
+    @property
     def lrs(self) -> tuple[float, ...]:
         """Rates worth seeing, in turn."""
         return FILE_LRS if self.is_file else BUILT_IN[self.name].lrs

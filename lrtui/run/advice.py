@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lrtui.messages import Swept
 from lrtui.run.rate import rate_text
 from lrtui.run.theory import Theory
 
@@ -59,6 +60,51 @@ def advise(theory: Theory, lr: float, steps: int | None) -> Advice | None:
         takes = "never settles" if worst is None else f"takes {worst:,}"
         reason = f"{rate_text(minimax)}, the best from any start, {takes}"
     return Advice(best, reason, needed)
+
+
+def best_swept(swept: Swept) -> float | None:
+    """Return the rate of a sweep that reached the target first, or else ended lowest.
+
+    ``None`` where none of them ended lower than it began.
+    """
+    settled = [(at, lr) for at, lr in zip(swept.settled_at, swept.lrs, strict=True) if at is not None]
+    if settled:
+        return min(settled)[1]
+    ended = [
+        (loss, lr)
+        for i, (loss, lr) in enumerate(zip(swept.losses, swept.lrs, strict=True))
+        if loss is not None and swept.is_finished(i)
+    ]
+    lowest = min(ended, default=None)
+    if lowest is None or (swept.first_loss is not None and lowest[0] >= swept.first_loss):
+        return None
+    return lowest[1]
+
+
+def advise_from_sweep(swept: Swept, lr: float) -> Advice | None:
+    """Return the rate that did best in a sweep.
+
+    Args:
+        swept: what every rate did.
+        lr: rate that was tried.
+
+    Returns:
+        The advice; ``None`` where no rate of the sweep was better than the one next to this.
+    """
+    best = best_swept(swept)
+    if best is None:
+        return None
+    near = min(swept.lrs, key=lambda other: abs(math.log(other / lr)))
+    apart = max(swept.lrs) / min(swept.lrs)
+    if near == best and abs(math.log(best / lr)) <= math.log(apart) / max(len(swept.lrs) - 1, 1):
+        return None
+    at = swept.settled_at[swept.lrs.index(best)]
+    rate = float(f"{best:.2g}")
+    tried = f"of the {len(swept.lrs):,} rates tried"
+    if at is not None:
+        return Advice(rate, f"the first to reach its target {tried}, at step {at:,}")
+    loss = swept.losses[swept.lrs.index(best)]
+    return Advice(rate, f"lowest loss after {swept.steps:,} steps {tried}, {loss:.2g}")
 
 
 def bisect(tried: Iterable[tuple[float, bool]]) -> Advice | None:

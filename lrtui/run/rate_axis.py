@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from lrtui.messages import Sweep, Swept
+import math
+from lrtui.messages import Optimizer, ProblemFacts, Sweep, Swept
 from lrtui.reports import SweepTable
+from lrtui.run.advice import best_swept
 from lrtui.run.diagnosis import Verdict, judge
+from lrtui.run.session import Session
 from lrtui.run.theory import Theory
 
 BELOW, ABOVE = 1 / 1000, 4.0
 """Ends of the rates that are compared, as shares of the limit."""
+
+BEYOND = 20.0
+"""The upper end for a network, as a multiple of what its curvature allows at the start: many rates
+above that still train it."""
+
+ADAPTIVE = (1e-5, 10.0)
+"""Ends of the rates that are compared where step sizes adapt, or nothing is known."""
 
 MAX_SWEEP_STEPS = 1000
 """Steps of a sweep on the screen; whether a slower rate settles later is forecast."""
@@ -19,6 +29,15 @@ MAX_SWEEP_WORK = 1.5e7
 FEWEST_LRS = 24
 """Rates that a sweep on the screen has at least: a cell of the ruler then has a rate near it."""
 
+NETWORK_LRS = 32
+"""Rates of a sweep of a network on the screen."""
+
+SWEEP_SECONDS = 20.0
+"""Time that such a sweep may take where the rates cannot be trained together."""
+
+Ends = tuple[float, float]
+"""The smallest and the largest rate."""
+
 
 def spaced(low: float, high: float, count: int) -> list[float]:
     """Return ``count`` rates from ``low`` to ``high``, equal factors apart."""
@@ -26,33 +45,90 @@ def spaced(low: float, high: float, count: int) -> list[float]:
     return [low ** (1 - share) * high**share for share in shares]
 
 
-def ruler_sweep(theory: Theory, points: int, steps: int) -> Sweep:
-    """Return the sweep that the ruler is drawn from.
+def ends(theory: Theory | None, optimizer: Optimizer | str, sharpness: float | None) -> Ends | None:
+    """Return the ends of the rates that are compared; ``None`` as long as they are not known.
 
     Args:
-        theory: closed form of the loss.
-        points: samples, what a step costs.
+        theory: closed form of the loss, if it has one.
+        optimizer: what takes the steps.
+        sharpness: where every run starts, ``None`` where it was not measured.
+    """
+    if isinstance(optimizer, str) or optimizer.is_adaptive or optimizer.name == "own":
+        return ADAPTIVE
+    if theory is not None:
+        return BELOW * theory.max_stable_lr, ABOVE * theory.max_stable_lr
+    if sharpness is None:
+        return None
+    if sharpness <= 0:
+        return ADAPTIVE
+    allowed = threshold(optimizer) / sharpness
+    return BELOW * allowed, BEYOND * allowed
+
+
+def threshold(optimizer: Optimizer) -> float:
+    """Return the largest stable product of rate and sharpness.
+
+    Plain gradient descent: 2. With momentum β: 2 + 2β, in torch's Nesterov (2 + 2β)/(1 + 2β). With
+    Adam, on the preconditioned Hessian: (2 + 2β₁)/(1 − β₁). Source: Cohen et al., "Adaptive
+    Gradient Methods at the Edge of Stability", 2022.
+    """
+    if optimizer.is_adaptive:
+        beta = optimizer.betas[0]
+        return (2 + 2 * beta) / (1 - beta)
+    beta = optimizer.momentum
+    return (2 + 2 * beta) / (1 + 2 * beta if optimizer.name == "nesterov" else 1)
+
+
+def ruler_sweep(
+    theory: Theory | None,
+    optimizer: Optimizer | str,
+    sharpness: float | None,
+    facts: ProblemFacts | None,
+    steps: int,
+) -> Sweep | None:
+    """Return the sweep that the ruler is drawn from; ``None`` as long as its ends are not known.
+
+    Args:
+        theory: closed form of the loss, if it has one.
+        optimizer: what takes the steps.
+        sharpness: where every run starts, ``None`` where it was not measured.
+        facts: what is known of the problem.
         steps: steps of a run.
     """
+    found = ends(theory, optimizer, sharpness)
+    if found is None:
+        return None
+    by = Optimizer(name="own") if isinstance(optimizer, str) else optimizer
+    if theory is None or not by.is_plain:
+        lrs = spaced(*found, NETWORK_LRS)
+        return Sweep(
+            lrs=lrs, steps=min(steps, MAX_SWEEP_STEPS), optimizer=by, seconds=SWEEP_SECONDS
+        )
+    points = (facts and facts.samples) or 1
     affordable = int(MAX_SWEEP_WORK / (points * FEWEST_LRS))
     steps = max(min(steps, MAX_SWEEP_STEPS, affordable), 1)
     count = min(256, max(FEWEST_LRS, int(MAX_SWEEP_WORK / (points * steps))))
-    limit = theory.max_stable_lr
-    return Sweep(lrs=spaced(BELOW * limit, ABOVE * limit, count), steps=steps)
+    return Sweep(lrs=spaced(*found, count), steps=steps, optimizer=by)
 
 
-def outcomes(swept: Swept, theory: Theory, steps: int) -> list[tuple[Verdict, int | None]]:
+def outcomes(
+    swept: Swept, theory: Theory | None, steps: int
+) -> list[tuple[Verdict, int | None]]:
     """Return what becomes of each rate of a sweep, and the step at which it settles.
 
     Args:
         swept: what was measured.
-        theory: closed form of the loss.
-        steps: steps of a run; where the sweep took fewer, the rest is forecast.
+        theory: closed form of the loss, if it has one.
+        steps: steps of a run; where the sweep took fewer, the rest is forecast, if it can be.
     """
     found: list[tuple[Verdict, int | None]] = []
-    for lr, loss, at in zip(swept.lrs, swept.losses, swept.settled_at, strict=True):
+    for i, lr in enumerate(swept.lrs):
+        loss, at = swept.losses[i], swept.settled_at[i]
         if at is not None and at > steps:
             at = None
+        if theory is None:
+            found.append((measured(swept, i, at), at))
+            continue
         verdict, settled = judge(theory, lr, steps, loss, at)
         if verdict in ("converging", "side to side"):  # it settles after the end of the sweep
             verdict, settled = "settled", theory.settles_at(theory.start, lr)
@@ -60,14 +136,69 @@ def outcomes(swept: Swept, theory: Theory, steps: int) -> list[tuple[Verdict, in
     return found
 
 
-def table(swept: Swept, theory: Theory) -> SweepTable:
+def measured(swept: Swept, i: int, settled_at: int | None) -> Verdict:
+    """Return what became of a rate of which nothing but its last loss is known."""
+    loss = swept.losses[i]
+    if loss is None:
+        return "diverged"
+    if not swept.is_finished(i):
+        return "unfinished"
+    if settled_at is not None:
+        return "settled"
+    first = swept.first_loss
+    return "above its start" if first is not None and loss > first else "falling"
+
+
+def graded(swept: Swept) -> list[float | None]:
+    """Return how good each rate of a sweep was: 0 for the best, 1 for no better than the start.
+
+    By the steps it took to settle where any settled, else by its last loss, both on a scale of
+    factors; ``None`` for one that diverged, ended above its start, or is not finished.
+    """
+    settled = [at for at in swept.settled_at if at is not None]
+    losses = [loss for i, loss in enumerate(swept.losses) if loss is not None and swept.is_finished(i)]
+    first = swept.first_loss
+    found: list[float | None] = []
+    for i, (loss, at) in enumerate(zip(swept.losses, swept.settled_at, strict=True)):
+        if loss is None or not swept.is_finished(i) or (first is not None and loss > first):
+            found.append(None)
+        elif settled:
+            fewest = max(min(settled), 1)
+            found.append(1.0 if at is None else log_share(max(at, 1), fewest, swept.steps))
+        else:
+            found.append(log_share(loss, min(losses), first if first is not None else max(losses)))
+    return found
+
+
+def log_share(value: float, low: float, high: float) -> float:
+    """Return where a value is between two others, 0 to 1, by factors where all are positive."""
+    if low > 0:
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    return min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
+
+
+def best_of(swept: Swept | None, theory: Theory | None) -> float | None:
+    """Return the best rate that is known: of the closed form, or of those tried."""
+    if theory is not None:
+        return theory.best_lr
+    return best_swept(swept) if swept is not None else None
+
+
+def table(swept: Swept, session: Session) -> SweepTable:
     """Return a sweep as a report."""
+    theory = session.theory_of(swept.optimizer)
     found = outcomes(swept, theory, swept.steps)
+    limit = theory.max_stable_lr if theory else math.inf
     return SweepTable(
         rates=swept.lrs,
         losses=swept.losses,
         settled_at=[settled for _, settled in found],
         verdicts=[verdict for verdict, _ in found],
-        limit=theory.max_stable_lr,
-        best=theory.best_lr,
+        steps=swept.steps,
+        problem=session.facts.name if session.facts else "",
+        optimizer=swept.optimizer.title,
+        how=swept.how,
+        limit=limit if math.isfinite(limit) else None,
+        best=best_of(swept, theory),
+        range_test=swept.range_test,
     )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from textual.binding import Binding
 
 from lrtui.messages import Capability
-from lrtui.problems.settings import POST_LRS
 from lrtui.run.rate import FACTOR
 from lrtui.run.session import Session
 
@@ -61,7 +60,6 @@ class Action:
         return self.needs is None or session.offers(self.needs)
 
 
-RATES = ", ".join(map(str, POST_LRS))
 BY = f"by {FACTOR:g}"
 
 # fmt: off
@@ -81,8 +79,10 @@ ACTIONS = (
            f"Continue at the rate divided or multiplied {BY}.", "set_lr", "{"),
     Action("grow", "right_curly_bracket", "larger rate, no restart",
            f"Continue at the rate multiplied {BY}.", needs="set_lr", typed="}"),
-    Action("post", "p", "the post's rates", f"Run the post's rates in turn: {RATES}.", "post",
-           needs="start"),
+    Action("telling", "p", "telling rates", "Run the rates worth seeing for this problem in turn.",
+           "telling", needs="start"),
+    Action("optimizer", "o", "optimizer", "Restart with the next optimizer at the same rate.",
+           "optimizer", needs="start"),
     Action("scale", "y", "scale of the loss",
            "Show the loss linear, logarithmic, or above its minimum.", "scale"),
     Action("lens", "b", "bowl or map", "Turn the lens: the bowl, or the map of slope and bias.",

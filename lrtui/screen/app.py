@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES, ThemeProvider
 
+from lrtui.problems.settings import BUILT_IN
 from lrtui.run.session import Session
 from lrtui.run.words import run_line
 from lrtui.screen.actions import offered
@@ -108,6 +109,11 @@ class LrtuiApp(App[None]):
             for action in offered(screen.view.session):
                 command = partial(screen.carry_out, Press(action.name))
                 yield SystemCommand(action.title, action.help, command)
+            if screen.view.session.offers("load"):
+                for name, built_in in BUILT_IN.items():
+                    yield SystemCommand(
+                        f"problem: {name}", built_in.shows, partial(screen.take_up, name)
+                    )
         yield SystemCommand("theme", "Change the colours", self.action_change_theme)
 
     def action_command_palette(self) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "Cloud",
     "Curve",
     "Floats",
+    "Ints",
     "Label",
     "Layer",
     "Mark",

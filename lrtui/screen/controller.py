@@ -15,10 +15,12 @@ from lrtui.messages import (
     Command,
     Ended,
     Failed,
+    Load,
+    Optimizer,
     Pause,
     Printed,
+    ProblemFacts,
     Progress,
-    Quadratic,
     Resume,
     SetLr,
     SetSpeed,
@@ -26,15 +28,28 @@ from lrtui.messages import (
     Started,
     State,
     Step,
+    Unusable,
 )
-from lrtui.problems.settings import POST_LRS
+from lrtui.problems.settings import ProblemSettings
 from lrtui.run.rate import FACTOR, rate_text, scaled
 from lrtui.run.rate_axis import ruler_sweep
-from lrtui.run.session import Session
+from lrtui.run.session import OWN, PLAIN, Session
 from lrtui.run.words import change_text, told_losses
 from lrtui.screen.spans import Span
 from lrtui.screen.view import LOG_LINES, View
 from lrtui.sources.source import Source
+
+LINE = ProblemSettings()
+"""The post's line fit."""
+
+OPTIMIZERS = (
+    PLAIN,
+    Optimizer(momentum=0.9),
+    Optimizer(name="nesterov", momentum=0.9),
+    Optimizer(name="adam"),
+    Optimizer(name="adamw", weight_decay=0.01),
+)
+"""What a key goes through."""
 
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
@@ -64,22 +79,28 @@ class Controller:
         steps: int,
         speed: float | None,
         every: int,
+        settings: ProblemSettings | None = None,
+        optimizer: Optimizer = PLAIN,
     ) -> None:
         """Start without a run.
 
         Args:
             source: answers commands with messages.
             lrs: learning rates to run, one after another.
+            settings: of the problem that is trained; ``None`` where nothing is.
+            optimizer: what takes the steps.
             steps: steps of a run.
             speed: steps a second, ``None`` for as fast as possible.
             every: steps between two lines of the log.
         """
         self.session = Session()
-        self.view = View(self.session, steps)
+        self.view = View(self.session, steps, settings.name if settings else "")
         self._source = source
         self._queue = deque(lrs)
         self._every = every
-        self._lr = self._queue[0] if self._queue else POST_LRS[0]
+        self._settings = settings or LINE
+        self._optimizer = optimizer
+        self._lr = self._queue[0] if self._queue else self._settings.lrs[0]
         self._speed = speed
         self._paused = False
         self._ids = count(1)
@@ -112,9 +133,10 @@ class Controller:
 
     def _start(self, lr: float) -> None:
         steps = self.view.steps
-        run = self.session.begin(lr, steps)
+        by = self._optimizer
+        run = self.session.begin(lr, steps, by)
         self._lr, self._paused = lr, False
-        self._send(Start(run=run.number, lr=lr, steps=steps, speed=self._speed))
+        self._send(Start(run=run.number, lr=lr, steps=steps, speed=self._speed, optimizer=by))
         self._begun(run.number, lr)
 
     def _begun(self, number: int, lr: float) -> None:
@@ -133,17 +155,41 @@ class Controller:
         """Restart at the rate times a factor."""
         self.run(scaled(self._lr, factor))
 
-    def run_post(self) -> None:
-        """Run the next of the post's rates."""
-        self.run(next((lr for lr in POST_LRS if lr > self._lr), POST_LRS[0]))
+    def run_telling(self) -> None:
+        """Run the next of the rates that are worth seeing for this problem."""
+        lrs = self._settings.lrs
+        at = lrs.index(self._lr) + 1 if self._lr in lrs else 0
+        self.run(lrs[at % len(lrs)])
+
+    def run_next_optimizer(self) -> None:
+        """Restart at the same rate with the next optimizer."""
+        facts = self.session.facts
+        choice = [*OPTIMIZERS]
+        if facts is not None and facts.own_optimizer:
+            choice.append(OWN)
+        at = choice.index(self._optimizer) + 1 if self._optimizer in choice else 0
+        self._optimizer = choice[at % len(choice)]
+        self.run(self._lr)
+        self._sweep()
+
+    def take_up(self, name: str) -> None:
+        """Take up another of the built-in problems, and run its first rate."""
+        self._settings = ProblemSettings(name=name, seed=self._settings.seed)
+        self._optimizer = PLAIN
+        self.view.problem = name
+        self.view.steps = self._settings.steps
+        self._source.send(Load(problem=self._settings))
+        self.run(self._settings.lrs[0])
 
     def run_advice(self) -> None:
         """Take the advice: run the rate, with more steps if it says so."""
         advice = self.session.advice()
         if advice is not None:
             self.run(advice.lr, advice.steps if advice.more_steps else None)
-        elif self.session.theory is None:
+        elif self.session.theory is None and self.session.swept is None:
             self.notify("no advice yet: nothing is known of the loss", "dim")
+        elif self.session.theory is None:
+            self.notify(f"none of the rates tried did better than {rate_text(self._lr)}", "good")
         else:
             self.notify(f"no rate settles sooner than {rate_text(self._lr)}", "good")
 
@@ -272,8 +318,14 @@ class Controller:
         match message:
             case Printed(text=text):
                 self._log(text, "change")
-            case Quadratic():
+            case ProblemFacts(remarks=remarks, own_optimizer=own):
+                if self._optimizer == OWN and not own:
+                    self._optimizer = PLAIN
+                for remark in reversed(remarks):
+                    self._log(remark, "text")
                 self._sweep()
+            case Unusable(reason=reason):
+                self._log(reason, "bad")
             case Failed(reason=reason, details=details):
                 self._log(reason, "bad")
                 self.view.details = details
@@ -301,10 +353,14 @@ class Controller:
 
     def _sweep(self) -> None:
         """Ask what every rate would do, for the ruler."""
-        session = self.session
-        if session.theory is not None and session.offers("sweep"):
-            points = len(session.scene.x) if session.scene else 1
-            self._source.send(ruler_sweep(session.theory, points, self.view.steps))
+        session, optimizer = self.session, self._optimizer
+        facts = session.facts
+        if facts is None or not session.offers("sweep"):
+            return
+        theory = session.theory_of(optimizer)
+        command = ruler_sweep(theory, optimizer, facts.sharpness, facts, self.view.steps)
+        if command is not None:
+            self._source.send(command)
 
     def _log(self, text: str, tone: str) -> None:
         self.view.log.appendleft((text, tone))

@@ -220,6 +220,11 @@ class MainScreen(Screen[None]):
             if request is not None:
                 await self.carry_out(request)
 
+    def take_up(self, problem: str) -> None:
+        """Train another of the built-in problems."""
+        self.take_over()
+        self.controller.take_up(problem)
+
     async def carry_out(self, request: Request) -> None:
         """Do what was clicked, or chosen in the palette."""
         match request:
@@ -247,9 +252,13 @@ class MainScreen(Screen[None]):
         """Restart at a larger rate."""
         self.controller.run_scaled(LARGER)
 
-    def action_post(self) -> None:
-        """Run the next of the post's rates."""
-        self.controller.run_post()
+    def action_telling(self) -> None:
+        """Run the next of the rates worth seeing for this problem."""
+        self.controller.run_telling()
+
+    def action_optimizer(self) -> None:
+        """Restart with the next optimizer."""
+        self.controller.run_next_optimizer()
 
     def action_advice(self) -> None:
         """Take the advice."""

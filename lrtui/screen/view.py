@@ -26,6 +26,7 @@ class View:
     Attributes:
         session: the runs so far.
         steps: steps of a run.
+        problem: name of the problem, or path of the file, that is trained.
         highlighted: number of an earlier run that stands out, ``None`` if none does.
         typed: what is in the field.
         notice: answer to what was asked for, with its tone; an empty text for none.
@@ -42,6 +43,7 @@ class View:
 
     session: Session
     steps: int
+    problem: str = ""
     highlighted: int | None = None
     typed: str = ""
     notice: Span = ("", "dim")
@@ -58,14 +60,15 @@ class View:
     def scales(self) -> list[Scale]:
         """Return the scales that the loss can be drawn on."""
         all_: list[Scale] = ["linear", "log", "above minimum"]
-        return all_ if self.session.theory else all_[:2]
+        return all_ if self.session.quadratic else all_[:2]
 
     def behind(self) -> list[tuple[Run, str]]:
         """Return the runs drawn behind the current one, most recent first, and their tones.
 
         The highlighted one is drawn however old it is.
         """
-        drawn = [r for r in self.session.runs[:-1] if r.series is not None and r.series.count > 1]
+        runs = [run for run in self.session.of_this_problem() if run is not self.session.current]
+        drawn = [run for run in runs if run.series is not None and run.series.count > 1]
         found = list(zip(reversed(drawn), EARLIER, strict=False))
         others = [(run, tone) for run, tone in found if run.number != self.highlighted]
         return [(r, "strong") for r in drawn if r.number == self.highlighted] + others

@@ -10,13 +10,34 @@ from collections import deque
 from collections.abc import Sequence
 from queue import Empty, Queue
 from threading import Thread
+from time import monotonic
 
-from lrtui.messages import AnyMessage, Command, Failed, Printed, Start, decode_message, encode
-from lrtui.problems.settings import LineSettings
+from lrtui.messages import (
+    AnyMessage,
+    Command,
+    Failed,
+    Load,
+    Printed,
+    Start,
+    Started,
+    Unusable,
+    decode_message,
+    encode,
+)
+from lrtui.problems.settings import ProblemSettings
 from lrtui.sources.source import Source
 
 DETAILS = 8
 """Lines of the trainer's stderr that are kept to say why it failed."""
+
+PRINTS = 50
+"""Printed lines that are passed on in a second; more are counted."""
+
+LONGEST_PRINT = 4096
+"""Bytes of a printed line that are read at a time."""
+
+STUCK = 5.0
+"""Seconds without an answer from which on another run is started in a new process."""
 
 QUEUE_SIZE = 1000
 """Messages that may wait to be polled; a trainer that is further ahead is held up."""
@@ -27,7 +48,7 @@ Process = subprocess.Popen[bytes]
 class ProcessSource(Source):
     """The trainer process. It is started at once, and again by the first run after it failed."""
 
-    def __init__(self, settings: LineSettings, command: Sequence[str] | None = None) -> None:
+    def __init__(self, settings: ProblemSettings, command: Sequence[str] | None = None) -> None:
         """Start the process.
 
         Args:
@@ -39,6 +60,7 @@ class ProcessSource(Source):
         self._command = [*command, encode(settings).decode()]
         self._messages: Queue[tuple[Process, AnyMessage]] = Queue(QUEUE_SIZE)
         self._is_over = False  # whether the last message of the process was polled
+        self._asked_at: float | None = None  # when a run was asked for that has not started yet
         self._process = self._spawn()
 
     def _spawn(self) -> Process:
@@ -51,13 +73,24 @@ class ProcessSource(Source):
         return process
 
     def send(self, command: Command) -> None:
-        """Send a command; one that starts a run also starts the process, if it is gone."""
-        if self._process.poll() is not None:
-            if not isinstance(command, Start):
+        """Send a command; one that starts a run also starts the process, if it is gone.
+
+        So it does where the process has not answered the last one: a person's file may go round
+        in a circle, and is mended meanwhile.
+        """
+        if isinstance(command, Load):
+            self._command[-1] = encode(command.problem).decode()
+        stuck = self._asked_at is not None and monotonic() > self._asked_at + STUCK
+        if self._process.poll() is not None or (stuck and isinstance(command, Start)):
+            if not isinstance(command, Start | Load):
                 return
             self.close()
             self._process = self._spawn()
             self._is_over = False
+            if isinstance(command, Load):
+                return  # it was started with that problem
+        if isinstance(command, Start):
+            self._asked_at = monotonic()
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it is just ending; _listen reports it
             self._process.stdin.write(encode(command) + b"\n")
@@ -73,6 +106,8 @@ class ProcessSource(Source):
                 # What a process that was replaced left behind is about runs that are over.
                 if process is self._process:
                     messages.append(message)
+                    if isinstance(message, Started | Unusable):
+                        self._asked_at = None
                     self._is_over = isinstance(message, Failed)
         except Empty:
             return messages
@@ -114,11 +149,26 @@ class ProcessSource(Source):
 
     def _pass_on_prints(self, process: Process, tail: deque[str]) -> None:
         assert process.stderr is not None
+        counted_from, count = monotonic(), 0
         with process.stderr as pipe:
-            for line in pipe:
+            while line := pipe.readline(LONGEST_PRINT):
                 text = line.decode(errors="replace").rstrip()
                 tail.append(text)
-                self._messages.put((process, Printed(text=text)))
+                now = monotonic()
+                if now > counted_from + 1:
+                    if count > PRINTS:
+                        self._messages.put((process, left_out(count - PRINTS)))
+                    counted_from, count = now, 0
+                count += 1
+                if count <= PRINTS:
+                    self._messages.put((process, Printed(text=text)))
+        if count > PRINTS:
+            self._messages.put((process, left_out(count - PRINTS)))
+
+
+def left_out(count: int) -> Printed:
+    """Say how many printed lines are not told."""
+    return Printed(text=f"({count:,} more line{'s' if count > 1 else ''} printed)")
 
 
 def how_ended(code: int) -> str:

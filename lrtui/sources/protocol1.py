@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from lrtui.messages import AnyMessage, Greeting, Started, State
-from lrtui.problems.settings import LineSettings
+from lrtui.problems.settings import ProblemSettings
 
 FIELDS = {
     "ready": {"problem", "x", "y", "truth", "weights", "torch"},
@@ -81,7 +81,7 @@ class Reader:
     def _ready(self, told: dict[str, Any]) -> list[AnyMessage]:
         self._start = [*msgspec.convert(told["weights"], tuple[float, float])]
         program = f"lrtui 0.1, torch {msgspec.convert(told['torch'], str)}"
-        title = msgspec.convert(told["problem"], LineSettings).title
+        title = msgspec.convert(told["problem"], ProblemSettings).title
         greeting = Greeting(
             protocol=1, program=program, pid=0, folder="", title=title, capabilities=[]
         )

@@ -31,7 +31,15 @@ def make_tour(source: Source, scenes: Sequence[Scene], options: TourOptions) -> 
         options: of the command line.
     """
     lockstep = Lockstep(source)
-    controller = Controller(lockstep, [], steps=options.steps, speed=SPEED, every=options.every)
+    controller = Controller(
+        lockstep,
+        [],
+        settings=options.settings,
+        optimizer=options.optimizer,
+        steps=options.steps_of_a_run,
+        speed=SPEED,
+        every=options.every,
+    )
     return Tour(controller, lockstep, scenes, fps=options.fps, pace=options.pace)
 
 

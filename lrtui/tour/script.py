@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from lrtui.run.rate import parse_rate
 
-POST = Path(__file__).parent / "post.txt"
-"""The tour of the post."""
+TOURS: dict[str | None, Path] = {
+    name: Path(__file__).parent / f"{name or 'post'}.txt" for name in (None, "edge", "optimizers")
+}
+"""The tours that come with lrtui, by name; none for the post's."""
 
 KEYS = ("a", "b", "p", "r", "w", "y", "tab", "up", "down")
 """The keys that a script can press."""
@@ -31,14 +33,14 @@ class Scene(NamedTuple):
     number: float = 0.0
 
 
-def read_script(path: Path | None) -> list[Scene]:
-    """Read a script, the post's where no other is named.
+def read_script(name: str | None) -> list[Scene]:
+    """Read a script: one of lrtui's by its name, the post's where none is named, or a file.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: a line is not one of a script; says which and why.
     """
-    path = path or POST
+    path = TOURS.get(name) or Path(str(name))
     with path.open("rb") as file:
         content = file.read(LONGEST + 1)
     if len(content) > LONGEST:

@@ -23,7 +23,7 @@ from lrtui.messages import (
     decode_command,
     encode,
 )
-from lrtui.problems.settings import LineSettings
+from lrtui.problems.settings import ProblemSettings
 
 
 def main() -> None:
@@ -40,11 +40,7 @@ def main() -> None:
         except BrokenPipeError:
             os._exit(0)  # the reader is gone
 
-    settings = msgspec.json.decode(sys.argv[1], type=LineSettings)
-    inbox: SimpleQueue[AnyCommand] = SimpleQueue()
-    # Before torch, so that the end of standard input is noticed while torch still loads.
-    Thread(target=listen, args=(inbox,), daemon=True).start()
-    try:
+    def greet(settings: ProblemSettings) -> None:
         send(
             Greeting(
                 program=f"lrtui {__version__}, torch {version('torch')}",
@@ -54,14 +50,20 @@ def main() -> None:
                 capabilities=list(ALL_CAPABILITIES),
             )
         )
+
+    settings = msgspec.json.decode(sys.argv[1], type=ProblemSettings)
+    inbox: SimpleQueue[AnyCommand] = SimpleQueue()
+    # Before torch, so that the end of standard input is noticed while torch still loads.
+    Thread(target=listen, args=(inbox,), daemon=True).start()
+    try:
+        greet(settings)
         import torch
 
-        from lrtui.problems.line import LineFit
         from lrtui.trainer.loop import Trainer
 
         # One thread is fastest for problems this small, and leaves a core to the screen.
         torch.set_num_threads(1)
-        Trainer(LineFit(settings), inbox, send).serve()
+        Trainer(settings, inbox, send, greet).serve()
     except BaseException:
         # sys.exit would abort, because of the thread that still reads standard input.
         traceback.print_exc()

@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterator, Sequence
 from time import perf_counter
 
-from lrtui.messages import LARGEST, Ahead, Message, Start
+from lrtui.messages import LARGEST, Ahead, Message, Outcome, Start
 from lrtui.problems.problem import Problem
-from lrtui.trainer.conclusion import conclusion
+from lrtui.trainer.conclusion import bound, conclusion
 from lrtui.trainer.runs import begin
 
 PIECE = 0.004
@@ -40,51 +40,59 @@ def run_ahead(
     """
     since, lr = changes[-1] if changes else (0, start.lr)
     due = dict(changes)
-    spent = told_at = 0.0
     losses: list[float | None] = []
-    step = first = 0
+    spent, told_at, step, first = 0.0, 0.0, 0, since
 
-    def told(**more: object) -> Ahead:
-        return Ahead(run=start.run, since=since, lr=lr, first=first, losses=losses, **more)  # type: ignore[arg-type]
+    def told(outcome: Outcome | None = None, reason: str = "") -> Ahead:
+        return Ahead(
+            run=start.run,
+            since=since,
+            lr=lr,
+            first=first,
+            losses=losses,
+            outcome=outcome,
+            reason=reason,
+        )
 
     def note(loss: float) -> None:
         if step >= since:
             losses.append(loss if abs(loss) <= LARGEST else None)
 
-    first = since
-    # What the person's code prints it prints in the run that is watched.
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        try:
+    try:
+        with silenced():
             training = begin(problem, start.lr, start.optimizer)
-            start_loss = finite = training.loss
-            note(training.loss)
-            while step < start.steps and abs(training.loss) <= LARGEST:
-                began = perf_counter()
-                while step < start.steps and abs(training.loss) <= LARGEST:
-                    if step in due:
-                        training.lr = due[step]
-                    count = 1 if training.burst == 1 else min(training.burst, start.steps - step)
-                    if any(step < at < step + count for at in due):
-                        count = 1
-                    for loss in training.steps(count):
+        start_loss = finite = training.loss
+        note(training.loss)
+        while step < start.steps and abs(training.loss) <= LARGEST:
+            began = now = perf_counter()
+            with silenced():
+                while step < start.steps and abs(training.loss) <= LARGEST and now < began + PIECE:
+                    training.lr = due.get(step, training.lr)
+                    ends = [start.steps, step + training.burst, *(at for at in due if at > step)]
+                    for loss in training.steps(min(ends) - step):
                         step += 1
                         note(loss)
                         finite = loss if abs(loss) <= LARGEST else finite
-                    if perf_counter() - began > PIECE:
-                        break
-                printed.seek(0)
-                printed.truncate()
-                spent += perf_counter() - began
-                if spent >= BUDGET:
-                    seconds = f"{BUDGET:g} s of work"
-                    yield told(reason=f"run ahead to step {step:,}, as far as {seconds} went")
-                    return
-                if spent - told_at >= TELL_EVERY and losses:
-                    yield told()
-                    told_at, losses, first = spent, [], step + 1
-                else:
-                    yield None
-            outcome, reason = conclusion(training.loss, training.lr, step, start_loss, finite)
-            yield told(outcome=outcome, reason=reason)
-        except Exception as error:
-            yield told(outcome="failed", reason=f"at step {step:,}: {problem.explain(error)}")
+                    now = perf_counter()
+            spent += now - began
+            if spent >= BUDGET:
+                how_far = f"run ahead to step {step:,}, as far as {BUDGET:g} s of work went"
+                yield told(reason=how_far)
+                return
+            if spent - told_at >= TELL_EVERY and losses:
+                yield told()
+                told_at, losses, first = spent, [], step + 1
+            else:
+                yield None
+        most = bound(problem, start.optimizer, start_loss)
+        yield told(*conclusion(training.loss, training.lr, step, start_loss, finite, most))
+    except (Exception, SystemExit) as error:
+        yield told("failed", f"at step {step:,}: {problem.explain(error)}")
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Discard what is printed: what the person's code prints, the run that is watched prints."""
+    nowhere = io.StringIO()
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield

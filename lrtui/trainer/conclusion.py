@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 
-from lrtui.messages import LARGEST, Outcome
-from lrtui.run.diagnosis import has_diverged
+from lrtui.messages import LARGEST, Optimizer, Outcome
+from lrtui.problems.problem import Problem
 
 
 def conclusion(
-    loss: float, lr: float, step: int, first: float, last_finite: float | None
+    loss: float,
+    lr: float,
+    step: int,
+    first: float,
+    last_finite: float | None,
+    bound: float,
 ) -> tuple[Outcome, str]:
     """Return how a run that was not interrupted ended, and the sentence that says so.
 
@@ -19,6 +24,7 @@ def conclusion(
         step: steps taken.
         first: loss at step 0.
         last_finite: last loss that was finite.
+        bound: loss above which it has diverged, though it is finite.
     """
     if not abs(loss) <= LARGEST:
         word = "not a number" if math.isnan(loss) else "infinite"
@@ -26,7 +32,26 @@ def conclusion(
         if last_finite is not None:
             reason += f"; the last finite one was {last_finite:.4g}"
         return "diverged", reason
-    if has_diverged(loss, first):
+    if loss > bound:
         times = f"{loss / first:.3g} × the first" if first > 0 else f"from {first:.4g}"
         return "diverged", f"at rate {lr:g} the loss is {loss:.4g} after {step:,} steps, {times}"
     return "done", f"all {step:,} steps taken, the loss went from {first:.4g} to {loss:.4g}"
+
+
+GROWTH, ADAPTIVE_GROWTH = 1e3, 1e6
+"""How many times its first loss a loss is that has diverged, where nothing is known of the loss:
+networks climb a hundredfold and come back. With Adam, whose steps stay short, they climb more."""
+
+
+def bound(problem: Problem, optimizer: Optimizer, first: float) -> float:
+    """Return the loss above which a run that is over has diverged.
+
+    Args:
+        problem: what was trained.
+        optimizer: what took the steps.
+        first: loss at step 0.
+    """
+    if problem.quadratic is not None and optimizer.is_plain:
+        return first  # below the limit, the loss of such a run never rises
+    growth = ADAPTIVE_GROWTH if optimizer.is_adaptive else GROWTH
+    return growth * first if first > 0 else math.inf

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from time import perf_counter
 
+from msgspec.structs import replace
+
 from lrtui.messages import (
+    LARGEST,
     AnyCommand,
     Ended,
+    Load,
     Message,
+    Optimizer,
     Outcome,
     SetLr,
     Start,
     Started,
     State,
     Sweep,
+    Swept,
+    Unusable,
 )
 from lrtui.pace import Pace
-from lrtui.problems.problem import Problem
-from lrtui.run.diagnosis import has_diverged
+from lrtui.problems.line import LineFit
+from lrtui.problems.load import load
+from lrtui.problems.problem import Problem, explained
+from lrtui.problems.settings import ProblemSettings
+from lrtui.trainer.ahead import run_ahead
+from lrtui.trainer.conclusion import bound, conclusion
+from lrtui.trainer.looks import Looks
 from lrtui.trainer.reporter import Reporter
+from lrtui.trainer.runs import begin
 from lrtui.trainer.side_work import SideWork
 
 Inbox = SimpleQueue[AnyCommand]
@@ -34,40 +47,102 @@ SIDE_WORK_SHARE = 0.004
 
 
 class Trainer:
-    """Trains one problem, run after run, as commands ask for."""
+    """Trains a problem, run after run, as commands ask for.
 
-    def __init__(self, problem: Problem, inbox: Inbox, send: Callable[[Message], None]) -> None:
-        """Send what there is to know of the problem before the first run.
+    Attributes:
+        problem: what is trained; ``None`` where it cannot be.
+    """
+
+    def __init__(
+        self,
+        settings: ProblemSettings,
+        inbox: Inbox,
+        send: Callable[[Message], None],
+        greet: Callable[[ProblemSettings], None],
+    ) -> None:
+        """Take up a problem and send what there is to know of it before the first run.
 
         Args:
-            problem: what is trained.
+            settings: of the problem.
             inbox: where commands come from.
             send: takes the messages.
+            greet: sends the greeting of a problem that is taken up later.
         """
-        self._problem = problem
+        self._settings = settings
         self._inbox = inbox
         self._send = send
+        self._greet = greet
         self._side_work = SideWork(send)
-        for message in (problem.scene(), problem.quadratic()):
-            if message is not None:
-                send(message)
+        self.problem: Problem | None = None
+        self._version = 0.0
+        self._take_up()
 
     def serve(self) -> None:
         """Carry out commands forever."""
         command: AnyCommand | None = None
         while True:
             command = command or self._wait_for_command(math.inf)
-            command = self.train(command) if isinstance(command, Start) else None
+            match command:
+                case Load(problem=settings):
+                    self._settings = settings
+                    self._greet(settings)
+                    self._take_up()
+                    command = None
+                case Start():
+                    command = self.train(command)
+                case _:
+                    command = None
 
-    def train(self, start: Start) -> Start | None:
+    def _take_up(self) -> None:
+        """Load the problem, and tell what is known of it or why it cannot be trained."""
+        self._side_work = SideWork(self._send)
+        self.problem = None
+        self._version = self._file_version()
+        try:
+            self.problem = problem = load(self._settings)
+        except (Exception, SystemExit) as error:
+            file = self._settings.file if self._settings.is_file else None
+            self._send(Unusable(reason=explained(error, file)))
+            return
+        # The facts come last: with them, all that is known before a run has been told.
+        for message in (problem.scene, problem.quadratic, problem.facts):
+            if message is not None:
+                self._send(message)
+
+    def _file_version(self) -> float:
+        """Return when the person's file was last written; 0 where there is none."""
+        try:
+            return self._settings.file.stat().st_mtime if self._settings.is_file else 0.0
+        except OSError:
+            return 0.0
+
+    def train(self, start: Start) -> Start | Load | None:
         """Carry out one run, and the commands that come meanwhile.
 
+        A person's file that has changed since it was loaded, or could not be used, is loaded anew.
+
         Returns:
-            The command that ended it early to start another run, if one did.
+            The command that ended it early, to start another run or take up another problem.
         """
-        training = self._problem.training(start.lr)
+        if self.problem is None or self._file_version() != self._version:
+            self._greet(self._settings)
+            self._take_up()
+        if (problem := self.problem) is None:
+            return None
+        if start.optimizer.name == "own" and problem.own_optimizer is None:
+            start = replace(start, optimizer=Optimizer())
+        try:
+            training = begin(problem, start.lr, start.optimizer)
+        except (Exception, SystemExit) as error:
+            self.problem = None
+            self._send(Unusable(reason=problem.explain(error)))
+            return None
         pace = Pace(start.speed, perf_counter(), start.paused)
         reporter = Reporter(start.run, training, self._send)
+        looks = Looks(problem, start, training, self._send)
+        changes: list[tuple[int, float]] = []
+        self._side_work.drop("ahead")
+        is_ahead = is_known(problem, start, changes)
 
         def send_state(command: AnyCommand, asked_by: str) -> None:
             self._send(
@@ -82,19 +157,38 @@ class Trainer:
                 )
             )
 
-        self._send(Started(run=start.run, lr=start.lr, steps=start.steps))
-        send_state(start, "")
+        def end(outcome: Outcome, reason: str) -> None:
+            reporter.flush()
+            self._send(
+                Ended(
+                    run=start.run,
+                    outcome=outcome,
+                    step=reporter.step,
+                    loss=reporter.last_finite,
+                    reason=reason,
+                )
+            )
 
-        while reporter.step < start.steps and math.isfinite(training.loss):
+        optimizer = start.optimizer
+        named = problem.facts.own_optimizer if optimizer.name == "own" else optimizer
+        self._send(Started(run=start.run, lr=start.lr, steps=start.steps, optimizer=named))
+        send_state(start, "")
+        looks.take(reporter.step)
+
+        while reporter.step < start.steps and abs(training.loss) <= LARGEST:
             now = perf_counter()
             if now >= reporter.due:
                 reporter.flush()
+                looks.take(reporter.step)
                 self._side_work.advance(perf_counter() + SIDE_WORK_SHARE, self._has_command)
+            if not is_ahead and (pace.speed is not None or pace.paused):
+                is_ahead = True
+                self._side_work.begin("ahead", run_ahead(problem, start, changes))
             due = pace.due()
             if now < due or self._has_command():
                 command = self._wait_for_command(min(due, reporter.due) - now)
-                if isinstance(command, Start):
-                    self._end(reporter, start, "stopped", f"stopped after {reporter.step:,} steps")
+                if isinstance(command, Start | Load):
+                    end("stopped", f"stopped after {reporter.step:,} steps")
                     return command
                 if command is not None:
                     reporter.flush()
@@ -102,32 +196,37 @@ class Trainer:
                         reporter.restart_clock()
                     if isinstance(command, SetLr):
                         training.lr = command.lr
+                        changes = [*changes, (reporter.step, command.lr)]
+                        is_ahead = is_known(problem, start, changes)
                     else:
                         pace.apply(command, perf_counter())
                     send_state(command, "viewer")
                 continue
 
-            loss = training.step()
-            reporter.record(loss)
+            at_once = 1 if pace.speed or pace.paused else training.burst
+            try:
+                for loss in looks.steps(min(at_once, start.steps - reporter.step)):
+                    reporter.record(loss)
+            except (Exception, SystemExit) as error:
+                end("failed", f"at step {reporter.step + 1:,}: {problem.explain(error)}")
+                return None
             pace.took_step(now)
             if pace.paused:
                 reporter.flush()
 
-        outcome, reason = conclusion(reporter, training.loss, training.lr)
-        self._end(reporter, start, outcome, reason)
-        return None
-
-    def _end(self, reporter: Reporter, start: Start, outcome: Outcome, reason: str) -> None:
-        reporter.flush()
-        self._send(
-            Ended(
-                run=start.run,
-                outcome=outcome,
-                step=reporter.step,
-                loss=reporter.last_finite,
-                reason=reason,
+        looks.take(reporter.step, last=True)
+        most = bound(problem, optimizer, reporter.first_loss)
+        end(
+            *conclusion(
+                training.loss,
+                training.lr,
+                reporter.step,
+                reporter.first_loss,
+                reporter.last_finite,
+                most,
             )
         )
+        return None
 
     def _has_command(self) -> bool:
         return not self._inbox.empty()
@@ -142,21 +241,29 @@ class Trainer:
         except Empty:
             return None
         if isinstance(command, Sweep):
-            self._side_work.begin(self._problem.sweep(command.lrs, command.steps))
+            if self.problem is not None:
+                self._side_work.begin("sweep", swept(self.problem, command))
             return None
         return command
 
 
-def conclusion(reporter: Reporter, loss: float, lr: float) -> tuple[Outcome, str]:
-    """Return how a run that was not interrupted ended, and the sentence that says so."""
-    first, last_finite, steps = reporter.first_loss, reporter.last_finite, reporter.step
-    if not math.isfinite(loss):
-        word = "infinite" if math.isinf(loss) else "not a number"
-        reason = f"at rate {lr:g} the loss was {word} at step {steps:,}"
-        if last_finite is not None:
-            reason += f"; the last finite one was {last_finite:.4g}"
-        return "diverged", reason
-    if has_diverged(loss, first):
-        times = f"{loss / first:.3g} × the first" if first > 0 else f"from {first:.4g}"
-        return "diverged", f"at rate {lr:g} the loss is {loss:.4g} after {steps:,} steps, {times}"
-    return "done", f"all {steps:,} steps taken, the loss went from {first:.4g} to {loss:.4g}"
+def is_known(problem: Problem, start: Start, changes: Sequence[tuple[int, float]]) -> bool:
+    """Return whether what comes is known without running ahead, from the closed form.
+
+    After a change of the rate that needs more than the weights, where the optimizer has a memory.
+    """
+    optimizer = start.optimizer
+    if problem.quadratic is None or optimizer.name == "own":
+        return False
+    return optimizer.is_plain or not changes
+
+
+def swept(problem: Problem, command: Sweep) -> Iterator[Swept | None]:
+    """Return the work of a sweep, on the path that suits the problem."""
+    if command.optimizer.name == "own" and problem.own_optimizer is None:
+        command = replace(command, optimizer=Optimizer())
+    if isinstance(problem, LineFit) and problem.is_exact(command.optimizer):
+        return problem.sweep(command.lrs, command.steps)
+    from lrtui.trainer.sweep import sweep
+
+    return sweep(problem, command.lrs, command.steps, command.optimizer, command.seconds)

@@ -1,4 +1,4 @@
-"""Random numbers: the work beside a run draws its own, so that the run draws what it would alone."""
+"""Random numbers: the work beside a run has its own, so that the run has what it would alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ class RandomState:
         put_in_force(self._own)
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         """Keep it, and put the one before back in force."""
         self._own = current()
@@ -38,8 +41,8 @@ class RandomState:
 
 def current() -> State:
     """Return the state in force."""
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
-    return torch.get_rng_state(), devices, random.getstate(), np.random.get_state()  # noqa: NPY002
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+    return torch.get_rng_state(), devices, random.getstate(), np.random.get_state()
 
 
 def put_in_force(state: State) -> None:
@@ -49,4 +52,4 @@ def put_in_force(state: State) -> None:
     if devices is not None:
         torch.cuda.set_rng_state_all(devices)
     random.setstate(python)
-    np.random.set_state(numpy)  # noqa: NPY002
+    np.random.set_state(numpy)

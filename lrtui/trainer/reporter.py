@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 
-from lrtui.messages import Message, Progress
-from lrtui.problems.problem import Training
+from lrtui.messages import LARGEST, Message, Progress
+from lrtui.trainer.runs import AnyTraining
 
 REPORT_EVERY = 0.05
 """Seconds between two progress messages."""
@@ -26,7 +26,7 @@ class Reporter:
         due: time at which the next batch is to be sent, infinite where there is nothing to send.
     """
 
-    def __init__(self, run: int, training: Training, send: Callable[[Message], None]) -> None:
+    def __init__(self, run: int, training: AnyTraining, send: Callable[[Message], None]) -> None:
         """Record the loss at the initial weights; it is due at once.
 
         Args:
@@ -51,10 +51,11 @@ class Reporter:
     def record(self, loss: float) -> None:
         """Record the loss after the next step."""
         self.step += 1
-        self._losses.append(loss)
-        if self.step < TRAJECTORY:
-            self._trajectory.append([*self._training.weights()])
-        if math.isfinite(loss):
+        finite = abs(loss) <= LARGEST
+        self._losses.append(loss if finite else None)
+        if self.step < TRAJECTORY and (weights := self._training.weights()):
+            self._trajectory.append(told(weights))
+        if finite:
             self.last_finite = loss
         self.due = self._sent_at + REPORT_EVERY
 
@@ -76,8 +77,13 @@ class Reporter:
                 steps=self.step - len(self._losses) + 1,
                 scalars={"loss": self._losses},
                 seconds=self._seconds,
-                weights=[*self._training.weights()],
+                weights=told(self._training.weights()),
                 trajectory=self._trajectory,
             )
         )
         self._losses, self._trajectory = [], []
+
+
+def told(numbers: Sequence[float]) -> list[float | None]:
+    """Return numbers as a message has them: ``None`` for one that is not finite."""
+    return [number if abs(number) <= LARGEST else None for number in numbers]

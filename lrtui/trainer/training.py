@@ -104,7 +104,7 @@ class Training:
     def _advance(self) -> None:
         """Take one step, and measure the loss where it leads without reading it."""
         if self._needs_closure:
-            self.optimizer.step(self._again)
+            self.optimizer.step(self._again)  # type: ignore[arg-type]
         else:
             self._graph.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()

@@ -9,7 +9,7 @@ import torch
 
 from lrtui.messages import Quadratic, Start, Swept
 from lrtui.problems.line import INITIAL_WEIGHTS, LineFit
-from lrtui.problems.settings import LineSettings
+from lrtui.problems.settings import ProblemSettings
 from lrtui.run.rate_axis import ruler_sweep, spaced
 from lrtui.run.theory import Theory
 from lrtui.sources.process import ProcessSource
@@ -44,7 +44,7 @@ def many_rates(problem: LineFit, count: int) -> float:
 
 def ruler(speed: float | None) -> float:
     """Return the seconds from the trainer being ready to the ruler, a run going on meanwhile."""
-    trainer = ProcessSource(LineSettings())
+    trainer = ProcessSource(ProblemSettings())
     trainer.send(Start(run=1, lr=0.1, steps=10**7, speed=speed))
     ready_at = 0.0
     while True:
@@ -63,7 +63,7 @@ def main() -> None:
         took = statistics.median(ruler(speed) for _ in range(5))
         print(f"ruler: {1e3 * took:.0f} ms after the trainer is ready, a run at {name}")
     torch.set_num_threads(1)
-    problem = LineFit(LineSettings())
+    problem = LineFit(ProblemSettings())
     for count in (64, 256, 1024):
         many_rates(problem, count), one_rate(problem)
         pairs = [(many_rates(problem, count), one_rate(problem)) for _ in range(ROUNDS)]

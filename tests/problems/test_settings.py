@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from lrtui.problems.settings import LineSettings
+from lrtui.problems.settings import ProblemSettings
 
 
 def test_the_usual_problem() -> None:
-    assert LineSettings().title == (
+    assert ProblemSettings().title == (
         "line fit · 100 points · uniform noise · seed 0 · symmetric spread"
     )
 
 
 def test_what_differs_comes_first() -> None:
-    title = LineSettings(spread="unit", seed=3).title
+    title = ProblemSettings(spread="unit", seed=3).title
     assert title == "line fit · seed 3 · unit spread · 100 points · uniform noise"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrtui.problems.line import LineFit
-from lrtui.problems.settings import LineSettings, Noise, Spread
+from lrtui.problems.settings import Noise, ProblemSettings, Spread
 from lrtui.run.advice import Advice, advise, bisect
 from lrtui.run.theory import Theory
 from lrtui.run.words import advice_text
@@ -24,8 +24,9 @@ from tests.run.quadratics import descent, quadratic
 )
 def test_it_is_as_quick_as_a_fine_sweep_finds(spread: Spread, noise: Noise) -> None:
     for seed in range(8):
-        problem = LineFit(LineSettings(seed=seed, spread=spread, noise=noise))
-        theory = Theory.of(problem.quadratic())
+        problem = LineFit(ProblemSettings(seed=seed, spread=spread, noise=noise))
+        assert problem.quadratic is not None
+        theory = Theory.of(problem.quadratic)
         advice = advise(theory, 1.01, 100)
         assert advice is not None
         limit = theory.max_stable_lr
@@ -95,8 +96,9 @@ def test_a_rate_that_is_quicker_than_the_rounded_best_one_is_not_advised_against
 
 
 def test_a_start_for_which_another_rate_is_quicker_than_the_minimax_one() -> None:
-    problem = LineFit(LineSettings(spread="unit"))
-    theory = Theory.of(problem.quadratic())
+    problem = LineFit(ProblemSettings(spread="unit"))
+    assert problem.quadratic is not None
+    theory = Theory.of(problem.quadratic)
     advice = advise(theory, 0.1, 1000)
     assert advice is not None
     worst = theory.settles_at(theory.start, theory.minimax_lr)

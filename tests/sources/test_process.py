@@ -22,7 +22,7 @@ from lrtui.messages import (
     Started,
     encode,
 )
-from lrtui.problems.settings import LineSettings
+from lrtui.problems.settings import ProblemSettings
 from lrtui.sources.process import DETAILS, ProcessSource, how_ended
 from tests.in_process import last
 from tests.terminal import gone
@@ -38,7 +38,7 @@ G = {encode(GREETING).decode()!r}
 
 
 def script(code: str) -> ProcessSource:
-    return ProcessSource(LineSettings(), [sys.executable, "-S", "-c", SAY + code])
+    return ProcessSource(ProblemSettings(), [sys.executable, "-S", "-c", SAY + code])
 
 
 def until_end(source: ProcessSource) -> list[AnyMessage]:
@@ -49,7 +49,7 @@ def until_end(source: ProcessSource) -> list[AnyMessage]:
 
 
 def test_the_real_trainer() -> None:
-    source = ProcessSource(LineSettings(points=7, seed=3))
+    source = ProcessSource(ProblemSettings(points=7, seed=3))
     try:
         source.send(START)
         told: list[AnyMessage] = []

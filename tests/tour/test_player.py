@@ -13,7 +13,7 @@ from pathlib import Path
 import pyte
 import pytest
 
-from lrtui.problems.settings import LineSettings
+from lrtui.problems.settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.controller import Controller
 from lrtui.screen.pane_widget import PaneWidget
@@ -62,7 +62,7 @@ class Watched(Tour):
 
 async def frames(script: Path, size: tuple[int, int], pace: float) -> list[list[str]]:
     """Every frame of a tour with the real trainer."""
-    trainer = Lockstep(ProcessSource(LineSettings()))
+    trainer = Lockstep(ProcessSource(ProblemSettings()))
     controller = Controller(trainer, (), steps=100, speed=SPEED, every=10)
     tour = Watched(controller, trainer, read_script(script), fps=10, pace=pace)
     app = LrtuiApp(tour, "textual-dark")

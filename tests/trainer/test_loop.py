@@ -30,7 +30,7 @@ from lrtui.messages import (
     Swept,
 )
 from lrtui.problems.line import LineFit
-from lrtui.problems.settings import LineSettings, Noise
+from lrtui.problems.settings import ProblemSettings, Noise
 from lrtui.run.diagnosis import has_diverged
 from lrtui.run.rate_axis import ruler_sweep
 from lrtui.run.theory import Theory
@@ -41,7 +41,7 @@ from tests.in_process import last, losses
 def run(lr: float, steps: int = 100) -> list[Message]:
     """Carry out one run, as fast as possible."""
     told: list[Message] = []
-    trainer = Trainer(LineFit(LineSettings()), SimpleQueue(), told.append)
+    trainer = Trainer(ProblemSettings(), SimpleQueue(), told.append, lambda _: None)
     assert trainer.train(Start(run=1, lr=lr, steps=steps, speed=None)) is None
     return told
 
@@ -57,20 +57,22 @@ def values(told: list[Message], number: int = 1) -> list[float]:
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
-    problem = LineFit(LineSettings())
+    problem = LineFit(ProblemSettings())
     return problem.x.double().numpy(), problem.y.double().numpy()
 
 
 class Server:
     """The trainer in a thread of its own."""
 
-    def __init__(self, settings: LineSettings | None = None) -> None:
+    def __init__(self, settings: ProblemSettings | None = None) -> None:
         self.told: list[Message] = []
         self.inbox: SimpleQueue[AnyCommand] = SimpleQueue()
         self._ids = 0
 
         def serve() -> None:
-            Trainer(LineFit(settings or LineSettings()), self.inbox, self.told.append).serve()
+            Trainer(
+                settings or ProblemSettings(), self.inbox, self.told.append, lambda _: None
+            ).serve()
 
         threading.Thread(target=serve, daemon=True).start()
         self.wait(lambda: any(isinstance(m, Quadratic) for m in self.told))
@@ -110,13 +112,13 @@ def server() -> Iterator[Server]:
 
 
 def test_the_data_is_the_posts() -> None:
-    problem = LineFit(LineSettings(points=100, seed=3))
+    problem = LineFit(ProblemSettings(points=100, seed=3))
     torch.manual_seed(3)
     expected = torch.ones(100, 2)
     expected[:, 0].uniform_(-1.0, 1.0)
     assert torch.equal(problem.x, expected)
     assert torch.equal(problem.y, expected @ torch.tensor([3.0, 2.0]) + torch.rand(100))
-    scene = problem.scene()
+    scene = problem.scene
     assert scene.x == expected[:, 0].tolist()
     assert scene.y == problem.y.tolist()
     assert scene.true_weights == (3.0, 2.0)
@@ -124,7 +126,7 @@ def test_the_data_is_the_posts() -> None:
 
 @pytest.mark.parametrize("noise", ["uniform", "gaussian"])
 def test_noise(noise: Noise) -> None:
-    problem = LineFit(LineSettings(points=100_000, noise=noise))
+    problem = LineFit(ProblemSettings(points=100_000, noise=noise))
     rest = (problem.y - problem.x @ torch.tensor([3.0, 2.0])).double()
     mean, deviation = (0.5, 12**-0.5) if noise == "uniform" else (0.0, 1.0)
     assert rest.mean().item() == pytest.approx(mean, abs=0.02)
@@ -132,8 +134,8 @@ def test_noise(noise: Noise) -> None:
 
 
 def test_the_closed_form_is_that_of_numpy() -> None:
-    problem = LineFit(LineSettings(seed=5))
-    found = problem.quadratic()
+    problem = LineFit(ProblemSettings(seed=5))
+    found = problem.quadratic
     x, y = problem.x.double().numpy(), problem.y.double().numpy()
     eigenvalues, vectors = np.linalg.eigh(2 / len(y) * x.T @ x)
     assert found.eigenvalues == pytest.approx(eigenvalues)
@@ -158,7 +160,7 @@ def test_every_loss_is_that_of_float64_descent(lr: float) -> None:
 
 
 def test_every_step_is_that_of_torch_optim() -> None:
-    problem = LineFit(LineSettings())
+    problem = LineFit(ProblemSettings())
     a = torch.nn.Parameter(torch.tensor([-1.0, 1.0]))
     optimizer = torch.optim.SGD([a], lr=0.7)
     training = problem.training(0.7)
@@ -215,7 +217,7 @@ def test_what_has_diverged(loss: float | None, first: float, diverged: bool) -> 
 
 def test_only_the_rate_differs() -> None:
     told: list[Message] = []
-    trainer = Trainer(LineFit(LineSettings()), SimpleQueue(), told.append)
+    trainer = Trainer(ProblemSettings(), SimpleQueue(), told.append, lambda _: None)
     for number, lr in enumerate((0.7, 0.1, 0.7), 1):
         trainer.train(Start(run=number, lr=lr, steps=50, speed=None))
     assert losses(told, 1) == losses(told, 3)
@@ -360,7 +362,7 @@ def test_a_new_sweep_takes_the_place_of_the_one_before(server: Server) -> None:
 
 @pytest.mark.parametrize("points", [100, 100_000])
 def test_the_ruler_comes_while_a_run_goes_as_fast_as_possible(points: int) -> None:
-    server = Server(LineSettings(points=points))
+    server = Server(ProblemSettings(points=points))
     theory = Theory.of(last(server.told, Quadratic))
     server.inbox.put(Start(run=1, lr=0.1, steps=10**8, speed=None))
     begun = time.monotonic()

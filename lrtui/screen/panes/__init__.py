@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from lrtui.screen.panes.bowl import BOWL
 from lrtui.screen.panes.caption import CAPTION
+from lrtui.screen.panes.classes import CLASSES
+from lrtui.screen.panes.curve import CURVE
 from lrtui.screen.panes.every_rate import EVERY_RATE
 from lrtui.screen.panes.fit import FIT
 from lrtui.screen.panes.footer import FOOTER
 from lrtui.screen.panes.header import HEADER
 from lrtui.screen.panes.log import LOG
 from lrtui.screen.panes.loss import LOSS
-from lrtui.screen.panes.map import MAP
+from lrtui.screen.panes.map import MAP, PLANE
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.ruler import RULER
 from lrtui.screen.panes.runs import RUNS
+from lrtui.screen.panes.sharpness import SHARPNESS
+from lrtui.screen.panes.slice import SLICE
 from lrtui.screen.panes.small import SMALL
 from lrtui.screen.panes.status import STATUS
 
@@ -23,10 +27,15 @@ PANES: tuple[Pane, ...] = (
     RULER,
     STATUS,
     FIT,
+    CURVE,
+    CLASSES,
+    PLANE,
     LOSS,
     EVERY_RATE,
     BOWL,
     MAP,
+    SHARPNESS,
+    SLICE,
     RUNS,
     LOG,
     CAPTION,

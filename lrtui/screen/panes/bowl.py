@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lrtui.run.session import Run
+from lrtui.run.session import PLAIN, Run
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scene import has_theory, waits_for_theory
 from lrtui.screen.spans import Row, fitted
@@ -33,7 +33,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
     from lrtui.screen.chart import Axis, Curve, Mark, Path, draw, round_up
 
-    theory, run = view.session.theory, view.session.current
+    theory, run = view.session.theory_of(PLAIN), view.session.current
     assert theory is not None
     across = np.array(theory.eigenvectors[-1])
     start = abs(theory.distances(theory.start)[-1])

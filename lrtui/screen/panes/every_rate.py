@@ -1,14 +1,14 @@
-"""Every rate: the steps to settle, by the rate."""
+"""Every rate: the steps to settle, or the loss it comes to, by the rate."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from lrtui.run.advice import best_swept
 from lrtui.run.rate_axis import outcomes
 from lrtui.screen.panes.pane import Pane, RunRate
 from lrtui.screen.panes.ruler import rate_at, rates
-from lrtui.screen.panes.scene import has_theory
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
 
@@ -18,31 +18,38 @@ if TYPE_CHECKING:
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw the steps that each rate of the sweep took, and those that others would take."""
+    """Draw what each rate of the sweep did, and where it is known, what others would do."""
+    if view.session.theory is not None:
+        return draw_settling(view, view.session.theory, width, height)
+    return draw_losses(view, width, height)
+
+
+def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[Row]:
+    """Draw the steps to settle by the rate."""
     from lrtui.screen.chart import Canvas, Curve, Label, Mark, draw
 
     session, run = view.session, view.session.current
-    swept, theory, steps = session.swept, session.theory, view.steps
+    swept, steps = session.swept, view.steps
     assert swept is not None
-    assert theory is not None
     found = outcomes(swept, theory, steps)
     canvas = Canvas.of(width, height - 1)
-    x, y = axes(theory, steps, canvas)
+    x, y = axes(view, canvas)
     measured = [
         (lr, max(at, 1)) for lr, (_, at) in zip(swept.lrs, found, strict=True) if at is not None
     ]
     ahead = [(lr, at) for lr in swept.lrs if (at := steps_to_settle(theory, lr))]
     limit, best = theory.max_stable_lr, theory.best_lr
     fewest = steps_to_settle(theory, best) or y.high
-    layers: list[Layer] = [
-        Curve([x.low, x.high], [steps, steps], "faint"),
-        Curve([limit, limit], [y.low, y.high], "bad"),
+    layers: list[Layer] = [Curve([x.low, x.high], [steps, steps], "faint")]
+    if math.isfinite(limit):
+        layers.append(Curve([limit, limit], [y.low, y.high], "bad"))
+        layers.append(Label(limit, y.high, f"limit {limit:.3g}", "bad"))
+        layers.append(Label(limit, y.at(0.7), "never settles", "bad"))
+    layers += [
         Curve([lr for lr, _ in ahead], [at for _, at in ahead], "forecast", dotted=True),
         Curve([lr for lr, _ in measured], [at for _, at in measured], "good"),
         Mark(best, fewest, "★", "good"),
         Label(best, fewest, f"best {best:.4g}, at step {fewest:,.0f}", "good"),
-        Label(limit, y.high, f"limit {limit:.3g}", "bad"),
-        Label(limit, y.at(0.7), "never settles", "bad"),
         Label(x.low, steps, f"{steps:,} steps given", "dim"),
     ]
     if run is not None:
@@ -53,32 +60,86 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
+def draw_losses(view: View, width: int, height: int) -> list[Row]:
+    """Draw the loss after the steps of the sweep, by the rate; diverged ones at the top."""
+    from lrtui.screen.chart import Canvas, Curve, Label, Mark, draw
+
+    session, run = view.session, view.session.current
+    swept = session.swept
+    assert swept is not None
+    x, y = axes(view, Canvas.of(width, height - 1))
+    known = [
+        (lr, loss)
+        for i, (lr, loss) in enumerate(zip(swept.lrs, swept.losses, strict=True))
+        if loss is not None and swept.is_finished(i)
+    ]
+    layers: list[Layer] = []
+    if swept.first_loss is not None:
+        layers.append(Curve([x.low, x.high], [swept.first_loss] * 2, "faint"))
+        layers.append(Label(x.low, swept.first_loss, "loss at the start", "dim"))
+    layers.append(Curve([lr for lr, _ in known], [loss for _, loss in known], "good"))
+    layers += [
+        Mark(lr, y.high, "✕", "bad")
+        for lr, loss in zip(swept.lrs, swept.losses, strict=True)
+        if loss is None
+    ]
+    best = best_swept(swept)
+    if best is not None:
+        lowest = dict(known)[best]
+        settled = swept.settled_at[swept.lrs.index(best)]
+        says = f"best tried {best:.2g}, {lowest:.2g}"
+        if settled is not None:
+            says += f", at its target at step {settled:,}"
+        layers += [Mark(best, lowest, "★", "good"), Label(best, lowest, says, "good")]
+    if run is not None and known:
+        near = min(known, key=lambda pair: abs(math.log(pair[0] / run.lr)))
+        layers.append(Mark(run.lr, near[1], "◆", "strong-prediction"))
+    legend: Row = [("━", "good"), (f" loss after {swept.steps:,} steps, by rate", "dim")]
+    legend += [("  ◆", "prediction"), (" this run", "dim"), (f"  ({swept.how})", "dim")]
+    return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
+
+
 def steps_to_settle(theory: Theory, lr: float) -> int | None:
     """Return the step at which a rate settles, at least 1: there is no 0 on a log axis."""
     at = theory.settles_at(theory.start, lr)
     return None if at is None else max(at, 1)
 
 
-def axes(theory: Theory, steps: int, canvas: Canvas) -> tuple[Axis, Axis]:
-    """Return the axes: the rates that are compared, and steps up to what the slowest takes."""
+def axes(view: View, canvas: Canvas) -> tuple[Axis, Axis]:
+    """Return the axes: the rates that are compared, and steps or losses."""
     from lrtui.screen.chart import Axis
 
-    x = rates(theory)
-    slowest = steps_to_settle(theory, x.low) or steps
-    most = min(max(slowest, steps, 10), 1000 * steps)
-    y = Axis(1.0, 10.0 ** math.ceil(math.log10(most)), log=True)
+    swept, theory, steps = view.session.swept, view.session.theory, view.steps
+    assert swept is not None
+    x = rates(swept)
+    if theory is not None:
+        slowest = steps_to_settle(theory, x.low) or steps
+        most = min(max(slowest, steps, 10), 1000 * steps)
+        y = Axis(1.0, 10.0 ** math.ceil(math.log10(most)), log=True)
+        return x, y.aligned(canvas.rows)
+    known = [loss for loss in swept.losses if loss is not None]
+    if swept.first_loss is not None:
+        known.append(swept.first_loss)
+        # What ended far above the start is not what is looked for.
+        known = [min(loss, 100 * abs(swept.first_loss)) for loss in known]
+    low, high = min(known, default=0.1), max(known, default=1.0)
+    if low <= 0:
+        return x, Axis(low, high if high > low else low + 1).aligned(canvas.rows)
+    low = 10.0 ** math.floor(math.log10(low))
+    y = Axis(low, max(10.0 ** math.ceil(math.log10(high)), 10 * low), log=True)
     return x, y.aligned(canvas.rows)
 
 
 def depends_on(view: View, width: int) -> object:
     """Return what the chart depends on."""
     run = view.session.current
-    return view.session.swept, view.steps, run.lr if run else None
+    session = view.session
+    return session.swept, session.theory is None, view.steps, run.lr if run else None
 
 
 def waits_for(view: View) -> str:
     """Say that the sweep is not there yet."""
-    if view.session.theory is None:
+    if view.session.facts is None and view.session.quadratic is None:
         return "torch is loading"
     return "" if view.session.swept else "the sweep is under way"
 
@@ -87,12 +148,11 @@ def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None
     """Run the rate at a column: exactly the best or the limit, at theirs."""
     from lrtui.screen.chart import Canvas
 
-    theory = view.session.theory
-    if theory is None or y < 1 or not view.session.offers("start"):
+    if view.session.swept is None or y < 1 or not view.session.offers("start"):
         return None
     canvas = Canvas.of(width, height - 1)
-    axis, _ = axes(theory, view.steps, canvas)
-    return rate_at(canvas, axis, x, theory)
+    axis, _ = axes(view, canvas)
+    return rate_at(canvas, axis, x, view)
 
 
 EVERY_RATE = Pane(
@@ -101,8 +161,9 @@ EVERY_RATE = Pane(
     place="top",
     draw=draw,
     depends_on=depends_on,
-    help="The steps that each rate takes to settle; a click runs the rate under it.",
-    applies=has_theory,
+    help="The steps that each rate takes to settle, or the loss it comes to; a click runs the rate "
+    "under it.",
+    applies=lambda view: view.session.offers("sweep") or view.session.swept is not None,
     waits_for=waits_for,
     fits=lambda columns, rows: False,  # only alone
     click=click,

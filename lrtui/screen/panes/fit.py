@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.messages import LineScene
 from lrtui.screen.panes.pane import TALL, WIDE, Pane
-from lrtui.screen.panes.scene import has_line, waits_for_line
+from lrtui.screen.panes.scene import has_scene, waits_for_scene
 from lrtui.screen.spans import Row, fitted, length
 from lrtui.screen.view import View
 
@@ -20,7 +20,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     from lrtui.screen.chart import Canvas, Cloud, draw
 
     scene, run = view.session.scene, view.session.current
-    assert scene is not None
+    assert isinstance(scene, LineScene)
     canvas = Canvas.of(width, height - 1)
     x_axis, y_axis = axes(scene, canvas.rows)
     layers: list[Layer] = [Cloud(scene.x, scene.y, "target")]
@@ -44,10 +44,14 @@ def axes(scene: LineScene, rows: int) -> tuple[Axis, Axis]:
     """Return axes that hold the data and the first prediction, the same for every run."""
     from lrtui.screen.chart import Axis, nice
 
-    low, high = min(0.0, min(scene.y)), max(2.0, max(scene.y))
-    step = nice((high - low) / 8)
+    # The line starts at the post's weights, or at zero on a person's table.
+    start = (0.0, 2.0) if scene.true_weights else (0.0, 0.0)
+    low, high = min(start[0], *scene.y), max(start[1], *scene.y)
+    step = nice(((high - low) or 1.0) / 8)
     y = Axis(math.floor(low / step) * step, math.ceil(high / step) * step)
-    return Axis(-1.0 if min(scene.x) < 0 else 0.0, 1.0), y.aligned(rows)
+    if scene.true_weights:
+        return Axis(-1.0 if min(scene.x) < 0 else 0.0, 1.0), y.aligned(rows)
+    return Axis(min(scene.x), max(scene.x)), y.aligned(rows)
 
 
 def prediction(x: Axis, y: Axis, slope: float, bias: float) -> list[Layer]:
@@ -55,9 +59,10 @@ def prediction(x: Axis, y: Axis, slope: float, bias: float) -> list[Layer]:
     from lrtui.screen.chart import Label, Path
 
     ends = [slope * end + bias for end in (x.low, x.high)]
+    middle = slope * (x.low + x.high) / 2 + bias
     if all(map(math.isfinite, ends)) and min(ends) <= y.high and max(ends) >= y.low:
         return [Path([x.low, x.high], ends, "prediction")]
-    above = bias > y.high  # at the middle, or near it
+    above = middle > y.high
     sign, at = ("▲", y.high) if above else ("▼", y.low)
     return [Label((x.low + x.high) / 2, at, f"{sign} prediction {sign}", "prediction")]
 
@@ -76,7 +81,7 @@ FIT = Pane(
     draw=draw,
     depends_on=depends_on,
     help="The data, and the line that the weights make of it now.",
-    applies=has_line,
-    waits_for=waits_for_line,
+    applies=lambda view: has_scene(view, LineScene),
+    waits_for=waits_for_scene,
     fits=lambda columns, rows: columns >= WIDE or rows >= TALL + 6,
 )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lrtui.run.diagnosis import ROUNDING, Diagnosis
+from lrtui.run.diagnosis import ROUNDING
 from lrtui.run.rate import rate_text
 from lrtui.run.session import Run
 from lrtui.screen.panes.pane import Pane
@@ -36,10 +36,10 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     session, run = view.session, view.session.current
     assert run is not None
     assert run.series is not None
-    theory, behind = session.theory, view.behind()
+    quadratic, behind = session.quadratic, view.behind()
     scale = scale_of(view, run)
     steepened = view.scale == "linear" and scale != view.scale
-    floor = theory.min_loss if theory and scale == "above minimum" else 0.0
+    floor = quadratic.min_loss if quadratic and scale == "above minimum" else 0.0
     rounding = ROUNDING * floor
     runs = [run, *(old for old, _ in behind)]
     canvas = Canvas.of(width, height - 1)
@@ -60,9 +60,11 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if rounding:
         layers.insert(0, Curve([0, last], [rounding, rounding], "faint"))
         names.append(Label(last, rounding, "float32 rounding", "dim"))
-    if run.diagnosis and run.diagnosis.theory:
-        at, loss = forecast(run.diagnosis, last)
-        layers.append(Curve(at, shown(loss), "forecast", dotted=True))
+    if (ahead := forecast(run, last)) is not None:
+        layers.append(Curve(ahead[0], shown(ahead[1]), "forecast", dotted=True))
+    if run.target is not None and y_axis.low < run.target < y_axis.high and not rounding:
+        layers.insert(0, Curve([0, last], [run.target, run.target], "faint"))
+        names.append(Label(0, run.target, f"target {run.target:g}", "dim"))
     for step, lr in run.changes:
         layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
         names.append(Label(step, y_axis.high, rate_text(lr), "change"))
@@ -77,8 +79,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     legend.append((f"  {scale}{', too steep for linear' if steepened else ''}", "dim"))
     legend += [(f"  {old.number}: {rate_text(old.lr)}", tone) for old, tone in behind]
     legend.append((f"  {loss_now(view, run.series)}", "text"))
-    if run.diagnosis and run.diagnosis.theory:
-        legend.append(("  ⠒⠒ forecast", "forecast"))
+    if ahead is not None:
+        legend.append(("  ⠒⠒ forecast" if run.is_exact else "  ⠒⠒ run ahead", "forecast"))
     return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, [*layers, *names])]
 
 
@@ -114,15 +116,20 @@ def named(name: str, x: Axis, y: Axis, at: Floats, loss: Floats, tone: str, plac
     return Label(x.at(across), y.at(up), name, tone)
 
 
-def forecast(diagnosis: Diagnosis, last: int) -> tuple[Floats, Floats]:
-    """Return the loss ahead, from the start of a diagnosis to a step."""
+def forecast(run: Run, last: int) -> tuple[Floats, Floats] | None:
+    """Return the loss that comes, up to a step: from the closed form, or from running ahead."""
     import numpy as np
 
-    theory, since = diagnosis.theory, diagnosis.since
-    assert theory is not None
-    excess = theory.excess(diagnosis.start, diagnosis.lr)
-    at = np.unique(np.linspace(since, max(last, since), FORECAST_POINTS).astype(int))
-    return at.astype(float), np.array([theory.min_loss + excess(int(k) - since) for k in at])
+    diagnosis = run.diagnosis
+    if run.is_exact and diagnosis is not None and diagnosis.theory is not None:
+        since = diagnosis.since
+        at = np.unique(np.linspace(since, max(last, since), FORECAST_POINTS).astype(int))
+        steps = [int(step) - since for step in at]
+        return at.astype(float), diagnosis.theory.losses(diagnosis.start, diagnosis.lr, steps)
+    if run.ahead is None:
+        return None
+    steps_ahead, losses = run.ahead.curve()
+    return (steps_ahead, losses) if len(losses) > 1 else None
 
 
 def steps_shown(run: Run, earlier: Sequence[Run]) -> int:
@@ -152,6 +159,9 @@ def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas
     current = series[0]
     if scale == "linear":
         high = round_up(max(v for v in (current.first, current.largest, 1e-30) if v == v))
+        low = current.smallest
+        if low < 0:  # a loss that can be negative
+            return Axis(-round_up(-low), high).aligned(canvas.rows)
         return Axis(0.0, high).aligned(canvas.rows)
     smallest = min(s.smallest for s in series) if scale == "log" else rounding / 5
     largest = max(s.largest for s in series)
@@ -173,7 +183,8 @@ def depends_on(view: View, width: int) -> object:
     dot = run.step * 2 * width // steps
     range_ = f"{series.smallest:.2g} {series.largest:.3g} {loss_now(view, series)}"
     events = (run.settled_at, series.broken, len(run.changes), run.outcome)
-    about = (run.number, len(view.session.runs), view.session.theory is None)
+    ahead = (run.ahead.count, run.ahead_outcome) if run.ahead else None
+    about = (run.number, len(view.session.runs), view.session.quadratic is None, ahead)
     return (*about, steps, dot, range_, *events, view.scale, view.highlighted)
 
 

@@ -1,18 +1,23 @@
-"""The map: the loss over slope and bias from above, with the trajectories of the runs."""
+"""The map: the loss over its two weights from above, with the trajectories of the runs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lrtui.messages import LineScene, PlaneScene
+from lrtui.run.session import with_nan
 from lrtui.run.theory import Theory
 from lrtui.screen.panes.bowl import depends_on as trajectory_seen
 from lrtui.screen.panes.bowl import weights_of
+from lrtui.screen.panes.fit import FIT
 from lrtui.screen.panes.pane import Pane, in_two_rows
-from lrtui.screen.panes.scene import has_line, has_theory, waits_for_line, waits_for_theory
+from lrtui.screen.panes.scene import has_scene, waits_for_scene
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from lrtui.screen.chart import Axis, Floats, Layer
 
 LEVELS = 7
@@ -24,11 +29,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     from lrtui.screen.chart import Label, Mark, Path, draw
 
     session, run = view.session, view.session.current
-    theory, scene = session.theory, session.scene
-    assert theory is not None
-    assert scene is not None
-    x, y = axes(theory)
-    layers: list[Layer] = [Path(line[:, 0], line[:, 1], "faint") for line in contours(theory, x, y)]
+    scene = session.scene
+    x, y, lines, minimum = plane(view)
+    layers: list[Layer] = [Path(line[:, 0], line[:, 1], "faint") for line in lines]
     names: list[Layer] = []
     for old, tone in reversed(view.behind()):
         weights = weights_of(old, 2)
@@ -39,11 +42,43 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         layers.append(Path(weights[:, 0], weights[:, 1], "prediction"))
         layers.append(Mark(weights[-1, 0], weights[-1, 1], "●", "strong-prediction"))
     layers += names
-    layers.append(Mark(*scene.true_weights, "○", "target"))
-    layers.append(Mark(theory.minimum[0], theory.minimum[1], "✚", "good"))
-    legend: Row = [("✚", "good"), (" minimum  ", "dim"), ("○", "target"), (" truth  ", "dim")]
-    legend.append(("slope → bias ↑", "dim"))
-    return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
+    legend: Row = []
+    if isinstance(scene, LineScene) and scene.true_weights:
+        layers.append(Mark(*scene.true_weights, "○", "target"))
+        legend = [("○", "target"), (" truth  ", "dim")]
+    if minimum is not None:
+        layers.append(Mark(*minimum, "✚", "good"))
+        legend = [("✚", "good"), (" minimum  ", "dim"), *legend]
+    named = "slope → bias ↑" if isinstance(scene, LineScene) else "w₁ → w₂ ↑"
+    return [fitted([*legend, (named, "dim")], width), *draw(width, height - 1, x, y, layers)]
+
+
+def plane(view: View) -> tuple[Axis, Axis, list[Floats], tuple[float, float] | None]:
+    """Return the axes, lines of equal loss, and the minimum where it is known."""
+    import numpy as np
+
+    from lrtui.screen.chart import Axis
+
+    session = view.session
+    scene, quadratic = session.scene, session.quadratic
+    if isinstance(scene, PlaneScene):
+        x, y = Axis(scene.across[0], scene.across[-1]), Axis(scene.up[0], scene.up[-1])
+        losses = np.array([with_nan(row) for row in scene.losses])
+        lowest, highest = np.nanmin(losses), np.nanmax(losses)
+        # Even steps of the logarithm: valleys and walls are both to be seen.
+        least = max(lowest, highest * 1e-4)
+        levels = np.geomspace(2 * least, highest / 2, LEVELS)
+        return x, y, contours(scene.across, scene.up, losses, levels), scene.minimum
+    assert quadratic is not None
+    theory = Theory.of(quadratic)
+    x, y = axes(theory)
+    across, up = np.linspace(x.low, x.high, 48), np.linspace(y.low, y.high, 36)
+    grid = np.stack(np.meshgrid(across, up), axis=-1) - theory.minimum
+    modes = grid @ np.array(theory.eigenvectors).T
+    excess = (np.array(theory.eigenvalues) / 2 * modes**2).sum(axis=-1)
+    levels = (theory.start_loss() - theory.min_loss) * (np.arange(1, LEVELS) / (LEVELS - 2)) ** 2
+    first, second = theory.minimum
+    return x, y, contours(across, up, excess, levels), (first, second)
 
 
 def axes(theory: Theory) -> tuple[Axis, Axis]:
@@ -57,19 +92,20 @@ def axes(theory: Theory) -> tuple[Axis, Axis]:
     return ends[0], ends[1]
 
 
-def contours(theory: Theory, x: Axis, y: Axis) -> list[Floats]:
-    """Return lines of equal loss, each of shape [points, 2]."""
+def contours(across: ArrayLike, up: ArrayLike, losses: Floats, levels: Floats) -> list[Floats]:
+    """Return lines of equal loss, each of shape [points, 2].
+
+    Args:
+        across: values of the first weight, shape [n].
+        up: values of the second weight, shape [m].
+        losses: shape [m, n].
+        levels: losses whose lines are returned.
+    """
     import numpy as np
     from contourpy import contour_generator
 
-    across, up = np.linspace(x.low, x.high, 48), np.linspace(y.low, y.high, 36)
-    grid = np.stack(np.meshgrid(across, up), axis=-1) - theory.minimum
-    modes = grid @ np.array(theory.eigenvectors).T
-    excess = (np.array(theory.eigenvalues) / 2 * modes**2).sum(axis=-1)
-    generator = contour_generator(across, up, excess)
-    highest = theory.start_loss() - theory.min_loss
-    levels = [highest * (i / (LEVELS - 2)) ** 2 for i in range(1, LEVELS)]
-    return [np.array(line) for level in levels for line in generator.lines(level)]
+    generator = contour_generator(across, up, losses)
+    return [np.array(line) for level in levels for line in generator.lines(float(level))]
 
 
 def depends_on(view: View, width: int) -> object:
@@ -83,10 +119,22 @@ MAP = Pane(
     place="bottom",
     draw=draw,
     depends_on=depends_on,
-    help="The loss over slope and bias from above, and the way of each run (b: the bowl).",
-    applies=lambda view: has_line(view) and has_theory(view),
-    waits_for=lambda view: waits_for_line(view) or waits_for_theory(view),
+    help="The loss over its two weights from above, and the way of each run.",
+    applies=lambda view: has_scene(view, LineScene),
+    waits_for=waits_for_scene,
     fits=in_two_rows,
     widths=(28, None),
     lens=True,
+)
+
+PLANE = Pane(
+    id="plane",
+    title="map",
+    place="top",
+    draw=draw,
+    depends_on=depends_on,
+    help="The loss over its two weights from above, and the way of each run.",
+    applies=lambda view: has_scene(view, PlaneScene),
+    waits_for=waits_for_scene,
+    fits=FIT.fits,
 )

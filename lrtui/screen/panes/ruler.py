@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from lrtui.messages import Swept
 from lrtui.run.diagnosis import Verdict
 from lrtui.run.rate import rate_text
-from lrtui.run.rate_axis import ABOVE, BELOW, outcomes
+from lrtui.run.rate_axis import best_of, graded, outcomes
 from lrtui.run.theory import Theory
 from lrtui.screen.panes.pane import Pane, RunRate
 from lrtui.screen.spans import Row
@@ -23,6 +25,9 @@ Outcome = tuple[Verdict, int | None]
 SHADES = ((1.5, "█"), (4.0, "▓"), (float("inf"), "▒"))
 """How a rate that settles is drawn: by how many times the fewest steps it takes."""
 
+GRADES = ((0.15, "█"), (0.4, "▓"), (0.8, "▒"), (float("inf"), "░"))
+"""How a rate of a network is drawn: by how far it is from the best, where 1 is the start."""
+
 FEWEST = 8
 """Cells that a ruler needs."""
 
@@ -32,6 +37,8 @@ CELLS: dict[Verdict, tuple[str, str]] = {
     "on the edge": ("╱", "edge"),
     "diverging": ("╳", "bad"),
     "diverged": ("╳", "bad"),
+    "above its start": ("╱", "edge"),
+    "unfinished": ("?", "dim"),
 }
 """How a rate that does not settle is drawn."""
 
@@ -52,11 +59,11 @@ class Ruler(NamedTuple):
     right: str
 
     @classmethod
-    def of(cls, theory: Theory, width: int) -> Ruler | None:
+    def of(cls, swept: Swept, width: int) -> Ruler | None:
         """Return the ruler in a row of a width, ``None`` where there is no room."""
         from lrtui.screen.chart import Canvas
 
-        axis = rates(theory)
+        axis = rates(swept)
         left, right = f"{axis.low:.1g} ", f" {axis.high:.2g}"
         cells = width - len(left) - len(right)
         if cells < FEWEST:
@@ -69,106 +76,151 @@ class Ruler(NamedTuple):
         return self.canvas.left + min(max(cell, 0), self.canvas.columns - 1)
 
 
-def rates(theory: Theory) -> Axis:
+def rates(swept: Swept) -> Axis:
     """Return the axis of the rates that are compared."""
     from lrtui.screen.chart import Axis
 
-    return Axis(BELOW * theory.max_stable_lr, ABOVE * theory.max_stable_lr, log=True)
+    return Axis(min(swept.lrs), max(swept.lrs), log=True)
 
 
-def rate_at(canvas: Canvas, axis: Axis, column: int, theory: Theory) -> RunRate | None:
+def marked(view: View) -> list[tuple[float, str, str]]:
+    """Return the rates that are marked, ascending: each with its sign and its name."""
+    swept, theory = view.session.swept, view.session.theory
+    found = []
+    if (best := best_of(swept, theory)) is not None:
+        text = f"best {rate_text(best)}" if theory else f"best tried {best:.2g}"
+        found.append((best, "★", text))
+    if theory is not None and math.isfinite(theory.max_stable_lr):
+        found.append((theory.max_stable_lr, "┃", f"limit {theory.max_stable_lr:.3g}"))
+    return found
+
+
+def rate_at(canvas: Canvas, axis: Axis, column: int, view: View) -> RunRate | None:
     """Return the rate that a column stands for: exactly the best or the limit, at theirs.
 
     Args:
         canvas: of the chart that is clicked.
         axis: its rates.
         column: counted from the left of the pane.
-        theory: closed form of the loss.
+        view: what is shown.
     """
     cell = column - canvas.left
     if not 0 <= cell < canvas.columns:
         return None
-    for lr in (theory.best_lr, theory.max_stable_lr):
+    for lr, _, _ in marked(view):
         if cell == canvas.column(axis, lr):
             return RunRate(lr)
     return RunRate(float(f"{canvas.x_at(axis, cell):.3g}"))
 
 
-def outcome_in(cell: int, ruler: Ruler, lrs: Sequence[float], found: Sequence[Outcome]) -> Outcome:
-    """Return the outcome that a cell shows: the edge, which is narrow, where it is in the cell."""
+def rate_in(cell: int, ruler: Ruler, lrs: Sequence[float], found: Sequence[Outcome]) -> int:
+    """Return which rate a cell shows: one on the edge, which is narrow, where it is in the cell."""
     axis, cells = ruler.axis, ruler.canvas.columns
     first = bisect(lrs, axis.at(cell / cells))
     end = bisect(lrs, axis.at((cell + 1) / cells))
-    here = found[first:end]
-    edge = (outcome for outcome in here if outcome[0] == "on the edge")
-    middle = min((first + end) // 2, len(found) - 1)
-    return next(edge, found[middle])
+    edge = (i for i in range(first, end) if found[i][0] == "on the edge")
+    return next(edge, min((first + end) // 2, len(found) - 1))
 
 
-def labels(ruler: Ruler, theory: Theory, width: int) -> tuple[tuple[int, str], tuple[int, str]]:
-    """Return the labels of the best rate and of the limit, and the columns where they begin."""
-    best, limit = ruler.column(theory.best_lr), ruler.column(theory.max_stable_lr)
-    left, right = f"best {rate_text(theory.best_lr)} ★", f"┃ limit {theory.max_stable_lr:.3g}"
-    if best + 1 - len(left) < 0 or limit + len(right) > width:
-        left, right = f"{theory.best_lr:.3g} ★", f"┃ {theory.max_stable_lr:.3g}"
-    if best + 1 - len(left) < 0 or limit + len(right) > width:
-        left, right = "★", "┃"
-    return (best + 1 - len(left), left), (limit, right)
+def labels(ruler: Ruler, view: View, width: int) -> list[tuple[int, str, float, str]]:
+    """Return the labels below the ruler: the column where each begins, its text, rate and tone.
+
+    A name is shortened where it does not fit, and then left out: a sign is always at its rate.
+    """
+    marks = marked(view)
+    for form in (lambda sign, name: name, lambda sign, name: name.split()[-1], lambda *_: ""):
+        found: list[tuple[int, str, float, str]] = []
+        for lr, sign, name in marks:
+            at, text = ruler.column(lr), form(sign, name)
+            if sign == "★":  # its name is left of it, that of the limit right
+                text = f"{text} {sign}".strip()
+                found.append((at + 1 - len(text), text, lr, "good"))
+            else:
+                found.append((at, f"{sign} {text}".strip(), lr, "bad"))
+        ends = [0, *(start + len(text) for start, text, _, _ in found)]
+        starts = [*(start for start, _, _, _ in found), width]
+        if all(start >= end for start, end in zip(starts, ends, strict=True)):
+            return found
+    return found if len(found) == 1 and found[0][0] >= 0 else found[:1]
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the ruler, and below it the best rate and the limit."""
     theory, swept = view.session.theory, view.session.swept
-    if theory is None or swept is None:
+    if swept is None:
         text = "what each rate would do" if view.session.offers("sweep") else ""
         return [[(text[:width], "dim")]]
-    ruler = Ruler.of(theory, width)
+    ruler = Ruler.of(swept, width)
     if ruler is None:
         return []
     found = outcomes(swept, theory, view.steps)
-    fewest = max(min((at for _, at in found if at is not None), default=1), 1)
+    grades = shades(swept, theory, found)
     run = view.session.current
     here = ruler.column(run.lr) - ruler.canvas.left if run else -1
     line: Row = []
     for cell in range(ruler.canvas.columns):
-        verdict, at = outcome_in(cell, ruler, swept.lrs, found)
+        i = rate_in(cell, ruler, swept.lrs, found)
         if cell == here:
             line.append(("◆", "strong-prediction"))
-        elif at is not None:
-            line.append((next(s for most, s in SHADES if at <= most * fewest), "good"))
         else:
-            line.append(CELLS[verdict])
-    (best, left), (limit, right) = labels(ruler, theory, width)
-    marks: Row = [
-        (" " * best, "dim"),
-        (left, "good"),
-        (" " * (limit - best - len(left)), "dim"),
-        (right, "bad"),
+            line.append(grades[i])
+    row: Row = []
+    at = 0
+    for start, text, _, tone in labels(ruler, view, width):
+        row += [(" " * (start - at), "dim"), (text, tone)]
+        at = start + len(text)
+    if theory is None:
+        row.append((horizon(swept, width - at), "dim"))
+    return [[(ruler.left, "dim"), *line, (ruler.right, "dim")], row][:height]
+
+
+def shades(
+    swept: Swept, theory: Theory | None, found: Sequence[Outcome]
+) -> list[tuple[str, str]]:
+    """Return how each rate of a sweep is drawn: a sign and a tone."""
+    if theory is not None:
+        fewest = max(min((at for _, at in found if at is not None), default=1), 1)
+        return [
+            CELLS[verdict]
+            if at is None
+            else (next(s for most, s in SHADES if at <= most * fewest), "good")
+            for verdict, at in found
+        ]
+    grades = graded(swept)
+    return [
+        CELLS.get(verdict, ("░", "target"))
+        if grade is None
+        else (next(s for most, s in GRADES if grade <= most), "good" if grade <= 0.6 else "target")
+        for (verdict, _), grade in zip(found, grades, strict=True)
     ]
-    return [[(ruler.left, "dim"), *line, (ruler.right, "dim")], marks][:height]
+
+
+def horizon(swept: Swept, width: int) -> str:
+    """Say how far the rates were tried, right-aligned, where there is room."""
+    tried = f"each rate tried for {swept.steps:,} steps"
+    return tried.rjust(width) if len(tried) + 2 <= width else ""
 
 
 def depends_on(view: View, width: int) -> object:
     """Return what the ruler depends on."""
     run = view.session.current
-    return view.session.swept, view.session.theory, view.steps, run.lr if run else None
+    session = view.session
+    return session.swept, session.theory is None, view.steps, run.lr if run else None
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None:
     """Run the rate of the cell, or the one that a label names."""
-    theory = view.session.theory
-    if theory is None or view.session.swept is None or not view.session.offers("start"):
+    swept = view.session.swept
+    if swept is None or not view.session.offers("start"):
         return None
-    ruler = Ruler.of(theory, width)
+    ruler = Ruler.of(swept, width)
     if ruler is None:
         return None
     if y == 1:
-        for (start, text), lr in zip(
-            labels(ruler, theory, width), (theory.best_lr, theory.max_stable_lr), strict=True
-        ):
+        for start, text, lr, _ in labels(ruler, view, width):
             if start <= x < start + len(text):
                 return RunRate(lr)
-    return rate_at(ruler.canvas, ruler.axis, x, theory)
+    return rate_at(ruler.canvas, ruler.axis, x, view)
 
 
 RULER = Pane(
@@ -177,6 +229,7 @@ RULER = Pane(
     draw=draw,
     depends_on=depends_on,
     help="The ruler: what each rate would do (░ too slow, ▒▓█ settles, ever sooner, ╱ on the "
-    "edge, ╳ diverges). A click runs a rate; ★ is the best, ┃ the limit.",
+    "edge, or above its start, ╳ diverges, ? not tried to the end). A click runs a rate; ★ is the "
+    "best, ┃ the limit.",
     click=click,
 )

@@ -15,12 +15,16 @@ COLUMNS = (("forecast", 9), ("settled", 8), ("loss", 10), ("steps/s", 8))
 RATE = 8
 """Cells of a rate."""
 
+BY = 10
+"""Cells of an optimizer, where the runs have several."""
+
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """List the runs, most recent first, the highlighted one always."""
     session = view.session
     tones = {run.number: tone for run, tone in view.behind()}
-    title: Row = [(f"  {'#':>3}  {'rate':<{RATE}} {'':<15}", "dim")]
+    by = BY if len({run.title for run in session.runs}) > 1 else 0
+    title: Row = [(f"  {'#':>3}  {'rate':<{RATE}} {'by'[:by]:<{by}}{'':<19}", "dim")]
     title += [(f"{name:>{size}}", "dim") for name, size in COLUMNS]
     rows = [fitted(title, width)]
     for run in listed(view, height):
@@ -40,7 +44,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             ("▶ " if highlighted else "━ " if tone else "  ", tone or "dim"),
             (f"{run.number:>3}  ", "strong" if highlighted else "dim"),
             (f"{rate_cell(run.lr, RATE):<{RATE}} ", "strong" if current else "text"),
-            (f"{sign} {now:<13}", look),
+            (f"{run.title[: by - 1]:<{by}}"[:by], "dim"),
+            (f"{sign} {now:<17}", look),
         ]
         row += [(f"{cell:>{size}}", "text") for cell, (_, size) in zip(cells, COLUMNS, strict=True)]
         rows.append(fitted(row, width))

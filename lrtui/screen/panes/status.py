@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 
-from lrtui.problems.settings import POST_LRS
 from lrtui.run.rate import complaint
 from lrtui.run.session import Run
 from lrtui.run.words import advice_text
@@ -14,6 +13,14 @@ from lrtui.screen.view import View
 
 LOOKS = {
     "converging": ("▶", "prediction"),
+    "cannot tell yet": ("·", "prediction"),
+    "falling": ("▶", "prediction"),
+    "falling, swinging": ("⇄", "prediction"),
+    "at the edge": ("≈", "edge"),
+    "level": ("–", "slow"),
+    "rising": ("↗", "bad"),
+    "spike": ("⋀", "edge"),
+    "above its start": ("▲", "edge"),
     "side to side": ("⇄", "prediction"),
     "settled": ("✓", "good"),
     "too few steps": ("▷", "slow"),
@@ -28,7 +35,7 @@ LOOKS = {
 }
 """How each state of a run is told apart: by a sign for who sees no colour, and by a tone."""
 
-HINT = f"type a rate and press Enter; p runs the post's {', '.join(map(str, POST_LRS))}"
+HINT = "type a rate and press Enter; p runs the rates worth seeing"
 
 Told = tuple[str, str, str]
 """A sign, a text and a tone."""
@@ -62,6 +69,9 @@ def told(view: View) -> Told:
     text, tone = view.notice
     if text:
         return {"bad": "✕", "good": "✓"}.get(tone, "·"), text, tone
+    if session.unusable:
+        again = "; r loads it again" if session.offers("start") else ""
+        return "✕", f"{session.unusable}{again}", "bad"
     if session.failure and (run is None or not run.is_on):
         again = "; r starts a new one" if session.offers("start") else ""
         return "!", f"{session.failure}{again}", "bad"
@@ -71,7 +81,9 @@ def told(view: View) -> Told:
     now = state(run, session.paused)
     sign, tone = LOOKS[now]
     verdict, evidence = run.verdict()
-    text = f"{verdict}: {evidence}" if now in (verdict, "paused") else f"{now}: {run.reason}"
+    ground = "" if run.ground == "exact" else f" ({run.ground})"
+    told = f"{verdict}{ground}: {evidence}"
+    text = told if now in (verdict, "paused") else f"{now}: {run.reason}"
     if now == "paused":
         text = f"paused at step {run.step:,}; {text}"
     elif view.silent_for:
@@ -91,7 +103,11 @@ def below(view: View) -> Row:
     if session.has_losses:
         advice = session.advice()
         if advice is None:
-            return [("  no rate settles sooner", "good")] if session.theory else hint()
+            if session.theory is not None:
+                return [("  no rate settles sooner", "good")]
+            if session.swept is not None and session.current is not None:
+                return [("  none of the rates tried did better", "good")]
+            return hint()
         return [("a ", "strong"), (advice_text(advice), "good"), (f": {advice.reason}", "dim")]
     return hint()
 

@@ -1,0 +1,278 @@
+"""A table of a person's own: linear regression of one column on the other numeric ones."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lrtui.messages import LineScene, ProblemFacts
+from lrtui.problems.line import Affine, closed_form, squared
+from lrtui.problems.problem import Problem, ProblemError, pair_batches
+from lrtui.problems.scenes import some
+from lrtui.problems.settings import ProblemSettings
+
+Floats = NDArray[np.float64]
+
+MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
+"""Cells that say that a value is missing, in small letters."""
+
+NUMERIC = 0.5
+"""Share of the cells of a column that are numbers, from which on it is a column of numbers."""
+
+LOOKED_AT = 1000
+"""Rows by which it is decided what a column is."""
+
+CHUNK = 50_000
+"""Rows that are read at a time."""
+
+LARGEST_CELL = 1e15
+"""Numbers beyond this lose their digits when they are squared and summed."""
+
+DEPENDENT = 1e-7
+"""A column whose part at right angles to the others is smaller than this share says nothing new."""
+
+MOST_WEIGHTS = 300
+"""Weights up to which the closed form is told."""
+
+NAMED = 4
+"""Columns that a remark names, at most."""
+
+
+@dataclass
+class Table:
+    """The numeric columns of a file.
+
+    Attributes:
+        names: of the columns.
+        values: shape [rows, columns].
+        remarks: what was left out, in sentences.
+    """
+
+    names: list[str]
+    values: Floats
+    remarks: list[str] = field(default_factory=list)
+
+
+def load_table(settings: ProblemSettings) -> Problem:
+    """Return the regression of a column of a table on its other numeric columns.
+
+    Raises:
+        ProblemError: the table is of no use for that; says why.
+    """
+    table = read(settings.file, settings.target)
+    at = table.names.index(str(settings.target))
+    y = table.values[:, at]
+    table = independent(
+        replace(
+            table,
+            names=table.names[:at] + table.names[at + 1 :],
+            values=np.delete(table.values, at, axis=1),
+        )
+    )
+    raw = table.values
+    deviation = raw.std(axis=0)
+    standard = (raw - raw.mean(axis=0)) / deviation
+    plain, other = (standard, raw) if settings.standardise else (raw, standard)
+    x = torch.from_numpy(with_ones(plain))
+    x, targets = x.to(settings.device), torch.from_numpy(y).to(settings.device)
+    start = torch.zeros(x.shape[1], dtype=torch.float64)
+    whole = settings.batch is None or settings.batch >= len(y)
+    scene = None
+    if x.shape[1] == 2:
+        rows = some(len(y))
+        scene = LineScene(x=x[rows, 0].tolist(), y=targets[rows].tolist(), true_weights=None)
+    quadratic = None
+    if whole and x.shape[1] <= MOST_WEIGHTS:
+        quadratic = closed_form(x.cpu(), targets.cpu(), start)
+    columns = f"{len(table.names):,} column{'s' if len(table.names) > 1 else ''}"
+    return Problem(
+        facts=ProblemFacts(
+            name=settings.name,
+            weights=x.shape[1],
+            samples=len(y),
+            batch=None if whole else settings.batch,
+            remarks=[
+                f"{settings.target} from {columns} ({few(table.names)}), {len(y):,} rows",
+                *table.remarks,
+            ],
+            condition=condition(plain),
+            other_condition=condition(other),
+        ),
+        seed=settings.seed,
+        make_model=lambda: Affine(start),
+        loss=squared,
+        batches=pair_batches(x, targets, settings.batch, settings.seed),
+        probe=(x, targets),
+        scene=scene,
+        quadratic=quadratic,
+        device=settings.device,
+        file=settings.file,
+    )
+
+
+def read(file: Path, target: str | None) -> Table:
+    """Return the numeric columns of a file, without the rows that cannot be used.
+
+    Args:
+        file: comma-, semicolon- or tab-separated text with a row of names.
+        target: column that is predicted.
+
+    Raises:
+        ProblemError: it cannot be read, or has no such column; says why.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig", errors="replace") as text:
+            first = text.readline()
+            text.seek(0)
+            separator = max(",;\t", key=first.count)
+            rows = csv.reader(text, delimiter=separator)
+            names = [name.strip() for name in next(rows, [])]
+            return parsed(names, rows, target)
+    except OSError as error:
+        raise ProblemError(f"it cannot be read: {error.strerror}") from error
+    except csv.Error as error:
+        raise ProblemError(f"it is no table: {error}") from error
+
+
+def parsed(names: list[str], rows: Iterator[list[str]], target: str | None) -> Table:
+    """Return the numeric columns of rows of text."""
+    if not any(names):
+        raise ProblemError("it is empty")
+    head = [row for row, _ in zip(rows, range(LOOKED_AT), strict=False)]
+    if not head:
+        raise ProblemError("it has a row of names, and no other")
+    kinds = [kind([row[i] for row in head if len(row) == len(names)]) for i in range(len(names))]
+    numeric = [i for i, found in enumerate(kinds) if found == "numbers"]
+    choice = few([names[i] for i in numeric]) or "none"
+    if target is None:
+        raise ProblemError(f"--target says which column is predicted; columns of numbers: {choice}")
+    if target not in names:
+        raise ProblemError(f"no column is called {target[:40]!r}; columns of numbers: {choice}")
+    if names.index(target) not in numeric:
+        raise ProblemError(f"{target} is no column of numbers; those are: {choice}")
+    if len(numeric) == 1:
+        raise ProblemError(f"{target} is the only column of numbers; another has to predict it")
+    kept: list[Floats] = []
+    short = missing = strange = 0
+    for chunk in chunks(head, rows):
+        fitting = [row for row in chunk if len(row) == len(names)]
+        short += sum(1 for row in chunk if row) - sum(1 for row in fitting if row)
+        columns = [numbers([row[i] for row in fitting]) for i in numeric]
+        values = np.column_stack(columns) if fitting else np.empty((0, len(numeric)))
+        is_missing, is_strange = np.isnan(values).any(axis=1), np.isinf(values).any(axis=1)
+        is_strange |= (np.abs(np.nan_to_num(values)) > LARGEST_CELL).any(axis=1)
+        missing += int((is_missing & ~is_strange).sum())
+        strange += int(is_strange.sum())
+        kept.append(values[~(is_missing | is_strange)])
+    table = Table([names[i] for i in numeric], np.concatenate(kept))
+    table.remarks += left_out("row", missing, "with missing values")
+    table.remarks += left_out("row", strange, "with something that is no number, or none to use")
+    table.remarks += left_out("row", short, f"with other than {len(names)} cells")
+    others = [names[i] for i, found in enumerate(kinds) if found == "text"]
+    table.remarks += left_out("column", len(others), f"of text ({few(others)})")
+    blank = [names[i] for i, found in enumerate(kinds) if found == "missing"]
+    table.remarks += left_out("column", len(blank), f"mostly missing ({few(blank)})")
+    if len(table.values) < 2:
+        count = len(table.values)
+        said = "; ".join(table.remarks) or "there are no others"
+        raise ProblemError(f"{count} row{'' if count == 1 else 's'} can be used; {said}")
+    return table
+
+
+def chunks(head: list[list[str]], rows: Iterator[list[str]]) -> Iterator[list[list[str]]]:
+    """Yield rows in parts, beginning with those that were looked at."""
+    yield head
+    while part := [row for row, _ in zip(rows, range(CHUNK), strict=False)]:
+        yield part
+
+
+def kind(cells: Sequence[str]) -> str:
+    """Return what a column holds: ``numbers``, ``text``, or ``missing`` values mostly."""
+    values = numbers(cells)
+    told = ~np.isnan(values)
+    if told.sum() < NUMERIC * max(len(values), 1):
+        return "missing"
+    return "numbers" if np.isfinite(values[told]).sum() >= NUMERIC * told.sum() else "text"
+
+
+def numbers(cells: Sequence[str]) -> Floats:
+    """Return cells as numbers: NaN where one is missing, infinity where it is no number."""
+    try:
+        if "" not in cells:
+            return np.nan_to_num(np.array(cells, dtype=np.float64), nan=np.nan, posinf=np.inf)
+    except ValueError:
+        pass  # one of them is no number: look at each
+    return np.array([number(cell) for cell in cells], dtype=np.float64)
+
+
+def number(cell: str) -> float:
+    """Return one cell as a number, see ``numbers``."""
+    text = cell.strip()
+    if text.lower() in MISSING:
+        return float("nan")
+    try:
+        return float(text)
+    except ValueError:
+        return float("inf")
+
+
+def independent(table: Table) -> Table:
+    """Return a table without columns that say nothing new: constant, or made of others.
+
+    Raises:
+        ProblemError: none is left.
+    """
+    values = table.values
+    centred = values - values.mean(axis=0)
+    size = np.sqrt((centred**2).mean(axis=0))
+    constant = size <= DEPENDENT * np.abs(values).max(axis=0, initial=1e-300)
+    basis: list[Floats] = []
+    kept: list[int] = []
+    made_of_others: list[str] = []
+    for i in np.flatnonzero(~constant):
+        unit = centred[:, i] / np.linalg.norm(centred[:, i])
+        rest = unit
+        for _ in range(2):  # twice is enough: Kahan's rule
+            for direction in basis:
+                rest = rest - (direction @ rest) * direction
+        if np.linalg.norm(rest) > DEPENDENT:
+            basis.append(rest / np.linalg.norm(rest))
+            kept.append(int(i))
+        else:
+            made_of_others.append(table.names[i])
+    still = [table.names[i] for i in np.flatnonzero(constant)]
+    remarks = left_out("column", len(still), f"constant ({few(still)})")
+    remarks += left_out("column", len(made_of_others), f"made of others ({few(made_of_others)})")
+    if not kept:
+        raise ProblemError(f"no column is left to predict from; {'; '.join(remarks)}")
+    return Table([table.names[i] for i in kept], values[:, kept], table.remarks + remarks)
+
+
+def condition(features: Floats) -> float | None:
+    """Return the condition number of the Hessian of a regression on features."""
+    x = with_ones(features)
+    values = np.linalg.eigvalsh(2 / len(x) * x.T @ x)
+    found = float(values[-1] / values[0]) if values[0] > 0 else float("inf")
+    return found if np.isfinite(found) else None
+
+
+def with_ones(features: Floats) -> Floats:
+    """Return the design matrix: features, and a column of ones for the bias."""
+    return np.column_stack([features, np.ones(len(features))])
+
+
+def left_out(what: str, number: int, why: str) -> list[str]:
+    """Say how many rows or columns were left out; nothing where none was."""
+    return [f"{number:,} {what}{'s' if number > 1 else ''} left out: {why}"] if number else []
+
+
+def few(names: Sequence[str]) -> str:
+    """List names, not more than a remark has room for."""
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(name[:40] for name in names[:NAMED]) + more

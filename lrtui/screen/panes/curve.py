@@ -1,0 +1,63 @@
+"""The curve: targets in one dimension, and the prediction of the current run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrtui.messages import CurveScene
+from lrtui.run.session import with_nan
+from lrtui.screen.panes.fit import FIT
+from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.scene import has_scene, waits_for_scene
+from lrtui.screen.spans import Row, fitted
+from lrtui.screen.view import View
+
+if TYPE_CHECKING:
+    from lrtui.screen.chart import Axis, Layer
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """Draw the targets, and the curve that the model makes of its weights now."""
+    from lrtui.screen.chart import Canvas, Cloud, Path, draw
+
+    scene, run = view.session.scene, view.session.current
+    assert isinstance(scene, CurveScene)
+    x, y = axes(scene, Canvas.of(width, height - 1).rows)
+    layers: list[Layer] = [Cloud(scene.x, scene.y, "target")]
+    legend: Row = []
+    if run is not None and run.picture is not None:
+        values = with_nan(run.picture.values)
+        if len(values) == len(scene.grid):
+            layers.append(Path(scene.grid, values, "prediction"))
+            legend.append(("━━", "prediction"))
+            legend.append((f" prediction at step {run.picture.step:,}", "dim"))
+    legend += [("  ⠐⠄", "target"), (" target", "dim")]
+    return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
+
+
+def axes(scene: CurveScene, rows: int) -> tuple[Axis, Axis]:
+    """Return axes that hold the targets with some room, the same for every run."""
+    from lrtui.screen.chart import Axis
+
+    low, high = min(scene.y), max(scene.y)
+    room = 0.15 * (high - low) or 1.0
+    return Axis(scene.grid[0], scene.grid[-1]), Axis(low - room, high + room).aligned(rows)
+
+
+def depends_on(view: View, width: int) -> object:
+    """Return what the chart depends on."""
+    run = view.session.current
+    return view.session.scene, run.picture if run else None
+
+
+CURVE = Pane(
+    id="curve",
+    title="fit",
+    place="top",
+    draw=draw,
+    depends_on=depends_on,
+    help="The targets, and what the model predicts now.",
+    applies=lambda view: has_scene(view, CurveScene),
+    waits_for=waits_for_scene,
+    fits=FIT.fits,
+)

@@ -1,0 +1,103 @@
+"""The sharpness: the largest curvature of the loss, against what the rate allows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrtui.messages import Optimizer
+from lrtui.run.rate_axis import threshold
+from lrtui.run.session import Run
+from lrtui.screen.panes.loss import steps_shown
+from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.screen.panes.scene import has_theory
+from lrtui.screen.spans import Row, fitted
+from lrtui.screen.view import View
+
+if TYPE_CHECKING:
+    from lrtui.screen.chart import Layer
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """Draw the sharpness by step, and the value above which steps grow."""
+    import numpy as np
+
+    from lrtui.screen.chart import Axis, Canvas, Curve, Label, Mark, draw, round_up
+
+    run = view.session.current
+    assert run is not None
+    steps, values, errors = (np.array(column, float) for column in zip(*run.sharpness, strict=True))
+    last = steps_shown(run, [])
+    canvas = Canvas.of(width, height - 1)
+    allowed = allowed_by(run)
+    largest = max(values.max() + errors.max(), 1e-30)
+    if allowed is not None and allowed <= 4 * largest:
+        largest = max(largest, allowed)
+    y = Axis(0.0, round_up(1.05 * float(largest))).aligned(canvas.rows)
+    x = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
+    layers: list[Layer] = []
+    if allowed is not None:
+        at, level = limits(run, last)
+        layers.append(Curve(at, level, "bad", dotted=True))
+        layers.append(Label(0.75 * last, level[-1], f"{formula(run)} = {allowed:.3g}", "bad"))
+    layers.append(Curve(steps, values, "prediction"))
+    layers.append(Mark(float(steps[-1]), float(values[-1]), "●", "strong-prediction"))
+    now, error = values[-1], errors[-1]
+    legend: Row = [("━━", "prediction"), (f" sharpness {now:.4g} ± {error:.1g}", "text")]
+    if allowed is not None:
+        legend.append((f"  {now / allowed:.2f} of {formula(run)}", "dim"))
+    return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
+
+
+def limits(run: Run, last: int) -> tuple[list[float], list[float]]:
+    """Return the sharpness that the rate allows, by step: it moves where the rate was changed."""
+    assert isinstance(run.optimizer, Optimizer)
+    least = threshold(run.optimizer)
+    rates = [(0, run.first_lr), *run.changes]
+    at: list[float] = []
+    level: list[float] = []
+    for (step, lr), (until, _) in zip(rates, [*rates[1:], (last, 0.0)], strict=True):
+        at += [float(step), float(max(until, step))]
+        level += [least / lr] * 2
+    return at, level
+
+
+def allowed_by(run: Run) -> float | None:
+    """Return the sharpness that the rate allows now, ``None`` where nobody knows."""
+    if isinstance(run.optimizer, str) or run.optimizer.name == "own":
+        return None
+    return threshold(run.optimizer) / run.lr
+
+
+def formula(run: Run) -> str:
+    """Return what it is, in letters, such as 2/rate."""
+    assert isinstance(run.optimizer, Optimizer)
+    return f"{threshold(run.optimizer):.3g}/rate"
+
+
+def depends_on(view: View, width: int) -> object:
+    """Return what the chart depends on."""
+    run = view.session.current
+    assert run is not None
+    return run.number, run.sharpness[-1], run.lr, steps_shown(run, [])
+
+
+def waits_for(view: View) -> str:
+    """Say that it was not measured yet."""
+    run = view.session.current
+    return "" if run and run.sharpness else "the sharpness appears with the first steps"
+
+
+SHARPNESS = Pane(
+    id="sharpness",
+    title="sharpness",
+    place="bottom",
+    draw=draw,
+    depends_on=depends_on,
+    help="The largest curvature of the loss, measured on the way, and the value above which steps "
+    "along it grow: 2/rate, with momentum or Adam another.",
+    applies=lambda view: not has_theory(view),
+    waits_for=waits_for,
+    fits=in_two_rows,
+    widths=(28, None),
+    lens=True,
+)

@@ -1,0 +1,102 @@
+"""The slice: the loss along the step that the optimizer takes, by how long it is."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from lrtui.messages import Slice
+from lrtui.run.rate import rate_cell
+from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.screen.spans import Row, fitted
+from lrtui.screen.view import View
+
+if TYPE_CHECKING:
+    from lrtui.screen.chart import Layer
+
+TOO_HIGH = 4.0
+"""How far above the loss before the step the chart reaches, as a multiple of its fall."""
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """Draw the loss after the same step at each rate, and the rate that it was taken with."""
+    import numpy as np
+
+    from lrtui.screen.chart import Axis, Canvas, Curve, Label, Mark, draw
+
+    run = view.session.current
+    assert run is not None
+    cut = run.slice
+    assert cut is not None
+    known = [(lr, loss) for lr, loss in zip(cut.lrs, cut.losses, strict=True) if loss is not None]
+    low = min([cut.before, *(loss for _, loss in known)])
+    after = loss_at(cut)
+    fall = max(cut.before - low, 0.02 * abs(cut.before), 1e-30)
+    high = cut.before + TOO_HIGH * fall
+    if after is not None and math.isfinite(after):
+        high = max(high, min(1.1 * after, cut.before + 20 * fall))
+    x = Axis(cut.lrs[0], cut.lrs[-1], log=True)
+    canvas = Canvas.of(width, height - 1)
+    y = Axis(low - 0.1 * (high - low), high).aligned(canvas.rows)
+    ends = [x.low, x.high]
+    layers: list[Layer] = [
+        Curve(ends, [cut.before, cut.before], "faint"),
+        Curve(np.array([lr for lr, _ in known]), np.array([v for _, v in known]), "prediction"),
+        Label(x.low, cut.before, "loss now", "dim"),
+    ]
+    if after is not None:
+        layers.append(Mark(cut.lr, after, "◆", "strong-prediction"))
+    return [fitted([(sentence(cut, width), "dim")], width), *draw(width, height - 1, x, y, layers)]
+
+
+def loss_at(cut: Slice) -> float | None:
+    """Return the loss after the step at its own rate, between those that were computed."""
+    import numpy as np
+
+    losses = [math.nan if loss is None else loss for loss in cut.losses]
+    found = float(np.interp(math.log(cut.lr), np.log(cut.lrs), losses))
+    return None if math.isnan(found) else found
+
+
+def sentence(cut: Slice, width: int) -> str:
+    """Say what the step does, and which step would lower the loss most."""
+    after = loss_at(cut)
+    rate = rate_cell(cut.lr, 8)
+    if after is None:
+        said = f"a step of {rate} leads nowhere finite"
+    else:
+        does = "lowers" if after < cut.before else "raises"
+        said = f"a step of {rate} {does} the loss to {after:.3g}"
+    if not cut.downhill:
+        return f"{said}: carried uphill"
+    known = [(loss, lr) for lr, loss in zip(cut.lrs, cut.losses, strict=True) if loss is not None]
+    best = min(known)[1]
+    longer = f"{said}; one of {best:.2g} would lower it most"
+    return longer if len(longer) <= width else said
+
+
+def depends_on(view: View, width: int) -> object:
+    """Return what the chart depends on."""
+    run = view.session.current
+    return run.slice if run else None
+
+
+def waits_for(view: View) -> str:
+    """Say that none was measured yet."""
+    run = view.session.current
+    return "" if run and run.slice else "the slice appears with the first steps"
+
+
+SLICE = Pane(
+    id="slice",
+    title="slice",
+    place="bottom",
+    draw=draw,
+    depends_on=depends_on,
+    help="The loss along the step that the optimizer takes now, by the rate it would be taken with; "
+    "◆ is the rate in force. It says what one step would do, and not what a rate does in the end.",
+    waits_for=waits_for,
+    fits=in_two_rows,
+    widths=(28, None),
+    lens=True,
+)

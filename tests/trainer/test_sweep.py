@@ -1,0 +1,404 @@
+"""Sweeps, held against loops over torch.optim, one rate at a time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lrtui.messages import Optimizer, ProblemFacts, Swept
+from lrtui.problems.problem import Problem, count, pair_batches, trained
+from lrtui.trainer import sweep as module
+from lrtui.trainer.sweep import Alone, alike, note_settled, sweep
+from lrtui.trainer.training import Training
+
+LRS = [0.003, 0.01, 0.03, 0.1]
+STEPS = 40
+
+x = torch.linspace(-2, 2, 24)[:, None]
+y = torch.sin(2 * x)
+sequences = torch.sin(torch.arange(60.0)).view(6, 5, 2)
+labels = torch.cos(torch.arange(6.0))[:, None]
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer and what reads its last state."""
+
+    def __init__(self, kind: type[nn.RNNBase] = nn.GRU) -> None:
+        super().__init__()
+        self.cell = kind(2, 6, batch_first=True)
+        self.head = nn.Linear(6, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        states, _ = self.cell(x)
+        return self.head(states[:, -1])
+
+
+class Attention(nn.Module):
+    """One layer of self-attention, averaged over the sequence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = nn.Linear(2, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.inside(x)
+        return self.head(self.attention(h, h, h, need_weights=False)[0].mean(dim=1))
+
+
+class Tied(nn.Module):
+    """An autoencoder that decodes with the weights it encodes with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.there = nn.Linear(2, 2)
+        self.back = nn.Linear(2, 2)
+        self.back.weight = self.there.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.back(self.there(x))
+
+
+class Reading(nn.Module):
+    """A model that reads a number in its forward pass, which no batch of rates can do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Linear(1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        prediction = self.line(x)
+        return prediction * (2.0 if prediction.sum().item() > 0 else 1.0)
+
+
+def mlp(*more: nn.Module) -> nn.Module:
+    return nn.Sequential(nn.Linear(1, 16), *more, nn.Tanh(), nn.Linear(16, 16), nn.Linear(16, 1))
+
+
+def frozen() -> nn.Module:
+    model = mlp()
+    for p in model[0].parameters():  # type: ignore[index]
+        p.requires_grad_(False)
+    return model
+
+
+def problem(
+    make: Callable[[], nn.Module],
+    x: Tensor = x,
+    y: Tensor = y,
+    size: int | None = None,
+    target: float | None = None,
+    **more: Any,
+) -> Problem:
+    return Problem(
+        facts=ProblemFacts(name="test", weights=count(trained(make())), target=target),
+        seed=0,
+        make_model=make,
+        loss=lambda model, batch: nn.functional.mse_loss(model(batch[0]), batch[1]),
+        batches=pair_batches(x, y, size, 0),
+        probe=(x, y),
+        **more,
+    )
+
+
+MODELS = {
+    "line": problem(lambda: nn.Linear(1, 1)),
+    "mlp": problem(mlp),
+    "parts": problem(mlp, size=7),
+    "dropout": problem(lambda: mlp(nn.Dropout(0.3))),
+    "batch norm": problem(lambda: mlp(nn.BatchNorm1d(16)), size=8),
+    "batch norm, not training": problem(lambda: mlp(nn.BatchNorm1d(16)).eval()),
+    "gru": problem(Recurrent, sequences, labels),
+    "lstm": problem(lambda: Recurrent(nn.LSTM), sequences, labels),
+    "attention": problem(Attention, sequences, labels),
+    "frozen": problem(frozen),
+    "tied": problem(Tied, torch.cat([x, y], dim=1), torch.cat([y, x], dim=1)),
+}
+
+OPTIMIZERS: dict[str, tuple[Optimizer, Callable[[list[nn.Parameter], float], Any]]] = {
+    "sgd": (Optimizer(), lambda p, lr: torch.optim.SGD(p, lr)),
+    "momentum": (Optimizer(momentum=0.8), lambda p, lr: torch.optim.SGD(p, lr, momentum=0.8)),
+    "nesterov": (
+        Optimizer(name="nesterov", momentum=0.8, weight_decay=0.01),
+        lambda p, lr: torch.optim.SGD(p, lr, momentum=0.8, nesterov=True, weight_decay=0.01),
+    ),
+    "decay": (Optimizer(weight_decay=0.1), lambda p, lr: torch.optim.SGD(p, lr, weight_decay=0.1)),
+    "adam": (
+        Optimizer(name="adam", betas=(0.8, 0.99), weight_decay=0.1),
+        lambda p, lr: torch.optim.Adam(p, lr, betas=(0.8, 0.99), weight_decay=0.1),
+    ),
+    "adamw": (
+        Optimizer(name="adamw", weight_decay=0.3),
+        lambda p, lr: torch.optim.AdamW(p, lr, weight_decay=0.3),
+    ),
+}
+
+
+def solo(problem: Problem, lr: float, make: Callable[..., Any], steps: int = STEPS) -> list[float]:
+    """The losses of one rate, as a notebook would find them; one more than there are steps."""
+    model = problem.model()
+    batches = problem.batches()
+    optimizer = make([p for p in model.parameters() if p.requires_grad], lr)
+    losses = []
+    for _ in range(steps + 1):
+        optimizer.zero_grad()
+        loss = problem.loss(model, next(batches))
+        losses.append(loss.item())
+        loss.backward()
+        optimizer.step()
+    return losses
+
+
+def swept(
+    problem: Problem,
+    lrs: list[float] = LRS,
+    steps: int = STEPS,
+    optimizer: Optimizer | None = None,
+    seconds: float | None = None,
+) -> Swept:
+    *nothing, result = sweep(problem, lrs, steps, optimizer or Optimizer(), seconds)
+    assert set(nothing) <= {None}
+    assert isinstance(result, Swept)
+    return result
+
+
+@pytest.fixture(autouse=True)
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine does not make a model one that is trained one rate after another."""
+    monkeypatch.setattr(module, "HEAVY", 1e9)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_rate_ends_where_it_does_alone(name: str) -> None:
+    result = swept(MODELS[name])
+    expected = [solo(MODELS[name], lr, torch.optim.SGD) for lr in LRS]
+    assert result.losses == pytest.approx([losses[-1] for losses in expected], rel=2e-4)
+    assert result.first_loss == pytest.approx(expected[0][0])
+    assert result.how == "4 rates in one batch"
+    assert result.taken == []
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+@pytest.mark.parametrize("name", ["line", "mlp"])
+def test_each_optimizer_is_that_of_torch(name: str, kind: str) -> None:
+    optimizer, make = OPTIMIZERS[kind]
+    result = swept(MODELS[name], optimizer=optimizer)
+    expected = [solo(MODELS[name], lr, make)[-1] for lr in LRS]
+    assert result.losses == pytest.approx(expected, rel=1e-3)
+    assert result.how == "4 rates in one batch"
+    assert result.optimizer == optimizer
+
+
+@pytest.mark.parametrize("name", ["gru", "attention", "dropout", "tied"])
+def test_adam_trains_any_model(name: str) -> None:
+    optimizer, make = OPTIMIZERS["adamw"]
+    result = swept(MODELS[name], optimizer=optimizer)
+    expected = [solo(MODELS[name], lr, make)[-1] for lr in LRS]
+    assert result.losses == pytest.approx(expected, rel=2e-3)
+    assert result.how == "4 rates in one batch"
+
+
+def test_many_rates_of_a_network_are_trained_in_chunks() -> None:
+    lrs = np.geomspace(0.1, 0.001, 40).tolist()
+    result = swept(MODELS["mlp"], lrs, steps=20)
+    assert result.how == "40 rates in chunks of 32"
+    for i in (0, 31, 32, 39):
+        assert result.losses[i] == pytest.approx(
+            solo(MODELS["mlp"], lrs[i], torch.optim.SGD, 20)[-1], rel=1e-4
+        )
+    assert swept(MODELS["line"], lrs, steps=20).how == "40 rates in one batch"
+
+
+def test_a_rate_that_diverges_spoils_no_other() -> None:
+    lrs = [0.05, 1e3, 0.1]
+    result = swept(MODELS["mlp"], lrs, steps=200)
+    expected = [solo(MODELS["mlp"], lr, torch.optim.SGD, 200)[-1] for lr in (0.05, 0.1)]
+    assert result.losses[1] is None
+    assert [result.losses[0], result.losses[2]] == pytest.approx(expected, rel=1e-3)
+    assert result.is_finished(1)
+
+
+def test_all_rates_may_diverge() -> None:
+    result = swept(MODELS["line"], [1e3, 2e3], steps=500)
+    assert result.losses == [None, None]
+    assert result.settled_at == [None, None]
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_settled_from_the_last_time_it_came_under_the_target(
+    one_by_one: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if one_by_one:
+        monkeypatch.setattr(module, "HEAVY", 0.0)
+    monkeypatch.setattr(module, "BLOCK", 16)
+    target = 0.3
+    noisy = problem(lambda: nn.Linear(1, 1), size=3, target=target)
+    result = swept(noisy, steps=100)
+    for lr, settled in zip(LRS, result.settled_at, strict=True):
+        losses = solo(noisy, lr, torch.optim.SGD, 100)
+        above = [k for k, loss in enumerate(losses) if loss > target]
+        assert settled == (None if above[-1] == 100 else above[-1] + 1)
+    assert any(result.settled_at)
+    assert swept(MODELS["line"]).settled_at == [None] * 4
+
+
+def test_settled_is_noted_across_blocks() -> None:
+    rows = torch.tensor([[0, 1, 1, 0], [1, 1, 1, 0]]).bool()
+    since = torch.tensor([3, 3, -1, 3])
+    note_settled(since, rows, 10)
+    assert since.tolist() == [11, 3, 10, -1]
+
+
+def test_a_model_that_reads_numbers_is_trained_one_rate_at_a_time() -> None:
+    reading = problem(Reading)
+    result = swept(reading)
+    assert result.how == "one by one"
+    expected = [solo(reading, lr, torch.optim.SGD)[-1] for lr in LRS]
+    assert result.losses == pytest.approx(expected)
+
+
+def test_own_optimizers_take_the_steps_of_a_run() -> None:
+    own = problem(mlp, own_optimizer=lambda p, lr: torch.optim.RMSprop(p, lr))
+    result = swept(own, optimizer=Optimizer(name="own"))
+    assert result.how == "one by one"
+    expected = [solo(own, lr, torch.optim.RMSprop)[-1] for lr in LRS]
+    assert result.losses == pytest.approx(expected)
+    # Another one may still be asked for.
+    assert swept(own).losses == pytest.approx(swept(MODELS["mlp"]).losses)
+
+
+def test_steps_that_take_long_are_not_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HEAVY", 0.0)
+    assert swept(MODELS["mlp"]).how == "one by one"
+
+
+def test_rates_whose_time_does_not_come_are_unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10**6))
+    monkeypatch.setattr(module, "perf_counter", lambda: next(clock) * 1e-3)
+    monkeypatch.setattr(module, "HEAVY", 0.0)
+    result = swept(MODELS["mlp"], [0.01 * k for k in range(1, 9)], steps=10, seconds=0.0255)
+    # 1 ms each for the model and for every step: two rates, and four steps of a third.
+    assert result.taken == [0, 0, 0, 10, 0, 3, 0, 10] or sum(result.taken) == 23
+    assert result.taken[7] == 10
+    assert result.taken[3] == 10
+    assert result.losses[0] == result.first_loss
+    assert not result.is_finished(0)
+    assert result.is_finished(7)
+    assert result.how == "one by one, 2 of 8 in 0.0255 s"
+    assert result.losses[7] == pytest.approx(
+        solo(MODELS["mlp"], 0.08, torch.optim.SGD, 10)[-1], rel=1e-5
+    )
+
+
+def test_one_rate_that_raises_counts_as_diverged() -> None:
+    def loss(model: nn.Module, batch: Any) -> Tensor:
+        value = nn.functional.mse_loss(model(batch[0]), batch[1])
+        if value.item() > 1e4:
+            raise ValueError("too much")
+        return value
+
+    refusing = problem(lambda: nn.Linear(1, 1))
+    refusing.loss = loss
+    result = swept(refusing, [0.1, 100.0])
+    assert result.losses[0] is not None
+    assert result.losses[1] is None
+    assert result.taken == [40, 2] or result.is_finished(1)
+
+
+@pytest.mark.parametrize("wrong", ["update", "frozen"])
+def test_a_batch_that_trains_otherwise_than_a_run_is_not_believed(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if wrong == "update":
+        right = module.stacked_update
+        monkeypatch.setattr(
+            module, "stacked_update", lambda o, w, lr: right(Optimizer(momentum=0.1), w, lr)
+        )
+        name = "mlp"
+    else:
+        # As if parameters were trained whether they are frozen or not.
+        named = module.Objective.named_parameters
+        monkeypatch.setattr(
+            module.Objective,
+            "named_parameters",
+            lambda self: ((k, p.detach().requires_grad_()) for k, p in named(self)),
+        )
+        name = "frozen"
+    result = swept(MODELS[name])
+    assert result.how == "one by one"
+    expected = [solo(MODELS[name], lr, torch.optim.SGD)[-1] for lr in LRS]
+    assert result.losses == pytest.approx(expected)
+
+
+def test_alike_within_rounding_and_a_thousandth_of_what_the_loss_moved() -> None:
+    alone = [1.0, 0.5, 0.4]
+    assert alike(torch.tensor([1.0, 0.5003, 0.4003]), alone)
+    assert not alike(torch.tensor([1.0, 0.5007, 0.4]), alone)
+    assert not alike(torch.tensor([1.0001, 0.5, 0.4]), alone)
+    assert not alike(torch.tensor([1.0, torch.nan, 0.4]), alone)
+
+
+def test_the_rate_that_is_compared_moves_the_loss_and_does_not_blow_up() -> None:
+    lrs = np.geomspace(1e-9, 1e4, 64).tolist()
+    work = module.train_alone(MODELS["mlp"], lrs, STEPS, Optimizer())
+    alone = finished(work)
+    assert len(alone.losses) == module.CHECKED + 1
+    assert alone.losses == pytest.approx(
+        solo(MODELS["mlp"], alone.lr, torch.optim.SGD, module.CHECKED)
+    )
+    assert alone.losses[-1] < 0.99 * alone.losses[0]
+    # The best there is where none does both.
+    assert finished(module.train_alone(MODELS["mlp"], [1e-9], 5, Optimizer())).lr == 1e-9
+    assert len(finished(module.train_alone(MODELS["mlp"], [1e9], 5, Optimizer())).losses) < 5
+
+
+def finished(work: Any) -> Alone:
+    try:
+        while True:
+            next(work)
+    except StopIteration as stop:
+        assert isinstance(stop.value, Alone)
+        return stop.value
+
+
+def test_a_run_does_not_notice_a_sweep_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    class Chance(nn.Module):
+        """Draws from each of the generators that there are, and prints."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.line = nn.Linear(1, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            print("forward")
+            noise = random.random() + np.random.rand() + torch.rand(1)
+            return self.line(nn.functional.dropout(x, 0.5)) + 0.1 * noise
+
+    chance = problem(Chance)
+    undisturbed = Training(chance, 0.1, Optimizer()).steps(60)
+    training = Training(chance, 0.1, Optimizer())
+    capsys.readouterr()
+    work = sweep(chance, LRS, 200, Optimizer(), None)
+    losses = []
+    results = []
+    for _ in range(60):
+        results.append(next(work, None))
+        losses.append(training.step())
+    assert losses == undisturbed
+    assert capsys.readouterr().out == "forward\n" * 60
+    results += list(work)
+    (result,) = filter(None, results)
+    expected = [solo(chance, lr, torch.optim.SGD, 200)[-1] for lr in LRS]
+    assert result.losses == pytest.approx(expected, rel=1e-3)
+
+
+def test_pieces_of_work_are_small() -> None:
+    pieces = list(sweep(MODELS["mlp"], LRS, 400, Optimizer(), None))
+    assert len(pieces) > 20
