@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,7 @@ def parsed(names: list[str], rows: Iterator[list[str]], target: str | None) -> T
     """Return the numeric columns of rows of text."""
     if not any(names):
         raise ProblemError("it is empty")
-    head = [row for row, _ in zip(rows, range(LOOKED_AT), strict=False)]
+    head = [*islice(rows, LOOKED_AT)]
     if not head:
         raise ProblemError("it has a row of names, and no other")
     kinds = [kind([row[i] for row in head if len(row) == len(names)]) for i in range(len(names))]
@@ -188,7 +189,7 @@ def parsed(names: list[str], rows: Iterator[list[str]], target: str | None) -> T
 def chunks(head: list[list[str]], rows: Iterator[list[str]]) -> Iterator[list[list[str]]]:
     """Yield rows in parts, beginning with those that were looked at."""
     yield head
-    while part := [row for row, _ in zip(rows, range(CHUNK), strict=False)]:
+    while part := [*islice(rows, CHUNK)]:
         yield part
 
 

@@ -51,6 +51,9 @@ def advise(theory: Theory, lr: float, steps: int | None) -> Advice | None:
         return Advice(lr if as_quick else best, f"no rate settles in {given}", needed, True)
     if as_quick:
         return None
+    if not theory.optimizer.is_plain:
+        how = "simulated" if theory.optimizer.is_adaptive else "tried in the closed form"
+        return Advice(best, f"fewest steps of {theory.candidates:,} rates {how}", needed)
     minimax = theory.rounded(theory.minimax_lr)
     if best == minimax:
         shrinks = 1 - max(map(abs, theory.factors(best)))

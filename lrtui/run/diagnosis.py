@@ -1,7 +1,7 @@
 """What a run's curve means: one word, and the evidence for it.
 
 Where the loss has a closed form, the fate of a rate is known before the first step, and the
-measured losses confirm it. Where it has none, the losses alone decide, by a rule that is named.
+measured losses confirm it. Where it has none, see ``lrtui.run.measured``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,17 @@ Verdict = Literal[
     "on the edge",
     "diverging",
     "diverged",
+    "level",
+    "falling",
+    "falling, swinging",
+    "rising",
+    "at the edge",
+    "spike",
+    "above its start",
+    "cannot tell yet",
+    "unfinished",
 ]
+"""The last nine are said of losses alone."""
 
 EDGE_GROWTH = 10.0
 """Past the limit, a loss that grows less than this within the run is on the edge."""
@@ -34,15 +44,11 @@ EDGE = 0.95
 """Below the limit, a rate of at least this share of it is on the edge: each step keeps 90% of the
 distance along the steepest direction."""
 
-WINDOW = 10
-"""Number of steps that are looked back on."""
+HAIR = 10
+"""Steps by which rounding may shift the step at which a run of Adam settles."""
 
-STILL = 1e-3
-"""Without a known minimum: a loss that changes less than this share over a window has settled."""
-
-ABOVE_FIRST = 100
-"""Without a known minimum: as many losses in a row above the first one are diverging. Fewer are
-noise (1 false alarm in 525 runs, against 178 for a single one)."""
+BLOWN, BLOWN_ADAPTIVE = 1e3, 1e6
+"""A loss of that many times the first has diverged; Adam comes back from a thousand times."""
 
 ROUNDING = 5e-7
 """Relative rounding of a float32 loss: differences below this share mean nothing."""
@@ -69,21 +75,25 @@ def foresee(theory: Theory, start: Sequence[float], lr: float, steps: float) -> 
 
     Returns:
         ``converging`` or ``side to side`` for a run that settles in time, with the weights on one
-        side of the steepest direction or changing sides. For one that does not: ``too slow`` where
-        a larger rate would, else ``on the edge`` close to the limit, else ``too few steps``. Past
-        the limit ``on the edge`` if the loss grows less than tenfold, else ``diverging``.
+        side of the steepest direction or changing sides (without momentum). For one that does not:
+        ``too slow`` where a larger rate would, else ``on the edge`` close to the limit, else ``too
+        few steps``. Past the limit ``on the edge`` if the loss grows less than tenfold, else
+        ``diverging``. ``cannot tell yet`` where the forecast does not look that far.
     """
-    steepest = theory.factors(lr)[-1]
     if lr >= theory.max_stable_lr:
-        growth = 2 * steps * math.log(abs(steepest)) if steepest != -1 else 0.0
-        return "on the edge" if growth < math.log(EDGE_GROWTH) else "diverging"
+        growth = theory.growth(lr)
+        grown = 2 * steps * math.log(growth) if growth != 1 else 0.0
+        return "on the edge" if grown < math.log(EDGE_GROWTH) else "diverging"
     settles = theory.settles_at(start, lr)
+    if settles is None and theory.optimizer.is_adaptive and steps > theory.horizon:
+        return "cannot tell yet"
     if settles is None or settles > steps:
         quickest, fewest = theory.quickest(tuple(start))
         if fewest <= steps and lr < quickest:
             return "too slow"
         return "on the edge" if lr >= EDGE * theory.max_stable_lr else "too few steps"
-    return "side to side" if steepest < 0 else "converging"
+    crosses = theory.optimizer.is_plain and theory.factors(lr)[-1] < 0
+    return "side to side" if crosses else "converging"
 
 
 def judge(
@@ -96,16 +106,32 @@ def judge(
         lr: learning rate.
         steps: steps taken.
         loss: last loss, ``None`` where not finite.
-        settled_at: first step at which the loss was close to its minimum.
+        settled_at: step from which on the loss was close to where it ends.
 
     Returns:
         The verdict, and the step at which it settled if it did and stayed so.
     """
-    if has_diverged(loss, theory.start_loss()):
+    first = theory.start_loss()
+    if has_diverged(loss, first) and not is_only_above(theory, lr, loss):
         return "diverged", None
     if settled_at is not None and lr < theory.max_stable_lr:
         return "settled", settled_at
+    if loss is not None and loss > first:
+        return "above its start", None
     return foresee(theory, theory.start, lr, steps), None
+
+
+def is_only_above(theory: Theory, lr: float, loss: float | None) -> bool:
+    """Return whether a last loss above the first one need not mean that the run has diverged.
+
+    With momentum or Adam a run may climb and come back, and weight decay may draw it up to where
+    it ends. Adam has no limit: it has diverged only where the loss is out of all proportion.
+    """
+    if loss is None or not math.isfinite(loss) or theory.optimizer.is_plain:
+        return False
+    if theory.optimizer.is_adaptive:
+        return loss <= BLOWN_ADAPTIVE * theory.start_loss()
+    return lr < theory.max_stable_lr
 
 
 @dataclass
@@ -118,7 +144,8 @@ class Diagnosis:
         steps: steps given, ``None`` where that is open.
         start: weights that the run, or the part of it at this rate, started from.
         since: step at which it did.
-        settled_at: step at which it settled, once it has.
+        settled_at: step from which on it has been close to where it ends. Gradient descent stays
+            there; with momentum a run can fly through, and Adam can leave it again.
         broken: first step whose loss was not finite, once there is one.
     """
 
@@ -129,10 +156,7 @@ class Diagnosis:
     since: int = 0
     settled_at: int | None = None
     broken: int | None = None
-    _first: float = math.nan
-    _smallest: float = math.inf
-    _above_first: int = 0  # losses in a row that are larger than the first
-    _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=WINDOW + 1))
+    _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=2))
 
     def see(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
         """Take in the next losses and their steps; ``None`` where they are not finite."""
@@ -141,21 +165,13 @@ class Diagnosis:
                 if self.broken is None:
                     self.broken = step
                 continue
-            if not self._recent:
-                self._first = loss
-            self._above_first = self._above_first + 1 if loss > self._first else 0
             self._recent.append((step, loss))
-            self._smallest = min(self._smallest, loss)
-            if self.settled_at is None and self._is_settled(loss):
-                self.settled_at = step
-
-    def _is_settled(self, loss: float) -> bool:
-        if self.theory is not None:
-            return loss <= self.theory.settled_loss
-        if len(self._recent) <= WINDOW:
-            return False
-        recent = [loss for _, loss in self._recent]
-        return max(recent) - min(recent) <= STILL * max(map(abs, recent))
+            if self.theory is None:
+                continue
+            if loss <= self.theory.settled_loss:
+                self.settled_at = step if self.settled_at is None else self.settled_at
+            elif not self.theory.optimizer.is_plain:
+                self.settled_at = None
 
     def continued(self, lr: float, step: int, weights: tuple[float, ...]) -> Diagnosis:
         """Return the diagnosis of the same run from a step on, at another rate.
@@ -163,8 +179,11 @@ class Diagnosis:
         Args:
             lr: the new rate.
             step: last step at the old one.
-            weights: at that step; of another number than the loss has, they are not used.
+            weights: at that step; of another number than the loss has, they are not used. Nor are
+                they where the optimizer has a memory of its own: what comes is then not known.
         """
+        if self.theory is not None and remembers(self.theory):
+            return Diagnosis(None, lr, self.steps, since=step)
         if self.theory is None or len(weights) != len(self.theory.minimum):
             weights = ()
         return Diagnosis(self.theory, lr, self.steps, weights, step, self.settled_at)
@@ -180,11 +199,12 @@ class Diagnosis:
     def shrink(self) -> float | None:
         """Return the share of the excess that a step removed, over the last two losses.
 
-        Negative where the excess grew; ``None`` where it cannot be told from rounding.
+        Negative where the excess grew; ``None`` where it cannot be told from rounding, and for
+        momentum, decay and Adam, whose excess does not shrink evenly.
         """
-        if self.theory is None or len(self._recent) < 2:
+        if self.theory is None or not self.theory.optimizer.is_plain or len(self._recent) < 2:
             return None
-        (before, older), (after, newer) = list(self._recent)[-2:]
+        (before, older), (after, newer) = self._recent
         older, newer = older - self.theory.min_loss, newer - self.theory.min_loss
         if min(older, newer) < 20 * ROUNDING * self.theory.min_loss or older <= 0:
             return None
@@ -200,7 +220,9 @@ class Diagnosis:
         """
         theory = self.theory
         if theory is None or not self.start:
-            return ("diverged", reason) if outcome == "diverged" else self._read_losses_alone()
+            if outcome == "diverged":
+                return "diverged", reason
+            return "cannot tell yet", "nothing but its losses is known"
         if outcome == "diverged":
             if self.lr < theory.max_stable_lr or not self._recent:
                 return "diverged", reason
@@ -209,20 +231,59 @@ class Diagnosis:
             if self.broken is not None:
                 said = f"not finite at step {self.broken:,}"
             return "diverged", f"{said}; {self._beyond()}"
-        if self.settled_at is not None and self.lr < theory.max_stable_lr:
-            near = "0, up to float32 rounding" if theory.fits_exactly else ""
-            near = near or f"within 0.5% of the smallest loss, {theory.min_loss:.4g}"
-            return "settled", f"at step {self.settled_at:,}, {near}"
+        if self.settled_at is not None and self._has_settled(outcome):
+            return "settled", f"at step {self.settled_at:,}, {self._near()}{self._spike()}"
         if not all(map(math.isfinite, self.start)):
             return "diverging", "the weights are not finite any more"
         left = math.inf if self.steps is None else self.steps - self.since
+        if theory.optimizer.is_adaptive and self._recent:
+            step, loss = self._recent[-1]
+            if self.forecast is not None and step > self.forecast + HAIR:
+                return "spike", f"loss {loss:.3g}, after it had settled{self._spike()}"
+            if self.forecast is None and step - self.since >= theory.horizon:
+                left = math.inf
         verdict = foresee(theory, self.start, self.lr, left)
         return verdict, self._evidence(verdict)
+
+    def _has_settled(self, outcome: Outcome | None) -> bool:
+        """Return whether it stays where it is: close to where it ends."""
+        theory = self.theory
+        assert theory is not None
+        if theory.optimizer.is_plain or not self._recent:
+            return self.lr < theory.max_stable_lr
+        if self.lr >= theory.max_stable_lr:
+            return False
+        # As foreseen; or as far as it goes, with the forecast of Adam at an end or the run over.
+        known = self.since + theory.horizon if self.forecast is None else self.forecast
+        return outcome is not None or self._recent[-1][0] >= known
+
+    def _near(self) -> str:
+        """Say what it has settled at."""
+        theory = self.theory
+        assert theory is not None
+        if theory.target is not None:
+            return f"at most {theory.target:.4g} from there on"
+        if theory.end_loss > theory.min_loss:
+            return f"within 0.5% of {theory.end_loss:.4g}, where the weight decay holds it"
+        if theory.fits_exactly:
+            return "0, up to float32 rounding"
+        return f"within 0.5% of the smallest loss, {theory.min_loss:.4g}"
+
+    def _spike(self) -> str:
+        """Say when Adam will be unstable, or was, where that is foreseen."""
+        theory = self.theory
+        assert theory is not None
+        spike = theory.spike_at(self.start, self.lr)
+        step = self._recent[-1][0] if self._recent else self.since
+        if spike is None or (self.steps is not None and self.since + spike > self.steps):
+            return ""
+        near = f"near step {self.since + spike:,} (Adam forgets)"
+        return f"; expect a spike {near}" if step < self.since + spike else f"; foreseen {near}"
 
     def _beyond(self) -> str:
         """Say what it means that the rate is past the limit."""
         assert self.theory is not None
-        growth = abs(self.theory.factors(self.lr)[-1])
+        growth = self.theory.growth(self.lr)
         if growth < 2:
             grows = f"grow by {share(growth - 1)}" if growth > 1 else "do not shrink"
         else:
@@ -236,8 +297,10 @@ class Diagnosis:
         pace = f"the excess shrinks {share(shrink)} a step; " if shrink and shrink > 0 else ""
         if self.forecast is None:
             when = "never settles" if self.lr >= theory.max_stable_lr else "settles beyond 1e9"
+            if theory.optimizer.is_adaptive:
+                when = f"not settled in {theory.horizon:,} steps, as far as it was computed"
         else:
-            when = f"settles at {self.forecast:,}"
+            when = f"settles at {self.forecast:,}{self._spike()}"
         given = "" if self.steps is None else f", was given {self.steps:,}"
         match verdict:
             case "converging":
@@ -249,19 +312,13 @@ class Diagnosis:
                 return f"{pace}{when}{given}"
             case "too few steps":
                 return f"{when}{given}"
+            case "cannot tell yet":
+                return when
             case "on the edge" if self.lr < theory.max_stable_lr:
                 return f"just below the limit {theory.max_stable_lr:.4g}; {when}{given}"
         return self._beyond()
 
-    def _read_losses_alone(self) -> tuple[Verdict, str]:
-        """Read the curve where nothing but its losses is known."""
-        if len(self._recent) < 2:
-            return "converging", "too few losses to compare"
-        if self._above_first >= ABOVE_FIRST:
-            last = f"the last {self._above_first:,} losses"
-            return "diverging", f"{last} are all above the first, {self._first:.4g}"
-        if self.settled_at is not None:
-            since = f"{WINDOW + 1} losses in a row differ by under 0.1%"
-            return "settled", f"at step {self.settled_at:,}, where {since}"
-        now, smallest = self._recent[-1][1], self._smallest
-        return "converging", f"the loss is at {now:.4g}, its smallest {smallest:.4g}"
+
+def remembers(theory: Theory) -> bool:
+    """Return whether a step depends on the steps before, beyond the weights they led to."""
+    return theory.optimizer.momentum > 0 or theory.optimizer.is_adaptive

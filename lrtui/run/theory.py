@@ -56,6 +56,20 @@ SHARPNESS_WEIGHTS = 200
 """Weights up to which the preconditioned sharpness is computed: 5 ms each time."""
 
 
+def threshold(optimizer: Optimizer) -> float:
+    """Return the largest stable product of rate and curvature.
+
+    Gradient descent: 2. With momentum β: 2 + 2β, in torch's Nesterov (2 + 2β)/(1 + 2β). With
+    Adam, on the Hessian that is divided by √v̂ + ε: (2 + 2β₁)/(1 − β₁). Source: Cohen et al.,
+    "Adaptive Gradient Methods at the Edge of Stability", 2022.
+    """
+    if optimizer.is_adaptive:
+        beta = optimizer.betas[0]
+        return (2 + 2 * beta) / (1 - beta)
+    beta = optimizer.momentum
+    return (2 + 2 * beta) / (1 + 2 * beta if optimizer.name == "nesterov" else 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Theory:
     """An optimizer of torch on a quadratic loss of d weights.
@@ -102,14 +116,11 @@ class Theory:
     def max_stable_lr(self) -> float:
         """The rate from which on a run diverges, infinite for Adam, which has none.
 
-        With μ the largest eigenvalue plus the weight decay: 2/μ, (2 + 2β)/μ with momentum β, and
-        (2 + 2β)/((1 + 2β)·μ) with that of Nesterov as torch has it.
+        See ``threshold``, over the largest eigenvalue plus the weight decay.
         """
         if self.optimizer.is_adaptive:
             return math.inf
-        beta = self.optimizer.momentum
-        reach = 1 + 2 * beta if self.optimizer.name == "nesterov" else 1.0
-        return (2 + 2 * beta) / (reach * (self.eigenvalues[-1] + self.optimizer.weight_decay))
+        return threshold(self.optimizer) / (self.eigenvalues[-1] + self.optimizer.weight_decay)
 
     @property
     def minimax_lr(self) -> float:
@@ -717,21 +728,20 @@ class Adam:
     def _passes(self, lr: float, scales: Floats, first: int, end: int) -> float | None:
         """Return where in a settled stretch lr·λmax(P⁻¹H) passes what Adam can stand, if it does.
 
-        With P = diag(√v̂ + ε) the threshold is (2 + 2β₁)/(1 − β₁), exact where P stands still.
-        While the gradient is small P falls, by the same factor each step.
+        With P = diag(√v̂ + ε); the ``threshold`` is exact where P stands still. While the gradient
+        is small P falls, by the same factor each step.
         """
         import numpy as np
 
         if len(self.minimum) > SHARPNESS_WEIGHTS:
             return None
-        beta = self.optimizer.betas[0]
         coupled = 0.0 if self.optimizer.name == "adamw" else self.optimizer.weight_decay
         curved = self.hessian + coupled * np.eye(len(self.minimum))
 
         def over(block: int) -> float:
             root = np.sqrt(scales[block])
             sharpness = float(np.linalg.eigvalsh(curved / root[:, None] / root)[-1])
-            return math.log(lr * sharpness * (1 - beta) / (2 + 2 * beta))
+            return math.log(lr * sharpness / threshold(self.optimizer))
 
         low, high = first // BLOCK + 1, min(end // BLOCK, len(scales) - 1)
         if low >= high or over(low) > 0 or over(high) <= 0:

@@ -12,7 +12,7 @@ from lrtui.problems.problem import Problem
 from lrtui.trainer.conclusion import bound, conclusion
 from lrtui.trainer.runs import begin
 
-PIECE = 0.004
+PIECE = 0.002
 """Seconds of work at a time."""
 
 TELL_EVERY = 0.1

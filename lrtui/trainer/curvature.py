@@ -34,6 +34,9 @@ FRESHNESS = 0.05
 Without it an eigenvector that is no longer the leading one would never be left.
 """
 
+ASYMMETRY = 0.01
+"""Largest difference of two products, as a share, that are the same for a symmetric matrix."""
+
 NEARBY = 1e-3
 """Distance of the two gradients of a central difference, as a share of the weights' length."""
 
@@ -130,12 +133,15 @@ class Curvature:
         while not self._is_tried and len(self._ways) > 1:
             try:
                 product = self._ways[0](loss, weights)
-                product(start)
+                symmetric = is_symmetric(product, start)
             except (RuntimeError, ImportError):
-                self._ways.pop(0)
-            else:
+                symmetric = False
+            if symmetric is None:  # the weights are not finite, which tells nothing of the way
+                return product
+            if symmetric:
                 self._is_tried = True
                 return product
+            self._ways.pop(0)
         self._is_tried = True
         return self._ways[0](loss, weights)
 
@@ -207,6 +213,26 @@ def leading_eigenpair(
         yield
         beside.append(length)
         basis.append(rest / length)
+
+
+def is_symmetric(product: Product, v: Tensor) -> bool | None:
+    """Return whether a matrix H is symmetric as far as one vector shows: vᵀHHv = |Hv|².
+
+    The second derivative of a function that has none is zero to torch, where it is not an error,
+    and what is left of the Hessian then is not symmetric.
+
+    Args:
+        product: of the matrix and a vector.
+        v: the vector, shape [n].
+
+    Returns:
+        Whether it is, ``None`` where the products are not finite.
+    """
+    once = product(v)
+    expected, found = float(once @ once), float(v @ product(once))
+    if not math.isfinite(expected + found):
+        return None
+    return abs(found - expected) <= ASYMMETRY * expected
 
 
 def preconditioner(

@@ -1,17 +1,28 @@
-"""Looks at a run on the way: the picture, the sharpness, the loss along the next step."""
+"""Looks at a run on the way: the picture, the sharpness, the loss along a step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
-from lrtui.messages import Message, Picture, Start
-from lrtui.problems.problem import Problem
+from lrtui.messages import Message, Optimizer, Picture, Sharpness, Start
+from lrtui.problems.problem import Problem, trained
+from lrtui.trainer import optimizers
+from lrtui.trainer.curvature import Allowance, Curvature
 from lrtui.trainer.runs import AnyTraining
+from lrtui.trainer.side_work import SideWork
+from lrtui.trainer.slice import Slicer
+from lrtui.trainer.training import Training
 
-PICTURE_EVERY = 0.25
-"""Seconds between two pictures."""
+PICTURE_EVERY, SLICE_EVERY = 0.25, 0.5
+"""Seconds between two pictures, and between two slices, at least."""
+
+SLICE_SHARE = 0.01
+"""Share of the time that slices may take."""
+
+START_SECONDS = 2.0
+"""Time that the measurement of the sharpness at the start may take."""
 
 
 class Looks:
@@ -22,6 +33,7 @@ class Looks:
         problem: Problem,
         start: Start,
         training: AnyTraining,
+        side_work: SideWork,
         send: Callable[[Message], None],
     ) -> None:
         """Begin with nothing seen.
@@ -30,13 +42,25 @@ class Looks:
             problem: what is trained.
             start: the run.
             training: its model and optimizer.
+            side_work: where measurements are made that take long.
             send: takes the messages.
         """
         self._problem = problem
-        self._start = start
+        self._run = start.run
         self._training = training
+        self._side_work = side_work
         self._send = send
         self._pictured_at, self._pictured_step = -math.inf, -1
+        self._curvature = Curvature(problem)
+        self._slicer = Slicer(problem)
+        self._sharpness_due, self._slice_due = Allowance(), Allowance(SLICE_SHARE)
+        self._measured_step = -1
+        side_work.drop("sharpness")
+        quadratic = problem.quadratic
+        self._is_constant = quadratic is not None and not start.optimizer.is_adaptive
+        if self._is_constant and quadratic is not None:
+            largest = quadratic.eigenvalues[-1]
+            send(Sharpness(run=start.run, step=0, value=largest, error=0.0))
 
     def take(self, step: int, last: bool = False) -> None:
         """Look at where the weights are, as far as it is time to.
@@ -49,12 +73,60 @@ class Looks:
         if step != self._pictured_step and (last or now >= self._pictured_at + PICTURE_EVERY):
             self._pictured_at, self._pictured_step = now, step
             self._take_picture(step)
+        if not self._is_constant and step != self._measured_step and now >= self._sharpness_due.due:
+            self._measured_step = step
+            self._sharpness_due.due = math.inf  # until it is done
+            self._side_work.begin("sharpness", self._measure(step))
 
-    def steps(self, count: int) -> Sequence[float]:
-        """Take steps and return the loss after each."""
-        return self._training.steps(count)
+    def steps(self, count: int, step: int) -> Sequence[float]:
+        """Take steps and return the loss after each; look along the first where it is time to.
+
+        Args:
+            count: how many.
+            step: steps taken before.
+        """
+        began = perf_counter()
+        if began < self._slice_due.due:
+            return self._training.steps(count)
+        loss, cut = self._slicer.step(self._training, self._run, step)  # type: ignore[arg-type]
+        if cut is not None:
+            self._send(cut)
+        now = perf_counter()
+        self._slice_due.charge(now - began, now)
+        self._slice_due.due = max(self._slice_due.due, now + SLICE_EVERY)
+        return [loss]
 
     def _take_picture(self, step: int) -> None:
         if self._problem.picture is not None:
             values = self._problem.picture(self._training.model)
-            self._send(Picture(run=self._start.run, step=step, values=[*values]))
+            self._send(Picture(run=self._run, step=step, values=[*values]))
+
+    def _measure(self, step: int) -> Iterator[Message | None]:
+        """Measure the sharpness at the weights as they are when this begins."""
+        spent, began = 0.0, perf_counter()
+        assert isinstance(self._training, Training)
+        for found in self._curvature.measure(self._training.model, self._training.optimizer):
+            spent += perf_counter() - began
+            if found is not None:
+                value, error = found
+                yield Sharpness(run=self._run, step=step, value=value, error=error)
+            else:
+                yield None
+            began = perf_counter()
+        now = perf_counter()
+        self._sharpness_due.charge(spent + now - began, now)
+
+
+def start_sharpness(problem: Problem) -> float | None:
+    """Return the sharpness where every run starts; ``None`` where measuring it takes too long."""
+    if problem.quadratic is not None:
+        return problem.quadratic.eigenvalues[-1]
+    model = problem.model()
+    optimizer = optimizers.make(Optimizer(), trained(model), 1.0)
+    until = perf_counter() + START_SECONDS
+    for found in Curvature(problem).measure(model, optimizer):
+        if found is not None:
+            return found[0]
+        if perf_counter() > until:
+            break
+    return None

@@ -32,14 +32,14 @@ from lrtui.problems.problem import Problem, explained
 from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.ahead import run_ahead
 from lrtui.trainer.conclusion import bound, conclusion
-from lrtui.trainer.looks import Looks
+from lrtui.trainer.looks import Looks, start_sharpness
 from lrtui.trainer.reporter import Reporter
 from lrtui.trainer.runs import begin
 from lrtui.trainer.side_work import SideWork
 
 Inbox = SimpleQueue[AnyCommand]
 
-SLACK = 0.01
+SLACK = 0.003
 """Seconds before the next step of a paced run in which no side work is begun."""
 
 SIDE_WORK_SHARE = 0.004
@@ -100,6 +100,7 @@ class Trainer:
         self._version = self._file_version()
         try:
             self.problem = problem = load(self._settings)
+            problem.facts = replace(problem.facts, sharpness=start_sharpness(problem))
         except (Exception, SystemExit) as error:
             file = self._settings.file if self._settings.is_file else None
             self._send(Unusable(reason=explained(error, file)))
@@ -139,7 +140,6 @@ class Trainer:
             return None
         pace = Pace(start.speed, perf_counter(), start.paused)
         reporter = Reporter(start.run, training, self._send)
-        looks = Looks(problem, start, training, self._send)
         changes: list[tuple[int, float]] = []
         self._side_work.drop("ahead")
         is_ahead = is_known(problem, start, changes)
@@ -173,6 +173,7 @@ class Trainer:
         named = problem.facts.own_optimizer if optimizer.name == "own" else optimizer
         self._send(Started(run=start.run, lr=start.lr, steps=start.steps, optimizer=named))
         send_state(start, "")
+        looks = Looks(problem, start, training, self._side_work, self._send)
         looks.take(reporter.step)
 
         while reporter.step < start.steps and abs(training.loss) <= LARGEST:
@@ -205,7 +206,9 @@ class Trainer:
 
             at_once = 1 if pace.speed or pace.paused else training.burst
             try:
-                for loss in looks.steps(min(at_once, start.steps - reporter.step)):
+                for loss in looks.steps(
+                    min(at_once, start.steps - reporter.step), reporter.step
+                ):
                     reporter.record(loss)
             except (Exception, SystemExit) as error:
                 end("failed", f"at step {reporter.step + 1:,}: {problem.explain(error)}")

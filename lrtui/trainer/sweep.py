@@ -55,7 +55,7 @@ TELLING = 0.01
 """Share of the first loss by which a rate has to move it for a comparison to tell anything."""
 
 BLOCK = 128
-"""Steps whose losses are read from the device together."""
+"""Steps whose losses are read from the device together; more than are compared."""
 
 ADAM_EPSILON = 1e-8
 """What torch adds to the denominator of Adam."""
@@ -276,7 +276,7 @@ def train_alone(
         bound = losses[0] + abs(losses[0])
         while len(losses) <= min(steps, CHECKED):
             begun = perf_counter()
-            loss = training.step()
+            (loss,) = steps_of(training, 1)
             quickest = min(quickest, perf_counter() - begun)
             yield
             if not loss <= bound:
@@ -293,6 +293,17 @@ def train_alone(
             low = middle + 1
     assert best is not None
     return best
+
+
+def steps_of(training: Training, count: int) -> list[float]:
+    """Take steps and return the loss after each; not a number where the model refuses to go on.
+
+    Some do at weights that are not finite any more.
+    """
+    try:
+        return training.steps(count)
+    except Exception:  # anything: it is a person's model
+        return [math.nan]
 
 
 def train_together(
@@ -555,11 +566,7 @@ def train_one_by_one(
         since = 0 if loss <= target else None
         while taken < steps and left > 0 and math.isfinite(loss):
             begun = perf_counter()
-            try:
-                told = training.steps(min(training.burst, steps - taken))
-            except Exception:  # a model may refuse weights that are not finite
-                told = [math.nan]
-            for loss in told:
+            for loss in steps_of(training, min(training.burst, steps - taken)):
                 taken += 1
                 since = None if not loss <= target else taken if since is None else since
             left -= perf_counter() - begun

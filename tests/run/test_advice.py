@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lrtui.messages import Optimizer
 from lrtui.problems.line import LineFit
 from lrtui.problems.settings import Noise, ProblemSettings, Spread
 from lrtui.run.advice import Advice, advise, bisect
@@ -107,6 +108,23 @@ def test_a_start_for_which_another_rate_is_quicker_than_the_minimax_one() -> Non
     assert advice.steps is not None
     assert worst is not None
     assert advice.steps < worst
+
+
+def test_with_momentum_or_adam_it_is_the_first_of_many() -> None:
+    loss = quadratic(0.7, 2.0)
+    for optimizer, how in (
+        (Optimizer(momentum=0.9), "fewest steps of 400 rates tried in the closed form"),
+        (Optimizer(name="adam"), "fewest steps of 400 rates simulated"),
+    ):
+        theory = Theory.of(loss, optimizer)
+        advice = advise(theory, 0.003, None)
+        assert advice is not None
+        assert advice.reason == how
+        assert advice.steps == theory.settles_at(theory.start, advice.lr)
+        assert advise(theory, advice.lr, None) is None
+        few = advise(theory, 0.003, 5)
+        assert few is not None
+        assert few.more_steps
 
 
 def test_bisection_where_there_is_no_closed_form() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from lrtui.messages import Optimizer, ProblemFacts, Swept
-from lrtui.problems.problem import Problem, count, pair_batches, trained
+from lrtui.problems.problem import Objective, Problem, count, pair_batches, trained
 from lrtui.trainer import sweep as module
 from lrtui.trainer.sweep import Alone, alike, note_settled, sweep
 from lrtui.trainer.training import Training
+
+# torch says so where it has to go through the rates one by one within a layer.
+pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop")
 
 LRS = [0.003, 0.01, 0.03, 0.1]
 STEPS = 40
@@ -29,12 +32,12 @@ labels = torch.cos(torch.arange(6.0))[:, None]
 class Recurrent(nn.Module):
     """A recurrent layer and what reads its last state."""
 
-    def __init__(self, kind: type[nn.RNNBase] = nn.GRU) -> None:
+    def __init__(self, kind: Callable[..., nn.RNNBase] = nn.GRU) -> None:
         super().__init__()
         self.cell = kind(2, 6, batch_first=True)
         self.head = nn.Linear(6, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         states, _ = self.cell(x)
         return self.head(states[:, -1])
 
@@ -48,7 +51,7 @@ class Attention(nn.Module):
         self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
         self.head = nn.Linear(8, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         h = self.inside(x)
         return self.head(self.attention(h, h, h, need_weights=False)[0].mean(dim=1))
 
@@ -62,7 +65,7 @@ class Tied(nn.Module):
         self.back = nn.Linear(2, 2)
         self.back.weight = self.there.weight
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return self.back(self.there(x))
 
 
@@ -73,7 +76,7 @@ class Reading(nn.Module):
         super().__init__()
         self.line = nn.Linear(1, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         prediction = self.line(x)
         return prediction * (2.0 if prediction.sum().item() > 0 else 1.0)
 
@@ -151,7 +154,7 @@ def solo(problem: Problem, lr: float, make: Callable[..., Any], steps: int = STE
         optimizer.zero_grad()
         loss = problem.loss(model, next(batches))
         losses.append(loss.item())
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return losses
 
@@ -170,16 +173,20 @@ def swept(
 
 
 @pytest.fixture(autouse=True)
-def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A busy machine does not make a model one that is trained one rate after another."""
     monkeypatch.setattr(module, "HEAVY", 1e9)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_each_rate_ends_where_it_does_alone(name: str) -> None:
     result = swept(MODELS[name])
     expected = [solo(MODELS[name], lr, torch.optim.SGD) for lr in LRS]
-    assert result.losses == pytest.approx([losses[-1] for losses in expected], rel=2e-4)
+    assert result.losses == pytest.approx([losses[-1] for losses in expected], rel=1e-3)
     assert result.first_loss == pytest.approx(expected[0][0])
     assert result.how == "4 rates in one batch"
     assert result.taken == []
@@ -217,9 +224,9 @@ def test_many_rates_of_a_network_are_trained_in_chunks() -> None:
 
 
 def test_a_rate_that_diverges_spoils_no_other() -> None:
-    lrs = [0.05, 1e3, 0.1]
-    result = swept(MODELS["mlp"], lrs, steps=200)
-    expected = [solo(MODELS["mlp"], lr, torch.optim.SGD, 200)[-1] for lr in (0.05, 0.1)]
+    lrs = [0.02, 1e3, 0.05]
+    result = swept(MODELS["mlp"], lrs, steps=100)
+    expected = [solo(MODELS["mlp"], lr, torch.optim.SGD, 100)[-1] for lr in (0.02, 0.05)]
     assert result.losses[1] is None
     assert [result.losses[0], result.losses[2]] == pytest.approx(expected, rel=1e-3)
     assert result.is_finished(1)
@@ -237,8 +244,8 @@ def test_settled_from_the_last_time_it_came_under_the_target(
 ) -> None:
     if one_by_one:
         monkeypatch.setattr(module, "HEAVY", 0.0)
-    monkeypatch.setattr(module, "BLOCK", 16)
-    target = 0.3
+    monkeypatch.setattr(module, "BLOCK", 33)
+    target = 0.65
     noisy = problem(lambda: nn.Linear(1, 1), size=3, target=target)
     result = swept(noisy, steps=100)
     for lr, settled in zip(LRS, result.settled_at, strict=True):
@@ -246,6 +253,7 @@ def test_settled_from_the_last_time_it_came_under_the_target(
         above = [k for k, loss in enumerate(losses) if loss > target]
         assert settled == (None if above[-1] == 100 else above[-1] + 1)
     assert any(result.settled_at)
+    assert (result.how == "one by one") == one_by_one
     assert swept(MODELS["line"]).settled_at == [None] * 4
 
 
@@ -284,10 +292,8 @@ def test_rates_whose_time_does_not_come_are_unfinished(monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "perf_counter", lambda: next(clock) * 1e-3)
     monkeypatch.setattr(module, "HEAVY", 0.0)
     result = swept(MODELS["mlp"], [0.01 * k for k in range(1, 9)], steps=10, seconds=0.0255)
-    # 1 ms each for the model and for every step: two rates, and four steps of a third.
-    assert result.taken == [0, 0, 0, 10, 0, 3, 0, 10] or sum(result.taken) == 23
-    assert result.taken[7] == 10
-    assert result.taken[3] == 10
+    # 1 ms each for the model and for every step: two rates, and three steps of a third.
+    assert result.taken == [0, 3, 0, 10, 0, 0, 0, 10]
     assert result.losses[0] == result.first_loss
     assert not result.is_finished(0)
     assert result.is_finished(7)
@@ -298,7 +304,7 @@ def test_rates_whose_time_does_not_come_are_unfinished(monkeypatch: pytest.Monke
 
 
 def test_one_rate_that_raises_counts_as_diverged() -> None:
-    def loss(model: nn.Module, batch: Any) -> Tensor:
+    def loss(model: nn.Module, batch: Any) -> Any:
         value = nn.functional.mse_loss(model(batch[0]), batch[1])
         if value.item() > 1e4:
             raise ValueError("too much")
@@ -324,9 +330,9 @@ def test_a_batch_that_trains_otherwise_than_a_run_is_not_believed(
         name = "mlp"
     else:
         # As if parameters were trained whether they are frozen or not.
-        named = module.Objective.named_parameters
+        named = Objective.named_parameters
         monkeypatch.setattr(
-            module.Objective,
+            Objective,
             "named_parameters",
             lambda self: ((k, p.detach().requires_grad_()) for k, p in named(self)),
         )
@@ -376,7 +382,7 @@ def test_a_run_does_not_notice_a_sweep_beside_it(capsys: pytest.CaptureFixture[s
             super().__init__()
             self.line = nn.Linear(1, 1)
 
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor) -> Any:
             print("forward")
             noise = random.random() + np.random.rand() + torch.rand(1)
             return self.line(nn.functional.dropout(x, 0.5)) + 0.1 * noise
