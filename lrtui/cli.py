@@ -72,6 +72,7 @@ def run(words: Sequence[str]) -> int:
             if not on_screen:
                 parser.error("a tour needs a terminal to be shown on")
             scenes = read_script(options.script)
+            options = options.about(scenes)
         if on_screen:
             prepare(os.environ)  # before textual is imported
         source = open_source(options, on_screen)

@@ -122,7 +122,13 @@ class Resume(Command, tag="resume", frozen=True, kw_only=True):
 
 
 class Step(Command, tag="step", frozen=True, kw_only=True):
-    """Take one step, then hold."""
+    """Take one step, or some, then hold.
+
+    Attributes:
+        count: how many.
+    """
+
+    count: Steps = 1
 
 
 class SetSpeed(Command, tag="speed", frozen=True, kw_only=True):

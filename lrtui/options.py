@@ -6,15 +6,18 @@ import argparse
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lrtui import __version__
 from lrtui.ascii_fallback import lacks_unicode, printable
 from lrtui.messages import Optimizer, OptimizerName
 from lrtui.problems.settings import BUILT_IN, Device, Noise, ProblemSettings, Spread
 from lrtui.run.rate import parse_rate
+
+if TYPE_CHECKING:
+    from lrtui.tour.script import Scene
 
 EXAMPLES = """\
 commands:
@@ -153,6 +156,16 @@ class TourOptions(ProblemOptions, ScreenOptions):
     save: Path | None
     ascii: bool
 
+    def about(self, scenes: Sequence[Scene]) -> TourOptions:
+        """Return the options with the problem and the steps that a script asks for."""
+        asked = {scene.verb: scene for scene in scenes}
+        problem, steps = asked.get("problem"), asked.get("steps")
+        return replace(
+            self,
+            problem=problem.text if problem else self.problem,
+            steps=self.steps or (int(steps.number) if steps else None),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOptions(ScreenOptions):
@@ -232,6 +245,8 @@ def problem(text: str) -> str:
     """Read which problem is trained: a name, or the path of a file."""
     if text in BUILT_IN:
         return text
+    if text in COMMANDS and text:
+        raise argparse.ArgumentTypeError(f"{text} comes first, as in lrtui {text}")
     if Path(text).suffix.lower() not in (".py", ".csv"):
         known = ", ".join(BUILT_IN)
         raise argparse.ArgumentTypeError(

@@ -42,15 +42,20 @@ class Pace:
             case Resume():
                 self.paused, self._single_steps = False, 0
                 self._due = now
-            case Step():
+            case Step(count=count):
                 self.paused = True
-                self._single_steps += 1
+                self._single_steps += count
             case SetSpeed(speed=speed):
                 self.speed = speed
                 self._due = now
             case _:
                 return False
         return True
+
+    @property
+    def steps_left(self) -> int:
+        """Steps that were asked for one by one and are still to be taken."""
+        return self._single_steps
 
     def due(self) -> float:
         """Return the time of the next step: infinite while paused, minus infinite for at once."""

@@ -11,18 +11,18 @@ import pytest
 
 import lrtui
 from lrtui.ascii_fallback import SIGNS, lacks_unicode, plain, write_plain
-from lrtui.screen.panes.ruler import CELLS, SHADES
+from lrtui.screen.panes.ruler import CELLS, GRADES, SHADES
 from lrtui.screen.panes.status import LOOKS
 
 
 def test_every_state_has_a_sign_of_its_own_in_ascii() -> None:
     signs = [plain(sign) for sign, _ in LOOKS.values()]
-    assert len(set(signs)) == len(signs)
+    assert len(set(signs)) == len(signs), sorted(signs)
     assert all(sign.isascii() for sign in signs)
 
 
 def test_every_part_of_the_ruler_has_a_sign_of_its_own_in_ascii() -> None:
-    parts = {sign for sign, _ in CELLS.values()} | {sign for _, sign in SHADES}
+    parts = {sign for sign, _ in CELLS.values()} | {sign for _, sign in (*SHADES, *GRADES)}
     signs = [plain(sign) for sign in [*parts, "◆", "★", "┃"]]
     assert len(set(signs)) == len(signs)
 

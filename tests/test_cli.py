@@ -18,7 +18,9 @@ import pytest
 
 from lrtui import __version__
 from lrtui.cli import main
+from lrtui.messages import Optimizer
 from lrtui.options import LabOptions, Options, ReplayOptions, SweepOptions, TourOptions, parse
+from lrtui.problems.settings import BUILT_IN
 from tests.terminal import gone
 
 FIXTURES = Path(__file__).parent / "sources" / "fixtures"
@@ -78,13 +80,24 @@ def in_shell(redirections: str, *arguments: str) -> subprocess.CompletedProcess[
         (["--speed", "fast"], "or max"),
         (["--speed", "nan"], "or max"),
         (["--noise", "pink"], "'pink'"),
-        (["--nois", "uniform"], "unrecognized arguments"),
+        (["--nois"], "unrecognized arguments"),
         (["--frobnicate"], "unrecognized arguments"),
         (["--\x1b[31m"], "unrecognized arguments"),
-        (["stray"], "unrecognized arguments"),
-        (["lab"], "unrecognized arguments"),
-        (["--lr", "0.1", "sweep"], "unrecognized arguments: sweep"),
-        (["sweep", "--lr", "0.1"], "unrecognized arguments"),
+        (["stray"], "no problem is called 'stray'; there are line, bowl"),
+        (["lab"], "no problem is called 'lab'"),
+        (["nowhere.py"], "there is no file nowhere.py"),
+        (["line", "sine"], "unrecognized arguments: sine"),
+        (["--lr", "0.1", "sweep"], "sweep comes first, as in lrtui sweep"),
+        (["sweep", "--lr=0.1"], "unrecognized arguments"),
+        (["--optimizer", "lion"], "'lion'"),
+        (["--momentum", "1"], "from 0 to below 1"),
+        (["--betas", "0.9"], "two numbers from 0 to below 1"),
+        (["--betas", "0.9,1.5"], "two numbers from 0 to below 1"),
+        (["--optimizer", "adam", "--momentum", "0.9"], "--momentum is not for adam"),
+        (["--momentum", "0.9", "--betas", "0.9,0.99"], "--betas is not for sgd"),
+        (["--optimizer", "own", "--weight-decay", "1"], "--weight-decay is not for own"),
+        (["--optimizer", "nesterov", "--momentum", "0"], "nesterov needs a momentum above 0"),
+        (["--batch", "0"], "whole number from 1"),
         (["sweep", "--count", "0"], "whole number from 1"),
         (["sweep", "--from", "2", "--to", "1"], "--from is larger than --to"),
         (["sweep", "--from", "abc"], "not a number"),
@@ -117,9 +130,52 @@ def test_what_is_usual() -> None:
     found = options()
     assert isinstance(found, LabOptions)
     assert found.lrs == [0.1]
-    assert (found.steps, found.speed, found.every, found.fps) == (100, 0.0, 10, 10)
+    assert (found.steps_of_a_run, found.speed, found.every, found.fps) == (100, 0.0, 10, 10)
+    assert found.optimizer == Optimizer()
     assert (found.save, found.plain, found.json) == (None, False, False)
     assert (found.settings.points, found.settings.noise) == (100, "uniform")
+
+
+def test_problems_and_optimizers() -> None:
+    def asked(*words: str) -> LabOptions:
+        found = options(*words)
+        assert isinstance(found, LabOptions)
+        return found
+
+    edge = asked("edge", "--seed", "4", "--batch", "5")
+    assert (edge.settings.name, edge.settings.seed, edge.settings.batch) == ("edge", 4, 5)
+    assert (edge.lrs, edge.steps_of_a_run) == ([0.1], 4000)
+    assert asked("edge", "--steps", "7").steps_of_a_run == 7
+    assert asked("--momentum", "0.5").optimizer == Optimizer(momentum=0.5)
+    nesterov = asked("--optimizer", "nesterov", "--weight-decay", "0.1").optimizer
+    assert nesterov == Optimizer(name="nesterov", momentum=0.9, weight_decay=0.1)
+    assert asked("--optimizer", "adamw").optimizer == Optimizer(name="adamw", weight_decay=0.01)
+    adam = asked("--optimizer", "adam", "--betas", "0.8,0.95").optimizer
+    assert adam == Optimizer(name="adam", betas=(0.8, 0.95))
+    mine = str(Path(__file__).parent / "problems" / "files" / "plain.py")
+    assert asked(mine).optimizer == Optimizer(name="own")
+    assert asked(mine, "--optimizer", "sgd").optimizer == Optimizer()
+    assert asked(mine, "--momentum", "0.9").optimizer == Optimizer(momentum=0.9)
+
+
+def test_the_problems_are_listed() -> None:
+    said = lrtui("problems")
+    assert said.returncode == 0
+    assert [line.split()[0] for line in said.stdout.splitlines()][:7] == [*BUILT_IN]
+    told = json.loads(lrtui("problems", "--json").stdout)
+    assert told == {"type": "problems", "names": [*BUILT_IN]}
+
+
+def test_a_problem_that_cannot_be_used_is_bad_input(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("x = 1 +\n")
+    for arguments in (["mine.py", "--plain"], ["mine.py", "--json"], ["sweep", "mine.py"]):
+        said = lrtui(*arguments, cwd=tmp_path)
+        assert said.returncode == 2
+        assert said.stderr == "lrtui: mine.py, line 1: SyntaxError: invalid syntax\n"
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    said = lrtui("t.csv", "--plain", cwd=tmp_path)
+    assert said.returncode == 2
+    assert "--target says which column is predicted; columns of numbers: a, b" in said.stderr
 
 
 def test_what_is_asked_for() -> None:

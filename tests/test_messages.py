@@ -163,7 +163,7 @@ def test_a_field_that_a_newer_peer_adds_is_ignored(
 
 
 def test_a_message_or_command_that_only_a_newer_peer_knows_is_ignored() -> None:
-    newer = b'{"type":"sharpness","step":3,"value":{"error":0.1}}'
+    newer = b'{"type":"premonition","step":3,"value":{"error":0.1}}'
     assert decode_message(newer) is None
     assert decode_command(newer) is None
 

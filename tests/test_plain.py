@@ -23,6 +23,7 @@ from lrtui.messages import (
     State,
     Sweep,
 )
+from lrtui.options import SweepOptions, parse
 from lrtui.plain import Printer, play, sweep
 from lrtui.problems.settings import ProblemSettings, Noise
 from lrtui.sources.fake import FakeSource
@@ -210,19 +211,28 @@ def test_a_change_of_the_rate_and_what_was_printed_are_lines_of_their_own() -> N
 def test_a_source_that_fails() -> None:
     out = io.StringIO()
     source = silent(greeting(), Failed(reason="it broke", details=["a", "b"]))
-    assert play(source, [0.1, 0.7], 10, None, Printer(10, False, out)) == "it broke\na\nb"
+    assert play(source, starts([0.1, 0.7], 10), Printer(10, False, out)) == "it broke\na\nb"
     assert [command for command in source.sent if isinstance(command, Start)] == source.sent[:1]
 
 
 def test_a_source_that_ends_without_an_answer() -> None:
     out = io.StringIO()
-    assert play(silent(greeting()), [0.1], 10, None, Printer(10, False, out))
-    assert sweep(silent(greeting("sweep")), None, None, count=3, steps=1, as_json=False, out=out)
+    assert play(silent(greeting()), starts([0.1], 10), Printer(10, False, out))
+    assert sweep(silent(greeting("sweep")), asked("--count", "3", "--steps", "1"), out)
+
+
+def asked(*words: str) -> SweepOptions:
+    options = parse(["sweep", *words])[1]
+    assert isinstance(options, SweepOptions)
+    return options
 
 
 def swept(source: Source, low: float | None, high: float | None, as_json: bool = False) -> str:
     out = io.StringIO()
-    assert sweep(source, low, high, count=5, steps=60, as_json=as_json, out=out) == ""
+    words = ["--count", "5", "--steps", "60", *(["--json"] if as_json else [])]
+    words += ["--from", str(low)] if low else []
+    words += ["--to", str(high)] if high else []
+    assert sweep(source, asked(*words), out) == ""
     return out.getvalue()
 
 
@@ -230,7 +240,8 @@ def test_a_sweep_as_a_table_and_as_json() -> None:
     lines = swept(InProcess(), 0.1, 1.6).splitlines()
     assert [line.split()[0] for line in lines[1:-1]] == ["0.1", "0.2", "0.4", "0.8", "1.6"]
     assert len({len(line) for line in lines[:-1]}) == 1
-    assert lines[-1] == "limit 0.9992, best 0.744"
+    said = "limit 0.9992, best 0.744 (sgd, 60 steps; 5 rates in one batch)"
+    assert lines[-1] == said
     told = json.loads(swept(InProcess(), 0.1, 1.6, as_json=True))
     assert told["type"] == "sweep"
     assert told["rates"] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
@@ -273,6 +284,6 @@ def test_a_sweep_of_a_source_that_fails_or_cannot_sweep() -> None:
         (silent(greeting(*able), Failed(reason="it broke")), "it broke"),
         (silent(greeting(*able - {"sweep"})), "this source cannot sweep"),
     ):
-        reason = sweep(source, None, None, count=3, steps=1, as_json=False, out=out)
+        reason = sweep(source, asked("--count", "3", "--steps", "1"), out)
         assert reason == said
     assert out.getvalue() == ""

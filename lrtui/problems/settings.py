@@ -22,39 +22,57 @@ class BuiltIn:
 
     Attributes:
         shows: what it is and what it shows, in a line.
+        made_of: its loss or its model, in a few words.
         lrs: rates worth seeing, in turn; the first is the one it starts with.
         steps: steps of a run.
     """
 
     shows: str
+    made_of: str
     lrs: tuple[float, ...]
     steps: int
 
 
 BUILT_IN = {
-    "line": BuiltIn("the post's line fit: 0.1 creeps, 0.7 settles, 1.01 diverges", POST_LRS, 100),
+    "line": BuiltIn(
+        "the post's line fit: 0.1 creeps, 0.7 settles, 1.01 diverges", "line fit", POST_LRS, 100
+    ),
     "bowl": BuiltIn(
         "a long valley of two weights: the steep direction sets the limit, the flat one the pace",
+        "½(w₁² + 25 w₂²)",
         (0.016, 0.064, 0.076, 0.084),
         300,
     ),
     "rosenbrock": BuiltIn(
         "a curved valley: its curvature changes on the way, and so does what it allows",
+        "(1 − w₁)² + 100 (w₂ − w₁²)²",
         (0.002, 0.0027, 0.0066),
         3000,
     ),
     "sine": BuiltIn(
         "a small network fits a sine: where it diverges nobody can say beforehand",
+        "two periods, network 1-32-32-1",
         (0.039, 0.157, 0.29),
         3000,
     ),
     "edge": BuiltIn(
         "a network sharpens until 2/rate and trains on at the edge of stability",
+        "Chebyshev T₄, network 1-32-32-1",
         (0.1, 0.02, 0.05, 0.2, 0.3),
         4000,
     ),
-    "moons": BuiltIn("two classes as two moons: a loss without a minimum", (2.0, 0.2, 10.0), 1500),
-    "spiral": BuiltIn("two classes wound up: rates that look good get stuck", (0.7, 7.7), 4000),
+    "moons": BuiltIn(
+        "two classes as two moons: a loss without a minimum",
+        "two classes, network 2-16-1",
+        (2.0, 0.2, 10.0),
+        1500,
+    ),
+    "spiral": BuiltIn(
+        "two classes wound up: rates that look good get stuck",
+        "two classes, network 2-24-24-1",
+        (0.7, 7.7),
+        4000,
+    ),
 }
 """The problems that come with lrtui, by name."""
 
@@ -133,5 +151,10 @@ class ProblemSettings(Struct, frozen=True, kw_only=True):
         if self.device != "cpu":
             parts["device"] = self.device
         order = sorted(parts, key=lambda name: getattr(self, name) == getattr(usual, name))
-        first = "line fit" if self.name == "line" else Path(self.name).name
-        return " · ".join([first, *(parts[name] for name in order)])
+        if self.is_file:
+            first = [Path(self.name).name]
+        elif self.name == "line":
+            first = ["line fit"]
+        else:
+            first = [self.name, BUILT_IN[self.name].made_of]
+        return " · ".join([*first, *(parts[name] for name in order)])

@@ -46,14 +46,16 @@ def advise(theory: Theory, lr: float, steps: int | None) -> Advice | None:
         return None
     own = theory.settles_at(theory.start, lr)
     as_quick = own is not None and own <= needed
+    how = "simulated" if theory.optimizer.is_adaptive else "tried in the closed form"
+    tried = f"{theory.candidates:,} rates {how}"
     if steps is not None and needed > steps:
         given = f"{steps:,} step{'s' if steps > 1 else ''}"
-        return Advice(lr if as_quick else best, f"no rate settles in {given}", needed, True)
+        none = "no rate" if theory.optimizer.is_plain else f"none of {tried}"
+        return Advice(lr if as_quick else best, f"{none} settles in {given}", needed, True)
     if as_quick:
         return None
     if not theory.optimizer.is_plain:
-        how = "simulated" if theory.optimizer.is_adaptive else "tried in the closed form"
-        return Advice(best, f"fewest steps of {theory.candidates:,} rates {how}", needed)
+        return Advice(best, f"fewest steps of {tried}", needed)
     minimax = theory.rounded(theory.minimax_lr)
     if best == minimax:
         shrinks = 1 - max(map(abs, theory.factors(best)))

@@ -8,7 +8,7 @@ from lrtui.reports import SweepTable
 from lrtui.run.advice import best_swept
 from lrtui.run.diagnosis import Verdict, judge
 from lrtui.run.session import Session
-from lrtui.run.theory import Theory
+from lrtui.run.theory import Theory, threshold
 
 BELOW, ABOVE = 1 / 1000, 4.0
 """Ends of the rates that are compared, as shares of the limit."""
@@ -63,20 +63,6 @@ def ends(theory: Theory | None, optimizer: Optimizer | str, sharpness: float | N
         return ADAPTIVE
     allowed = threshold(optimizer) / sharpness
     return BELOW * allowed, BEYOND * allowed
-
-
-def threshold(optimizer: Optimizer) -> float:
-    """Return the largest stable product of rate and sharpness.
-
-    Plain gradient descent: 2. With momentum β: 2 + 2β, in torch's Nesterov (2 + 2β)/(1 + 2β). With
-    Adam, on the preconditioned Hessian: (2 + 2β₁)/(1 − β₁). Source: Cohen et al., "Adaptive
-    Gradient Methods at the Edge of Stability", 2022.
-    """
-    if optimizer.is_adaptive:
-        beta = optimizer.betas[0]
-        return (2 + 2 * beta) / (1 - beta)
-    beta = optimizer.momentum
-    return (2 + 2 * beta) / (1 + 2 * beta if optimizer.name == "nesterov" else 1)
 
 
 def ruler_sweep(

@@ -8,50 +8,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 CAPACITY = 4096
-"""Buckets of a series: losses are exact up to this step, 128 kB a run at any length."""
+"""Buckets of a series: as many steps are exact, 128 kB a run at any length."""
 
 RECENT = 128
-"""Last losses that are kept one by one at any length."""
+"""Losses that are kept exactly at the end of a series, however long it is."""
+
+OPENING = 10
+"""Losses at the beginning of a series of which the largest is kept."""
 
 
 class LossSeries:
     """Losses of a run by step, with or without gaps between the steps.
 
-    Up to step ``CAPACITY`` each loss is kept. Then neighbours are merged into buckets of twice as
-    many steps that keep their smallest, largest and mean loss, again and again: no spike is lost.
+    Of the first ``CAPACITY`` steps each loss is kept. Then neighbours are merged into buckets of
+    twice as many steps that keep their smallest and largest loss and their mean, again and again:
+    no spike is lost.
 
     Attributes:
+        target: loss at which the run counts as settled, ``None`` where there is none.
         count: losses taken so far.
         stride: steps a bucket.
+        origin: step of the first loss.
         first: first loss.
+        opening: largest finite one of the first ``OPENING`` losses.
         last: last finite loss.
         largest: largest finite loss.
         smallest: smallest finite loss.
         broken: first step whose loss was not finite, if there was one.
-        recent: the last losses, NaN where not finite.
-        under_since: step from which on every loss was at most the target; ``None`` where the last
-            one was not, or there is no target.
+        under_since: step from which on every loss so far is at most the target, if there is one.
+        recent: the last losses, NaN where not finite, at most ``RECENT``; never changed in place.
+        recent_steps: the step of each.
     """
 
     def __init__(self, target: float | None = None) -> None:
-        """Start without a loss.
-
-        Args:
-            target: loss at which a run counts as settled, if there is one.
-        """
-        self.under_since: int | None = None
-        self.recent: Floats = np.empty(0)
-        self._target = target
-        self.count = 0
+        """Start without a loss."""
+        self.target = target
+        self.count = self.origin = 0
         self.stride = 1
-        self.first = self.last = self.largest = self.smallest = float("nan")
+        self.first = self.last = self.largest = self.smallest = self.opening = float("nan")
         self.broken: int | None = None
+        self.under_since: int | None = None
+        self.recent: Floats = np.zeros(0)
+        self.recent_steps: Ints = np.zeros(0, dtype=np.int64)
         self._low = np.full(CAPACITY, np.nan)
         self._high = np.full(CAPACITY, np.nan)
-        self._sum = np.zeros(CAPACITY)
-        self._number = np.zeros(CAPACITY)  # finite losses in each bucket
+        self._sum = np.zeros(CAPACITY)  # of the finite losses in each bucket
+        self._finite = np.zeros(CAPACITY)  # how many they are
         self._used = 0  # buckets up to the last step
 
     def append(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
@@ -66,66 +71,100 @@ class LossSeries:
             return
         at = np.fromiter(steps, dtype=np.int64, count=len(values))
         finite = np.isfinite(values)
+        values[~finite] = np.nan
         if self.broken is None and not finite.all():
             self.broken = int(at[np.argmin(finite)])
+        if self.count == 0:
+            self.first, self.origin = float(values[0]), int(at[0])
         if finite.any():
             known = values[finite]
             self.last = float(known[-1])
             self.largest = float(np.fmax(self.largest, known.max()))
             self.smallest = float(np.fmin(self.smallest, known.min()))
-        if self.count == 0:
-            self.first = float(values[0])
+        early = values[: max(OPENING - self.count, 0)]
+        self.opening = float(np.fmax.reduce(early, initial=self.opening))
         self.count += len(values)
-        self.recent = np.concatenate([self.recent, values])[-RECENT:]
-        if self._target is not None:
-            above = np.flatnonzero(~(values <= self._target))
-            if len(above):
-                after = int(above[-1]) + 1
-                self.under_since = int(at[after]) if after < len(at) else None
-            elif self.under_since is None:
-                self.under_since = int(at[0])
-        while at[-1] // self.stride >= CAPACITY:
+        self._follow_target(at, values)
+        self.recent = np.concatenate([self.recent, values[-RECENT:]])[-RECENT:]
+        self.recent_steps = np.concatenate([self.recent_steps, at[-RECENT:]])[-RECENT:]
+        while (at[-1] - self.origin) // self.stride >= CAPACITY:
             self._merge()
-        buckets = at // self.stride
+        buckets = (at - self.origin) // self.stride
         np.fmin.at(self._low, buckets, values)
         np.fmax.at(self._high, buckets, values)
         np.add.at(self._sum, buckets[finite], values[finite])
-        np.add.at(self._number, buckets[finite], 1)
+        np.add.at(self._finite, buckets, finite)
         self._used = int(buckets[-1]) + 1
+
+    def _follow_target(self, at: Ints, values: Floats) -> None:
+        if self.target is None:
+            return
+        over = np.flatnonzero(~(values <= self.target))
+        since = int(over[-1]) + 1 if len(over) else 0
+        if since == len(at):
+            self.under_since = None
+        elif since or self.under_since is None:
+            self.under_since = int(at[since])
 
     def _merge(self) -> None:
         half = CAPACITY // 2
-        for column, merge in ((self._low, np.fmin), (self._high, np.fmax)):
+        for column, merge, empty in (
+            (self._low, np.fmin, np.nan),
+            (self._high, np.fmax, np.nan),
+            (self._sum, np.add, 0.0),
+            (self._finite, np.add, 0.0),
+        ):
             column[:half] = merge(column[::2], column[1::2])
-            column[half:] = np.nan
-        for total in (self._sum, self._number):
-            total[:half] = total[::2] + total[1::2]
-            total[half:] = 0
+            column[half:] = empty
         self.stride *= 2
 
     def curve(self) -> tuple[Floats, Floats]:
         """Return steps and finite losses to draw: all of them, or each bucket's extremes."""
         low, high = self._low[: self._used], self._high[: self._used]
         filled = np.flatnonzero(np.isfinite(low))
+        steps: Floats = (self.origin + filled * self.stride).astype(np.float64)
         if self.stride == 1:
-            return filled.astype(float), low[filled]
-        steps = np.repeat(filled * float(self.stride), 2)
-        return steps, np.column_stack([high[filled], low[filled]]).ravel()
-
-    def means(self) -> tuple[Floats, Floats]:
-        """Return the first step and the mean finite loss of each bucket that has one."""
-        filled = np.flatnonzero(self._number[: self._used])
-        return filled * float(self.stride), self._sum[filled] / self._number[filled]
+            return steps, low[filled]
+        return np.repeat(steps, 2), np.column_stack([high[filled], low[filled]]).ravel()
 
     def at(self, step: int) -> float | None:
-        """Return the loss at a step, as far as each is kept."""
-        if self.stride > 1 or step >= self._used:
-            return None
-        loss = float(self._low[step])
-        return loss if np.isfinite(loss) else None
+        """Return the loss at a step, ``None`` where it is not known (any more) or not finite."""
+        bucket = step - self.origin
+        if self.stride == 1 and 0 <= bucket < self._used:
+            loss = float(self._low[bucket])
+        else:
+            near = np.flatnonzero(self.recent_steps == step)
+            loss = float(self.recent[near[0]]) if len(near) else float("nan")
+        return None if np.isnan(loss) else loss
+
+    def means(self, edges: Ints) -> Floats:
+        """Return the mean loss between neighbouring steps, NaN where there is none.
+
+        Args:
+            edges: steps counted from ``origin``, ascending, multiples of ``stride``; a mean takes
+                in the step that it begins with, and not the one that it ends at.
+        """
+        at = np.minimum(edges // self.stride, self._used)
+        total, finite = (
+            np.concatenate([[0.0], np.cumsum(column[: self._used])])
+            for column in (self._sum, self._finite)
+        )
+        with np.errstate(invalid="ignore"):
+            means: Floats = np.diff(total[at]) / np.diff(finite[at])
+        return means
+
+    def within_since(self, low: float, high: float) -> int | None:
+        """Return the step from which on every finite loss is between two others.
+
+        ``None`` where the last one is not. Where losses were merged it is the first of a bucket.
+        """
+        smallest, largest = self._low[: self._used], self._high[: self._used]
+        outside = np.flatnonzero((smallest < low) | (largest > high))
+        since = int(outside[-1]) + 1 if len(outside) else 0
+        return None if since >= self._used else self.origin + since * self.stride
 
     @property
     def nbytes(self) -> int:
         """Memory of the losses, in bytes."""
-        columns = (self._low, self._high, self._sum, self._number, self.recent)
+        columns = (self._low, self._high, self._sum, self._finite, self.recent, self.recent_steps)
         return sum(column.nbytes for column in columns)

@@ -99,6 +99,8 @@ class Controller:
         self._queue = deque(lrs)
         self._every = every
         self._settings = settings or LINE
+        if settings is not None and settings.name != "line":
+            self.view.scale = "log"  # a network's loss falls by factors
         self._optimizer = optimizer
         self._lr = self._queue[0] if self._queue else self._settings.lrs[0]
         self._speed = speed
@@ -177,6 +179,7 @@ class Controller:
         self._settings = ProblemSettings(name=name, seed=self._settings.seed)
         self._optimizer = PLAIN
         self.view.problem = name
+        self.view.scale = "linear" if name == "line" else "log"
         self.view.steps = self._settings.steps
         self._source.send(Load(problem=self._settings))
         self.run(self._settings.lrs[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -11,7 +12,9 @@ from lrtui.messages import (
     Command,
     Ended,
     Failed,
+    Ahead,
     Progress,
+    Quadratic,
     Resume,
     SetSpeed,
     Start,
@@ -23,7 +26,7 @@ from lrtui.pace import Pace
 from lrtui.sources.source import Source
 
 SPEED = 20.0
-"""Steps a second of the story's own time."""
+"""Steps a second of the story's own time, until its script says another."""
 
 
 class Lockstep(Source):
@@ -34,6 +37,7 @@ class Lockstep(Source):
 
     Attributes:
         failed: whether the trainer is gone.
+        has_quadratic: whether the loss has a closed form: then nothing is run ahead.
     """
 
     def __init__(self, source: Source) -> None:
@@ -43,6 +47,7 @@ class Lockstep(Source):
             source: the trainer.
         """
         self.failed = False
+        self.has_quadratic = False
         self._pace = Pace(SPEED, 0.0)  # of the story, which goes by frames and not by a clock
         self._source = source
         self._held = True
@@ -50,11 +55,23 @@ class Lockstep(Source):
         self._run: Started | None = None
         self._number = 0  # of the run that was asked for last
         self._fresh = False
+        self._step = 0
 
     @property
     def paused(self) -> bool:
         """Whether the story is paused."""
         return self._pace.paused
+
+    @property
+    def speed(self) -> float:
+        """Steps a second of the story's own time."""
+        return self._pace.speed or SPEED
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        self._pace.speed = speed
+        if self._run:
+            self._heard.append(self._state())
 
     @property
     def trouble(self) -> str:  # type: ignore[override]
@@ -92,31 +109,39 @@ class Lockstep(Source):
         self._source.send(SetSpeed(speed=speed))
         self._source.send(Resume())
 
-    async def gather(self, kind: type[AnyMessage]) -> None:
-        """Wait for a message of a kind, or for what makes it pointless to wait."""
+    async def gather(self, awaited: Callable[[AnyMessage], bool]) -> None:
+        """Wait for a message, or for what makes it pointless to wait."""
         while self._held and not self.failed:
-            ends = [self._take(message, kind) for message in self._source.poll()]
+            ends = [self._take(message, awaited) for message in self._source.poll()]
             if any(ends):
                 return
             await asyncio.sleep(0.002)
 
     async def advance(self, steps: int) -> None:
-        """Take steps and wait until they are told."""
+        """Take steps and wait until they are told; at the first of a run, until it was run ahead."""
         if self._fresh:
-            self._fresh = False
-            await self.gather(Progress)
-        for _ in range(steps):
-            if self._run and self._held:
-                self._source.send(Step())
-                await self.gather(Progress)
+            self._fresh, self._step = False, 0
+            await self.gather(lambda message: isinstance(message, Progress))
+            if not self.has_quadratic:
+                await self.gather(
+                    lambda message: isinstance(message, Ahead) and bool(message.reason)
+                )
+        if steps and self._run and self._held:
+            until = self._step + steps
+            self._source.send(Step(count=steps))
+            await self.gather(
+                lambda message: isinstance(message, Progress) and message.last >= until
+            )
 
-    def _take(self, message: AnyMessage, kind: type[AnyMessage]) -> bool:
-        """Take in a message of the trainer; return whether it ends a wait for a kind."""
+    def _take(self, message: AnyMessage, awaited: Callable[[AnyMessage], bool]) -> bool:
+        """Take in a message of the trainer; return whether it is the one that is awaited."""
         if isinstance(message, State):
             return False  # it tells how the trainer is held
         if isinstance(message, Progress):
             # How long a step took has no place in frames that are the same every time.
             message = replace(message, seconds=0.0)
+            self._step = message.last
+        self.has_quadratic |= isinstance(message, Quadratic)
         self._heard.append(message)
         if getattr(message, "run", self._number) != self._number:
             return False  # of the run before, which this one has cut short
@@ -127,7 +152,7 @@ class Lockstep(Source):
         if over:
             self._run = None
         self.failed |= isinstance(message, Failed)
-        return over or isinstance(message, kind)
+        return over or awaited(message)
 
     def _state(self, answers: int = 0) -> State:
         assert self._run is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from textual import events
 
-from lrtui.messages import Quadratic, Swept
+from lrtui.messages import ProblemFacts, Swept
 from lrtui.options import TourOptions
 from lrtui.screen.actions import BY_KEY
 from lrtui.screen.controller import Controller
@@ -84,9 +84,10 @@ class Tour(MainScreen):
     async def _play(self) -> None:
         """Play the script, a frame at a time."""
         await self.frame()
-        for needed in (Quadratic, Swept):
-            await self._source.gather(needed)
-            self.controller.hear()
+        await self._source.gather(lambda message: isinstance(message, ProblemFacts))
+        self.controller.hear()  # it asks for the sweep
+        await self._source.gather(lambda message: isinstance(message, Swept))
+        self.controller.hear()
         due = time.monotonic()
         for scene in self._scenes:
             for _ in self._performed(scene):
@@ -96,7 +97,7 @@ class Tour(MainScreen):
                     due = time.monotonic()
                 if not self.playing:
                     return
-                self._budget += SPEED * self._frame_time
+                self._budget += self._source.speed * self._frame_time
                 steps, self._budget = int(self._budget + 1e-9), self._budget % 1
                 await self._source.advance(steps)
                 while self.line is not None and not self.line.is_free:
@@ -125,6 +126,8 @@ class Tour(MainScreen):
                 yield
             case "press":
                 getattr(self, f"action_{BY_KEY[scene.text].name}")()
+            case "speed":
+                self._source.speed = scene.number
             case "wait":
                 yield from self._watched(scene.number)
             case "until":

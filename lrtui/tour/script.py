@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from lrtui.problems.settings import BUILT_IN
 from lrtui.run.rate import parse_rate
 
 TOURS: dict[str | None, Path] = {
@@ -12,8 +13,11 @@ TOURS: dict[str | None, Path] = {
 }
 """The tours that come with lrtui, by name; none for the post's."""
 
-KEYS = ("a", "b", "p", "r", "w", "y", "tab", "up", "down")
+KEYS = ("a", "b", "o", "p", "r", "w", "y", "tab", "up", "down")
 """The keys that a script can press."""
+
+VERBS = ("say", "type", "press", "wait", "until", "speed", "problem", "steps")
+"""What a line can begin with."""
 
 LONGEST = 10**6
 """Bytes of a script, at most."""
@@ -23,9 +27,10 @@ class Scene(NamedTuple):
     """One line of a script.
 
     Attributes:
-        verb: ``say``, ``type``, ``press``, ``wait``, ``until``.
-        text: what is said, typed or pressed.
-        number: seconds to wait, or the step to wait for; the run's end where it is infinite.
+        verb: ``say``, ``type``, ``press``, ``wait``, ``until``, ``speed``, ``problem``, ``steps``.
+        text: what is said, typed or pressed, or the problem that the tour is about.
+        number: seconds to wait, or the step to wait for, the run's end where it is infinite; steps
+            a second, or steps of a run.
     """
 
     verb: str
@@ -75,6 +80,12 @@ def scene(line: str) -> Scene:
             if text not in KEYS:
                 raise ValueError(f"{text[:24]!r} cannot be pressed; {', '.join(KEYS)} can")
             return Scene(verb, text)
+        case "problem":
+            if text not in BUILT_IN:
+                raise ValueError(f"no problem is called {text[:24]!r}; there are {', '.join(BUILT_IN)}")
+            return Scene(verb, text)
+        case "steps" | "speed":
+            return Scene(verb, number=number(text, 1e5, verb))
         case "wait":
             return Scene(verb, number=number(text, 60, "seconds"))
         case "until" if text == "end":
@@ -83,7 +94,7 @@ def scene(line: str) -> Scene:
             return Scene(verb, number=number(text[5:], 1e9, "steps"))
         case "until":
             raise ValueError(f"a run is watched until end or until step N, not until {text[:24]!r}")
-    raise ValueError(f"{verb[:24]!r} is not one of say, type, press, wait, until")
+    raise ValueError(f"{verb[:24]!r} is not one of {', '.join(VERBS)}")
 
 
 def number(text: str, most: float, unit: str) -> float:

@@ -6,6 +6,7 @@ import math
 
 from lrtui.messages import LARGEST, Optimizer, Outcome
 from lrtui.problems.problem import Problem
+from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE
 
 
 def conclusion(
@@ -38,11 +39,6 @@ def conclusion(
     return "done", f"all {step:,} steps taken, the loss went from {first:.4g} to {loss:.4g}"
 
 
-GROWTH, ADAPTIVE_GROWTH = 1e3, 1e6
-"""How many times its first loss a loss is that has diverged, where nothing is known of the loss:
-networks climb a hundredfold and come back. With Adam, whose steps stay short, they climb more."""
-
-
 def bound(problem: Problem, optimizer: Optimizer, first: float) -> float:
     """Return the loss above which a run that is over has diverged.
 
@@ -53,5 +49,5 @@ def bound(problem: Problem, optimizer: Optimizer, first: float) -> float:
     """
     if problem.quadratic is not None and optimizer.is_plain:
         return first  # below the limit, the loss of such a run never rises
-    growth = ADAPTIVE_GROWTH if optimizer.is_adaptive else GROWTH
+    growth = BLOWN_ADAPTIVE if optimizer.is_adaptive else BLOWN
     return growth * first if first > 0 else math.inf

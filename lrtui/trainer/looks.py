@@ -62,31 +62,37 @@ class Looks:
             largest = quadratic.eigenvalues[-1]
             send(Sharpness(run=start.run, step=0, value=largest, error=0.0))
 
-    def take(self, step: int, last: bool = False) -> None:
+    def take(self, step: int, now: bool = False) -> None:
         """Look at where the weights are, as far as it is time to.
 
         Args:
             step: steps taken.
-            last: whether no step follows.
+            now: look whatever the time: the run holds here, or has ended.
         """
-        now = perf_counter()
-        if step != self._pictured_step and (last or now >= self._pictured_at + PICTURE_EVERY):
-            self._pictured_at, self._pictured_step = now, step
+        time = perf_counter()
+        if step != self._pictured_step and (now or time >= self._pictured_at + PICTURE_EVERY):
+            self._pictured_at, self._pictured_step = time, step
             self._take_picture(step)
-        if not self._is_constant and step != self._measured_step and now >= self._sharpness_due.due:
+        if self._is_constant or step == self._measured_step:
+            return
+        if now:
+            self._measured_step = step
+            self._side_work.finish("sharpness", self._measure(step))
+        elif time >= self._sharpness_due.due:
             self._measured_step = step
             self._sharpness_due.due = math.inf  # until it is done
             self._side_work.begin("sharpness", self._measure(step))
 
-    def steps(self, count: int, step: int) -> Sequence[float]:
+    def steps(self, count: int, step: int, alone: bool) -> Sequence[float]:
         """Take steps and return the loss after each; look along the first where it is time to.
 
         Args:
             count: how many.
             step: steps taken before.
+            alone: whether the run holds after it: then it is looked at whatever the time.
         """
         began = perf_counter()
-        if began < self._slice_due.due:
+        if began < self._slice_due.due and not alone:
             return self._training.steps(count)
         loss, cut = self._slicer.step(self._training, self._run, step)  # type: ignore[arg-type]
         if cut is not None:

@@ -39,7 +39,7 @@ from lrtui.trainer.side_work import SideWork
 
 Inbox = SimpleQueue[AnyCommand]
 
-SLACK = 0.003
+SLACK = 0.002
 """Seconds before the next step of a paced run in which no side work is begun."""
 
 SIDE_WORK_SHARE = 0.004
@@ -205,19 +205,19 @@ class Trainer:
                 continue
 
             at_once = 1 if pace.speed or pace.paused else training.burst
+            count = min(at_once, start.steps - reporter.step)
             try:
-                for loss in looks.steps(
-                    min(at_once, start.steps - reporter.step), reporter.step
-                ):
+                for loss in looks.steps(count, reporter.step, alone=pace.steps_left == 1):
                     reporter.record(loss)
             except (Exception, SystemExit) as error:
                 end("failed", f"at step {reporter.step + 1:,}: {problem.explain(error)}")
                 return None
             pace.took_step(now)
-            if pace.paused:
+            if pace.paused and not pace.steps_left:
+                looks.take(reporter.step, now=True)
                 reporter.flush()
 
-        looks.take(reporter.step, last=True)
+        looks.take(reporter.step, now=True)
         most = bound(problem, optimizer, reporter.first_loss)
         end(
             *conclusion(

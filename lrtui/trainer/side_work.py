@@ -8,6 +8,9 @@ from time import perf_counter
 from lrtui.messages import Message
 from lrtui.trainer.random_state import RandomState
 
+ORDER = ("sharpness", "ahead", "sweep")
+"""What is done first: the sharpness keeps to a small share of the time by itself."""
+
 Work = Iterator[Message | None]
 """Yields results, and ``None`` often enough that a piece never takes long."""
 
@@ -32,6 +35,14 @@ class SideWork:
         """Take up new work in place of what was going on under the same name."""
         self._works[name] = work
 
+    def finish(self, name: str, work: Work) -> None:
+        """Do all of a piece of work at once, in place of what was going on under the same name."""
+        self.drop(name)
+        with self._random:
+            for result in work:
+                if result is not None:
+                    self._send(result)
+
     def drop(self, name: str) -> None:
         """Give up the work of a name, if there is any."""
         self._works.pop(name, None)
@@ -42,7 +53,7 @@ class SideWork:
             return
         with self._random:
             while self._works and perf_counter() < until and not interrupted():
-                name = min(self._works)  # what was run ahead comes before what was swept
+                name = next(name for name in ORDER if name in self._works)
                 try:
                     result = next(self._works[name])
                 except StopIteration:

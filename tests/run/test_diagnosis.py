@@ -197,7 +197,7 @@ def test_momentum_is_not_called_settled_while_it_flies_through() -> None:
 def test_momentum_that_is_over_has_settled_where_it_is() -> None:
     under = [
         step
-        for step, loss in enumerate(HEAVY.losses(HEAVY.start, 0.05, range(60)).tolist())
+        for step, loss in enumerate(HEAVY.losses(HEAVY.start, 0.05, range(200)).tolist())
         if loss <= HEAVY.settled_loss
     ]
     diagnosis = follow_by(HEAVY, 0.05, under[0], under[0])

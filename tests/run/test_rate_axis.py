@@ -9,8 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrtui.messages import Swept
-from lrtui.run.rate_axis import ABOVE, BELOW, outcomes, ruler_sweep, spaced, table
+from msgspec.structs import replace
+
+from lrtui.messages import Optimizer, ProblemFacts, Swept
+from lrtui.run.rate_axis import (
+    ABOVE,
+    ADAPTIVE,
+    BELOW,
+    best_of,
+    ends,
+    graded,
+    outcomes,
+    ruler_sweep,
+    spaced,
+    table,
+)
+from lrtui.run.session import Session
 from lrtui.run.theory import Theory
 from tests.run.quadratics import descent, quadratic
 
@@ -46,7 +60,9 @@ def test_equal_factors_apart(a: float, b: float, count: int) -> None:
 @pytest.mark.parametrize("points", [2, 100, 10_000, 100_000])
 @pytest.mark.parametrize("steps", [1, 100, 10**9])
 def test_the_sweep_of_the_ruler_is_affordable(points: int, steps: int) -> None:
-    sweep = ruler_sweep(THEORY, points, steps)
+    facts = ProblemFacts(name="line", weights=2, samples=points)
+    sweep = ruler_sweep(THEORY, Optimizer(), None, facts, steps)
+    assert sweep is not None
     assert 1 <= sweep.steps <= steps
     assert len(sweep.lrs) * sweep.steps * points <= 1.6e7
     assert sweep.lrs[0] == pytest.approx(BELOW * THEORY.max_stable_lr)
@@ -74,7 +90,47 @@ def test_a_rate_that_is_past_the_limit_is_never_settled() -> None:
 
 
 def test_as_a_report() -> None:
-    report = table(measured([0.01, 0.7, 50.0], 200), THEORY)
+    session = Session()
+    session.apply(LOSS)
+    report = table(measured([0.01, 0.7, 50.0], 200), session)
     assert report.verdicts == ["too slow", "settled", "diverged"]
     assert report.settled_at == [None, THEORY.settles_at(THEORY.start, 0.7), None]
     assert (report.limit, report.best) == (THEORY.max_stable_lr, THEORY.best_lr)
+
+
+NETWORK = Swept(
+    lrs=[0.001, 0.01, 0.1, 1.0, 10.0, 100.0],
+    steps=500,
+    losses=[0.9, 0.1, 0.01, 3.0, None, 0.5],
+    settled_at=[None, None, None, None, None, None],
+    taken=[500, 500, 500, 500, 500, 20],
+    first_loss=1.0,
+)
+
+
+def test_of_a_network_nothing_is_said_but_what_was_seen() -> None:
+    words = [verdict for verdict, _ in outcomes(NETWORK, None, 500)]
+    expected = ["falling", "falling", "falling", "above its start", "diverged", "unfinished"]
+    assert words == expected
+    grades = graded(NETWORK)
+    assert grades[2] == 0.0
+    assert grades[3:] == [None, None, None]
+    assert grades[0] == pytest.approx(math.log(0.9 / 0.01) / math.log(1 / 0.01))
+    settled = replace(NETWORK, settled_at=[None, 400, 100, None, None, None])
+    assert graded(settled)[:3] == [1.0, pytest.approx(math.log(4) / math.log(5)), 0.0]
+    assert best_of(NETWORK, None) == 0.1
+    assert best_of(settled, None) == 0.1
+
+
+def test_the_ends_follow_from_what_is_known() -> None:
+    plain, adam = Optimizer(), Optimizer(name="adam")
+    assert ends(None, plain, None) is None
+    assert ends(None, adam, None) == ends(None, "rmsprop", 5.0) == ADAPTIVE
+    assert ends(None, plain, 10.0) == pytest.approx((0.0002, 4.0))
+    heavy = ends(None, Optimizer(momentum=0.9), 10.0)
+    assert heavy == pytest.approx((0.00038, 7.6))
+    assert ends(None, plain, -1.0) == ADAPTIVE
+    assert ruler_sweep(None, plain, None, None, 100) is None
+    sweep = ruler_sweep(None, adam, None, None, 10**6)
+    assert sweep is not None
+    assert (sweep.optimizer, sweep.steps) == (adam, 1000)

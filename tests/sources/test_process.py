@@ -16,6 +16,7 @@ from lrtui.messages import (
     LineScene,
     Pause,
     Printed,
+    ProblemFacts,
     Progress,
     Quadratic,
     Start,
@@ -56,7 +57,7 @@ def test_the_real_trainer() -> None:
         while not any(isinstance(m, Ended | Failed) for m in told):
             told += source.poll(None)
         kinds = [type(m) for m in told if not isinstance(m, Printed)]
-        assert kinds[:4] == [Greeting, LineScene, Quadratic, Started]
+        assert kinds[:4] == [Greeting, LineScene, Quadratic, ProblemFacts]
         greeting = last(told, Greeting)
         assert greeting.pid == psutil.Process().children()[0].pid
         assert "7 points" in greeting.title
@@ -95,7 +96,8 @@ def test_what_it_printed_last_is_told_with_the_failure() -> None:
     told = until_end(source)
     failed = last(told, Failed)
     assert failed.details == [f"line {i}" for i in range(99 - DETAILS, 99)]
-    assert [m.text for m in told if isinstance(m, Printed)] == [f"line {i}" for i in range(99)]
+    shown = [m.text for m in told if isinstance(m, Printed)]
+    assert shown == [*(f"line {i}" for i in range(50)), "(49 more lines printed)"]
     source.close()
 
 
@@ -110,7 +112,7 @@ def test_after_the_failure_a_poll_waits_for_nothing() -> None:
 
 
 def test_a_message_that_only_a_newer_trainer_knows_is_ignored() -> None:
-    source = script('say(\'{"type":"sharpness"}\')\nsay(G)')
+    source = script('say(\'{"type":"premonition"}\')\nsay(G)')
     assert until_end(source)[0] == GREETING
     source.close()
 

@@ -112,7 +112,7 @@ def test_pause_step_and_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("lrtui.sources.replay.monotonic", lambda: now[0])
     replay = Replay(written(tmp_path / "runs.jsonl", session(0.1)), 20.0)
     first = replay.poll()
-    kinds = [Greeting, LineScene, Quadratic, Swept, Started, State]
+    kinds = [Greeting, LineScene, Quadratic, ProblemFacts, Swept, Started, State]
     assert [type(m) for m in first][:6] == kinds
     assert sum(isinstance(m, Progress) for m in first) == 1
     replay.send(Pause(id=5))
@@ -204,7 +204,7 @@ def test_what_a_newer_version_wrote_is_passed_over(tmp_path: Path) -> None:
     lines = [encode(message) for message in told]
     newer = [line[:-1] + b',"new field":[1]}' for line in lines]
     newer.insert(0, b'{"type":"preface"}')
-    newer.insert(4, b'{"type":"sharpness","value":3}')
+    newer.insert(4, b'{"type":"premonition","value":3}')
     (tmp_path / "file").write_bytes(b"\n".join(newer) + b"\n")
     shown, trouble = read(tmp_path / "file")
     assert trouble == ""

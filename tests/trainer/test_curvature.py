@@ -67,7 +67,7 @@ class Once(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(context: Any, gradient: Tensor) -> Tensor:
+    def backward(context: Any, gradient: Tensor) -> Any:
         (x,) = context.saved_tensors
         return gradient * x.cos()
 
@@ -195,6 +195,8 @@ def test_the_largest_eigenvalue_as_the_training_goes_on(name: str) -> None:
         assert error <= 0.011 * truth
         training.steps(30)
     assert products <= 3
+    assert curvature._ways[0] is double_backward
+    assert curvature._is_tried
 
 
 def test_adam_sees_the_hessian_preconditioned() -> None:

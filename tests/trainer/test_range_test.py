@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lrtui.messages import Optimizer, ProblemFacts
 from lrtui.problems.line import LineFit

@@ -183,7 +183,9 @@ def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_each_rate_ends_where_it_does_alone(name: str) -> None:
+def test_each_rate_ends_where_it_does_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name not in ("gru", "lstm"):  # the others need no other way than the quick one
+        monkeypatch.setattr(module, "gradient_of_each", None)
     result = swept(MODELS[name])
     expected = [solo(MODELS[name], lr, torch.optim.SGD) for lr in LRS]
     assert result.losses == pytest.approx([losses[-1] for losses in expected], rel=1e-3)
@@ -352,9 +354,9 @@ def test_alike_within_rounding_and_a_thousandth_of_what_the_loss_moved() -> None
 
 
 def test_the_rate_that_is_compared_moves_the_loss_and_does_not_blow_up() -> None:
-    lrs = np.geomspace(1e-9, 1e4, 64).tolist()
-    work = module.train_alone(MODELS["mlp"], lrs, STEPS, Optimizer())
-    alone = finished(work)
+    for lrs in (np.geomspace(1e-14, 0.1, 64).tolist(), np.geomspace(1e-3, 1e9, 64).tolist()):
+        alone = finished(module.train_alone(MODELS["mlp"], lrs, STEPS, Optimizer()))
+        assert 1e-3 < alone.lr < 1
     assert len(alone.losses) == module.CHECKED + 1
     assert alone.losses == pytest.approx(
         solo(MODELS["mlp"], alone.lr, torch.optim.SGD, module.CHECKED)

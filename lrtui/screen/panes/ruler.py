@@ -174,9 +174,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     return [[(ruler.left, "dim"), *line, (ruler.right, "dim")], row][:height]
 
 
-def shades(
-    swept: Swept, theory: Theory | None, found: Sequence[Outcome]
-) -> list[tuple[str, str]]:
+def shades(swept: Swept, theory: Theory | None, found: Sequence[Outcome]) -> list[tuple[str, str]]:
     """Return how each rate of a sweep is drawn: a sign and a tone."""
     if theory is not None:
         fewest = max(min((at for _, at in found if at is not None), default=1), 1)

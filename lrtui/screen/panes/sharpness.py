@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.messages import Optimizer
-from lrtui.run.rate_axis import threshold
 from lrtui.run.session import Run
+from lrtui.run.theory import threshold
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scene import has_theory
@@ -38,7 +38,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if allowed is not None:
         at, level = limits(run, last)
         layers.append(Curve(at, level, "bad", dotted=True))
-        layers.append(Label(0.75 * last, level[-1], f"{formula(run)} = {allowed:.3g}", "bad"))
+        layers.append(Label(0.75 * last, level[-1], f"{formula(run)} = {allowed:,.4g}", "bad"))
     layers.append(Curve(steps, values, "prediction"))
     layers.append(Mark(float(steps[-1]), float(values[-1]), "●", "strong-prediction"))
     now, error = values[-1], errors[-1]
@@ -84,7 +84,7 @@ def depends_on(view: View, width: int) -> object:
 def waits_for(view: View) -> str:
     """Say that it was not measured yet."""
     run = view.session.current
-    return "" if run and run.sharpness else "the sharpness appears with the first steps"
+    return "" if run and run.sharpness else "measured soon"
 
 
 SHARPNESS = Pane(

@@ -84,7 +84,7 @@ def depends_on(view: View, width: int) -> object:
 def waits_for(view: View) -> str:
     """Say that none was measured yet."""
     run = view.session.current
-    return "" if run and run.slice else "the slice appears with the first steps"
+    return "" if run and run.slice else "measured soon"
 
 
 SLICE = Pane(
