@@ -84,19 +84,22 @@ class Printer:
                 return [text]
             case Progress() if run and changed:
                 by = "" if run.title == "sgd" else f"  {run.title}"
-                said = [f"run {run.number}  rate {rate_text(run.lr)}{by}"] if not message.first else []
+                said = (
+                    [f"run {run.number}  rate {rate_text(run.lr)}{by}"] if not message.first else []
+                )
                 losses = told_losses(message, self.every)
                 return said + [f"step {step:>6}  loss {loss}" for step, loss in losses]
             case Ended() if run and changed:
-                verdict, evidence = run.verdict()
+                verdict, evidence, ground = run.reading()
                 facts = []
                 if 0 < len(run.weights) <= SHOWN:
                     facts.append("weights " + ", ".join(f"{w:.4g}" for w in run.weights))
                 if pace := run.steps_per_second:
                     facts.append(f"{pace:,.0f} steps/s")
                 said = [f"{run.outcome}: {message.reason}{in_brackets(', '.join(facts))}"]
-                ground = "" if run.ground == "exact" else run.ground
-                said.append(f"{verdict}{in_brackets(ground)}: {evidence}")
+                said.append(
+                    f"{verdict}{in_brackets('' if ground == 'exact' else ground)}: {evidence}"
+                )
                 if advice := self.session.advice_after(run):
                     said.append(f"{advice_text(advice)}: {advice.reason}")
                 return [f"run {run.number}  {text}" for text in said]

@@ -25,7 +25,7 @@ from lrtui.messages import (
 )
 from lrtui.options import SweepOptions, parse
 from lrtui.plain import Printer, play, sweep
-from lrtui.problems.settings import ProblemSettings, Noise
+from lrtui.problems.settings import Noise, ProblemSettings
 from lrtui.sources.fake import FakeSource
 from lrtui.sources.source import Source
 from tests.in_process import InProcess

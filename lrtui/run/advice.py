@@ -72,7 +72,9 @@ def best_swept(swept: Swept) -> float | None:
 
     ``None`` where none of them ended lower than it began.
     """
-    settled = [(at, lr) for at, lr in zip(swept.settled_at, swept.lrs, strict=True) if at is not None]
+    settled = [
+        (at, lr) for at, lr in zip(swept.settled_at, swept.lrs, strict=True) if at is not None
+    ]
     if settled:
         return min(settled)[1]
     ended = [

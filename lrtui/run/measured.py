@@ -38,7 +38,7 @@ SPIKE = 1.05
 """A loss above that many times the first is a spike."""
 
 LINGERS = 50
-"""Steps for which a spike is still told; of single batches their mean has to be one."""
+"""Steps for which a spike is still told; of single batches half have to be."""
 
 SWING = 50
 """Steps in which rises are counted."""
@@ -65,15 +65,19 @@ class Trend(NamedTuple):
 
     Attributes:
         word: what it did.
-        change: by which share it is lower, negative where it is higher.
+        change: by how much it is lower, negative where it is higher.
         noise: the standard error of that.
         level: mean of the last quarter.
+        by: what shares of the level are shares of: the way come where losses can be negative.
+        was: the same for what it was before.
     """
 
     word: Verdict
     change: float
     noise: float
     level: float
+    by: float
+    was: float
 
 
 def measure(
@@ -106,22 +110,24 @@ def measure(
     base, height = scale(series, start)
     known = optimizer if isinstance(optimizer, Optimizer) and optimizer.name != "own" else None
     times = BLOWN if known and not known.is_adaptive else BLOWN_ADAPTIVE
-    top = float(series.recent[-LINGERS:].max())
-    if top > base + times * height:
-        return "diverged", f"loss {top:.3g}, over {times:,.0f} times the first"
+    # A single batch can be off by a factor of thousands and mean nothing, half of them cannot.
+    late = series.recent[-LINGERS:]
+    now = float(late.max() if every_step_sees_all else np.median(late))
+    half = "" if every_step_sees_all else f"half of the last {len(late)} losses over "
+    if now > base + times * height:
+        return "diverged", f"{half or 'loss '}{now:.3g}, over {times:,.0f} times the first"
     if target is not None and series.under_since is not None:
         since = series.under_since
         if every_step_sees_all or int(series.recent_steps[-1]) - since >= STEADY:
             return "settled", f"at step {since:,}, at most {target:.4g} from there on"
     if series.count > ABOVE and (series.recent[-ABOVE:] > start).all():
         return "above its start", f"the last {ABOVE} losses are all above {start:.4g}"
-    now = top if every_step_sees_all else float(series.recent[-LINGERS:].mean())
-    if now > start + (SPIKE - 1) * height and series.count > 1:
-        which = f"loss {now:.3g} within" if every_step_sees_all else f"loss {now:.3g} over"
-        return "spike", f"{which} the last {LINGERS} steps, the first was {start:.3g}"
+    if now > start + (SPIKE - 1) * height:
+        within = "" if half else f" within the last {len(late)} steps"
+        return "spike", f"{half or 'loss '}{now:.3g}{within}, the first was {start:.3g}"
     moved = trend(series)
     if moved is None:
-        return "cannot tell yet", f"{series.count:,} losses are too few"
+        return "cannot tell yet", "too few losses to compare"
     if moved.word == "falling" and every_step_sees_all:
         rises = rises_of_late(series)
         if rises >= FEWEST_RISES:
@@ -177,14 +183,14 @@ def trend(series: LossSeries) -> Trend | None:
     level = float(after.mean())
     moved = float(before.mean()) - level
     error = math.sqrt((before.var(ddof=1) + after.var(ddof=1)) / BLOCKS)
-    by = abs(level) if series.smallest >= 0 else series.first - series.smallest
+    way = series.first - series.smallest
+    by, was = (way, way) if series.smallest < 0 else (level, level + moved)
     word: Verdict = "cannot tell yet"
     if abs(moved) + WITHIN * error <= LEVEL * by:
         word = "level"
     elif abs(moved) > BEYOND * error:
         word = "falling" if moved > 0 else "rising"
-    by = max(by, abs(moved), TINY)
-    return Trend(word, moved / by, error / by, level)
+    return Trend(word, moved, error, level, by, was)
 
 
 def rises_of_late(series: LossSeries) -> int:
@@ -198,29 +204,33 @@ def rises_of_late(series: LossSeries) -> int:
 def in_words(moved: Trend) -> str:
     """Say how the loss moved."""
     ago = "than a quarter of the run ago"
+    part = share(abs(moved.change) / max(moved.was, TINY))
     match moved.word:
         case "level":
             return f"within 5% of {moved.level:.4g} for the last half of the run"
         case "falling":
-            return f"{share(moved.change)} lower {ago}, beyond the noise"
+            return f"{part} lower {ago}, beyond the noise"
         case "rising":
-            return f"{share(-moved.change)} higher {ago}, beyond the noise"
+            return f"{part} higher {ago}, beyond the noise"
     way = "lower" if moved.change > 0 else "higher"
-    return f"{share(abs(moved.change))} {way} {ago}, give or take {share(BEYOND * moved.noise)}"
+    noise = share(BEYOND * moved.noise / max(moved.was, TINY))
+    return f"{part} {way} {ago}, give or take {noise}"
 
 
 def level_since(series: LossSeries, *, every_step_sees_all: bool) -> int | None:
     """Return the step from which on the loss stays within 5% of where it ends, if that is level.
 
-    Where steps see few samples each, it is the mean over a fortieth of the run that stays.
+    Where steps see few samples each, it is the mean over a fortieth of the run that stays, three
+    of its deviations aside.
     """
     moved = trend(series) if series.count else None
     if moved is None or moved.word != "level":
         return None
-    by = LEVEL * (abs(moved.level) if series.smallest >= 0 else series.first - series.smallest)
+    by = LEVEL * moved.by
     if every_step_sees_all:
         return series.within_since(moved.level - by, moved.level + by)
     steps = int(series.recent_steps[-1]) - series.origin + 1
+    by += 3 * moved.noise * math.sqrt(BLOCKS / 2)
     size = max(steps // (4 * BLOCKS * series.stride), 1) * series.stride
     edges = np.arange(steps % size // series.stride * series.stride, steps + 1, size)
     outside = np.flatnonzero(~(np.abs(series.means(edges) - moved.level) <= by))

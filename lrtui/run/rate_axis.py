@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 from lrtui.messages import Optimizer, ProblemFacts, Sweep, Swept
 from lrtui.reports import SweepTable
 from lrtui.run.advice import best_swept
@@ -97,9 +98,7 @@ def ruler_sweep(
     return Sweep(lrs=spaced(*found, count), steps=steps, optimizer=by)
 
 
-def outcomes(
-    swept: Swept, theory: Theory | None, steps: int
-) -> list[tuple[Verdict, int | None]]:
+def outcomes(swept: Swept, theory: Theory | None, steps: int) -> list[tuple[Verdict, int | None]]:
     """Return what becomes of each rate of a sweep, and the step at which it settles.
 
     Args:
@@ -142,7 +141,9 @@ def graded(swept: Swept) -> list[float | None]:
     factors; ``None`` for one that diverged, ended above its start, or is not finished.
     """
     settled = [at for at in swept.settled_at if at is not None]
-    losses = [loss for i, loss in enumerate(swept.losses) if loss is not None and swept.is_finished(i)]
+    losses = [
+        loss for i, loss in enumerate(swept.losses) if loss is not None and swept.is_finished(i)
+    ]
     first = swept.first_loss
     found: list[float | None] = []
     for i, (loss, at) in enumerate(zip(swept.losses, swept.settled_at, strict=True)):

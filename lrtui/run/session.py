@@ -58,6 +58,9 @@ SHARPNESSES = 2000
 SAME = 1e-3
 """Relative difference from which on a run is another one than the one run ahead."""
 
+NOTABLE = ("at the edge", "spike", "above its start", "falling, swinging")
+"""What is told of now, though it is known how the run will end."""
+
 Ground = Literal["exact", "ahead", "measured"]
 """What a verdict stands on."""
 
@@ -146,12 +149,14 @@ class Run:
         return bool(self.diagnosis and self.diagnosis.theory and self.diagnosis.start)
 
     @property
+    def was_run_ahead(self) -> bool:
+        """Whether the same run was run ahead to its end."""
+        return self.ahead is not None and self.ahead_outcome in ("done", "diverged")
+
+    @property
     def ground(self) -> Ground:
         """What its verdict stands on."""
-        if self.is_exact:
-            simulated = isinstance(self.optimizer, Optimizer) and self.optimizer.is_adaptive
-            return "ahead" if simulated else "exact"
-        return "ahead" if self.ahead_outcome in ("done", "diverged") else "measured"
+        return self.reading()[2]
 
     @property
     def settled_at(self) -> int | None:
@@ -164,15 +169,28 @@ class Run:
 
     def verdict(self) -> tuple[Verdict, str]:
         """Return what its curve means, and the evidence."""
+        verdict, evidence, _ = self.reading()
+        return verdict, evidence
+
+    def reading(self) -> tuple[Verdict, str, Ground]:
+        """Return what its curve means, the evidence, and what that stands on."""
         if self.diagnosis is None or self.series is None:
-            return "cannot tell yet", "no loss yet"
+            return "cannot tell yet", "no loss yet", "measured"
         if self.is_exact:
-            return self.diagnosis.read(self.outcome, self.reason)
+            simulated = isinstance(self.optimizer, Optimizer) and self.optimizer.is_adaptive
+            return *self.diagnosis.read(
+                self.outcome, self.reason
+            ), "ahead" if simulated else "exact"
+        ground: Ground = "ahead" if self.was_run_ahead else "measured"
         if self.outcome == "diverged":
-            return "diverged", self.reason
-        if self.is_on and self.ahead is not None and self.ahead_outcome in ("done", "diverged"):
-            return self._foreseen(self.ahead)
-        return self._measured(self.series)
+            return "diverged", self.reason, ground
+        now, evidence = self._measured(self.series)
+        if not self.is_on or not self.was_run_ahead:
+            return now, evidence, ground
+        verdict, foreseen = self._foreseen()
+        if verdict != "diverging" and now in NOTABLE:
+            return now, f"{evidence}; {foreseen} (run ahead)", "measured"
+        return verdict, foreseen, "ahead"
 
     def _measured(self, series: LossSeries) -> tuple[Verdict, str]:
         """Return the verdict on losses alone."""
@@ -187,17 +205,19 @@ class Run:
             target=self.target,
         )
 
-    def _foreseen(self, ahead: LossSeries) -> tuple[Verdict, str]:
+    def _foreseen(self) -> tuple[Verdict, str]:
         """Return the verdict on the whole run, which was run ahead to its end."""
+        assert self.ahead is not None
         if self.ahead_outcome == "diverged":
             return "diverging", self.ahead_reason
         if self.forecast is not None:
             if self.step >= self.forecast:
-                return "settled", f"at step {self.forecast:,}, at most {self.target:g} from there on"
+                since = f"at step {self.forecast:,}, at most {self.target:g} from there on"
+                return "settled", since
             return "converging", f"settles at step {self.forecast:,}, at a loss of {self.target:g}"
-        verdict, evidence = self._measured(ahead)
+        verdict, evidence = self._measured(self.ahead)
         last = self.steps if self.steps is not None else self.step
-        return verdict, f"at step {last:,} it is at {ahead.last:.3g}; {evidence}"
+        return verdict, f"at step {last:,} it is at {self.ahead.last:.3g}; {evidence}"
 
     def look_ahead(self, message: Ahead) -> None:
         """Take in a piece of the same run, run ahead."""
@@ -248,7 +268,6 @@ class Run:
         self.step, self.seconds = progress.last, progress.seconds
         self.weights = with_nan(progress.weights)
         self.loss = None if math.isnan(self.series.last) else self.series.last
-
 
     def _is_as_foreseen(self, progress: Progress) -> bool:
         """Return whether the last loss is the one that was run ahead, as far as that is known."""
@@ -337,9 +356,7 @@ class Session:
         """Add a new run; the one before it is over, whatever messages about it still come."""
         return self._add(self._last_number + 1, lr, steps, optimizer)
 
-    def _add(
-        self, number: int, lr: float, steps: int | None, optimizer: Optimizer | str
-    ) -> Run:
+    def _add(self, number: int, lr: float, steps: int | None, optimizer: Optimizer | str) -> Run:
         before = self.current
         if before and before.is_on:
             before.outcome, before.reason = "stopped", f"stopped after {before.step:,} steps"
@@ -462,7 +479,7 @@ class Session:
 
     def summary(self, run: Run) -> Summary:
         """Return a run as a report."""
-        verdict, evidence = run.verdict()
+        verdict, evidence, ground = run.reading()
         advice = self.advice_after(run)
         theory, swept = self.theory_of(run.optimizer), self.swept_by(run.optimizer)
         condition = None
@@ -480,7 +497,7 @@ class Session:
             weights=[*run.weights],
             reason=run.outcome or "stopped",
             steps_per_second=run.steps_per_second,
-            ground=run.ground,
+            ground=ground,
             verdict=verdict,
             settled_at=run.settled_at,
             evidence=evidence,

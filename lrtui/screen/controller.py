@@ -160,8 +160,10 @@ class Controller:
     def run_telling(self) -> None:
         """Run the next of the rates that are worth seeing for this problem."""
         lrs = self._settings.lrs
-        at = lrs.index(self._lr) + 1 if self._lr in lrs else 0
-        self.run(lrs[at % len(lrs)])
+        if self._lr in lrs:
+            self.run(lrs[(lrs.index(self._lr) + 1) % len(lrs)])
+        else:
+            self.run(next((lr for lr in lrs if lr > self._lr), lrs[0]))
 
     def run_next_optimizer(self) -> None:
         """Restart at the same rate with the next optimizer."""
@@ -343,7 +345,7 @@ class Controller:
                 self._log(message.reason, "dim")
             case Progress() if changed:
                 for step, loss in [*told_losses(message, self._every)][-LOG_LINES:]:
-                    self._log(f"{step:>7,}  {loss}", "text")
+                    self._log(f"{step:>6,} {loss}", "text")
         if run and run.outcome in ("done", "diverged"):
             self.run_next()
 

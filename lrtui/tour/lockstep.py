@@ -8,11 +8,11 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from lrtui.messages import (
+    Ahead,
     AnyMessage,
     Command,
     Ended,
     Failed,
-    Ahead,
     Progress,
     Quadratic,
     Resume,
@@ -118,7 +118,7 @@ class Lockstep(Source):
             await asyncio.sleep(0.002)
 
     async def advance(self, steps: int) -> None:
-        """Take steps and wait until they are told; at the first of a run, until it was run ahead."""
+        """Take steps and wait until they are told; before the first, until it was run ahead."""
         if self._fresh:
             self._fresh, self._step = False, 0
             await self.gather(lambda message: isinstance(message, Progress))

@@ -82,7 +82,9 @@ def scene(line: str) -> Scene:
             return Scene(verb, text)
         case "problem":
             if text not in BUILT_IN:
-                raise ValueError(f"no problem is called {text[:24]!r}; there are {', '.join(BUILT_IN)}")
+                raise ValueError(
+                    f"no problem is called {text[:24]!r}; there are {', '.join(BUILT_IN)}"
+                )
             return Scene(verb, text)
         case "steps" | "speed":
             return Scene(verb, number=number(text, 1e5, verb))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from collections.abc import Iterator, Sequence
 from time import perf_counter
 
@@ -59,21 +57,19 @@ def run_ahead(
             losses.append(loss if abs(loss) <= LARGEST else None)
 
     try:
-        with silenced():
-            training = begin(problem, start.lr, start.optimizer)
+        training = begin(problem, start.lr, start.optimizer)
         start_loss = finite = training.loss
         note(training.loss)
         while step < start.steps and abs(training.loss) <= LARGEST:
             began = now = perf_counter()
-            with silenced():
-                while step < start.steps and abs(training.loss) <= LARGEST and now < began + PIECE:
-                    training.lr = due.get(step, training.lr)
-                    ends = [start.steps, step + training.burst, *(at for at in due if at > step)]
-                    for loss in training.steps(min(ends) - step):
-                        step += 1
-                        note(loss)
-                        finite = loss if abs(loss) <= LARGEST else finite
-                    now = perf_counter()
+            while step < start.steps and abs(training.loss) <= LARGEST and now < began + PIECE:
+                training.lr = due.get(step, training.lr)
+                ends = [start.steps, step + training.burst, *(at for at in due if at > step)]
+                for loss in training.steps(min(ends) - step):
+                    step += 1
+                    note(loss)
+                    finite = loss if abs(loss) <= LARGEST else finite
+                now = perf_counter()
             spent += now - began
             if spent >= BUDGET:
                 how_far = f"run ahead to step {step:,}, as far as {BUDGET:g} s of work went"
@@ -88,11 +84,3 @@ def run_ahead(
         yield told(*conclusion(training.loss, training.lr, step, start_loss, finite, most))
     except (Exception, SystemExit) as error:
         yield told("failed", f"at step {step:,}: {problem.explain(error)}")
-
-
-@contextlib.contextmanager
-def silenced() -> Iterator[None]:
-    """Discard what is printed: what the person's code prints, the run that is watched prints."""
-    nowhere = io.StringIO()
-    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        yield

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lrtui.problems.problem import Objective, Problem
-from lrtui.trainer.sweep import Aside
+from lrtui.trainer.aside import Aside
 
 TOLERANCE = 0.01
 """Error at which a measurement ends, as a share of the eigenvalue."""

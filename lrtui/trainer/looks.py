@@ -33,6 +33,7 @@ class Looks:
         problem: Problem,
         start: Start,
         training: AnyTraining,
+        gauges: tuple[Curvature, Slicer],
         side_work: SideWork,
         send: Callable[[Message], None],
     ) -> None:
@@ -42,6 +43,8 @@ class Looks:
             problem: what is trained.
             start: the run.
             training: its model and optimizer.
+            gauges: what measures the sharpness and the loss along a step: they know from other
+                runs of the problem how it is done.
             side_work: where measurements are made that take long.
             send: takes the messages.
         """
@@ -51,8 +54,8 @@ class Looks:
         self._side_work = side_work
         self._send = send
         self._pictured_at, self._pictured_step = -math.inf, -1
-        self._curvature = Curvature(problem)
-        self._slicer = Slicer(problem)
+        self._curvature, self._slicer = gauges
+        self._curvature.restart()
         self._sharpness_due, self._slice_due = Allowance(), Allowance(SLICE_SHARE)
         self._measured_step = -1
         side_work.drop("sharpness")

@@ -32,10 +32,14 @@ from lrtui.problems.problem import Problem, explained
 from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.ahead import run_ahead
 from lrtui.trainer.conclusion import bound, conclusion
+from lrtui.trainer.curvature import Curvature
 from lrtui.trainer.looks import Looks, start_sharpness
+from lrtui.trainer.range_test import range_test
 from lrtui.trainer.reporter import Reporter
 from lrtui.trainer.runs import begin
 from lrtui.trainer.side_work import SideWork
+from lrtui.trainer.slice import Slicer
+from lrtui.trainer.sweep import sweep
 
 Inbox = SimpleQueue[AnyCommand]
 
@@ -72,7 +76,7 @@ class Trainer:
         self._inbox = inbox
         self._send = send
         self._greet = greet
-        self._side_work = SideWork(send)
+        self._side_work = SideWork(send, settings.device)
         self.problem: Problem | None = None
         self._version = 0.0
         self._take_up()
@@ -95,12 +99,13 @@ class Trainer:
 
     def _take_up(self) -> None:
         """Load the problem, and tell what is known of it or why it cannot be trained."""
-        self._side_work = SideWork(self._send)
+        self._side_work = SideWork(self._send, self._settings.device)
         self.problem = None
         self._version = self._file_version()
         try:
             self.problem = problem = load(self._settings)
             problem.facts = replace(problem.facts, sharpness=start_sharpness(problem))
+            self._gauges = Curvature(problem), Slicer(problem)
         except (Exception, SystemExit) as error:
             file = self._settings.file if self._settings.is_file else None
             self._send(Unusable(reason=explained(error, file)))
@@ -173,7 +178,7 @@ class Trainer:
         named = problem.facts.own_optimizer if optimizer.name == "own" else optimizer
         self._send(Started(run=start.run, lr=start.lr, steps=start.steps, optimizer=named))
         send_state(start, "")
-        looks = Looks(problem, start, training, self._side_work, self._send)
+        looks = Looks(problem, start, training, self._gauges, self._side_work, self._send)
         looks.take(reporter.step)
 
         while reporter.step < start.steps and abs(training.loss) <= LARGEST:
@@ -266,7 +271,16 @@ def swept(problem: Problem, command: Sweep) -> Iterator[Swept | None]:
     if command.optimizer.name == "own" and problem.own_optimizer is None:
         command = replace(command, optimizer=Optimizer())
     if isinstance(problem, LineFit) and problem.is_exact(command.optimizer):
-        return problem.sweep(command.lrs, command.steps)
-    from lrtui.trainer.sweep import sweep
+        work: Iterator[Swept | None] = problem.sweep(command.lrs, command.steps)
+    else:
+        optimizer, seconds = command.optimizer, command.seconds
+        work = sweep(problem, command.lrs, command.steps, optimizer, seconds)
+    return with_range_test(work, problem, command.optimizer) if command.range_test else work
 
-    return sweep(problem, command.lrs, command.steps, command.optimizer, command.seconds)
+
+def with_range_test(
+    work: Iterator[Swept | None], problem: Problem, optimizer: Optimizer
+) -> Iterator[Swept | None]:
+    """Return the work of a sweep that tells as well what the usual range tests suggest."""
+    for result in work:
+        yield result and replace(result, range_test=range_test(problem, optimizer))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from lrtui.messages import Optimizer
 from lrtui.problems.problem import Problem
-from lrtui.trainer.sweep import Aside
+from lrtui.trainer.aside import Aside
 from lrtui.trainer.training import Training
 
 STEPS = 100

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 
 from lrtui.messages import Message
-from lrtui.trainer.random_state import RandomState
+from lrtui.trainer.aside import Aside
 
 ORDER = ("sharpness", "ahead", "sweep")
 """What is done first: the sharpness keeps to a small share of the time by itself."""
@@ -18,18 +18,19 @@ Work = Iterator[Message | None]
 class SideWork:
     """Pieces of work, advanced one after another while there is time for them.
 
-    They draw random numbers of their own.
+    The run that goes on meanwhile notices nothing of it.
     """
 
-    def __init__(self, send: Callable[[Message], None]) -> None:
+    def __init__(self, send: Callable[[Message], None], device: str) -> None:
         """Start without work.
 
         Args:
             send: takes the results.
+            device: where the problem is trained.
         """
         self._send = send
         self._works: dict[str, Work] = {}
-        self._random = RandomState()
+        self._aside = Aside(device)
 
     def begin(self, name: str, work: Work) -> None:
         """Take up new work in place of what was going on under the same name."""
@@ -38,7 +39,7 @@ class SideWork:
     def finish(self, name: str, work: Work) -> None:
         """Do all of a piece of work at once, in place of what was going on under the same name."""
         self.drop(name)
-        with self._random:
+        with self._aside:
             for result in work:
                 if result is not None:
                     self._send(result)
@@ -51,7 +52,7 @@ class SideWork:
         """Work until a time on ``perf_counter``'s clock, the end of the work or an interruption."""
         if not self._works or perf_counter() >= until:
             return
-        with self._random:
+        with self._aside:
             while self._works and perf_counter() < until and not interrupted():
                 name = next(name for name in ORDER if name in self._works)
                 try:

@@ -16,7 +16,8 @@ from torch.func import functional_call, vmap
 from lrtui.messages import Slice
 from lrtui.problems.line import LineTraining
 from lrtui.problems.problem import Objective, Problem
-from lrtui.trainer.sweep import ALIKE, Aside, Stack, is_told
+from lrtui.trainer.aside import Aside
+from lrtui.trainer.sweep import ALIKE, Stack, is_told
 from lrtui.trainer.training import Training
 
 POINTS = 25

@@ -7,16 +7,11 @@ losses as a run alone. What cannot be trained so is trained one rate after anoth
 
 from __future__ import annotations
 
-import io
 import math
-import random
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, TextIO
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad_and_value, vmap
@@ -24,6 +19,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from lrtui.messages import LARGEST, Optimizer, Swept
 from lrtui.problems.problem import Batch, Objective, Problem
 from lrtui.run.theory import Theory
+from lrtui.trainer.aside import Aside
 from lrtui.trainer.training import Training
 
 PIECE = 0.005
@@ -134,58 +130,6 @@ def sweep(
             while result is None and perf_counter() < until:
                 result = next(work)
         yield result
-
-
-class Aside:
-    """What is done between two steps of a training, and must leave no trace in it.
-
-    Within a ``with`` block all random states are those at the end of the last block, and nothing
-    is printed; after it the states are those before it.
-    """
-
-    def __init__(self, device: str, seed: int = 0) -> None:
-        """Start from a seed.
-
-        Args:
-            device: where the work is done.
-            seed: of all random states in the first block.
-        """
-        self._seed = seed
-        self._device = None if device == "cpu" else getattr(torch, device)
-        self._inside: list[Any] | None = None
-        self._outside: list[Any] = []
-        self._printed: tuple[TextIO, TextIO] = (sys.stdout, sys.stderr)
-
-    def __enter__(self) -> None:
-        self._outside = self._states()
-        if self._inside is None:
-            random.seed(self._seed)
-            np.random.seed(self._seed)
-            # torch.manual_seed takes a millisecond, and keeps a note for each device there is not.
-            torch.default_generator.manual_seed(self._seed)
-            if self._device is not None:
-                self._device.manual_seed(self._seed)
-        else:
-            self._restore(self._inside)
-        self._printed = sys.stdout, sys.stderr
-        sys.stdout = sys.stderr = io.StringIO()
-
-    def __exit__(self, *raised: object) -> None:
-        sys.stdout, sys.stderr = self._printed
-        self._inside = self._states()
-        self._restore(self._outside)
-
-    def _states(self) -> list[Any]:
-        """Return the states of Python's, numpy's and torch's generators, and of the device's."""
-        states = [random.getstate(), np.random.get_state(), torch.get_rng_state()]
-        return states if self._device is None else [*states, self._device.get_rng_state()]
-
-    def _restore(self, states: list[Any]) -> None:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-        if self._device is not None:
-            self._device.set_rng_state(states[3])
 
 
 def _sweep(

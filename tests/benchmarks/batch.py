@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from lrtui.messages import Quadratic, Start, Swept
+from lrtui.messages import Optimizer, ProblemFacts, Quadratic, Start, Swept
 from lrtui.problems.line import INITIAL_WEIGHTS, LineFit
 from lrtui.problems.settings import ProblemSettings
 from lrtui.run.rate_axis import ruler_sweep, spaced
@@ -50,8 +50,12 @@ def ruler(speed: float | None) -> float:
     while True:
         for message in trainer.poll(None):
             if isinstance(message, Quadratic):
+                theory = Theory.of(message)
+            if isinstance(message, ProblemFacts):
                 ready_at = time.perf_counter()
-                trainer.send(ruler_sweep(Theory.of(message), 100, STEPS))
+                command = ruler_sweep(theory, Optimizer(), None, message, STEPS)
+                assert command is not None
+                trainer.send(command)
             if isinstance(message, Swept):
                 trainer.close()
                 return time.perf_counter() - ready_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -61,13 +62,13 @@ def test_sine() -> None:
     assert reached("sine", losses("sine", 0.03, 200, ADAM)) == 98
     assert not math.isfinite(losses("sine", 0.29, 3000)[-1])
     smooth = losses("sine", 0.039, 1000)
-    assert all(b < a for a, b in zip(smooth, smooth[1:], strict=False))
+    assert all(b < a for a, b in pairwise(smooth))
 
 
 def test_edge() -> None:
     """The edge: smooth at 0.02, a catapult at 0.2, and a late end at 0.3."""
     smooth = losses("edge", 0.02, 500)
-    assert all(b < a for a, b in zip(smooth, smooth[1:], strict=False))
+    assert all(b < a for a, b in pairwise(smooth))
     assert max(losses("edge", 0.2, 200)) > 2 * smooth[0]
     late = losses("edge", 0.3, 400)
     assert 200 < len(late) < 400
@@ -77,7 +78,9 @@ def test_edge() -> None:
 def test_moons_and_spiral() -> None:
     found = losses("moons", 10, 200)
     assert max(found) > 5 * found[0]
-    assert (reached("moons", found) or 999) < 200 < (reached("moons", losses("moons", 0.2, 1500)) or 0)
+    assert (
+        (reached("moons", found) or 999) < 200 < (reached("moons", losses("moons", 0.2, 1500)) or 0)
+    )
     stuck = losses("spiral", 7.7, 1000)
     assert stuck[-1] == pytest.approx(math.log(2), abs=0.01)
     assert (reached("spiral", losses("spiral", 0.1, 100, ADAM)) or 999) < 60

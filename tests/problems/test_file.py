@@ -82,7 +82,7 @@ def test_a_good_file_trains_as_a_plain_loop_does(file: Path) -> None:
             return loss
 
         if isinstance(stepper, torch.optim.LBFGS):
-            stepper.step(again)  # type: ignore[arg-type]
+            stepper.step(again)  # type: ignore[no-untyped-call]
         else:
             stepper.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -145,7 +145,7 @@ def test_facts_and_scenes_of_files() -> None:
             "mine.py, line 10: NameError: name 'undefined' is not defined",
         ),
         (
-            {"loss": "def objective(m, b):\n    return m(x).sum()\ndef batches():\n    return []\n"},
+            {"loss": "objective = lambda m, b: m(x).sum()\ndef batches():\n    return []\n"},
             "batches() returned no batch",
         ),
     ],

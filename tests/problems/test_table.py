@@ -100,17 +100,21 @@ def test_one_column_is_a_line(tmp_path: Path) -> None:
     assert made.facts.weights == 2
 
 
+WHICH = "--target says which column is predicted; columns of numbers: a, y"
+CONSTANT = "no column is left to predict from; 1 column left out: constant (a)"
+
+
 @pytest.mark.parametrize(
     ("text", "target", "said"),
     [
         ("", "y", "it is empty"),
         ("a,y\n", "y", "it has a row of names, and no other"),
-        ("a,y\n1,2\n3,4\n", None, "--target says which column is predicted; columns of numbers: a, y"),
+        ("a,y\n1,2\n3,4\n", None, WHICH),
         ("a,y\n1,2\n3,4\n", "z", "no column is called 'z'; columns of numbers: a, y"),
         ("a,y\n1,p\n3,q\n", "y", "y is no column of numbers; those are: a"),
         ("a,y\np,1\nq,2\n", "y", "y is the only column of numbers; another has to predict it"),
         ("a,y\n1,2\n", "y", "1 row can be used; there are no others"),
-        ("a,y\n5,1\n5,2\n", "y", "no column is left to predict from; 1 column left out: constant (a)"),
+        ("a,y\n5,1\n5,2\n", "y", CONSTANT),
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_used_says_why(

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrtui.run.series import CAPACITY, LossSeries
+from lrtui.run.series import CAPACITY, OPENING, RECENT, LossSeries
 
 losses = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
@@ -64,6 +64,77 @@ def test_long_series_keep_each_spike_where_it_was(
     assert 0 <= spike * gap - steps[np.argmax(kept)] < series.stride
     assert kept.min() == values.min()
     assert np.all(np.diff(steps) >= 0)
+
+
+@given(st.lists(losses, min_size=1, max_size=300), st.integers(1, 40), st.floats(-10, 10))
+def test_what_is_kept_incrementally_is_what_the_whole_says(
+    told: list[float | None], batch: int, target: float
+) -> None:
+    series = LossSeries(target)
+    for i in range(0, len(told), batch):
+        series.append(range(7 + 3 * i, 7 + 3 * len(told[: i + batch]), 3), told[i : i + batch])
+    known = [np.nan if loss is None else loss for loss in told]
+    np.testing.assert_array_equal(series.recent, known[-RECENT:])
+    assert series.recent_steps.tolist() == [7 + 3 * i for i in range(len(told))][-RECENT:]
+    early = [loss for loss in told[:OPENING] if loss is not None]
+    assert series.opening == max(early) if early else math.isnan(series.opening)
+    over = [i for i, loss in enumerate(known) if not loss <= target]
+    since = over[-1] + 1 if over else 0
+    assert series.under_since == (7 + 3 * since if since < len(told) else None)
+    assert series.origin == 7
+
+
+def test_without_a_target_it_is_never_under_it() -> None:
+    series = LossSeries()
+    series.append([0, 1], [1.0, -1.0])
+    assert series.under_since is None
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(1, 5 * CAPACITY), st.integers(1, 999), st.integers(0, 10**6))
+def test_means_are_exact_between_buckets(count: int, batch: int, origin: int) -> None:
+    values = np.random.default_rng(count).normal(size=count)
+    values[::97] = np.nan
+    told = [None if np.isnan(loss) else float(loss) for loss in values]
+    series = LossSeries()
+    for first in range(0, count, batch):
+        end = min(first + batch, count)
+        series.append(range(origin + first, origin + end), told[first:end])
+    edges = np.unique(np.linspace(0, count, 9).astype(int) // series.stride * series.stride)
+    for mean, first, end in zip(series.means(edges), edges[:-1], edges[1:], strict=True):
+        part = values[first:end]
+        if np.isfinite(part).any():
+            assert mean == np.float64(np.nanmean(part)) or abs(mean - np.nanmean(part)) < 1e-9
+        else:
+            assert math.isnan(mean)
+
+
+def test_the_loss_at_a_step() -> None:
+    series = LossSeries()
+    series.append(range(10, 4000), [float(k) for k in range(10, 3999)] + [None])
+    assert series.at(10) == 10.0
+    assert series.at(3998) == 3998.0
+    assert [series.at(k) for k in (9, 3999, 4000, -5)] == [None] * 4
+    series.append(range(4000, 9000), [float(k) for k in range(4000, 9000)])
+    assert series.at(10) is None  # merged
+    assert series.at(8999) == 8999.0
+    assert series.at(9000 - RECENT) == 9000.0 - RECENT
+    assert series.at(8999 - RECENT) is None
+
+
+def test_from_where_on_it_stays_between() -> None:
+    series = LossSeries()
+    series.append(range(5, 105), [1.0 + (k % 2) / (k + 1) for k in range(100)])
+    assert series.within_since(0.9, 1.1) == 5 + 8
+    assert series.within_since(0.0, 9.0) == 5
+    assert series.within_since(0.0, 0.5) is None
+
+
+def test_a_long_run_that_begins_late_is_as_exact_as_any() -> None:
+    series = LossSeries()
+    series.append(range(10**9, 10**9 + 100), [1.0] * 100)
+    assert series.stride == 1
+    assert series.curve()[0].tolist() == [*range(10**9, 10**9 + 100)]
 
 
 def test_memory_is_bounded() -> None:

@@ -18,6 +18,7 @@ from lrtui.messages import (
     Greeting,
     LineScene,
     Pause,
+    ProblemFacts,
     Progress,
     Quadratic,
     Resume,
@@ -30,6 +31,7 @@ from lrtui.messages import (
     Sweep,
     Swept,
 )
+from lrtui.problems.settings import ProblemSettings
 from lrtui.run.theory import Theory
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.controller import Controller
@@ -78,13 +80,17 @@ def quadratic() -> Quadratic:
     )
 
 
+def facts() -> ProblemFacts:
+    return ProblemFacts(name="line", weights=2, samples=100, sharpness=quadratic().eigenvalues[-1])
+
+
 def theory() -> Theory:
     return Theory.of(quadratic())
 
 
 def swept(command: Sweep) -> Swept:
     """Return what a trainer answers to a sweep, from the closed form."""
-    known = theory()
+    known = theory().with_optimizer(command.optimizer)
     excess = [known.excess(START, lr)(command.steps) for lr in command.lrs]
     at = [known.settles_at(START, lr) for lr in command.lrs]
     return Swept(
@@ -92,6 +98,7 @@ def swept(command: Sweep) -> Swept:
         steps=command.steps,
         losses=[known.min_loss + e if e < 3e38 else None for e in excess],
         settled_at=[k if k is not None and k <= command.steps else None for k in at],
+        optimizer=command.optimizer,
     )
 
 
@@ -110,7 +117,7 @@ def descent(start: Start, until: int | None = None) -> list[AnyMessage]:
         if losses[-1] is None:
             break
     told: list[AnyMessage] = [
-        Started(run=start.run, lr=start.lr, steps=start.steps),
+        Started(run=start.run, lr=start.lr, steps=start.steps, optimizer=start.optimizer),
         State(
             run=start.run, step=0, paused=False, speed=start.speed, lr=start.lr, answers=start.id
         ),
@@ -157,7 +164,7 @@ class FakeTrainer(FakeSource):
         first: Sequence[AnyMessage] | None = None,
     ) -> None:
         super().__init__(
-            [greeting(), scene(), quadratic()] if first is None else first, self._answer
+            [greeting(), scene(), quadratic(), facts()] if first is None else first, self._answer
         )
         self.silent = False
         self._train = train
@@ -188,9 +195,23 @@ class FakeTrainer(FakeSource):
         return [self._state]
 
 
-def make_app(source: FakeSource, *lrs: float, steps: int = 100, every: int = 10) -> LrtuiApp:
+def make_app(
+    source: FakeSource,
+    *lrs: float,
+    steps: int = 100,
+    every: int = 10,
+    settings: ProblemSettings | None = None,
+) -> LrtuiApp:
     """Return the app on a fake source; frames come when a test asks for them."""
-    controller = Controller(source, lrs or (0.1,), steps=steps, speed=20.0, every=every)
+    settings = settings or ProblemSettings()
+    controller = Controller(
+        source,
+        lrs or (0.1,),
+        settings=settings,
+        steps=steps,
+        speed=20.0,
+        every=every,
+    )
     return LrtuiApp(MainScreen(controller, fps=0.001), "textual-dark")
 
 

@@ -19,6 +19,7 @@ from lrtui.messages import (
     State,
     Swept,
 )
+from lrtui.problems.settings import ProblemSettings
 from lrtui.screen import controller as controller_module
 from lrtui.screen.actions import ACTIONS
 from lrtui.screen.command_palette import Palette
@@ -29,6 +30,7 @@ from tests.screen.fake import (
     FakeTrainer,
     asked,
     descent,
+    facts,
     frame,
     greeting,
     main_screen,
@@ -92,8 +94,11 @@ async def test_the_next_key_goes_on_from_what_was_asked_for_however_slow_the_sou
 
 def record(*messages: AnyMessage) -> FakeTrainer:
     """Return a source that only shows: nothing can be trained with it."""
-    first = [greeting(["pause", "step", "speed"]), scene(), quadratic(), *messages]
+    first = [greeting(["pause", "step", "speed"]), scene(), quadratic(), facts(), *messages]
     return FakeTrainer(first=first)
+
+
+MINE = ProblemSettings(name="mine.py")
 
 
 async def test_what_a_source_cannot_do_is_not_offered() -> None:
@@ -107,7 +112,7 @@ async def test_what_a_source_cannot_do_is_not_offered() -> None:
         assert "rate 0.3" in text(app, "loss")
         missing = [a for a in ACTIONS if a.needs in ("start", "set_lr", "sweep")]
         offered = [a for a in ACTIONS if a not in missing]
-        assert len(missing) == 7
+        assert len(missing) == 8
         footer = text(app, "footer")
         assert "0-9" not in footer
         titles = {command.title for command in app.get_system_commands(app.screen)}
@@ -147,20 +152,20 @@ async def test_without_a_scene_and_a_closed_form_the_loss_has_the_room() -> None
     source = FakeTrainer(
         lambda command: [*told, progress] if isinstance(command, Start) else [], [greeting()]
     )
-    app = make_app(source, 0.3, steps=1000)
+    app = make_app(source, 0.3, steps=1000, settings=MINE)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot, 3)
         assert not {"fit", "bowl", "map", "every-rate"} & set(shown(app))
         loss = main_screen(app).query_one("#loss")
         assert loss.outer_size.width == 120
-        assert "converging: the loss is at" in text(app, "status")
+        assert "cannot tell yet (measured): too few losses to compare" in text(app, "status")
         assert "280" in text(app, "header")
         await press(pilot, "b")
         await frame(pilot)
         assert "no picture is known" in text(app, "status")
         await press(pilot, "a", "y", "y")
         await frame(pilot)
-        assert "linear" in text(app, "loss").splitlines()[0]  # two scales, without a minimum
+        assert "log" in text(app, "loss").splitlines()[0]  # two scales, without a minimum
 
 
 async def test_the_advice_to_take_more_steps_takes_them() -> None:
@@ -395,10 +400,10 @@ async def test_a_sweep_of_another_problem_redraws_the_ruler() -> None:
         narrow = quadratic()
         steep = replace(narrow, eigenvalues=[narrow.eigenvalues[0], 10 * narrow.eigenvalues[1]])
         assert isinstance(steep, Quadratic)
-        source.say(steep)
+        source.say(steep, facts())
         await frame(pilot, 2)
         assert text(app, "ruler") != before
-        assert "limit 0.0999" in text(app, "ruler")
+        assert "limit 0.0999" in text(app, "ruler"), text(app, "ruler")
         swept = main_screen(app).view.session.swept
         assert isinstance(swept, Swept)
 
@@ -451,7 +456,7 @@ async def test_a_closed_form_without_a_scene_has_a_bowl_and_no_map() -> None:
     app = make_app(told_of(quadratic(), weights=[1.0, 2.0]))
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot, 3)
-        await press(pilot, "b")
+        await press(pilot, "b", "b")
         await frame(pilot, 2)
         assert "bowl" in shown(app)
         assert "map" not in shown(app)

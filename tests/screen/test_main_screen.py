@@ -429,6 +429,9 @@ async def test_b_and_w_turn_the_views() -> None:
         await press(pilot, "w", "b")
         await frame(pilot)
         assert main_screen(app).query_one("#loss").region.area
+        assert "measured soon" in text(app, "slice")
+        await press(pilot, "b")
+        await frame(pilot)
         assert "●" in text(app, "bowl")
 
 

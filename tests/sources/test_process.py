@@ -20,7 +20,6 @@ from lrtui.messages import (
     Progress,
     Quadratic,
     Start,
-    Started,
     encode,
 )
 from lrtui.problems.settings import ProblemSettings

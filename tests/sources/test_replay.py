@@ -22,6 +22,7 @@ from lrtui.messages import (
     Message,
     Pause,
     Printed,
+    ProblemFacts,
     Progress,
     Quadratic,
     Resume,

@@ -63,8 +63,10 @@ class Watched(Tour):
 async def frames(script: Path, size: tuple[int, int], pace: float) -> list[list[str]]:
     """Every frame of a tour with the real trainer."""
     trainer = Lockstep(ProcessSource(ProblemSettings()))
-    controller = Controller(trainer, (), steps=100, speed=SPEED, every=10)
-    tour = Watched(controller, trainer, read_script(script), fps=10, pace=pace)
+    controller = Controller(
+        trainer, (), settings=ProblemSettings(), steps=100, speed=SPEED, every=10
+    )
+    tour = Watched(controller, trainer, read_script(str(script)), fps=10, pace=pace)
     app = LrtuiApp(tour, "textual-dark")
     try:
         async with app.run_test(size=size):

@@ -50,7 +50,7 @@ def test_a_line_is_read(line: str, read: Scene) -> None:
 def test_what_is_no_script_is_told(tmp_path: Path, content: str, said: str) -> None:
     (tmp_path / "mine.txt").write_text(content)
     with pytest.raises(ValueError, match=r"mine\.txt") as told:
-        read_script(tmp_path / "mine.txt")
+        read_script(str(tmp_path / "mine.txt"))
     assert said in str(told.value)
 
 
@@ -59,6 +59,6 @@ def test_any_file_is_read_or_told(tmp_path_factory: pytest.TempPathFactory, cont
     file = tmp_path_factory.mktemp("script") / "any.txt"
     file.write_bytes(content)
     try:
-        assert read_script(file)
+        assert read_script(str(file))
     except ValueError as error:
         assert str(file) in str(error)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lrtui.messages import Resume, Start
+from lrtui.problems.settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.controller import Controller
 from lrtui.tour.lockstep import SPEED, Lockstep
@@ -20,7 +21,9 @@ from tests.screen.fake import FakeTrainer, only_until
 async def test_a_command_from_the_palette(title: str, ends: bool) -> None:
     source = FakeTrainer(only_until(3))
     lockstep = Lockstep(source)
-    controller = Controller(lockstep, [], steps=100, speed=SPEED, every=10)
+    controller = Controller(
+        lockstep, [], settings=ProblemSettings(), steps=100, speed=SPEED, every=10
+    )
     scenes = [Scene("type", "0.1"), Scene("wait", number=60)]
     tour = Tour(controller, lockstep, scenes, fps=50, pace=20)
     app = LrtuiApp(tour, "textual-dark")

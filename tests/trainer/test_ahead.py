@@ -64,7 +64,8 @@ def test_it_foresees_how_a_run_ends(tmp_path: Path) -> None:
     assert wild[-1].outcome == "diverged"
     assert wild[-1].losses[-1] is None
     mine = tmp_path / "mine.py"
-    mine.write_text(dedent("""
+    mine.write_text(
+        dedent("""
         import torch
         from torch import nn
         x = torch.ones(4, 1)
@@ -81,7 +82,8 @@ def test_it_foresees_how_a_run_ends(tmp_path: Path) -> None:
             if calls > 57:
                 raise ValueError("enough")
             return ((p - t) ** 2).mean()
-        """))
+        """)
+    )
     failing = ahead(str(mine), start(0.01, 100))
     assert failing[-1].outcome == "failed"
     assert failing[-1].reason == "at step 56: mine.py, line 16: ValueError: enough"
@@ -102,9 +104,7 @@ def test_a_watched_run_does_not_notice_the_work_beside_it(name: str) -> None:
     expected = [alone.loss, *alone.steps(25)]
     seen: list[Message] = []
     inbox: SimpleQueue[AnyCommand] = SimpleQueue()
-    trainer = Trainer(
-        ProblemSettings(name=name, batch=16), inbox, seen.append, lambda _: None
-    )
+    trainer = Trainer(ProblemSettings(name=name, batch=16), inbox, seen.append, lambda _: None)
     torch.manual_seed(123)
     trainer.train(start(0.05, 25, 50.0, optimizer=Optimizer(momentum=0.5)))
     assert losses(seen) == expected
@@ -113,9 +113,7 @@ def test_a_watched_run_does_not_notice_the_work_beside_it(name: str) -> None:
 
 def test_a_run_as_fast_as_possible_is_not_run_ahead_and_a_change_runs_ahead_anew() -> None:
     seen: list[Message] = []
-    trainer = Trainer(
-        ProblemSettings(name="sine"), SimpleQueue(), seen.append, lambda _: None
-    )
+    trainer = Trainer(ProblemSettings(name="sine"), SimpleQueue(), seen.append, lambda _: None)
     trainer.train(start(0.02, 200))
     assert not told(seen)
 

@@ -15,8 +15,11 @@ import torch
 from lrtui.messages import (
     AnyCommand,
     Ended,
+    LineScene,
     Message,
+    Optimizer,
     Pause,
+    ProblemFacts,
     Progress,
     Quadratic,
     Resume,
@@ -30,11 +33,12 @@ from lrtui.messages import (
     Swept,
 )
 from lrtui.problems.line import LineFit
-from lrtui.problems.settings import ProblemSettings, Noise
+from lrtui.problems.settings import Noise, ProblemSettings
 from lrtui.run.diagnosis import has_diverged
 from lrtui.run.rate_axis import ruler_sweep
 from lrtui.run.theory import Theory
 from lrtui.trainer.loop import Trainer
+from lrtui.trainer.runs import begin
 from tests.in_process import last, losses
 
 
@@ -75,7 +79,7 @@ class Server:
             ).serve()
 
         threading.Thread(target=serve, daemon=True).start()
-        self.wait(lambda: any(isinstance(m, Quadratic) for m in self.told))
+        self.wait(lambda: any(isinstance(m, ProblemFacts) for m in self.told))
 
     def wait(self, done: Callable[[], bool]) -> None:
         end = time.monotonic() + 20
@@ -119,6 +123,7 @@ def test_the_data_is_the_posts() -> None:
     assert torch.equal(problem.x, expected)
     assert torch.equal(problem.y, expected @ torch.tensor([3.0, 2.0]) + torch.rand(100))
     scene = problem.scene
+    assert isinstance(scene, LineScene)
     assert scene.x == expected[:, 0].tolist()
     assert scene.y == problem.y.tolist()
     assert scene.true_weights == (3.0, 2.0)
@@ -136,6 +141,7 @@ def test_noise(noise: Noise) -> None:
 def test_the_closed_form_is_that_of_numpy() -> None:
     problem = LineFit(ProblemSettings(seed=5))
     found = problem.quadratic
+    assert found is not None
     x, y = problem.x.double().numpy(), problem.y.double().numpy()
     eigenvalues, vectors = np.linalg.eigh(2 / len(y) * x.T @ x)
     assert found.eigenvalues == pytest.approx(eigenvalues)
@@ -163,7 +169,7 @@ def test_every_step_is_that_of_torch_optim() -> None:
     problem = LineFit(ProblemSettings())
     a = torch.nn.Parameter(torch.tensor([-1.0, 1.0]))
     optimizer = torch.optim.SGD([a], lr=0.7)
-    training = problem.training(0.7)
+    training = begin(problem, 0.7, Optimizer())
     for _ in range(50):
         loss = torch.nn.functional.mse_loss(problem.x @ a, problem.y)
         assert training.loss == pytest.approx(loss.item(), rel=1e-6)
@@ -366,7 +372,10 @@ def test_the_ruler_comes_while_a_run_goes_as_fast_as_possible(points: int) -> No
     theory = Theory.of(last(server.told, Quadratic))
     server.inbox.put(Start(run=1, lr=0.1, steps=10**8, speed=None))
     begun = time.monotonic()
-    server.inbox.put(ruler_sweep(theory, points, 100))
+    facts = last(server.told, ProblemFacts)
+    command = ruler_sweep(theory, Optimizer(), None, facts, 100)
+    assert command is not None
+    server.inbox.put(command)
     server.wait(lambda: any(isinstance(m, Swept) for m in server.told))
     assert time.monotonic() - begun < 5
     assert server.ended(1) is None

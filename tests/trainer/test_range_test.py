@@ -15,6 +15,7 @@ from lrtui.messages import Optimizer, ProblemFacts
 from lrtui.problems.line import LineFit
 from lrtui.problems.problem import Problem
 from lrtui.problems.settings import ProblemSettings
+from lrtui.trainer.aside import Aside
 from lrtui.trainer.range_test import (
     mock_training,
     range_test,
@@ -24,7 +25,6 @@ from lrtui.trainer.range_test import (
     tenth_of_minimum,
     valley,
 )
-from lrtui.trainer.sweep import Aside
 
 LINE = LineFit(ProblemSettings())
 

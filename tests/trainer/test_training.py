@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
 import torch
 
@@ -31,7 +34,11 @@ OPTIMIZERS = [
 
 @pytest.mark.parametrize("name", ["line", "moons", "sine"])
 @pytest.mark.parametrize(("optimizer", "make"), OPTIMIZERS, ids=lambda o: getattr(o, "title", ""))
-def test_a_run_is_that_of_torch(name, optimizer, make) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_is_that_of_torch(
+    name: str,
+    optimizer: Optimizer,
+    make: Callable[[Iterator[torch.nn.Parameter]], torch.optim.Optimizer],
+) -> None:
     problem = load(ProblemSettings(name=name, batch=16))
     training = Training(problem, 0.05, optimizer)
     measured = [training.loss, *training.steps(20)]
@@ -42,7 +49,7 @@ def test_a_run_is_that_of_torch(name, optimizer, make) -> None:  # type: ignore[
         loss = problem.loss(model, next(batches))
         expected.append(loss.item())
         stepper.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         stepper.step()
     assert measured == pytest.approx(expected, rel=1e-6)
 
@@ -63,7 +70,10 @@ def test_groups_keep_the_ratio_of_their_rates() -> None:
     problem = load(ProblemSettings(name="moons"))
 
     def own(parameters: list[torch.nn.Parameter], lr: float) -> torch.optim.Optimizer:
-        groups = [{"params": parameters[:2], "lr": 10 * lr}, {"params": parameters[2:]}]
+        groups: list[dict[str, Any]] = [
+            {"params": parameters[:2], "lr": 10 * lr},
+            {"params": parameters[2:]},
+        ]
         return torch.optim.SGD(groups, lr)
 
     problem.own_optimizer = own

@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the targets, and the curve that the model makes of its weights now."""
-    from lrtui.screen.chart import Canvas, Cloud, Path, draw
+    from lrtui.screen.chart import Canvas, Cloud, Mark, Path, draw
 
     scene, run = view.session.scene, view.session.current
     assert isinstance(scene, CurveScene)
-    x, y = axes(scene, Canvas.of(width, height - 1).rows)
-    layers: list[Layer] = [Cloud(scene.x, scene.y, "target")]
+    canvas = Canvas.of(width, height - 1)
+    x, y = axes(scene, canvas.rows)
+    few = 2 * len(scene.x) <= canvas.columns  # then they are not lost behind the prediction
+    points: list[Layer] = [Cloud(scene.x, scene.y, "target")]
+    if few:
+        points = [Mark(px, py, "○", "target") for px, py in zip(scene.x, scene.y, strict=True)]
+    layers = points
     legend: Row = []
     if run is not None and run.picture is not None:
         values = with_nan(run.picture.values)
@@ -31,7 +36,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             layers.append(Path(scene.grid, values, "prediction"))
             legend.append(("━━", "prediction"))
             legend.append((f" prediction at step {run.picture.step:,}", "dim"))
-    legend += [("  ⠐⠄", "target"), (" target", "dim")]
+    legend += [("  ○" if few else "  ⠐⠄", "target"), (" target", "dim")]
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 

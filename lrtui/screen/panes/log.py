@@ -26,5 +26,5 @@ LOG = Pane(
     draw=draw,
     help="What happened, most recent first, and what the training code printed.",
     fits=lambda columns, rows: columns >= 110 and in_two_rows(columns, rows),
-    widths=(26, 30),
+    widths=(22, 30),
 )

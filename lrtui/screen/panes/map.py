@@ -11,7 +11,7 @@ from lrtui.screen.panes.bowl import depends_on as trajectory_seen
 from lrtui.screen.panes.bowl import weights_of
 from lrtui.screen.panes.fit import FIT
 from lrtui.screen.panes.pane import Pane, in_two_rows
-from lrtui.screen.panes.scene import has_scene, waits_for_scene
+from lrtui.screen.panes.scene import has_scene, has_theory, waits_for_scene, waits_for_theory
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
 
@@ -120,8 +120,8 @@ MAP = Pane(
     draw=draw,
     depends_on=depends_on,
     help="The loss over its two weights from above, and the way of each run.",
-    applies=lambda view: has_scene(view, LineScene),
-    waits_for=waits_for_scene,
+    applies=lambda view: has_scene(view, LineScene) and has_theory(view),
+    waits_for=lambda view: waits_for_scene(view) or waits_for_theory(view),
     fits=in_two_rows,
     widths=(28, None),
     lens=True,

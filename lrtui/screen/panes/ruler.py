@@ -125,23 +125,26 @@ def rate_in(cell: int, ruler: Ruler, lrs: Sequence[float], found: Sequence[Outco
 def labels(ruler: Ruler, view: View, width: int) -> list[tuple[int, str, float, str]]:
     """Return the labels below the ruler: the column where each begins, its text, rate and tone.
 
-    A name is shortened where it does not fit, and then left out: a sign is always at its rate.
+    A name is shortened where it does not fit, and then left out: a sign is always at its rate. Of
+    two in one cell the limit has it, and the name of the best is left of it.
     """
     marks = marked(view)
+    cells = [ruler.column(lr) for lr, _, _ in marks]
+    share_a_cell = len(cells) > 1 and cells[0] == cells[1]
     for form in (lambda sign, name: name, lambda sign, name: name.split()[-1], lambda *_: ""):
         found: list[tuple[int, str, float, str]] = []
         for lr, sign, name in marks:
             at, text = ruler.column(lr), form(sign, name)
             if sign == "★":  # its name is left of it, that of the limit right
-                text = f"{text} {sign}".strip()
-                found.append((at + 1 - len(text), text, lr, "good"))
+                text = text if share_a_cell else f"{text} {sign}".strip()
+                found.append((at + (-1 if share_a_cell else 1) - len(text), text, lr, "good"))
             else:
                 found.append((at, f"{sign} {text}".strip(), lr, "bad"))
         ends = [0, *(start + len(text) for start, text, _, _ in found)]
         starts = [*(start for start, _, _, _ in found), width]
         if all(start >= end for start, end in zip(starts, ends, strict=True)):
             return found
-    return found if len(found) == 1 and found[0][0] >= 0 else found[:1]
+    return found
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:

@@ -15,6 +15,9 @@ COLUMNS = (("forecast", 9), ("settled", 8), ("loss", 10), ("steps/s", 8))
 RATE = 8
 """Cells of a rate."""
 
+SHORT = 13
+"""Cells of a state, unless a longer one is listed."""
+
 BY = 10
 """Cells of an optimizer, where the runs have several."""
 
@@ -24,13 +27,15 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     session = view.session
     tones = {run.number: tone for run, tone in view.behind()}
     by = BY if len({run.title for run in session.runs}) > 1 else 0
-    title: Row = [(f"  {'#':>3}  {'rate':<{RATE}} {'by'[:by]:<{by}}{'':<19}", "dim")]
+    here = listed(view, height)
+    states = [state(run, session.paused and run is session.current) for run in here]
+    wide = max([SHORT, *map(len, states)])
+    title: Row = [(f"  {'#':>3}  {'rate':<{RATE}} {'by'[:by]:<{by}}{'':<{wide + 2}}", "dim")]
     title += [(f"{name:>{size}}", "dim") for name, size in COLUMNS]
     rows = [fitted(title, width)]
-    for run in listed(view, height):
+    for run, now in zip(here, states, strict=True):
         current = run is session.current
         highlighted = run.number == view.highlighted
-        now = state(run, session.paused and current)
         sign, look = LOOKS[now]
         tone = "prediction" if current else tones.get(run.number, "")
         pace = run.steps_per_second
@@ -45,7 +50,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             (f"{run.number:>3}  ", "strong" if highlighted else "dim"),
             (f"{rate_cell(run.lr, RATE):<{RATE}} ", "strong" if current else "text"),
             (f"{run.title[: by - 1]:<{by}}"[:by], "dim"),
-            (f"{sign} {now:<17}", look),
+            (f"{sign} {now:<{wide}}", look),
         ]
         row += [(f"{cell:>{size}}", "text") for cell, (_, size) in zip(cells, COLUMNS, strict=True)]
         rows.append(fitted(row, width))

@@ -34,6 +34,11 @@ def has_theory(view: View) -> bool:
     return view.problem in EXPECTED and EXPECTED[view.problem][1]
 
 
+def is_measured(view: View) -> bool:
+    """Return whether the source looks at a run on the way, as far as that can be told."""
+    return view.session.facts is not None or view.problem in EXPECTED
+
+
 def waits_for_scene(view: View) -> str:
     """Say that the data is not there yet."""
     if view.session.unusable:

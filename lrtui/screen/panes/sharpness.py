@@ -9,7 +9,7 @@ from lrtui.run.session import Run
 from lrtui.run.theory import threshold
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
-from lrtui.screen.panes.scene import has_theory
+from lrtui.screen.panes.scene import has_theory, is_measured
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
 
@@ -95,7 +95,7 @@ SHARPNESS = Pane(
     depends_on=depends_on,
     help="The largest curvature of the loss, measured on the way, and the value above which steps "
     "along it grow: 2/rate, with momentum or Adam another.",
-    applies=lambda view: not has_theory(view),
+    applies=lambda view: is_measured(view) and not has_theory(view),
     waits_for=waits_for,
     fits=in_two_rows,
     widths=(28, None),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lrtui.messages import Slice
 from lrtui.run.rate import rate_cell
 from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.screen.panes.scene import is_measured
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
 
@@ -93,8 +94,9 @@ SLICE = Pane(
     place="bottom",
     draw=draw,
     depends_on=depends_on,
-    help="The loss along the step that the optimizer takes now, by the rate it would be taken with; "
-    "◆ is the rate in force. It says what one step would do, and not what a rate does in the end.",
+    help="The loss along the step that the optimizer takes now, by the rate it is taken with; ◆ is "
+    "the rate in force. It says what one step would do, and not what a rate does in the end.",
+    applies=is_measured,
     waits_for=waits_for,
     fits=in_two_rows,
     widths=(28, None),

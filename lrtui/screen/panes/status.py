@@ -80,8 +80,8 @@ def told(view: View) -> Told:
         return "·", f"torch is loading{waited}", "dim"
     now = state(run, session.paused)
     sign, tone = LOOKS[now]
-    verdict, evidence = run.verdict()
-    ground = "" if run.ground == "exact" else f" ({run.ground})"
+    verdict, evidence, stands_on = run.reading()
+    ground = "" if stands_on == "exact" else f" ({stands_on})"
     told = f"{verdict}{ground}: {evidence}"
     text = told if now in (verdict, "paused") else f"{now}: {run.reason}"
     if now == "paused":
