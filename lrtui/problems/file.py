@@ -176,9 +176,9 @@ def strict(loss: Callable[[nn.Module, Batch], Tensor]) -> Callable[[nn.Module, B
             try:
                 found = loss(model, batch)
             except UserWarning as warning:
-                sizes = ", ".join(re.findall(r"\(torch.Size\(\[(.*?)\]\)\)", str(warning)))
-                said = "the target and the prediction have different shapes"
-                raise ProblemError(f"{said}: {sizes}" if sizes else said) from warning
+                sizes = re.findall(r"torch.Size\(\[(.*?)\]\)", str(warning))
+                shapes = " and the prediction ".join(f"({size})" for size in sizes)
+                raise ProblemError(f"the target has the shape {shapes}") from warning
         is_checked = True
         return found
 
@@ -252,7 +252,7 @@ def scene_of(names: dict[str, Any], x: Any, y: Tensor) -> tuple[Scene, Picture] 
     one, two = x.dim() == 2 and x.shape[1] == 1, x.dim() == 2 and x.shape[1] == 2
     single = y.dim() == 1 or (y.dim() == 2 and y.shape[1] == 1)
     labels = single and bool(((y >= 0) & (y <= 100) & (y == y.round())).all())
-    if asked == "curve" or (not asked and one and y.is_floating_point()):
+    if asked == "curve" or (not asked and one and single and y.is_floating_point()):
         if not (one and single and len(y) > 1):
             raise ProblemError("a curve needs x of shape (n, 1) and y of shape (n, 1)")
         return curve_scene(x, y.to(x.dtype))

@@ -41,6 +41,9 @@ DEPENDENT = 1e-7
 MOST_WEIGHTS = 300
 """Weights up to which the closed form is told."""
 
+WORTH_IT = 10
+"""How many times smaller a condition number is worth to be told."""
+
 NAMED = 4
 """Columns that a remark names, at most."""
 
@@ -91,6 +94,7 @@ def load_table(settings: ProblemSettings) -> Problem:
     quadratic = None
     if whole and x.shape[1] <= MOST_WEIGHTS:
         quadratic = closed_form(x.cpu(), targets.cpu(), start)
+    now, before = condition(plain), condition(other)
     columns = f"{len(table.names):,} column{'s' if len(table.names) > 1 else ''}"
     return Problem(
         facts=ProblemFacts(
@@ -101,9 +105,10 @@ def load_table(settings: ProblemSettings) -> Problem:
             remarks=[
                 f"{settings.target} from {columns} ({few(table.names)}), {len(y):,} rows",
                 *table.remarks,
+                *scales(now, before, settings.standardise),
             ],
-            condition=condition(plain),
-            other_condition=condition(other),
+            condition=now,
+            other_condition=before,
         ),
         seed=settings.seed,
         make_model=lambda: Affine(start),
@@ -261,6 +266,18 @@ def condition(features: Floats) -> float | None:
     values = np.linalg.eigvalsh(2 / len(x) * x.T @ x)
     found = float(values[-1] / values[0]) if values[0] > 0 else float("inf")
     return found if np.isfinite(found) else None
+
+
+def scales(now: float | None, other: float | None, standardised: bool) -> list[str]:
+    """Say what standardising does to the condition number; nothing where it does little."""
+    if now is None or other is None or max(now, other) < WORTH_IT * min(now, other):
+        return []
+    if standardised:
+        return [f"condition number {now:,.3g}; {other:,.3g} without --standardise"]
+    return [
+        f"condition number {now:,.3g}, with --standardise {other:,.3g}: columns of different "
+        "scales are why only small rates converge, and slowly"
+    ]
 
 
 def with_ones(features: Floats) -> Floats:

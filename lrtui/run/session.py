@@ -177,10 +177,11 @@ class Run:
         if self.diagnosis is None or self.series is None:
             return "cannot tell yet", "no loss yet", "measured"
         if self.is_exact:
+            verdict, evidence = self.diagnosis.read(self.outcome, self.reason)
+            if verdict not in ("settled", "converging") and (why := self._scales()):
+                evidence += f"; {why}"
             simulated = isinstance(self.optimizer, Optimizer) and self.optimizer.is_adaptive
-            return *self.diagnosis.read(
-                self.outcome, self.reason
-            ), "ahead" if simulated else "exact"
+            return verdict, evidence, "ahead" if simulated else "exact"
         ground: Ground = "ahead" if self.was_run_ahead else "measured"
         if self.outcome == "diverged":
             return "diverged", self.reason, ground
@@ -191,6 +192,16 @@ class Run:
         if verdict != "diverging" and now in NOTABLE:
             return now, f"{evidence}; {foreseen} (run ahead)", "measured"
         return verdict, foreseen, "ahead"
+
+    def _scales(self) -> str:
+        """Say why a regression converges badly, if it is the scales of its columns."""
+        facts = self.facts
+        if facts is None or facts.condition is None or facts.other_condition is None:
+            return ""
+        if facts.condition < 10 * facts.other_condition:
+            return ""
+        there, here = facts.other_condition, facts.condition
+        return f"condition number {here:,.3g}, with --standardise {there:,.3g}"
 
     def _measured(self, series: LossSeries) -> tuple[Verdict, str]:
         """Return the verdict on losses alone."""

@@ -329,7 +329,7 @@ class Controller:
                 for remark in reversed(remarks):
                     self._log(remark, "text")
                 self._sweep()
-            case Unusable(reason=reason):
+            case Unusable(reason=reason) if (reason, "bad") not in [*self.view.log][:1]:
                 self._log(reason, "bad")
             case Failed(reason=reason, details=details):
                 self._log(reason, "bad")

@@ -67,13 +67,15 @@ def test_features_of_other_scales_are_why_it_diverges(tmp_path: Path) -> None:
     remarks = " ".join(raw.facts.remarks)
     assert "price from 2 columns (area, age), 200 rows" in remarks
     assert "1 column left out: of text (name)" in remarks
+    assert "columns of different scales are why only small rates converge" in remarks
+    assert "without --standardise" in " ".join(standard.facts.remarks)
 
 
 def test_rows_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
     text = "a,b,y\n1,2,3\n2,,4\n3,NA,4\nx,1,5\n4,4,6,7\n5,6\n\n7,8,9\n8,1e300,2\n9,1,2\n"
     made = table(tmp_path, text)
     assert made.facts.samples == 3
-    assert made.facts.remarks[1:] == [
+    assert made.facts.remarks[1:4] == [
         "2 rows left out: with missing values",
         "2 rows left out: with something that is no number, or none to use",
         "2 rows left out: with other than 3 cells",

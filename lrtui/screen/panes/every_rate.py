@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrtui.run.advice import best_swept
@@ -92,11 +93,21 @@ def draw_losses(view: View, width: int, height: int) -> list[Row]:
             says += f", at its target at step {settled:,}"
         layers += [Mark(best, lowest, "★", "good"), Label(best, lowest, says, "good")]
     if run is not None and known:
-        near = min(known, key=lambda pair: abs(math.log(pair[0] / run.lr)))
-        layers.append(Mark(run.lr, near[1], "◆", "strong-prediction"))
+        layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", "strong-prediction"))
     legend: Row = [("━", "good"), (f" loss after {swept.steps:,} steps, by rate", "dim")]
     legend += [("  ◆", "prediction"), (" this run", "dim"), (f"  ({swept.how})", "dim")]
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
+
+
+def on_the_curve(known: Sequence[tuple[float, float]], lr: float) -> float:
+    """Return the loss at a rate on the line that is drawn through those that were tried."""
+    import numpy as np
+
+    rates, losses = (np.array(column) for column in zip(*known, strict=True))
+    by_factors = losses.min() > 0
+    at = np.log(losses) if by_factors else losses
+    found = float(np.interp(math.log(lr), np.log(rates), at))
+    return math.exp(found) if by_factors else found
 
 
 def steps_to_settle(theory: Theory, lr: float) -> int | None:

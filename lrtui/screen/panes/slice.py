@@ -9,7 +9,7 @@ from lrtui.messages import Slice
 from lrtui.run.rate import rate_cell
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scene import is_measured
-from lrtui.screen.spans import Row, fitted
+from lrtui.screen.spans import Row
 from lrtui.screen.view import View
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     ]
     if after is not None:
         layers.append(Mark(cut.lr, after, "◆", "strong-prediction"))
-    return [fitted([(sentence(cut, width), "dim")], width), *draw(width, height - 1, x, y, layers)]
+    return [[(sentence(cut, width), "dim")], *draw(width, height - 1, x, y, layers)]
 
 
 def loss_at(cut: Slice) -> float | None:
@@ -64,16 +64,17 @@ def sentence(cut: Slice, width: int) -> str:
     after = loss_at(cut)
     rate = rate_cell(cut.lr, 8)
     if after is None:
-        said = f"a step of {rate} leads nowhere finite"
+        does = "leads nowhere finite"
+        choices = [f"a step of {rate} {does}", does]
     else:
-        does = "lowers" if after < cut.before else "raises"
-        said = f"a step of {rate} {does} the loss to {after:.3g}"
-    if not cut.downhill:
-        return f"{said}: carried uphill"
+        does = f"{'lowers' if after < cut.before else 'raises'} the loss to {after:.3g}"
+        choices = [f"a step of {rate} {does}", does, does.replace("the loss ", "it ")]
     known = [(loss, lr) for lr, loss in zip(cut.lrs, cut.losses, strict=True) if loss is not None]
-    best = min(known)[1]
-    longer = f"{said}; one of {best:.2g} would lower it most"
-    return longer if len(longer) <= width else said
+    if not cut.downhill:
+        choices.insert(0, f"{choices[0]}: carried uphill")
+    elif known:
+        choices.insert(0, f"{choices[0]}; one of {min(known)[1]:.2g} would lower it most")
+    return next((text for text in choices if len(text) <= width), "")
 
 
 def depends_on(view: View, width: int) -> object:
