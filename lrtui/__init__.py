@@ -1,3 +1,3 @@
 """Type a learning rate, watch gradient descent answer, and be told why."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

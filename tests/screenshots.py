@@ -28,6 +28,9 @@ STILLS = {
     "infinity": (120, 36, ("--lr", "0.7", "--lr", "50"), "", "✕ diverged"),
     "map": (120, 36, ("--lr", "0.1", "--lr", "1.01", "--lr", "0.7"), "b\t\t\t\t", "✚ minimum"),
     "rates": (120, 36, ("--lr", "0.7"), "w", "steps to settle"),
+    "edge": (120, 36, ("edge", "--lr", "0.1", "--speed", "250"), "", r"step 2,0\d\d/"),
+    "moons": (120, 36, ("moons", "--lr", "2", "--speed", "100"), "", "best tried"),
+    "optimizers": (120, 36, ("bowl", "--lr", "0.05", "--speed", "200"), "oo", r"3\s+0\.05\s+nest"),
     "small": (80, 24, ("--lr", "0.1", "--lr", "0.7", "--lr", "1.01"), "", "✕ diverged"),
     "ascii": (80, 24, ("--lr", "0.1", "--lr", "0.7", "--ascii"), "", r"2\s+0\.7\s+\+ settled"),
 }
@@ -42,11 +45,17 @@ def still(name: str) -> None:
     speed = () if "--speed" in options else ("--speed", "100")
     with terminal(*options, *speed, columns=columns, rows=rows) as lab:
         count = max(options.count("--lr"), 1)
-        lab.wait_for(rf"\b{count}\s+[\d.]+ +[✓✕+x▶]")
-        if name == "running":
+        if name in ("running", "edge", "moons"):
             lab.wait_for(shown)
             lab.type(" ")
+        elif name == "optimizers":
+            for number, key in enumerate([*keys, ""], 1):
+                lab.wait_for(rf"\b{number}\s+0\.05\s")
+                lab.wait_for("step 300/300")
+                lab.type(key)
+            lab.wait_for(shown)
         else:
+            lab.wait_for(rf"\b{count}\s+[\d.]+ +[✓✕+x▶]")
             lab.wait_for("step (100/100|10/100)")
             for key in keys:
                 lab.type(key)
@@ -62,11 +71,11 @@ def save(image: Image.Image, path: Path) -> None:
     print(path, f"{path.stat().st_size / 1000:.0f} kB")
 
 
-def record(cast: Path) -> None:
-    """Record the tour as anybody would, with asciinema."""
+def record(tour: str, cast: Path) -> None:
+    """Record a tour as anybody would, with asciinema."""
     asciinema = shutil.which("asciinema", path=str(Path(sys.executable).parent)) or "asciinema"
-    tour = f"{sys.executable} -m lrtui tour"
-    command = [asciinema, "rec", "-q", "--overwrite", "-c", tour, str(cast)]
+    shown = f"{sys.executable} -m lrtui tour {tour}".strip()
+    command = [asciinema, "rec", "-q", "--overwrite", "-c", shown, str(cast)]
     with terminal(command=command) as recorder:
         assert recorder.wait_for_end(120) == 0, recorder.text
     print(cast.name, f"{cast.stat().st_size / 1000:.0f} kB")
@@ -115,11 +124,12 @@ def main() -> None:
     for name in STILLS:
         if not names or name in names:
             still(name)
-    if not names or "tour" in names:
-        with TemporaryDirectory() as folder:
-            cast = Path(folder) / "tour.cast"
-            record(cast)
-            moving(cast, FOLDER / "tour.gif")
+    for name, tour in (("tour", ""), ("tour-edge", "edge"), ("tour-optimizers", "optimizers")):
+        if not names or name in names:
+            with TemporaryDirectory() as folder:
+                cast = Path(folder) / "tour.cast"
+                record(tour, cast)
+                moving(cast, FOLDER / f"{name}.gif")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 from lrtui.messages import Optimizer
 from lrtui.run.advice import share
 from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE, Verdict
-from lrtui.run.series import CAPACITY, Floats, LossSeries
+from lrtui.run.series import Floats, LossSeries
 from lrtui.run.theory import threshold
 
 LEVEL = 0.05
@@ -120,7 +120,7 @@ def measure(
         since = series.under_since
         if every_step_sees_all or int(series.recent_steps[-1]) - since >= STEADY:
             return "settled", f"at step {since:,}, at most {target:.4g} from there on"
-    if series.count > ABOVE and (series.recent[-ABOVE:] > start).all():
+    if (series.recent[-ABOVE:] > start).all():  # as long as they are fewer, the first is there
         return "above its start", f"the last {ABOVE} losses are all above {start:.4g}"
     if now > start + (SPIKE - 1) * height:
         within = "" if half else f" within the last {len(late)} steps"
@@ -168,15 +168,10 @@ def trend(series: LossSeries) -> Trend | None:
     5% of the mean of B, else falling or rising if |d| is over 2.1·e, else nobody can tell yet.
     """
     k = checkpoint(int(series.recent_steps[-1]) - series.origin + 1)
-    # The blocks are the same ones until the next checkpoint, though buckets may merge before.
-    grid = 1
-    while 1.05 * k >= CAPACITY * grid:
-        grid *= 2
-    size = k // (4 * BLOCKS * grid) * grid
+    size = k // (4 * BLOCKS)
     if not size:
         return None
-    end = k // grid * grid
-    means = series.means(end - size * np.arange(2 * BLOCKS, -1, -1))
+    means = series.means(k - size * np.arange(2 * BLOCKS, -1, -1))
     if np.isnan(means).any():
         return None
     before, after = means[:BLOCKS], means[BLOCKS:]
@@ -231,8 +226,8 @@ def level_since(series: LossSeries, *, every_step_sees_all: bool) -> int | None:
         return series.within_since(moved.level - by, moved.level + by)
     steps = int(series.recent_steps[-1]) - series.origin + 1
     by += 3 * moved.noise * math.sqrt(BLOCKS / 2)
-    size = max(steps // (4 * BLOCKS * series.stride), 1) * series.stride
-    edges = np.arange(steps % size // series.stride * series.stride, steps + 1, size)
+    size = max(steps // (4 * BLOCKS), 1)
+    edges = np.arange(steps % size, steps + 1, size)
     outside = np.flatnonzero(~(np.abs(series.means(edges) - moved.level) <= by))
     since = int(edges[outside[-1] + 1]) if len(outside) else 0
     return None if since >= edges[-1] else series.origin + since

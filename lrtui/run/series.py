@@ -141,8 +141,8 @@ class LossSeries:
         """Return the mean loss between neighbouring steps, NaN where there is none.
 
         Args:
-            edges: steps counted from ``origin``, ascending, multiples of ``stride``; a mean takes
-                in the step that it begins with, and not the one that it ends at.
+            edges: steps counted from ``origin``, ascending, rounded down to where a bucket begins;
+                a mean takes in the step that it begins with, and not the one that it ends at.
         """
         at = np.minimum(edges // self.stride, self._used)
         total, finite = (

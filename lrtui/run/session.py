@@ -190,7 +190,9 @@ class Run:
             return now, evidence, ground
         verdict, foreseen = self._foreseen()
         if verdict != "diverging" and now in NOTABLE:
-            return now, f"{evidence}; {foreseen} (run ahead)", "measured"
+            if self.forecast is not None:
+                evidence += f"; settles at step {self.forecast:,} (run ahead)"
+            return now, evidence, "measured"
         return verdict, foreseen, "ahead"
 
     def _scales(self) -> str:

@@ -40,7 +40,7 @@ ASYMMETRY = 0.01
 NEARBY = 1e-3
 """Distance of the two gradients of a central difference, as a share of the weights' length."""
 
-SHARE = 0.04
+SHARE = 0.03
 """Share of the time that measurements may take."""
 
 Loss = Callable[[Sequence[Tensor]], Tensor]

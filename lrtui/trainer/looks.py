@@ -18,7 +18,7 @@ from lrtui.trainer.training import Training
 PICTURE_EVERY, SLICE_EVERY = 0.25, 0.5
 """Seconds between two pictures, and between two slices, at least."""
 
-SLICE_SHARE = 0.01
+SLICE_SHARE = 0.005
 """Share of the time that slices may take."""
 
 START_SECONDS = 2.0

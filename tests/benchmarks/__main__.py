@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("first_frame", "throughput", "key_to_screen", "redraw", "batch", "line")
+NAMES = ("first_frame", "throughput", "key_to_screen", "redraw", "batch", "line", "any_model")
 
 for name in sys.argv[1:] or NAMES:
     import_module(f"tests.benchmarks.{name}").main()

@@ -84,6 +84,16 @@ def test_what_is_kept_incrementally_is_what_the_whole_says(
     assert series.origin == 7
 
 
+def test_above_the_target_and_back_in_one_portion() -> None:
+    series = LossSeries(1.0)
+    series.append([0, 1], [2.0, 0.5])
+    assert series.under_since == 1
+    series.append([2, 3, 4], [0.5, 2.0, 0.5])
+    assert series.under_since == 4
+    series.append([5, 6], [0.5, None])
+    assert series.under_since is None
+
+
 def test_without_a_target_it_is_never_under_it() -> None:
     series = LossSeries()
     series.append([0, 1], [1.0, -1.0])

@@ -437,6 +437,18 @@ def test_the_settling_step_of_long_runs(momentum: float, decay: float, name: str
             assert settled_for_good(told, theory.settled_loss) == (None if at and at > 4e4 else at)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_settling_step_of_a_long_swing_about_where_decay_holds_it(seed: int) -> None:
+    # Every other loss is below where it ends, so that one side of the swing alone decides.
+    theory = Theory.of(quadratic(0.5, 2.0, min_loss=1e-3, seed=seed), Optimizer(weight_decay=0.3))
+    lr = 0.99995 * theory.max_stable_lr
+    at = theory.settles_at(theory.start, lr)
+    assert at is not None
+    assert at > 20_000
+    told = theory.losses(theory.start, lr, range(at + 50_000))
+    assert settled_for_good(told, theory.settled_loss) == at
+
+
 def test_a_run_that_comes_from_below_has_settled_at_its_start() -> None:
     loss = quadratic(1e-3, 1.0, min_loss=1e-3, seed=1)
     theory = Theory.of(replace(loss, start=loss.minimum), Optimizer(weight_decay=0.1))
@@ -474,6 +486,22 @@ def test_the_limit_is_where_a_run_begins_to_grow(momentum: float, name: str) -> 
     matrix = np.array([a[0, -1] for a in modes(theory, 1.1 * low)._matrix]).reshape(2, 2)
     radius = np.abs(np.linalg.eigvals(matrix)).max()
     assert theory.growth(1.1 * low) == pytest.approx(radius)
+
+
+def test_no_loss_is_larger_than_its_bound() -> None:
+    tight = 0
+    for seed in range(150):
+        chance, (optimizer, share) = np.random.default_rng(seed), random_sgd(seed)
+        share = float(chance.choice([share, 0.999, 0.5 * (1 - optimizer.momentum**0.5) ** 2]))
+        values = chance.uniform(0.01, 2, size=3).tolist()
+        theory = Theory.of(quadratic(*values, min_loss=0.01, seed=seed), optimizer)
+        some = modes(theory, share * theory.max_stable_lr)
+        for first in (0, 1, 7, 100, 1000):
+            most = some.losses(np.arange(first, first + 300)).max()
+            bound = some._most(first, first + 299)
+            assert bound >= most * (1 - 1e-9)
+            tight += bound < 1.5 * most
+    assert tight > 300
 
 
 def modes(theory: Theory, lr: float) -> Modes:
