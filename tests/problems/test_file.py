@@ -137,7 +137,7 @@ def test_facts_and_scenes_of_files() -> None:
         ({"loss": "loss = nn.functional.mse_loss\nbatch = 0\n"}, "batch has to be a whole number"),
         ({"loss": "loss = nn.functional.mse_loss\nscene = 'x'\n"}, "'curve' or 'classes'"),
         ({"loss": "loss = nn.functional.mse_loss\ntarget = 'x'\n"}, "target has to be a number"),
-        ({"loss": "y = y[:, 0]\nloss = nn.functional.mse_loss\n"}, "the target has the shape (8) and the prediction"),
+        ({"loss": "y = y[:, 0]\nloss = nn.functional.mse_loss\n"}, "the target has the shape (8)"),
         ({"loss": "y = y[:5]\nloss = nn.functional.mse_loss\n"}, "do not pair up"),
         ({"loss": "def loss(p, t):\n    return p @ t\n"}, "line 10: RuntimeError"),
         (

@@ -114,7 +114,7 @@ def test_pause_step_and_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     replay = Replay(written(tmp_path / "runs.jsonl", session(0.1)), 20.0)
     first = replay.poll()
     kinds = [Greeting, LineScene, Quadratic, ProblemFacts, Swept, Started, State]
-    assert [type(m) for m in first][:6] == kinds
+    assert [type(m) for m in first][:7] == kinds
     assert sum(isinstance(m, Progress) for m in first) == 1
     replay.send(Pause(id=5))
     (answer,) = replay.poll()

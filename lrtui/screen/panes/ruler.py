@@ -170,10 +170,12 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     row: Row = []
     at = 0
     for start, text, _, tone in labels(ruler, view, width):
-        row += [(" " * (start - at), "dim"), (text, tone)]
+        room = start - at
+        before = horizon(swept, room) if theory is None and not row else ""
+        row += [(before.ljust(room), "dim"), (text, tone)]
         at = start + len(text)
-    if theory is None:
-        row.append((horizon(swept, width - at), "dim"))
+    if theory is None and not any(text.strip() for text, tone in row if tone == "dim"):
+        row.append((horizon(swept, width - at).rjust(width - at), "dim"))
     return [[(ruler.left, "dim"), *line, (ruler.right, "dim")], row][:height]
 
 
@@ -197,9 +199,9 @@ def shades(swept: Swept, theory: Theory | None, found: Sequence[Outcome]) -> lis
 
 
 def horizon(swept: Swept, width: int) -> str:
-    """Say how far the rates were tried, right-aligned, where there is room."""
-    tried = f"each rate tried for {swept.steps:,} steps"
-    return tried.rjust(width) if len(tried) + 2 <= width else ""
+    """Say how far the rates were tried, in as many words as there is room for."""
+    texts = (f"each rate tried for {swept.steps:,} steps", f"{swept.steps:,} steps each")
+    return next((text for text in texts if len(text) + 2 <= width), "")
 
 
 def depends_on(view: View, width: int) -> object:
