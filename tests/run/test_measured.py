@@ -123,7 +123,8 @@ def test_a_spike_is_told_for_a_while() -> None:
 
 def swinging(steps: int = 400) -> np.ndarray:
     k = np.arange(steps)
-    return np.exp(-k / 200) * (1 + 0.2 * (-1.0) ** k)
+    losses: np.ndarray = np.exp(-k / 200) * (1 + 0.2 * (-1.0) ** k)
+    return losses
 
 
 @pytest.mark.parametrize(
@@ -393,7 +394,7 @@ def train(
         ``EVERY`` steps.
     """
     count, n = len(lrs) * len(seeds), len(problem.x)
-    weights = problem.weights([*(seeds if batch is None else seeds[:1] * len(seeds))] * len(lrs))
+    weights = problem.weights([*(seeds if batch is None else [seeds[0]] * len(seeds))] * len(lrs))
     lr = torch.tensor(lrs, dtype=torch.float32).repeat_interleave(len(seeds))[:, None, None]
     orders = [torch.Generator().manual_seed(seed) for seed in seeds]
     x, y = (part.expand(count, *part.shape) for part in (problem.x, problem.y))
@@ -488,7 +489,9 @@ def follow(
 ) -> tuple[set[str], dict[int, str]]:
     """All words that were said of a run, and the trend at some steps."""
     told = [loss if np.isfinite(loss) else None for loss in losses.tolist()]
-    series, words, found = LossSeries(), set(), {}
+    series = LossSeries()
+    words: set[str] = set()
+    found: dict[int, str] = {}
     for first in range(0, len(told), 20):
         part = told[first : first + 20]
         series.append(range(first, first + len(part)), part)

@@ -21,7 +21,7 @@ import pytest
 import torch
 from msgspec.structs import replace
 
-from lrtui.messages import Optimizer, Quadratic, Swept
+from lrtui.messages import Optimizer, OptimizerName, Quadratic, Swept
 from lrtui.problems.line import LineFit, LineTraining
 from lrtui.problems.settings import Noise, ProblemSettings, Spread
 from lrtui.run.diagnosis import Diagnosis, judge
@@ -336,7 +336,7 @@ class Fit:
             loss = ((x @ w - y) ** 2).mean()
             told.append(loss.item())
             taken.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             taken.step()
         return np.array(told)
 
@@ -360,7 +360,7 @@ def random_sgd(seed: int) -> tuple[Optimizer, float]:
     momentum = float(chance.choice([0.0, 0.3, 0.9, 0.95]))
     nesterov = momentum > 0 and bool(chance.integers(2))
     decay = float(chance.choice([0.0, 0.01, 0.3])) if momentum else 0.1
-    name = "nesterov" if nesterov else "sgd"
+    name: OptimizerName = "nesterov" if nesterov else "sgd"
     share = float(chance.choice([0.03, 0.1, 0.4, 0.7, 0.95]))
     return Optimizer(name=name, momentum=momentum, weight_decay=decay), share
 

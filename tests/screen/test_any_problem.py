@@ -252,7 +252,7 @@ async def test_what_is_run_ahead_is_drawn_and_told_and_given_up_where_it_is_not_
         assert "settles at step 39" in text(app, "status")
         assert run.forecast == 39
         source.say(
-            Progress(run=1, steps=21, scalars={"loss": [told[21] * 1.01]}, seconds=1.0)
+            Progress(run=1, steps=21, scalars={"loss": [2 * (told[21] or 0.0)]}, seconds=1.0)
         )  # another loss than was run ahead
         await frame(pilot)
         assert run.ahead is None
