@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+
 from lrtui.problems.line import LineFit
 from lrtui.problems.networks import edge, moons, sine, spiral
 from lrtui.problems.plane import bowl, rosenbrock
-from lrtui.problems.problem import Problem
+from lrtui.problems.problem import Problem, ProblemError
 from lrtui.problems.settings import ProblemSettings
 
 MAKERS = {
@@ -26,6 +28,8 @@ def load(settings: ProblemSettings) -> Problem:
     Raises:
         ProblemError: it cannot be trained; says why.
     """
+    if settings.device != "cpu" and not getattr(torch, settings.device).is_available():
+        raise ProblemError(f"torch finds no {settings.device} device on this machine")
     if not settings.is_file:
         return MAKERS[settings.name](settings)
     if settings.name.endswith(".csv"):

@@ -10,7 +10,7 @@ import sys
 import traceback
 from importlib.metadata import version
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 
 import msgspec
 
@@ -33,10 +33,13 @@ def main() -> None:
     os.dup2(2, 1)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
+    writing = Lock()  # a thread tells of a file that takes long to load
+
     def send(message: Message) -> None:
         try:
-            pipe.write(encode(message) + b"\n")
-            pipe.flush()
+            with writing:
+                pipe.write(encode(message) + b"\n")
+                pipe.flush()
         except BrokenPipeError:
             os._exit(0)  # the reader is gone
 

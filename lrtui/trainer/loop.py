@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from time import perf_counter
 
@@ -17,6 +20,7 @@ from lrtui.messages import (
     Message,
     Optimizer,
     Outcome,
+    Printed,
     SetLr,
     Start,
     Started,
@@ -45,6 +49,9 @@ Inbox = SimpleQueue[AnyCommand]
 
 SLACK = 0.002
 """Seconds before the next step of a paced run in which no side work is begun."""
+
+SLOW = 5.0
+"""Seconds of loading a person's file after which the line that runs is told."""
 
 SIDE_WORK_SHARE = 0.004
 """Seconds of side work at each report of a run that goes as fast as possible."""
@@ -103,7 +110,8 @@ class Trainer:
         self.problem = None
         self._version = self._file_version()
         try:
-            self.problem = problem = load(self._settings)
+            with told_if_slow(self._settings, self._send):
+                self.problem = problem = load(self._settings)
             problem.facts = replace(problem.facts, sharpness=start_sharpness(problem))
             self._gauges = Curvature(problem), Slicer(problem)
         except (Exception, SystemExit) as error:
@@ -253,6 +261,31 @@ class Trainer:
                 self._side_work.begin("sweep", swept(self.problem, command))
             return None
         return command
+
+
+@contextmanager
+def told_if_slow(settings: ProblemSettings, send: Callable[[Message], None]) -> Iterator[None]:
+    """Tell which line of a person's file is running where loading it takes long."""
+    main = threading.get_ident()
+
+    def tell() -> None:
+        frame = sys._current_frames().get(main)
+        line = 0
+        while frame is not None:
+            if frame.f_code.co_filename == str(settings.file):
+                line = line or frame.f_lineno
+            frame = frame.f_back
+        at = f", line {line}," if line else ""
+        send(Printed(text=f"{settings.file.name}{at} is still running after {SLOW:g} s"))
+
+    timer = threading.Timer(SLOW, tell)
+    timer.daemon = True
+    if settings.is_file:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def is_known(problem: Problem, start: Start, changes: Sequence[tuple[int, float]]) -> bool:

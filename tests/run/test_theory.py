@@ -581,7 +581,9 @@ def test_curves_of_adam_are_those_of_torch(name: str, decay: float) -> None:
         lr = float(10 ** chance.uniform(-3, 0.3))
         told = fit.train(optimizer, lr, 150, kind)
         foreseen = Theory.of(fit.quadratic(), optimizer).losses(fit.start.tolist(), lr, range(151))
-        errors.append(float(np.max(np.abs(told / foreseen - 1))))
+        known = np.isfinite(foreseen)  # up to a spike that is foreseen
+        assert known[:90].all()
+        errors.append(float(np.max(np.abs(told[known] / foreseen[known] - 1))))
     errors.sort()
     assert errors[12] < 1e-5
     assert errors[22] < 1e-3
