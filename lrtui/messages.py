@@ -62,6 +62,19 @@ class Optimizer(Struct, frozen=True, kw_only=True):
         return self.name == "sgd" and not self.momentum and not self.weight_decay
 
     @property
+    def threshold(self) -> float:
+        """The largest stable product of rate and curvature.
+
+        Gradient descent: 2. With momentum β: 2 + 2β, in torch's Nesterov (2 + 2β)/(1 + 2β). With
+        Adam, on the Hessian that is divided by √v̂ + ε: (2 + 2β₁)/(1 − β₁). Source: Cohen et al.,
+        "Adaptive Gradient Methods at the Edge of Stability", 2022.
+        """
+        if self.is_adaptive:
+            return (2 + 2 * self.betas[0]) / (1 - self.betas[0])
+        beta = self.momentum
+        return (2 + 2 * beta) / (1 + 2 * beta if self.name == "nesterov" else 1)
+
+    @property
     def title(self) -> str:
         """The optimizer in words, such as ``sgd .9`` or ``adamw, decay .01``."""
         parts = [str(self.name)]

@@ -72,11 +72,11 @@ def test_an_endless_import_is_told_and_left_by_r(tmp_path: Path) -> None:
 )
 def test_what_happens_at_step_57(tmp_path: Path, more: str, said: str) -> None:
     text = FILE.replace("loss = nn.functional.mse_loss\n", "") + dedent("""\
+        for line in range(300): print(line)
         calls = 0
         def loss(p, t):
             global calls
             calls += 1
-            print('noise')
         """)
     (tmp_path / "mine.py").write_text(f"{text}    {more}\n    return ((p - t) ** 2).mean()\n")
     done = lrtui("mine.py", "--json", "--steps", "100", cwd=tmp_path)

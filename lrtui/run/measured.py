@@ -15,7 +15,6 @@ from lrtui.messages import Optimizer
 from lrtui.run.advice import share
 from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE, Verdict
 from lrtui.run.series import Floats, LossSeries
-from lrtui.run.theory import threshold
 
 LEVEL = 0.05
 """A loss that moved by less than this share over a quarter of the run, noise included, is level."""
@@ -132,7 +131,7 @@ def measure(
         rises = rises_of_late(series)
         if rises >= FEWEST_RISES:
             said = f"falling and swinging, {rises} rises in {SWING} steps"
-            allowed = threshold(known) if known else math.inf
+            allowed = known.threshold if known else math.inf
             if sharpness is not None and lr * sharpness >= EDGE * allowed:
                 edge = f"sharpness {sharpness:.3g} where {allowed:.3g}/rate is {allowed / lr:.3g}"
                 return "at the edge", f"{said}; {edge}"

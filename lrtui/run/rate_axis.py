@@ -9,7 +9,7 @@ from lrtui.reports import SweepTable
 from lrtui.run.advice import best_swept
 from lrtui.run.diagnosis import Verdict, judge
 from lrtui.run.session import Session
-from lrtui.run.theory import Theory, threshold
+from lrtui.run.theory import Theory
 
 BELOW, ABOVE = 1 / 1000, 4.0
 """Ends of the rates that are compared, as shares of the limit."""
@@ -62,7 +62,7 @@ def ends(theory: Theory | None, optimizer: Optimizer | str, sharpness: float | N
         return None
     if sharpness <= 0:
         return ADAPTIVE
-    allowed = threshold(optimizer) / sharpness
+    allowed = optimizer.threshold / sharpness
     return BELOW * allowed, BEYOND * allowed
 
 

@@ -9,12 +9,14 @@ taken in float64, which needs no data. The tests hold all of it against torch.op
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from lrtui.messages import Optimizer, Quadratic
+from lrtui.run.adam import ADAM_WORK, Adam
+from lrtui.run.momentum import HORIZON, Modes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,9 +30,6 @@ SETTLED = 1.005
 EXACT_FIT = 1e-12
 """A loss that counts as zero: where float32 ends on data that is fitted exactly."""
 
-HORIZON = 10**9
-"""The last step that a forecast looks at."""
-
 CANDIDATES = 400
 """Rates that are compared to find the one that settles first; fewer where weights are many."""
 
@@ -39,35 +38,6 @@ FEW = 64
 
 PLAIN = Optimizer()
 """Gradient descent: a step is the rate times the gradient."""
-
-ADAM_HORIZON = 10_000
-"""The last step that a forecast of Adam looks at; fewer where weights are many."""
-
-ADAM_WORK = 5e8
-"""Products that a forecast of Adam may take: about a quarter of a second."""
-
-ADAM_EPS = 1e-8
-"""What torch adds to the root of the mean square of the gradient."""
-
-BLOCK = 64
-"""Steps of Adam between two looks at its step sizes."""
-
-SHARPNESS_WEIGHTS = 200
-"""Weights up to which the preconditioned sharpness is computed: 5 ms each time."""
-
-
-def threshold(optimizer: Optimizer) -> float:
-    """Return the largest stable product of rate and curvature.
-
-    Gradient descent: 2. With momentum β: 2 + 2β, in torch's Nesterov (2 + 2β)/(1 + 2β). With
-    Adam, on the Hessian that is divided by √v̂ + ε: (2 + 2β₁)/(1 − β₁). Source: Cohen et al.,
-    "Adaptive Gradient Methods at the Edge of Stability", 2022.
-    """
-    if optimizer.is_adaptive:
-        beta = optimizer.betas[0]
-        return (2 + 2 * beta) / (1 - beta)
-    beta = optimizer.momentum
-    return (2 + 2 * beta) / (1 + 2 * beta if optimizer.name == "nesterov" else 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,11 +86,11 @@ class Theory:
     def max_stable_lr(self) -> float:
         """The rate from which on a run diverges, infinite for Adam, which has none.
 
-        See ``threshold``, over the largest eigenvalue plus the weight decay.
+        See ``Optimizer.threshold``, over the largest eigenvalue plus the weight decay.
         """
         if self.optimizer.is_adaptive:
             return math.inf
-        return threshold(self.optimizer) / (self.eigenvalues[-1] + self.optimizer.weight_decay)
+        return self.optimizer.threshold / (self.eigenvalues[-1] + self.optimizer.weight_decay)
 
     @property
     def minimax_lr(self) -> float:
@@ -450,351 +420,3 @@ class Theory:
             target=self.settled_loss,
             optimizer=self.optimizer,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Modes:
-    """SGD with momentum at R rates, along each of the d eigenvectors.
-
-    With e the distance from where a run ends and b the rate times the momentum buffer, x = lr·μ,
-    a step is b ← βb + xe, e ← e − b; with Nesterov's momentum e ← e − xe − βb. Torch has b = g at
-    the first step, which is the same from b = 0.
-
-    Attributes:
-        values: eigenvalues of the Hessian, shape [d].
-        products: lr·μ with μ the eigenvalue plus the weight decay, shape [R, d].
-        starts: distance of the start from where runs end, shape [d].
-        ends: distance from there to the minimum, shape [d].
-        min_loss: loss at the minimum.
-        momentum: β.
-        nesterov: whether it is that of Nesterov.
-    """
-
-    values: Floats
-    products: Floats
-    starts: Floats
-    ends: Floats
-    min_loss: float
-    momentum: float
-    nesterov: bool
-
-    @cached_property
-    def _matrix(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """The step from (e, b) to (e, b), row by row, each of shape [R, d]."""
-        import numpy as np
-
-        x, beta = self.products, np.full_like(self.products, self.momentum)
-        if self.nesterov:
-            return 1 - (1 + beta) * x, -(beta**2), x, beta
-        return 1 - x, -beta, x, beta
-
-    def losses(self, at: NDArray[np.int64]) -> Floats:
-        """Return the loss at each of K steps, shape [K, R], by powers of the matrix of a step."""
-        import numpy as np
-
-        (p, q, r, s), left = self._matrix, at.copy()
-        e = np.broadcast_to(self.starts, (len(at), *self.products.shape)).copy()
-        b = np.zeros_like(e)
-        with np.errstate(over="ignore", invalid="ignore"):
-            while left.any():
-                odd = (left & 1).astype(bool)
-                old, buffer = e[odd], b[odd]
-                e[odd], b[odd] = p * old + q * buffer, r * old + s * buffer
-                p, q, r, s = p * p + q * r, q * (p + s), r * (p + s), s * s + q * r
-                left >>= 1
-            losses = self.min_loss + ((e + self.ends) ** 2) @ self.values / 2
-        return np.where(np.isnan(losses), np.inf, losses)
-
-    @cached_property
-    def _bound(self) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]]:
-        """Factors c and moduli r with |e| ≤ |c₁|r₁^k + |c₂|r₂^k after k steps; each [R, d].
-
-        Where the last part is true, e is c₁r₁^k + c₂r₂^k itself: both roots are real, positive
-        and apart.
-        """
-        import numpy as np
-
-        p, q, r, s = self._matrix
-        half, product = (p + s) / 2, p * s - q * r
-        apart = np.sqrt((half**2 - product).astype(complex))
-        first, second = half + apart, half - apart
-        gap = 2 * apart
-        close = np.abs(gap) < 1e-6
-        gap = np.where(close, 1e-6, gap)
-        c1 = (p - second) * self.starts / gap
-        c2 = (first - p) * self.starts / gap
-        plain = (np.abs(apart.imag) == 0) & (second.real >= 0) & ~close
-        more = np.where(close, np.abs(self.starts), 0)
-        size1, size2 = np.abs(first), np.abs(second)
-        size1, size2 = (np.maximum(size, np.where(close, 1e-6, 0)) for size in (size1, size2))
-        f1 = np.where(plain, c1.real, np.abs(c1) + more)
-        f2 = np.where(plain, c2.real, np.abs(c2) + more)
-        return f1, size1, f2, size2, plain
-
-    def _settled_by(self, target: float) -> Floats:
-        """Return for each rate a step from which on no loss can be over a target; shape [R].
-
-        Infinite where there is none up to the horizon.
-        """
-        import numpy as np
-
-        f1, r1, f2, r2, _ = self._bound
-        f1, f2, ends = np.abs(f1), np.abs(f2), np.abs(self.ends)
-
-        def under(steps: Floats) -> NDArray[np.bool_]:
-            k = steps[:, None]
-            most = ((f1 * r1**k + f2 * r2**k + ends) ** 2) @ self.values / 2
-            return np.asarray(self.min_loss + most <= target)
-
-        low, high = np.zeros(len(r1)), np.full(len(r1), math.log2(2 * HORIZON))
-        never = ~under(2**high)
-        for _ in range(12):  # to half a percent
-            middle = (low + high) / 2
-            will = under(2**middle)
-            low, high = np.where(will, low, middle), np.where(will, middle, high)
-        return np.where(never, np.inf, np.ceil(2**high))
-
-    def settles_at(self, target: float) -> int | None:
-        """Return the step from which on all losses of the only rate are at most a target."""
-        import numpy as np
-
-        by = float(self._settled_by(target)[0])
-        if by > HORIZON:
-            return None
-        size = max(16, 2**14 // len(self.values))
-        ranges = [(0, int(by) + 1)]
-        while ranges:  # the last of them first
-            first, end = ranges.pop()
-            if end - first <= size:
-                above = np.flatnonzero(self.losses(np.arange(first, end))[:, 0] > target)
-                if len(above):
-                    return first + int(above[-1]) + 1
-            elif self._most(first, end - 1) > target:
-                middle = (first + end) // 2
-                ranges += [(first, middle), (middle, end)]
-        return 0
-
-    def _most(self, first: int, last: int) -> float:
-        """Return what no loss of the only rate between two steps is larger than."""
-        import numpy as np
-
-        f1, r1, f2, r2, plain = self._bound
-        parts = np.array([[f1 * r1**k, f2 * r2**k] for k in (first, last)])[:, :, 0]
-        highest = parts.max(axis=0).sum(axis=0)
-        lowest = np.where(plain[0], parts.min(axis=0).sum(axis=0), -highest)
-        away = np.maximum((highest + self.ends) ** 2, (lowest + self.ends) ** 2)
-        return float(self.min_loss + away @ self.values / 2)
-
-    def at(self, i: int) -> Modes:
-        """Return one of the rates alone."""
-        return replace(self, products=self.products[i : i + 1])
-
-    def quickest(self, lrs: Floats, target: float) -> tuple[float, int]:
-        """Return the rate that is settled first, the middle one of equals, and its step.
-
-        Args:
-            lrs: the rates, ascending, all below the limit.
-            target: loss at which a run counts as settled.
-        """
-        import numpy as np
-
-        by = self._settled_by(target)
-        order = np.argsort(by, kind="stable")
-        if by[order[0]] > HORIZON:
-            return float(lrs[np.argmin(self.losses(np.array([HORIZON]))[0])]), HORIZON
-        fewest: int | None = None
-        equal: list[float] = []
-        able = np.ones(len(lrs), dtype=bool)
-        for i in order:
-            if not able[i] or by[i] > HORIZON:
-                continue
-            step = self.at(i).settles_at(target)
-            assert step is not None
-            if fewest is None or step < fewest:
-                fewest, equal = step, []
-                window = max(2, 2**17 // self.products.size)
-                able &= (self.losses(fewest + np.arange(min(window, 64))) <= target).all(axis=0)
-            if step == fewest:
-                equal.append(float(lrs[i]))
-        assert fewest is not None
-        return sorted(equal)[len(equal) // 2], fewest
-
-
-@dataclass(frozen=True, eq=False)
-class Adam:
-    """Adam or AdamW of torch on a quadratic loss of d weights, step by step in float64.
-
-    Attributes:
-        hessian: shape [d, d].
-        minimum: weights at the minimum, shape [d].
-        min_loss: loss there.
-        target: loss at which a run counts as settled.
-        optimizer: its numbers.
-    """
-
-    hessian: Floats
-    minimum: Floats
-    min_loss: float
-    target: float
-    optimizer: Optimizer
-
-    @property
-    def horizon(self) -> int:
-        """The last step that a forecast looks at."""
-        affordable = int(ADAM_WORK / len(self.minimum) ** 2)
-        return BLOCK * (min(ADAM_HORIZON, affordable) // BLOCK)
-
-    def blocks(self, start: Sequence[float], lrs: Floats) -> Iterator[tuple[Floats, Floats]]:
-        """Take the steps at R rates, up to the horizon.
-
-        Yields:
-            Losses of the next ``BLOCK`` steps, shape [BLOCK, R], step 0 among the first; and what
-            divided the step of each weight before them, √v̂ + ε, shape [R, d].
-        """
-        import numpy as np
-
-        (beta1, beta2), decay = self.optimizer.betas, self.optimizer.weight_decay
-        decoupled = self.optimizer.name == "adamw"
-        w = np.tile(np.array(start, dtype=float), (len(lrs), 1))
-        lr = lrs[:, None]
-        mean, square, scale, part = (np.zeros_like(w) for _ in range(4))
-        scale += np.inf
-        k = 0
-        with np.errstate(over="ignore", invalid="ignore"):
-            for _ in range(self.horizon // BLOCK):
-                losses, before = np.empty((BLOCK, len(lrs))), scale.copy()
-                for row in losses:
-                    np.subtract(w, self.minimum, out=part)
-                    gradient = part @ self.hessian
-                    np.einsum("rd,rd->r", part, gradient, out=row)
-                    if decay and decoupled:
-                        w *= 1 - lr * decay
-                    elif decay:
-                        gradient += decay * w
-                    k += 1
-                    mean *= beta1
-                    np.multiply(gradient, 1 - beta1, out=part)
-                    mean += part
-                    square *= beta2
-                    np.square(gradient, out=part)
-                    part *= 1 - beta2
-                    square += part
-                    np.sqrt(square, out=scale)
-                    scale *= (1 - beta2**k) ** -0.5
-                    scale += ADAM_EPS
-                    np.divide(mean, scale, out=part)
-                    part *= lr / (1 - beta1**k)
-                    w -= part
-                losses = self.min_loss + losses / 2
-                losses[np.isnan(losses)] = np.inf
-                yield losses, before
-
-    @lru_cache(maxsize=8)  # noqa: B019 - a session has few theories
-    def course(self, start: tuple[float, ...], lr: float) -> tuple[Floats, Floats]:
-        """Return the losses of a run up to the horizon, and what divided its steps.
-
-        Returns:
-            Losses, shape [steps]; √v̂ + ε once a block, shape [blocks, d].
-        """
-        import numpy as np
-
-        blocks = [*self.blocks(start, np.array([lr]))]
-        losses = np.concatenate([losses[:, 0] for losses, _ in blocks])
-        return losses, np.array([scale[0] for _, scale in blocks])
-
-    def settle(self, start: tuple[float, ...], lrs: Sequence[float]) -> dict[float, int | None]:
-        """Return from which step on each of some rates stays settled, ``None`` if it does not."""
-        import numpy as np
-
-        if len(lrs) == 1:  # its course will be asked for again
-            return {lrs[0]: self._settles(lrs[0], *self.course(start, lrs[0]))}
-        blocks = [*self.blocks(start, np.array(lrs))] if lrs else []
-        return {
-            lr: self._settles(
-                lr,
-                np.concatenate([losses[:, i] for losses, _ in blocks]),
-                np.array([scale[i] for _, scale in blocks]),
-            )
-            for i, lr in enumerate(lrs)
-        }
-
-    def _settles(self, lr: float, losses: Floats, scales: Floats) -> int | None:
-        for first, end in stretches(losses <= self.target):
-            lasts = end == len(losses)
-            if lasts or (end - first > 2 * BLOCK and self._passes(lr, scales, first, end)):
-                return first
-        return None
-
-    def _passes(self, lr: float, scales: Floats, first: int, end: int) -> float | None:
-        """Return where in a settled stretch lr·λmax(P⁻¹H) passes what Adam can stand, if it does.
-
-        With P = diag(√v̂ + ε); the ``threshold`` is exact where P stands still. While the gradient
-        is small P falls, by the same factor each step.
-        """
-        import numpy as np
-
-        if len(self.minimum) > SHARPNESS_WEIGHTS:
-            return None
-        coupled = 0.0 if self.optimizer.name == "adamw" else self.optimizer.weight_decay
-        curved = self.hessian + coupled * np.eye(len(self.minimum))
-
-        def over(block: int) -> float:
-            root = np.sqrt(scales[block])
-            sharpness = float(np.linalg.eigvalsh(curved / root[:, None] / root)[-1])
-            return math.log(lr * sharpness / threshold(self.optimizer))
-
-        low, high = first // BLOCK + 1, min(end // BLOCK, len(scales) - 1)
-        if low >= high or over(low) > 0 or over(high) <= 0:
-            return None
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if over(middle) > 0 else (middle, high)
-        before, after = over(low), over(high)
-        return BLOCK * (low + before / (before - after))
-
-    def spike_at(self, start: tuple[float, ...], lr: float) -> int | None:
-        """Return the step at which a settled run is about to leave the minimum again.
-
-        Adam divides by the root of a mean of squared gradients; where they become small it
-        forgets that they were large, and its steps grow until they are unstable. In float32 the
-        loss was seen to rise within 60 steps from there, more at larger rates: by 0.4% at 0.1 and
-        by 60% at 1 on the post's line.
-        """
-        losses, scales = self.course(start, lr)
-        settles = self._settles(lr, losses, scales)
-        if settles is None:
-            return None
-        end = next(end for first, end in stretches(losses <= self.target) if first == settles)
-        passes = self._passes(lr, scales, settles, end)
-        return None if passes is None else math.ceil(passes)
-
-    def quickest(self, start: tuple[float, ...], candidates: int) -> tuple[float, int]:
-        """Return the rate that settles first, the middle one of equals, and its step."""
-        import numpy as np
-
-        # A step of Adam is about the rate: rates up to ten times the way are worth a try.
-        way = float(np.abs(np.array(start) - self.minimum).max())
-        lrs = (way or 1.0) * np.geomspace(1e-4, 10, candidates)
-        since = np.full(len(lrs), -1)  # step from which on each is under the target
-        step, losses = 0, np.zeros(len(lrs))
-        for block, _ in self.blocks(start, lrs):
-            for losses in block:
-                since = np.where(losses > self.target, -1, np.where(since < 0, step, since))
-                step += 1
-            # As long under the target as it took to get there is worth a closer look.
-            while (stayed := (since >= 0) & (since <= step // 2)).any():
-                fewest = int(since[stayed].min())
-                equal = np.flatnonzero(stayed & (since == fewest))
-                best = int(equal[len(equal) // 2])
-                if self._settles(lrs[best], *self.course(start, float(lrs[best]))) == fewest:
-                    return float(lrs[best]), fewest
-                since[best] = step  # it will leave again
-        return float(lrs[np.argmin(losses)]), HORIZON
-
-
-def stretches(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return the first and the end of each run of flags that are set."""
-    import numpy as np
-
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
-from lrtui.messages import Message, Optimizer, Picture, Sharpness, Start
+from lrtui.messages import Message, Optimizer, Picture, Printed, Sharpness, Start
 from lrtui.problems.problem import Problem, trained
 from lrtui.trainer import optimizers
 from lrtui.trainer.curvature import Allowance, Curvature
@@ -106,8 +106,15 @@ class Looks:
         return [loss]
 
     def _take_picture(self, step: int) -> None:
-        if self._problem.picture is not None:
-            values = self._problem.picture(self._training.model)
+        picture = self._problem.picture
+        if picture is None:
+            return
+        try:
+            values = picture(self._training.model)
+        except (Exception, SystemExit) as error:
+            self._problem.picture = None  # it will not do better at the next step
+            self._send(Printed(text=f"no picture: {self._problem.explain(error)}"))
+        else:
             self._send(Picture(run=self._run, step=step, values=[*values]))
 
     def _measure(self, step: int) -> Iterator[Message | None]:

@@ -83,7 +83,7 @@ class Trainer:
         self._inbox = inbox
         self._send = send
         self._greet = greet
-        self._side_work = SideWork(send, settings.device)
+        self._side_work = SideWork(send, settings.device, self._explain)
         self.problem: Problem | None = None
         self._version = 0.0
         self._take_up()
@@ -106,7 +106,7 @@ class Trainer:
 
     def _take_up(self) -> None:
         """Load the problem, and tell what is known of it or why it cannot be trained."""
-        self._side_work = SideWork(self._send, self._settings.device)
+        self._side_work = SideWork(self._send, self._settings.device, self._explain)
         self.problem = None
         self._version = self._file_version()
         try:
@@ -115,13 +115,16 @@ class Trainer:
             problem.facts = replace(problem.facts, sharpness=start_sharpness(problem))
             self._gauges = Curvature(problem), Slicer(problem)
         except (Exception, SystemExit) as error:
-            file = self._settings.file if self._settings.is_file else None
-            self._send(Unusable(reason=explained(error, file)))
+            self._send(Unusable(reason=self._explain(error)))
             return
         # The facts come last: with them, all that is known before a run has been told.
         for message in (problem.scene, problem.quadratic, problem.facts):
             if message is not None:
                 self._send(message)
+
+    def _explain(self, error: BaseException) -> str:
+        """Say what was raised, with the line of the person's file where it was."""
+        return explained(error, self._settings.file if self._settings.is_file else None)
 
     def _file_version(self) -> float:
         """Return when the person's file was last written; 0 where there is none."""
@@ -149,7 +152,7 @@ class Trainer:
             training = begin(problem, start.lr, start.optimizer)
         except (Exception, SystemExit) as error:
             self.problem = None
-            self._send(Unusable(reason=problem.explain(error)))
+            self._send(Unusable(reason=self._explain(error)))
             return None
         pace = Pace(start.speed, perf_counter(), start.paused)
         reporter = Reporter(start.run, training, self._send)
@@ -223,7 +226,7 @@ class Trainer:
                 for loss in looks.steps(count, reporter.step, alone=pace.steps_left == 1):
                     reporter.record(loss)
             except (Exception, SystemExit) as error:
-                end("failed", f"at step {reporter.step + 1:,}: {problem.explain(error)}")
+                end("failed", f"at step {reporter.step + 1:,}: {self._explain(error)}")
                 return None
             pace.took_step(now)
             if pace.paused and not pace.steps_left:

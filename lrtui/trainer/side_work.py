@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from time import perf_counter
 
-from lrtui.messages import Message
+from lrtui.messages import Message, Printed
 from lrtui.trainer.aside import Aside
 
 ORDER = ("sharpness", "ahead", "sweep")
@@ -21,13 +21,20 @@ class SideWork:
     The run that goes on meanwhile notices nothing of it.
     """
 
-    def __init__(self, send: Callable[[Message], None], device: str) -> None:
+    def __init__(
+        self,
+        send: Callable[[Message], None],
+        device: str,
+        explain: Callable[[BaseException], str],
+    ) -> None:
         """Start without work.
 
         Args:
             send: takes the results.
             device: where the problem is trained.
+            explain: says in a sentence what was raised.
         """
+        self._explain = explain
         self._send = send
         self._works: dict[str, Work] = {}
         self._aside = Aside(device)
@@ -38,11 +45,23 @@ class SideWork:
 
     def finish(self, name: str, work: Work) -> None:
         """Do all of a piece of work at once, in place of what was going on under the same name."""
-        self.drop(name)
+        self._works[name] = work
         with self._aside:
-            for result in work:
-                if result is not None:
-                    self._send(result)
+            while name in self._works:
+                self._go_on(name, work)
+
+    def _go_on(self, name: str, work: Work) -> None:
+        """Do a piece of work; what a person's code raises in it ends the work, not the run."""
+        try:
+            result = next(work)
+        except StopIteration:
+            del self._works[name]
+        except (Exception, SystemExit) as error:
+            del self._works[name]
+            self._send(Printed(text=f"no {name}: {self._explain(error)}"))
+        else:
+            if result is not None:
+                self._send(result)
 
     def drop(self, name: str) -> None:
         """Give up the work of a name, if there is any."""
@@ -55,10 +74,4 @@ class SideWork:
         with self._aside:
             while self._works and perf_counter() < until and not interrupted():
                 name = next(name for name in ORDER if name in self._works)
-                try:
-                    result = next(self._works[name])
-                except StopIteration:
-                    del self._works[name]
-                    continue
-                if result is not None:
-                    self._send(result)
+                self._go_on(name, self._works[name])

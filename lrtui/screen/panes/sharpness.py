@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from lrtui.messages import Optimizer
 from lrtui.run.session import Run
-from lrtui.run.theory import threshold
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scene import has_theory, is_measured
@@ -51,7 +50,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 def limits(run: Run, last: int) -> tuple[list[float], list[float]]:
     """Return the sharpness that the rate allows, by step: it moves where the rate was changed."""
     assert isinstance(run.optimizer, Optimizer)
-    least = threshold(run.optimizer)
+    least = run.optimizer.threshold
     rates = [(0, run.first_lr), *run.changes]
     at: list[float] = []
     level: list[float] = []
@@ -65,13 +64,13 @@ def allowed_by(run: Run) -> float | None:
     """Return the sharpness that the rate allows now, ``None`` where nobody knows."""
     if isinstance(run.optimizer, str) or run.optimizer.name == "own":
         return None
-    return threshold(run.optimizer) / run.lr
+    return run.optimizer.threshold / run.lr
 
 
 def formula(run: Run) -> str:
     """Return what it is, in letters, such as 2/rate."""
     assert isinstance(run.optimizer, Optimizer)
-    return f"{threshold(run.optimizer):.3g}/rate"
+    return f"{run.optimizer.threshold:.3g}/rate"
 
 
 def depends_on(view: View, width: int) -> object:
