@@ -107,6 +107,8 @@ def outcomes(swept: Swept, theory: Theory | None, steps: int) -> list[tuple[Verd
         steps: steps of a run; where the sweep took fewer, the rest is forecast, if it can be.
     """
     found: list[tuple[Verdict, int | None]] = []
+    if theory is not None:
+        theory.settles_each(theory.start, swept.lrs)  # together, and remembered
     for i, lr in enumerate(swept.lrs):
         loss, at = swept.losses[i], swept.settled_at[i]
         if at is not None and at > steps:

@@ -203,7 +203,7 @@ class Run:
         if facts.condition < 10 * facts.other_condition:
             return ""
         there, here = facts.other_condition, facts.condition
-        return f"condition number {here:,.3g}, with --standardise {there:,.3g}"
+        return f"condition {here:,.2g}, standardised {there:.2g}"
 
     def _measured(self, series: LossSeries) -> tuple[Verdict, str]:
         """Return the verdict on losses alone."""

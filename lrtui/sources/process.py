@@ -162,6 +162,9 @@ class ProcessSource(Source):
                 count += 1
                 if count <= PRINTS:
                     self._messages.put((process, Printed(text=text)))
+                elif count == PRINTS + 1:
+                    told = f"(over {PRINTS} lines in a second: the others are counted)"
+                    self._messages.put((process, Printed(text=told)))
         if count > PRINTS:
             self._messages.put((process, left_out(count - PRINTS)))
 
