@@ -87,6 +87,13 @@ class Optimizer(Struct, frozen=True, kw_only=True):
         return ", ".join(parts)
 
 
+PLAIN = Optimizer()
+"""Gradient descent: a step is the rate times the gradient."""
+
+OWN = Optimizer(name="own")
+"""Whatever optimizer a problem brings along; gradient descent where it brings none."""
+
+
 # --- commands: to a source ----------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lrtui.run.rate import rate_text
-from lrtui.run.session import Run
+from lrtui.run.run import Run
 
 STEM = "lrtui-runs"
 """Name of the files, before a number and the suffix."""

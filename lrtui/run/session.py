@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
 
 from lrtui.messages import (
+    OWN,
+    PLAIN,
     Ahead,
     AnyMessage,
     Capability,
@@ -18,7 +17,6 @@ from lrtui.messages import (
     Greeting,
     LineScene,
     Optimizer,
-    Outcome,
     Picture,
     PlaneScene,
     ProblemFacts,
@@ -34,261 +32,15 @@ from lrtui.messages import (
 )
 from lrtui.reports import AdviceReport, Summary
 from lrtui.run.advice import Advice, advise, advise_from_sweep, best_swept, bisect
-from lrtui.run.diagnosis import Diagnosis, Verdict
+from lrtui.run.diagnosis import Diagnosis
+from lrtui.run.run import Run
 from lrtui.run.theory import Theory
-
-if TYPE_CHECKING:
-    from lrtui.run.series import LossSeries
-
-PLAIN = Optimizer()
-"""Gradient descent and nothing else."""
-
-OWN = Optimizer(name="own")
-"""What stands for the optimizer that a problem brings along."""
 
 KEPT = 100
 """Runs whose losses are kept, 64 kB each; of older ones only the row in the table is."""
 
 LISTED = 1000
 """Runs that are kept at all."""
-
-SHARPNESSES = 2000
-"""Measurements of the sharpness of a run that are kept; of more, every other one."""
-
-SAME = 1e-3
-"""Relative difference from which on a run is another one than the one run ahead."""
-
-NOTABLE = ("at the edge", "spike", "above its start", "falling, swinging")
-"""What is told of now, though it is known how the run will end."""
-
-Ground = Literal["exact", "ahead", "measured"]
-"""What a verdict stands on."""
-
-
-@dataclass
-class Run:
-    """One run.
-
-    Attributes:
-        number: its number, from 1 up.
-        lr: learning rate in force.
-        steps: how many steps it is to take, ``None`` where that is open.
-        optimizer: what takes them; in words where it is none of ours.
-        facts: what is known of its problem, ``None`` before it is told.
-        step: steps taken so far.
-        loss: last finite loss.
-        series: its losses; ``None`` before the first, and once it is too old to be drawn.
-        weights: as they are now, NaN where not finite; empty where they are many.
-        trajectory: weights after each step, as far as they were reported one by one.
-        diagnosis: of its curve, from its start or the last change of the rate.
-        forecast: step at which it was to settle, known at its start or once it was run ahead.
-        ahead: losses of the same run, run ahead, as far as they came; ``None`` where it is not.
-        ahead_outcome: how that ended, ``None`` as long as it has not.
-        ahead_reason: why it ended or went no further.
-        sharpness: step, value and error of each measurement.
-        slice: loss along the step that was looked at last.
-        picture: what the model made of the grid of the scene last.
-        seconds: time spent training.
-        changes: steps at which somebody changed the rate, and what to.
-        outcome: how it ended, ``None`` while it is on.
-        reason: why it ended, in a sentence.
-        first_lr: the rate it started with.
-    """
-
-    number: int
-    lr: float
-    steps: int | None
-    optimizer: Optimizer | str = PLAIN
-    facts: ProblemFacts | None = None
-    step: int = 0
-    loss: float | None = None
-    series: LossSeries | None = None
-    weights: tuple[float, ...] = ()
-    trajectory: list[tuple[float, ...]] = field(default_factory=list)
-    diagnosis: Diagnosis | None = None
-    forecast: int | None = None
-    ahead: LossSeries | None = None
-    ahead_outcome: Outcome | None = None
-    ahead_reason: str = ""
-    sharpness: list[tuple[int, float, float]] = field(default_factory=list)
-    slice: Slice | None = None
-    picture: Picture | None = None
-    seconds: float = 0.0
-    changes: list[tuple[int, float]] = field(default_factory=list)
-    outcome: Outcome | None = None
-    reason: str = ""
-    first_lr: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Keep the rate that it starts with."""
-        self.first_lr = self.lr
-
-    @property
-    def is_on(self) -> bool:
-        """Whether it has not ended yet."""
-        return self.outcome is None
-
-    @property
-    def steps_per_second(self) -> float | None:
-        """Steps over the time spent training, ``None`` before the first step."""
-        return self.step / self.seconds if self.step and self.seconds > 0 else None
-
-    @property
-    def title(self) -> str:
-        """The optimizer in words."""
-        return self.optimizer if isinstance(self.optimizer, str) else self.optimizer.title
-
-    @property
-    def target(self) -> float | None:
-        """The loss at which it counts as settled, where its problem has one."""
-        return self.facts.target if self.facts else None
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether its fate is known from the closed form of its loss."""
-        return bool(self.diagnosis and self.diagnosis.theory and self.diagnosis.start)
-
-    @property
-    def was_run_ahead(self) -> bool:
-        """Whether the same run was run ahead to its end."""
-        return self.ahead is not None and self.ahead_outcome in ("done", "diverged")
-
-    @property
-    def ground(self) -> Ground:
-        """What its verdict stands on."""
-        return self.reading()[2]
-
-    @property
-    def settled_at(self) -> int | None:
-        """The step from which on it is settled, ``None`` as long as it is not."""
-        if self.is_exact:
-            return self.diagnosis.settled_at if self.diagnosis else None
-        if self.series is None or self.target is None:
-            return None
-        return self.series.under_since
-
-    def verdict(self) -> tuple[Verdict, str]:
-        """Return what its curve means, and the evidence."""
-        verdict, evidence, _ = self.reading()
-        return verdict, evidence
-
-    def reading(self) -> tuple[Verdict, str, Ground]:
-        """Return what its curve means, the evidence, and what that stands on."""
-        if self.diagnosis is None or self.series is None:
-            return "cannot tell yet", "no loss yet", "measured"
-        if self.is_exact:
-            verdict, evidence = self.diagnosis.read(self.outcome, self.reason)
-            if verdict not in ("settled", "converging") and (why := self._scales()):
-                evidence += f"; {why}"
-            simulated = isinstance(self.optimizer, Optimizer) and self.optimizer.is_adaptive
-            return verdict, evidence, "ahead" if simulated else "exact"
-        ground: Ground = "ahead" if self.was_run_ahead else "measured"
-        if self.outcome == "diverged":
-            return "diverged", self.reason, ground
-        now, evidence = self._measured(self.series)
-        if not self.is_on or not self.was_run_ahead:
-            return now, evidence, ground
-        verdict, foreseen = self._foreseen()
-        if verdict != "diverging" and now in NOTABLE:
-            if self.forecast is not None:
-                evidence += f"; settles at step {self.forecast:,} (run ahead)"
-            return now, evidence, "measured"
-        return verdict, foreseen, "ahead"
-
-    def _scales(self) -> str:
-        """Say why a regression converges badly, if it is the scales of its columns."""
-        facts = self.facts
-        if facts is None or facts.condition is None or facts.other_condition is None:
-            return ""
-        if facts.condition < 10 * facts.other_condition:
-            return ""
-        there, here = facts.other_condition, facts.condition
-        return f"condition {here:,.2g}, standardised {there:.2g}"
-
-    def _measured(self, series: LossSeries) -> tuple[Verdict, str]:
-        """Return the verdict on losses alone."""
-        from lrtui.run.measured import measure
-
-        return measure(
-            series,
-            self.optimizer,
-            self.lr,
-            every_step_sees_all=self.facts is None or self.facts.batch is None,
-            sharpness=self.sharpness[-1][1] if self.sharpness else None,
-            target=self.target,
-        )
-
-    def _foreseen(self) -> tuple[Verdict, str]:
-        """Return the verdict on the whole run, which was run ahead to its end."""
-        assert self.ahead is not None
-        if self.ahead_outcome == "diverged":
-            return "diverging", self.ahead_reason
-        if self.forecast is not None:
-            if self.step >= self.forecast:
-                since = f"at step {self.forecast:,}, at most {self.target:g} from there on"
-                return "settled", since
-            return "converging", f"settles at step {self.forecast:,}, at a loss of {self.target:g}"
-        verdict, evidence = self._measured(self.ahead)
-        last = self.steps if self.steps is not None else self.step
-        return verdict, f"at step {last:,} it is at {self.ahead.last:.3g}; {evidence}"
-
-    def look_ahead(self, message: Ahead) -> None:
-        """Take in a piece of the same run, run ahead."""
-        from lrtui.run.series import LossSeries
-
-        if self.ahead is None or message.first == message.since:
-            self.ahead = LossSeries(self.target)
-        end = message.first + len(message.losses)
-        self.ahead.append(range(message.first, end), message.losses)
-        self.ahead_outcome, self.ahead_reason = message.outcome, message.reason
-        if message.outcome == "done":
-            self.forecast = self.ahead.under_since
-
-    def forget_ahead(self, reason: str) -> None:
-        """Give up what was run ahead: it is not what happens."""
-        self.ahead = self.ahead_outcome = None
-        self.ahead_reason = reason
-        if not self.is_exact:
-            self.forecast = None
-
-    def note_sharpness(self, message: Sharpness) -> None:
-        """Keep a measurement of the sharpness."""
-        self.sharpness.append((message.step, message.value, message.error))
-        if len(self.sharpness) > SHARPNESSES:
-            del self.sharpness[1::2]
-
-    def status(self) -> str:
-        """Return its state in a word: the verdict, unless it was cut short or lost."""
-        verdict = self.verdict()[0]
-        if self.outcome in ("failed", "disconnected"):
-            return self.outcome
-        return "stopped" if self.outcome == "stopped" and verdict != "settled" else verdict
-
-    def take(self, progress: Progress) -> None:
-        """Add a report of its progress."""
-        # Here, because numpy comes with it: the first frame does not wait for that.
-        from lrtui.run.series import LossSeries
-
-        steps = progress.numbered()
-        if self.diagnosis:
-            self.diagnosis.see(steps, progress.losses)
-        if self.series is None:
-            self.series = LossSeries(self.target)
-        self.series.append(steps, progress.losses)
-        if self.ahead is not None and not self._is_as_foreseen(progress):
-            self.forget_ahead("no two runs of this model are the same; it cannot be run ahead")
-        self.trajectory += map(with_nan, progress.trajectory)
-        self.step, self.seconds = progress.last, progress.seconds
-        self.weights = with_nan(progress.weights)
-        self.loss = None if math.isnan(self.series.last) else self.series.last
-
-    def _is_as_foreseen(self, progress: Progress) -> bool:
-        """Return whether the last loss is the one that was run ahead, as far as that is known."""
-        assert self.ahead is not None
-        foreseen, loss = self.ahead.at(progress.last), progress.losses[-1]
-        if foreseen is None or loss is None:
-            return True
-        return abs(foreseen - loss) <= SAME * max(abs(foreseen), abs(loss))
 
 
 class Session:
@@ -527,8 +279,3 @@ class Session:
 def known(optimizer: Optimizer | str) -> Optimizer | str:
     """Return an optimizer as a message tells it; ``sgd`` in words is that of older files."""
     return PLAIN if optimizer == "sgd" else optimizer
-
-
-def with_nan(numbers: Sequence[float | None]) -> tuple[float, ...]:
-    """Return numbers from the wire, NaN for those that were not finite."""
-    return tuple(math.nan if number is None else number for number in numbers)

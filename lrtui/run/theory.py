@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from lrtui.messages import Optimizer, Quadratic
+from lrtui.messages import PLAIN, Optimizer, Quadratic
 from lrtui.run.adam import ADAM_WORK, Adam
 from lrtui.run.momentum import HORIZON, Modes
 
@@ -35,9 +35,6 @@ CANDIDATES = 400
 
 FEW = 64
 """Up to as many weights plain Python is quicker than numpy."""
-
-PLAIN = Optimizer()
-"""Gradient descent: a step is the rate times the gradient."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from lrtui.messages import Progress, State
 from lrtui.run.advice import Advice
 from lrtui.run.rate import rate_text
-from lrtui.run.session import Run
+from lrtui.run.run import Run
 
 
 def told_losses(progress: Progress, every: int) -> Iterator[tuple[int, str]]:

@@ -11,6 +11,8 @@ from time import monotonic
 from msgspec.structs import replace
 
 from lrtui.messages import (
+    OWN,
+    PLAIN,
     AnyMessage,
     Command,
     Ended,
@@ -33,7 +35,7 @@ from lrtui.messages import (
 from lrtui.problems.settings import ProblemSettings
 from lrtui.run.rate import FACTOR, rate_text, scaled
 from lrtui.run.rate_axis import ruler_sweep
-from lrtui.run.session import OWN, PLAIN, Session
+from lrtui.run.session import Session
 from lrtui.run.words import change_text, told_losses
 from lrtui.screen.spans import Span
 from lrtui.screen.view import LOG_LINES, View

@@ -6,7 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lrtui.run.session import Run, Session
+from lrtui.run.run import Run
+from lrtui.run.session import Session
 from lrtui.screen.spans import Span
 
 Scale = Literal["linear", "log", "above minimum"]

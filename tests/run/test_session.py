@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from lrtui.messages import Ended, Failed, Printed, Progress, Started, State
-from lrtui.run.session import KEPT, LISTED, Run, Session
+from lrtui.run.run import Run
+from lrtui.run.session import KEPT, LISTED, Session
 from tests.run.quadratics import descent, greeting, progress, quadratic
 
 

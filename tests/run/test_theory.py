@@ -21,12 +21,12 @@ import pytest
 import torch
 from msgspec.structs import replace
 
-from lrtui.messages import Optimizer, OptimizerName, Quadratic, Swept
+from lrtui.messages import PLAIN, Optimizer, OptimizerName, Quadratic, Swept
 from lrtui.problems.line import LineFit, LineTraining
 from lrtui.problems.settings import Noise, ProblemSettings, Spread
 from lrtui.run.diagnosis import Diagnosis, judge
 from lrtui.run.momentum import HORIZON, Modes
-from lrtui.run.theory import PLAIN, Theory
+from lrtui.run.theory import Theory
 from tests.run.quadratics import descent, quadratic
 
 RATES = (0.001, 0.01, 0.1, 0.3, 0.7, 0.95, 1.0, 1.01, 1.5, 50.0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lrtui.run.session import PLAIN, Run
+from lrtui.messages import PLAIN
+from lrtui.run.run import Run
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scene import has_theory, waits_for_theory
 from lrtui.screen.spans import Row, fitted

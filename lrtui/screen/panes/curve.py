@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.messages import CurveScene
-from lrtui.run.session import with_nan
+from lrtui.run.run import with_nan
 from lrtui.screen.panes.fit import FIT
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.scene import has_scene, waits_for_scene

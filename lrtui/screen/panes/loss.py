@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.run.diagnosis import ROUNDING
 from lrtui.run.rate import rate_text
-from lrtui.run.session import Run
+from lrtui.run.run import Run
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import EARLIER, Scale, View

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.messages import LineScene, PlaneScene
-from lrtui.run.session import with_nan
+from lrtui.run.run import with_nan
 from lrtui.run.theory import Theory
 from lrtui.screen.panes.bowl import depends_on as trajectory_seen
 from lrtui.screen.panes.bowl import weights_of

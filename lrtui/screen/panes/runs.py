@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrtui.run.rate import rate_cell
-from lrtui.run.session import Run
+from lrtui.run.run import Run
 from lrtui.screen.panes.pane import Highlight, Pane, in_two_rows
 from lrtui.screen.panes.status import LOOKS, state
 from lrtui.screen.spans import Row, fitted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.messages import Optimizer
-from lrtui.run.session import Run
+from lrtui.run.run import Run
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scene import has_theory, is_measured

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from lrtui.run.rate import complaint
-from lrtui.run.session import Run
+from lrtui.run.run import Run
 from lrtui.run.words import advice_text
 from lrtui.screen.panes.pane import Pane, Press
 from lrtui.screen.spans import Row, fitted
