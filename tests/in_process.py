@@ -7,6 +7,8 @@ from functools import cache
 from queue import SimpleQueue
 from typing import TypeVar
 
+import torch
+
 from lrtui.messages import (
     ALL_CAPABILITIES,
     AnyMessage,
@@ -22,6 +24,8 @@ from lrtui.messages import (
 from lrtui.problems.settings import ProblemSettings
 from lrtui.sources.source import Source
 from lrtui.trainer.loop import Trainer, swept
+
+torch.set_num_threads(1)  # small steps take ten times as long on two
 
 M = TypeVar("M", bound=Message)
 

@@ -55,11 +55,12 @@ class LineFit(Problem):
 
     def __init__(self, settings: ProblemSettings) -> None:
         """Draw the data: the same for the same settings."""
-        torch.manual_seed(settings.seed)
+        chance = torch.Generator().manual_seed(settings.seed)
         x = torch.ones(settings.points, 2)
-        x[:, 0].uniform_(-1.0 if settings.spread == "symmetric" else 0.0, 1.0)
+        low = -1.0 if settings.spread == "symmetric" else 0.0
+        x[:, 0].uniform_(low, 1.0, generator=chance)
         noise = torch.rand if settings.noise == "uniform" else torch.randn
-        y = x @ torch.tensor(TRUE_WEIGHTS) + noise(settings.points)
+        y = x @ torch.tensor(TRUE_WEIGHTS) + noise(settings.points, generator=chance)
         start = torch.tensor(INITIAL_WEIGHTS)
         scene = LineScene(x=x[:, 0].tolist(), y=y.tolist(), true_weights=TRUE_WEIGHTS)
         self.x, self.y = x.to(settings.device), y.to(settings.device)

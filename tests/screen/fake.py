@@ -201,6 +201,7 @@ def make_app(
     steps: int = 100,
     every: int = 10,
     settings: ProblemSettings | None = None,
+    speed: float = 20.0,
 ) -> LrtuiApp:
     """Return the app on a fake source; frames come when a test asks for them."""
     settings = settings or ProblemSettings()
@@ -209,7 +210,7 @@ def make_app(
         lrs or (0.1,),
         settings=settings,
         steps=steps,
-        speed=20.0,
+        speed=speed,
         every=every,
     )
     return LrtuiApp(MainScreen(controller, fps=0.001), "textual-dark")

@@ -41,7 +41,8 @@ FILES = Path(__file__).parents[1] / "problems" / "files"
 def app_of(name: str, lr: float, steps: int, **more: object) -> tuple[LrtuiApp, InProcess]:
     settings = ProblemSettings(name=name, **more)  # type: ignore[arg-type]
     source = InProcess(settings)
-    return make_app(source, lr, steps=steps, settings=settings), source  # type: ignore[arg-type]
+    app = make_app(source, lr, steps=steps, settings=settings, speed=200.0)  # type: ignore[arg-type]
+    return app, source
 
 
 def shown(app: LrtuiApp) -> list[str]:
