@@ -13,6 +13,8 @@ from lrtui.problems.load import MAKERS, load
 from lrtui.problems.settings import BUILT_IN, ProblemSettings
 from lrtui.trainer.training import Training
 
+pytestmark = pytest.mark.slow
+
 MOMENTUM = Optimizer(momentum=0.9)
 ADAM = Optimizer(name="adam")
 

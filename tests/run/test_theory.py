@@ -388,6 +388,7 @@ def test_curves_with_momentum_and_decay_are_those_of_torch() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_settling_step_with_momentum_and_decay_is_exact() -> None:
     exact, reached, flown = 0, 0, 0
     for seed in range(260):
@@ -569,6 +570,7 @@ def test_many_weights_are_no_other_than_few(monkeypatch: pytest.MonkeyPatch) -> 
         assert few.losses(few.start, lr, steps) == pytest.approx(curve)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("name", ["adam", "adamw"])
 def test_curves_of_adam_are_those_of_torch(name: str, decay: float) -> None:

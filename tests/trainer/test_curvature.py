@@ -23,6 +23,8 @@ from lrtui.trainer.curvature import (
 )
 from lrtui.trainer.training import Training
 
+pytestmark = pytest.mark.slow
+
 x = torch.linspace(-1, 1, 20)[:, None]
 chebyshev = torch.cos(4 * torch.acos(x))
 images = torch.sin(torch.arange(16.0 * 36)).view(16, 1, 6, 6)

@@ -26,6 +26,8 @@ from lrtui.trainer.range_test import (
     valley,
 )
 
+pytestmark = pytest.mark.slow
+
 LINE = LineFit(ProblemSettings())
 
 

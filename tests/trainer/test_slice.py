@@ -19,6 +19,8 @@ from lrtui.trainer import slice as module
 from lrtui.trainer.slice import Slicer
 from lrtui.trainer.training import Training
 
+pytestmark = pytest.mark.slow
+
 H = torch.diag(torch.tensor([1.0, 25.0]))
 START = torch.tensor([-4.0, 1.5])
 
