@@ -24,6 +24,7 @@ from lrtui.problems.problem import (
     count,
     pair_batches,
     pick,
+    seed_everything,
     trained,
 )
 from lrtui.problems.scenes import Picture, classes_scene, curve_scene
@@ -44,7 +45,7 @@ def load_file(settings: ProblemSettings) -> Problem:
         Exception: whatever the file itself raises.
     """
     file = settings.file
-    torch.manual_seed(settings.seed)
+    seed_everything(settings.seed)
     module = executed(file)
     names = vars(module)
     make_model = model_of(names)

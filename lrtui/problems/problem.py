@@ -85,14 +85,19 @@ class Problem:
 
     def model(self) -> nn.Module:
         """Return the model at its initial weights: the same ones every time."""
-        random.seed(self.seed)
-        np.random.seed(self.seed % 2**32)
-        torch.manual_seed(self.seed)
+        seed_everything(self.seed)
         return self.make_model().to(self.device)
 
     def explain(self, error: BaseException) -> str:
         """Return what went wrong in a sentence, with the line of the person's file where it did."""
         return explained(error, self.file)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed all generators of random numbers that people's code draws from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 def explained(error: BaseException, file: Path | None) -> str:

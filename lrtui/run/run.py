@@ -89,6 +89,9 @@ class Run:
     outcome: Outcome | None = None
     reason: str = ""
     first_lr: float = field(init=False)
+    # Once its losses are forgotten:
+    _last_reading: tuple[Verdict, str, Ground] | None = None
+    _last_settled_at: int | None = None
 
     def __post_init__(self) -> None:
         """Keep the rate that it starts with."""
@@ -125,17 +128,12 @@ class Run:
         return self.ahead is not None and self.ahead_outcome in ("done", "diverged")
 
     @property
-    def ground(self) -> Ground:
-        """What its verdict stands on."""
-        return self.reading()[2]
-
-    @property
     def settled_at(self) -> int | None:
         """The step from which on it is settled, ``None`` as long as it is not."""
         if self.is_exact:
             return self.diagnosis.settled_at if self.diagnosis else None
         if self.series is None or self.target is None:
-            return None
+            return self._last_settled_at
         return self.series.under_since
 
     def verdict(self) -> tuple[Verdict, str]:
@@ -145,6 +143,8 @@ class Run:
 
     def reading(self) -> tuple[Verdict, str, Ground]:
         """Return what its curve means, the evidence, and what that stands on."""
+        if self._last_reading is not None:
+            return self._last_reading
         if self.diagnosis is None or self.series is None:
             return "cannot tell yet", "no loss yet", "measured"
         if self.is_exact:
@@ -165,6 +165,12 @@ class Run:
                 evidence += f"; settles at step {self.forecast:,} (run ahead)"
             return now, evidence, "measured"
         return verdict, foreseen, "ahead"
+
+    def forget_losses(self) -> None:
+        """Drop what takes memory and is not drawn any more; what the curve meant stays."""
+        self._last_reading, self._last_settled_at = self.reading(), self.settled_at
+        self.series = self.ahead = self.slice = self.picture = None
+        self.trajectory, self.sharpness = [], []
 
     def _scales(self) -> str:
         """Say why a regression converges badly, if it is the scales of its columns."""

@@ -37,7 +37,7 @@ from lrtui.run.run import Run
 from lrtui.run.theory import Theory
 
 KEPT = 100
-"""Runs whose losses are kept, 64 kB each; of older ones only the row in the table is."""
+"""Runs whose losses are kept, 128 kB each; of older ones only the row in the table is."""
 
 LISTED = 1000
 """Runs that are kept at all."""
@@ -136,7 +136,8 @@ class Session:
         run = Run(number, lr, steps, optimizer, self.facts)
         self.runs.append(run)
         for old in self.runs[:-KEPT]:
-            old.series, old.trajectory = None, []
+            if old.series is not None:
+                old.forget_losses()
         for old in self.runs[:-1]:
             old.ahead = None
         del self.runs[:-LISTED]

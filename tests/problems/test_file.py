@@ -168,3 +168,12 @@ def test_a_file_may_import_what_lies_beside_it_and_sees_its_changes(tmp_path: Pa
     first = Training(load(settings), 0.1, Optimizer()).loss
     (tmp_path / "mine_helper_7.py").write_text("WIDTH = 3000\n")
     assert Training(load(settings), 0.1, Optimizer()).loss > 1000 * first
+
+
+def test_data_drawn_from_numpy_or_python_is_the_same_at_every_load(tmp_path: Path) -> None:
+    text = "".join(dedent(text) for text in GOOD.values())
+    text += "import random\nimport numpy as np\ny = y + random.random() + float(np.random.rand())\n"
+    (tmp_path / "mine.py").write_text(text)
+    settings = ProblemSettings(name=str(tmp_path / "mine.py"))
+    first, second = (Training(load(settings), 0.1, Optimizer()).loss for _ in range(2))
+    assert first == second

@@ -7,7 +7,7 @@ import math
 import pytest
 from msgspec.structs import replace
 
-from lrtui.messages import Ended, Failed, Printed, Progress, Started, State
+from lrtui.messages import Ended, Failed, Printed, ProblemFacts, Progress, Started, State
 from lrtui.run.run import Run
 from lrtui.run.session import KEPT, LISTED, Session
 from tests.run.quadratics import descent, greeting, progress, quadratic
@@ -234,6 +234,30 @@ def test_only_the_most_recent_runs_keep_their_losses() -> None:
     kept = [run.number for run in session.runs if run.series is not None]
     assert kept == list(range(30, KEPT + 30))
     assert len(session.runs) == KEPT + 29
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_run_whose_losses_are_forgotten_keeps_its_verdict(exact: bool) -> None:
+    session = Session()
+    session.apply(greeting())
+    session.apply(ProblemFacts(name="n", weights=2, target=None if exact else 0.5))
+    if exact:
+        session.apply(quadratic())
+    losses: list[float | None] = [value for _, value in descent(quadratic(), 0.1, 200)]
+    if not exact:
+        losses = [1 / (step + 1) for step in range(201)]
+    session.begin(0.1, 200)
+    session.apply(Started(run=1, lr=0.1, steps=200))
+    session.apply(progress(1, 0, losses))
+    session.apply(ended(1, 200, loss=losses[-1]))
+    run = current(session)
+    before = (run.reading(), run.status(), run.settled_at)
+    assert before[1] == "settled"
+    for number in range(2, KEPT + 3):
+        session.begin(float(number), 100)
+        session.apply(progress(number, 0, [4.0]))
+    assert run.series is None
+    assert (run.reading(), run.status(), run.settled_at) == before
 
 
 def test_the_list_of_runs_is_bounded() -> None:
