@@ -615,6 +615,18 @@ class Printed(Message, tag="printed", frozen=True, kw_only=True):
     text: str
 
 
+class NoResult(Message, tag="no_result", frozen=True, kw_only=True):
+    """Work beside a run could not be done; the run goes on.
+
+    Attributes:
+        work: ``sweep``, ``ahead`` or ``sharpness``.
+        reason: why not, in a sentence.
+    """
+
+    work: str
+    reason: str
+
+
 class Unusable(Message, tag="unusable", frozen=True, kw_only=True):
     """The problem cannot be trained; the source waits for it to be mended.
 
@@ -655,6 +667,7 @@ AnyMessage = (
     | Picture
     | Ended
     | Printed
+    | NoResult
     | Unusable
     | Failed
 )

@@ -15,6 +15,7 @@ from lrtui.messages import (
     Ended,
     Failed,
     Greeting,
+    NoResult,
     Printed,
     ProblemFacts,
     Progress,
@@ -82,6 +83,8 @@ class Printer:
                 return [change_text(message)]
             case Printed(text=text):
                 return [text]
+            case NoResult(work=work, reason=reason):
+                return [f"no {work}: {reason}"]
             case Progress() if run and changed:
                 by = "" if run.title == "sgd" else f"  {run.title}"
                 said = (
@@ -163,6 +166,8 @@ def sweep(source: Source, options: SweepOptions, out: IO[str]) -> str:
             return "\n".join([message.reason, *message.details])
         if session.unusable:
             raise ValueError(session.unusable)
+        if isinstance(message, NoResult) and message.work == "sweep":
+            raise ValueError(message.reason)
         if not session.offers("sweep"):
             return "this source cannot sweep"
         if isinstance(message, ProblemFacts):

@@ -166,12 +166,31 @@ def test_the_problems_are_listed() -> None:
     assert told == {"type": "problems", "names": [*BUILT_IN]}
 
 
+LATE = """\
+import torch
+from torch import nn
+x = y = torch.linspace(-2, 2, 64)[:, None]
+calls = 0
+def model():
+    global calls
+    calls += 1
+    if calls > 3:
+        raise ValueError("no more")
+    return nn.Linear(1, 1)
+loss = nn.functional.mse_loss
+"""
+
+
 def test_a_problem_that_cannot_be_used_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("x = 1 +\n")
     for arguments in (["mine.py", "--plain"], ["mine.py", "--json"], ["sweep", "mine.py"]):
         said = lrtui(*arguments, cwd=tmp_path)
         assert said.returncode == 2
         assert said.stderr == "lrtui: mine.py, line 1: SyntaxError: invalid syntax\n"
+    (tmp_path / "late.py").write_text(LATE)
+    said = lrtui("sweep", "late.py", "--count", "4", "--steps", "20", cwd=tmp_path)
+    assert said.returncode == 2
+    assert said.stderr == "lrtui: late.py, line 9: ValueError: no more\n"
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     said = lrtui("t.csv", "--plain", cwd=tmp_path)
     assert said.returncode == 2

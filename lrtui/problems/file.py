@@ -101,7 +101,7 @@ def load_file(settings: ProblemSettings) -> Problem:
 
 
 def executed(file: Path) -> ModuleType:
-    """Run a file and return its names; modules beside it are imported anew.
+    """Run a file and return its names; modules beside it are imported again.
 
     Raises:
         ProblemError: it cannot be read; says why.
@@ -215,7 +215,7 @@ def as_tensor(value: object, name: str, device: str) -> Tensor:
 
 
 def endless(batches: object, device: str) -> Batches:
-    """Return the batches of a run, begun anew where they run out, each on the device."""
+    """Return the batches of a run, started again where they run out, each on the device."""
     if not callable(batches):
         raise ProblemError("batches has to be a function that returns batches, one a step")
 

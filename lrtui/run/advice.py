@@ -88,6 +88,13 @@ def best_swept(swept: Swept) -> float | None:
     return lowest[1]
 
 
+def best_of(swept: Swept | None, theory: Theory | None) -> float | None:
+    """Return the best rate that is known: of the closed form, or of those tried."""
+    if theory is not None:
+        return theory.best_lr
+    return best_swept(swept) if swept is not None else None
+
+
 def advise_from_sweep(swept: Swept, lr: float) -> Advice | None:
     """Return the rate that did best in a sweep.
 

@@ -27,7 +27,7 @@ BLOCKS = 10
 """Block means in each of the two quarters that are compared."""
 
 OCTAVE = 16
-"""Checkpoints while the number of steps doubles: the trend is judged anew every 4%."""
+"""Checkpoints while the number of steps doubles: the trend is judged again every 4%."""
 
 ABOVE = 100
 """Losses in a row above the first one that mean something (1 false alarm in 525 runs, against 178

@@ -6,7 +6,7 @@ import math
 
 from lrtui.messages import Optimizer, ProblemFacts, Sweep, Swept
 from lrtui.reports import SweepTable
-from lrtui.run.advice import best_swept
+from lrtui.run.advice import best_of
 from lrtui.run.diagnosis import Verdict, judge
 from lrtui.run.session import Session
 from lrtui.run.theory import Theory
@@ -164,13 +164,6 @@ def log_share(value: float, low: float, high: float) -> float:
     if low > 0:
         value, low, high = math.log(value), math.log(low), math.log(high)
     return min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
-
-
-def best_of(swept: Swept | None, theory: Theory | None) -> float | None:
-    """Return the best rate that is known: of the closed form, or of those tried."""
-    if theory is not None:
-        return theory.best_lr
-    return best_swept(swept) if swept is not None else None
 
 
 def table(swept: Swept, session: Session) -> SweepTable:

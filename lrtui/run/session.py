@@ -31,7 +31,7 @@ from lrtui.messages import (
     Unusable,
 )
 from lrtui.reports import AdviceReport, Summary
-from lrtui.run.advice import Advice, advise, advise_from_sweep, best_swept, bisect
+from lrtui.run.advice import Advice, advise, advise_from_sweep, best_of, bisect
 from lrtui.run.diagnosis import Diagnosis
 from lrtui.run.run import Run
 from lrtui.run.theory import Theory
@@ -268,7 +268,7 @@ class Session:
             settled_at=run.settled_at,
             evidence=evidence,
             limit=theory.max_stable_lr if theory and math.isfinite(theory.max_stable_lr) else None,
-            best=theory.best_lr if theory else best_swept(swept) if swept else None,
+            best=best_of(swept, theory),
             condition=condition,
             forecast=run.forecast,
             advice=AdviceReport(rate=advice.lr, steps=advice.steps, reason=advice.reason)

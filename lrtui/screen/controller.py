@@ -18,6 +18,7 @@ from lrtui.messages import (
     Ended,
     Failed,
     Load,
+    NoResult,
     Optimizer,
     Pause,
     Printed,
@@ -325,6 +326,8 @@ class Controller:
         match message:
             case Printed(text=text):
                 self._log(text, "change")
+            case NoResult(work=work, reason=reason):
+                self._log(f"no {work}: {reason}", "change")
             case ProblemFacts(remarks=remarks, own_optimizer=own):
                 if self._optimizer == OWN and not own:
                     self._optimizer = PLAIN
@@ -366,8 +369,10 @@ class Controller:
             return
         theory = session.theory_of(optimizer)
         command = ruler_sweep(theory, optimizer, facts.sharpness, facts, self.view.steps)
-        if command is not None:
-            self._source.send(command)
+        known = session.swept_by(optimizer)
+        if command is None or (known and (known.lrs, known.steps) == (command.lrs, command.steps)):
+            return
+        self._source.send(command)
 
     def _log(self, text: str, tone: str) -> None:
         self.view.log.appendleft((text, tone))

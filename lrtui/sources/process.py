@@ -55,6 +55,7 @@ class ProcessSource(Source):
             settings: of the problem.
             command: how the process is started; the settings are added to it as JSON.
         """
+        self._settings = settings
         # -P: a torch.py that lies in the user's folder is not torch.
         command = command or (sys.executable, "-P", "-m", "lrtui.trainer")
         self._command = [*command, encode(settings).decode()]
@@ -79,8 +80,10 @@ class ProcessSource(Source):
         in a circle, and is mended meanwhile.
         """
         if isinstance(command, Load):
+            self._settings = command.problem
             self._command[-1] = encode(command.problem).decode()
-        stuck = self._asked_at is not None and monotonic() > self._asked_at + STUCK
+        waited = monotonic() - (self._asked_at or monotonic())
+        stuck = self._settings.is_file and waited > STUCK
         if self._process.poll() is not None or (stuck and isinstance(command, Start)):
             if not isinstance(command, Start | Load):
                 return

@@ -33,7 +33,7 @@ def main() -> None:
     os.dup2(2, 1)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
-    writing = Lock()  # a thread tells of a file that takes long to load
+    writing = Lock()  # a timer thread reports a file that takes long to load
 
     def send(message: Message) -> None:
         try:

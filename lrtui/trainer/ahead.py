@@ -25,7 +25,7 @@ def run_ahead(
 ) -> Iterator[Message | None]:
     """Take the steps of a run from its start, and tell the losses after the last change.
 
-    It begins anew rather than copy the run that it is ahead of: that way it needs to know nothing
+    It starts over rather than copy the run that it is ahead of: that way it needs to know nothing
     of how the person's model, optimizer and batches keep their state.
 
     Args:

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
-from lrtui.messages import Message, Optimizer, Picture, Printed, Sharpness, Start
-from lrtui.problems.problem import Problem, trained
-from lrtui.trainer import optimizers
+import torch
+
+from lrtui.messages import Message, Picture, Printed, Sharpness, Start
+from lrtui.problems.problem import Problem
 from lrtui.trainer.curvature import Allowance, Curvature
 from lrtui.trainer.runs import AnyTraining
 from lrtui.trainer.side_work import SideWork
@@ -133,16 +134,28 @@ class Looks:
         self._sharpness_due.charge(spent + now - began, now)
 
 
-def start_sharpness(problem: Problem) -> float | None:
-    """Return the sharpness where every run starts; ``None`` where measuring it takes too long."""
+def start_sharpness(problem: Problem, training: AnyTraining) -> float | None:
+    """Return the sharpness where every run starts.
+
+    Args:
+        problem: what is trained.
+        training: a run of it that has taken no step.
+
+    Returns:
+        The sharpness; ``None`` where measuring it fails or takes too long, which keeps nobody from
+        training.
+    """
     if problem.quadratic is not None:
         return problem.quadratic.eigenvalues[-1]
-    model = problem.model()
-    optimizer = optimizers.make(Optimizer(), trained(model), 1.0)
+    assert isinstance(training, Training)
+    plain = torch.optim.SGD(training.model.parameters(), 1.0)
     until = perf_counter() + START_SECONDS
-    for found in Curvature(problem).measure(model, optimizer):
-        if found is not None:
-            return found[0]
-        if perf_counter() > until:
-            break
+    try:
+        for found in Curvature(problem).measure(training.model, plain):
+            if found is not None:
+                return found[0]
+            if perf_counter() > until:
+                return None
+    except Exception:  # told when it fails in a run as well
+        return None
     return None

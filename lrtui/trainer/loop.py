@@ -14,6 +14,8 @@ from msgspec.structs import replace
 
 from lrtui.messages import (
     LARGEST,
+    OWN,
+    PLAIN,
     AnyCommand,
     Ended,
     Load,
@@ -83,7 +85,6 @@ class Trainer:
         self._inbox = inbox
         self._send = send
         self._greet = greet
-        self._side_work = SideWork(send, settings.device, self._explain)
         self.problem: Problem | None = None
         self._version = 0.0
         self._take_up()
@@ -111,12 +112,15 @@ class Trainer:
         self._version = self._file_version()
         try:
             with told_if_slow(self._settings, self._send):
-                self.problem = problem = load(self._settings)
-            problem.facts = replace(problem.facts, sharpness=start_sharpness(problem))
-            self._gauges = Curvature(problem), Slicer(problem)
+                problem = load(self._settings)
+                first = begin(
+                    problem, 1.0, resolved(OWN, problem)
+                )  # or it cannot be trained; it says why
+            problem.facts = replace(problem.facts, sharpness=start_sharpness(problem, first))
         except (Exception, SystemExit) as error:
             self._send(Unusable(reason=self._explain(error)))
             return
+        self.problem, self._gauges = problem, (Curvature(problem), Slicer(problem))
         # The facts come last: with them, all that is known before a run has been told.
         for message in (problem.scene, problem.quadratic, problem.facts):
             if message is not None:
@@ -136,7 +140,7 @@ class Trainer:
     def train(self, start: Start) -> Start | Load | None:
         """Carry out one run, and the commands that come meanwhile.
 
-        A person's file that has changed since it was loaded, or could not be used, is loaded anew.
+        A person's file that has changed since it was loaded, or could not be used, is loaded again.
 
         Returns:
             The command that ended it early, to start another run or take up another problem.
@@ -146,8 +150,7 @@ class Trainer:
             self._take_up()
         if (problem := self.problem) is None:
             return None
-        if start.optimizer.name == "own" and problem.own_optimizer is None:
-            start = replace(start, optimizer=Optimizer())
+        start = replace(start, optimizer=resolved(start.optimizer, problem))
         try:
             training = begin(problem, start.lr, start.optimizer)
         except (Exception, SystemExit) as error:
@@ -213,6 +216,7 @@ class Trainer:
                         reporter.restart_clock()
                     if isinstance(command, SetLr):
                         training.lr = command.lr
+                        self._side_work.drop("ahead")
                         changes = [*changes, (reporter.step, command.lr)]
                         is_ahead = is_known(problem, start, changes)
                     else:
@@ -304,14 +308,17 @@ def is_known(problem: Problem, start: Start, changes: Sequence[tuple[int, float]
 
 def swept(problem: Problem, command: Sweep) -> Iterator[Swept | None]:
     """Return the work of a sweep, on the path that suits the problem."""
-    if command.optimizer.name == "own" and problem.own_optimizer is None:
-        command = replace(command, optimizer=Optimizer())
-    if isinstance(problem, LineFit) and problem.is_exact(command.optimizer):
+    optimizer = resolved(command.optimizer, problem)
+    if isinstance(problem, LineFit) and problem.is_exact(optimizer):
         work: Iterator[Swept | None] = problem.sweep(command.lrs, command.steps)
     else:
-        optimizer, seconds = command.optimizer, command.seconds
-        work = sweep(problem, command.lrs, command.steps, optimizer, seconds)
-    return with_range_test(work, problem, command.optimizer) if command.range_test else work
+        work = sweep(problem, command.lrs, command.steps, optimizer, command.seconds)
+    return with_range_test(work, problem, optimizer) if command.range_test else work
+
+
+def resolved(optimizer: Optimizer, problem: Problem) -> Optimizer:
+    """Return what takes the steps: gradient descent for ``own`` where there is no such thing."""
+    return PLAIN if optimizer == OWN and problem.own_optimizer is None else optimizer
 
 
 def with_range_test(

@@ -4,7 +4,7 @@ Each is one mock training whose rate grows exponentially, on weights that carry 
 rate (Smith, "Cyclical Learning Rates for Training Neural Networks", 2015). Run lengths, smoothing
 and rules are those of fastai 2 (``Learner.lr_find``, ``fastai/callback/schedule.py``), Lightning
 2.6 (``lightning/pytorch/tuner/lr_finder.py``) and torch-lr-finder 0.2 (``range_test`` and
-``plot``), with their defaults and their oddities, written anew.
+``plot``), with their defaults and their oddities, written from scratch.
 """
 
 from __future__ import annotations

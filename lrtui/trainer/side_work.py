@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from time import perf_counter
 
-from lrtui.messages import Message, Printed
+from lrtui.messages import Message, NoResult
 from lrtui.trainer.aside import Aside
 
 ORDER = ("sharpness", "ahead", "sweep")
@@ -58,7 +58,7 @@ class SideWork:
             del self._works[name]
         except (Exception, SystemExit) as error:
             del self._works[name]
-            self._send(Printed(text=f"no {name}: {self._explain(error)}"))
+            self._send(NoResult(work=name, reason=self._explain(error)))
         else:
             if result is not None:
                 self._send(result)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from lrtui.messages import Optimizer, ProblemFacts, Swept
+from lrtui.run.advice import best_of
 from lrtui.run.rate_axis import (
     ABOVE,
     ADAPTIVE,
     BELOW,
-    best_of,
     ends,
     graded,
     outcomes,

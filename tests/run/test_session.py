@@ -242,8 +242,8 @@ def test_a_run_whose_losses_are_forgotten_keeps_its_verdict(exact: bool) -> None
     session.apply(greeting())
     session.apply(ProblemFacts(name="n", weights=2, target=None if exact else 0.5))
     if exact:
-        session.apply(quadratic())
-    losses: list[float | None] = [value for _, value in descent(quadratic(), 0.1, 200)]
+        session.apply(quadratic(0.7, 2.0))
+    losses: list[float | None] = [value for _, value in descent(quadratic(0.7, 2.0), 0.1, 200)]
     if not exact:
         losses = [1 / (step + 1) for step in range(201)]
     session.begin(0.1, 200)

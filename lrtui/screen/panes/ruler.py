@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lrtui.messages import Swept
+from lrtui.run.advice import best_of
 from lrtui.run.diagnosis import Verdict
 from lrtui.run.rate import rate_text
-from lrtui.run.rate_axis import best_of, graded, outcomes
+from lrtui.run.rate_axis import graded, outcomes
 from lrtui.run.theory import Theory
 from lrtui.screen.panes.pane import Pane, RunRate
 from lrtui.screen.spans import Row
