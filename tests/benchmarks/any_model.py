@@ -18,8 +18,7 @@ from lrtui.problems.problem import Problem
 from lrtui.problems.settings import ProblemSettings
 from lrtui.sources.process import ProcessSource
 from lrtui.trainer.sweep import sweep
-from tests.benchmarks.throughput import step
-from tests.terminal import terminal
+from tests.benchmarks.throughput import with_screen
 
 ROUNDS = 5
 SECONDS = 3.0
@@ -60,23 +59,11 @@ def bare() -> float:
     return float(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
 
 
-def with_screen() -> float:
-    """Steps a second that the open screen shows of the sine, the sharpness measured."""
-    with terminal("sine", "--speed", "max", "--steps", "1000000000") as lab:
-        lab.wait_for("2/rate")  # torch is loaded, the sharpness drawn, and the run on its way
-        lab.wait_for("best tried")  # and the ruler
-        lab.read(1)
-        first, start = step(lab), time.perf_counter()
-        lab.drain(SECONDS)
-        seconds = time.perf_counter() - start
-        return (step(lab) - first) / seconds
-
-
 def flat_out() -> None:
     """Print how much of the bare loop is left."""
     ratios = []
     for _ in range(ROUNDS):
-        before, here, after = bare(), with_screen(), bare()
+        before, here, after = bare(), with_screen("sine", shown="best tried"), bare()
         ratios.append(2 * here / (before + after))
     print(
         f"sine flat out, sharpness on: {statistics.median(ratios):.2f} of the bare loop "

@@ -66,11 +66,15 @@ def step(lab: Terminal) -> int:
     return int(found[1].replace(",", ""))
 
 
-def with_screen(points: int) -> float:
-    """Steps a second that the open screen shows."""
-    arguments = ("--points", str(points), "--speed", "max", "--steps", "1000000000")
-    with terminal(*arguments) as lab:
-        lab.wait_for("◆")  # torch is loaded, the ruler drawn, and the run on its way
+def with_screen(*arguments: str, shown: str = "◆") -> float:
+    """Steps a second that the open screen shows.
+
+    Args:
+        arguments: the problem and its options.
+        shown: what is there once torch is loaded, the ruler drawn, and the run on its way.
+    """
+    with terminal(*arguments, "--speed", "max", "--steps", "1000000000") as lab:
+        lab.wait_for(shown)
         lab.read(1)
         first, start = step(lab), time.perf_counter()
         lab.drain(SECONDS)
@@ -83,7 +87,7 @@ def main() -> None:
     for points in (100, 10_000):
         ratios, rates = [], []
         for _ in range(ROUNDS):
-            before, here, after = bare(points), with_screen(points), bare(points)
+            before, here, after = bare(points), with_screen("--points", str(points)), bare(points)
             ratios.append(2 * here / (before + after))
             rates.append(here)
         print(
