@@ -100,7 +100,7 @@ class Run:
     name: str = ""
     pinned: bool = False
     hidden: bool = False
-    # Once its losses are forgotten:
+    # Once it is over:
     _last_reading: tuple[Verdict, str, Ground] | None = None
     _last_settled_at: int | None = None
 
@@ -157,6 +157,17 @@ class Run:
             return self._last_settled_at
         return self.series.under_since
 
+    def lr_at(self, step: int) -> float:
+        """Return the learning rate of the step that led to a number of steps taken."""
+        before = [lr for since, lr in self.changes if since < step]
+        return before[-1] if before else self.first_lr
+
+    def weights_at(self, step: int) -> tuple[float, ...]:
+        """Return the weights after a number of steps; empty where they were not told."""
+        if step < len(self.trajectory):
+            return self.trajectory[step]
+        return self.weights if step == self.step else ()
+
     def verdict(self) -> tuple[Verdict, str]:
         """Return what its curve means, and the evidence."""
         verdict, evidence, _ = self.reading()
@@ -166,6 +177,13 @@ class Run:
         """Return what its curve means, the evidence, and what that stands on."""
         if self._last_reading is not None:
             return self._last_reading
+        reading = self._read()
+        if not self.is_on:
+            self._last_reading = reading
+        return reading
+
+    def _read(self) -> tuple[Verdict, str, Ground]:
+        """Return the reading as it is now."""
         if self.diagnosis is None or self.series is None:
             return "cannot tell yet", "no loss yet", "measured"
         if self.is_exact:

@@ -74,6 +74,7 @@ class Session:
         self.focus: int | None = None
         self._theories: dict[Optimizer, Theory] = {}
         self._swept: dict[Optimizer, Swept] = {}
+        self._refined: dict[Optimizer, Swept] = {}
         self._last_number = 0
 
     @property
@@ -135,6 +136,20 @@ class Session:
     def swept_by(self, optimizer: Optimizer | str) -> Swept | None:
         """Return what every rate would do under an optimizer, if it was tried."""
         return self._swept.get(OWN if isinstance(optimizer, str) else optimizer)
+
+    def swept_between(self, optimizer: Optimizer | str, ends: tuple[float, float]) -> Swept | None:
+        """Return what the rates between two ends would do, if these were the last refined."""
+        found = self._refined.get(OWN if isinstance(optimizer, str) else optimizer)
+        return found if found is not None and (found.lrs[0], found.lrs[-1]) == ends else None
+
+    def _note_swept(self, swept: Swept) -> None:
+        """Keep a sweep: as a refined one where it is a part of what was tried."""
+        whole = self._swept.get(swept.optimizer)
+        low, high = swept.lrs[0], swept.lrs[-1]
+        if whole is not None and high / low < 0.99 * whole.lrs[-1] / whole.lrs[0]:
+            self._refined[swept.optimizer] = swept
+        else:
+            self._swept[swept.optimizer] = swept
 
     def of_this_problem(self) -> list[Run]:
         """Return the runs of the problem that is trained now, oldest first."""
@@ -211,7 +226,7 @@ class Session:
             case Greeting():
                 self.greeting, self.failure, self.unusable = message, "", ""
                 self.facts = self.scene = self.quadratic = None
-                self._theories, self._swept = {}, {}
+                self._theories, self._swept, self._refined = {}, {}, {}
             case ProblemFacts():
                 self.facts = message
             case LineScene() | CurveScene() | ClassesScene() | PlaneScene():
@@ -219,7 +234,7 @@ class Session:
             case Quadratic():
                 self.quadratic, self._theories = message, {}
             case Swept():
-                self._swept[message.optimizer] = message
+                self._note_swept(message)
             case Failed(reason=reason):
                 self.failure = reason
                 self._end_all(reason)

@@ -38,7 +38,7 @@ from lrtui.messages import (
 )
 from lrtui.problems.settings import ProblemSettings
 from lrtui.run.rate import FACTOR, rate_text, scaled
-from lrtui.run.rate_axis import ruler_sweep
+from lrtui.run.rate_axis import ruler_sweep, zoomed
 from lrtui.run.session import Session
 from lrtui.run.words import change_text, told_losses
 from lrtui.screen.spans import Span
@@ -239,6 +239,7 @@ class Controller:
         self.view.problem = name
         self.view.scale = "linear" if name == "line" else "log"
         self.view.steps = self._settings.steps
+        self.view.zoom = self.view.cursor = self.view.place = self.view.rate = None
         self._source.send(Load(problem=self._settings))
         self.run(self._settings.lrs[0])
 
@@ -431,12 +432,22 @@ class Controller:
         facts = session.facts
         if facts is None or not session.offers("sweep"):
             return
-        theory = session.theory_of(optimizer)
-        command = ruler_sweep(theory, optimizer, facts.sharpness, facts, self.view.steps)
-        known = session.swept_by(optimizer)
+        theory, steps, zoom = session.theory_of(optimizer), self.view.steps, self.view.zoom
+        command = ruler_sweep(theory, optimizer, facts.sharpness, facts, steps, zoom)
+        known = session.swept_between(optimizer, zoom) if zoom else session.swept_by(optimizer)
         if command is None or (known and (known.lrs, known.steps) == (command.lrs, command.steps)):
             return
         self._source.send(command)
+
+    def zoom_ruler(self) -> None:
+        """Zoom the ruler round the rate that is pointed at, further, and back to all rates."""
+        view, run = self.view, self.session.current
+        if run is None or self.session.swept is None:
+            self.complain("the ruler is not there yet")
+            return
+        view.zoom = zoomed(view.rate or run.lr, view.zoom)
+        self._sweep()
+        view.dirty = True
 
     def _log(self, text: str, tone: str) -> None:
         self.view.log.appendleft((text, tone))

@@ -20,7 +20,9 @@ from lrtui.screen.controller import LARGER, SMALLER, Controller
 from lrtui.screen.palette import styles
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes import PANES
-from lrtui.screen.panes.every_rate import EVERY_RATE
+from lrtui.screen.panes.cursor import FAST
+from lrtui.screen.panes.every_rate import EVERY_RATE, moved
+from lrtui.screen.panes.loss import LOSS, last_shown
 from lrtui.screen.panes.pane import (
     TALL,
     WIDE,
@@ -28,6 +30,8 @@ from lrtui.screen.panes.pane import (
     Pane,
     Place,
     Press,
+    ReadPlace,
+    ReadStep,
     Request,
     RunRate,
 )
@@ -189,7 +193,10 @@ class MainScreen(Screen[None]):
     def submit(self, text: str) -> None:
         """Run the rate that was typed, or several in step, or say what is wrong with them."""
         if not text.strip():
-            self.controller.go_on_alone()
+            if self.view.alone == EVERY_RATE.id and self.view.rate is not None:
+                self.controller.run(self.view.rate)
+            else:
+                self.controller.go_on_alone()
             return
         try:
             lrs = parse_rates(text)
@@ -207,7 +214,8 @@ class MainScreen(Screen[None]):
             self.controller.clear_notice()
 
     def key_escape(self) -> None:
-        """Clear the field."""
+        """Clear the field, or put the cursor away."""
+        self.view.cursor = self.view.place = self.view.rate = None
         for field in self.query(RateField):
             field.clear()
         self.controller.clear_notice()
@@ -236,6 +244,12 @@ class MainScreen(Screen[None]):
                 self.controller.run(lr)
             case Highlight(run=number):
                 self.controller.highlight(number)
+            case ReadStep(step=step):
+                self.view.cursor, self.view.place = step, None
+                self.view.dirty = True
+            case ReadPlace(weights=weights):
+                self.view.place = weights
+                self.view.dirty = True
             case Press(action=name):
                 if BY_NAME[name].steers:
                     self.take_over()
@@ -331,6 +345,39 @@ class MainScreen(Screen[None]):
         """Show the steps to settle at every rate, and go back."""
         self.view.alone = None if self.view.alone == EVERY_RATE.id else EVERY_RATE.id
         self.view.dirty = True
+
+    def action_zoom_ruler(self) -> None:
+        """Zoom the ruler round the rate, further, and back."""
+        self.controller.zoom_ruler()
+
+    def action_cursor_left(self) -> None:
+        """Move the cursor to the left."""
+        self._move_cursor(-1)
+
+    def action_cursor_right(self) -> None:
+        """Move the cursor to the right."""
+        self._move_cursor(1)
+
+    def action_far_cursor_left(self) -> None:
+        """Move the cursor far to the left."""
+        self._move_cursor(-FAST)
+
+    def action_far_cursor_right(self) -> None:
+        """Move the cursor far to the right."""
+        self._move_cursor(FAST)
+
+    def _move_cursor(self, cells: int) -> None:
+        """Move the cursor of the chart that is shown, of all the rates or of the losses."""
+        view = self.view
+        view.dirty, view.place = True, None
+        if view.alone == EVERY_RATE.id:
+            view.rate = moved(view, cells, *self.query_one(f"#{EVERY_RATE.id}").content_size)
+        elif (run := view.session.current) is not None and view.session.has_losses:
+            last = last_shown(view)
+            width = self.query_one(f"#{LOSS.id}").content_size.width
+            a_cell = max(1, round(last / max(width, 1)))
+            here = run.step if view.cursor is None else view.cursor + cells * a_cell
+            view.cursor = min(max(here, 0), last)
 
     def action_zoom(self) -> None:
         """Show one pane on all the room, then the next, then all again."""

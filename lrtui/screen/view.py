@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lrtui.messages import Swept
 from lrtui.run.run import Run
 from lrtui.run.session import Session
 from lrtui.screen.spans import Span
@@ -40,6 +41,10 @@ class View:
         lens: pane that the lens is turned to.
         alone: pane that has all the room, ``None`` where several share it.
         caption: what a tour tells, empty if nothing is told.
+        cursor: step that is read out on the charts, ``None`` where none is.
+        place: weights that are read out on the map, ``None`` where none are.
+        rate: rate that is read out on the chart of every rate, ``None`` where none is.
+        zoom: ends of the ruler where it shows a part of the rates, ``None`` where it shows all.
         size: columns and rows of the terminal.
         silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
         dirty: whether there is something new to show; cleared once it is shown.
@@ -57,9 +62,20 @@ class View:
     lens: str = "bowl"
     alone: str | None = None
     caption: str = ""
+    cursor: int | None = None
+    place: tuple[float, float] | None = None
+    rate: float | None = None
+    zoom: tuple[float, float] | None = None
     size: tuple[int, int] = (0, 0)
     silent_for: int = 0
     dirty: bool = True
+
+    @property
+    def swept(self) -> Swept | None:
+        """What the rates that the ruler shows would do, once they were tried."""
+        by, zoom = self.session.optimizer, self.zoom
+        refined = self.session.swept_between(by, zoom) if zoom else None
+        return refined or self.session.swept
 
     def scales(self) -> list[Scale]:
         """Return the scales that the loss can be drawn on."""
