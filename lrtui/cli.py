@@ -179,6 +179,7 @@ def print_all(options: Runs, source: Source) -> int:
                     steps=options.steps_of_a_run,
                     speed=speed,
                     optimizer=options.optimizer,
+                    schedule=options.schedule,
                 )
                 for lr in options.lrs
             ]
@@ -214,6 +215,7 @@ def show(options: Runs, source: Source, scenes: Sequence[Scene]) -> int:
             options.lrs,
             settings=options.settings,
             optimizer=options.optimizer,
+            schedule=options.schedule,
             steps=options.steps_of_a_run,
             speed=speed,
             every=options.every,

@@ -86,7 +86,7 @@ class Printer:
             case NoResult(work=work, reason=reason):
                 return [f"no {work}: {reason}"]
             case Progress() if run and changed:
-                by = "" if run.title == "sgd" else f"  {run.title}"
+                by = "" if run.by == "sgd" else f"  {run.by}"
                 said = (
                     [f"run {run.number}  rate {rate_text(run.lr)}{by}"] if not message.first else []
                 )
@@ -124,7 +124,7 @@ def play(source: Source, runs: Sequence[Start], printer: Printer) -> str:
     """
     messages = stream(source)
     for start in runs:
-        run = printer.session.begin(start.lr, start.steps, start.optimizer)
+        run = printer.session.begin(start.lr, start.steps, start.optimizer, start.schedule)
         source.send(replace(start, run=run.number))
         while run.is_on:
             if (message := next(messages, None)) is None:
@@ -158,7 +158,7 @@ def sweep(source: Source, options: SweepOptions, out: IO[str]) -> str:
         ValueError: the problem cannot be trained, or no rate is between the ends; says why.
     """
     session = Session()
-    session.begin(1.0, None, options.optimizer)  # what is known depends on the optimizer
+    session.begin(1.0, None, options.optimizer, options.schedule)  # what is known depends on it
     steps = options.steps_of_a_run
     for message in stream(source):
         session.apply(message)
@@ -171,7 +171,10 @@ def sweep(source: Source, options: SweepOptions, out: IO[str]) -> str:
         if not session.offers("sweep"):
             return "this source cannot sweep"
         if isinstance(message, ProblemFacts):
-            known = ends(session.theory, options.optimizer, message.sharpness) or ADAPTIVE
+            known = (
+                ends(session.theory_of(options.optimizer), options.optimizer, message.sharpness)
+                or ADAPTIVE
+            )
             first = known[0] if options.low is None else options.low
             last = known[1] if options.high is None else options.high
             if first > last:
@@ -181,6 +184,7 @@ def sweep(source: Source, options: SweepOptions, out: IO[str]) -> str:
                     lrs=spaced(first, last, options.count),
                     steps=steps,
                     optimizer=options.optimizer,
+                    schedule=options.schedule,
                     range_test=options.range_test,
                 )
             )
@@ -207,7 +211,10 @@ def sweep_lines(result: SweepTable) -> list[str]:
         lines.append(f"{lr:>10.4g}  {verdict:<15}  {at:>10}  {end:>12}")
     best = "none ended below its start" if result.best is None else f"best {result.best:.4g}"
     limit = f"limit {result.limit:.4g}, " if result.limit is not None else ""
-    lines.append(f"{limit}{best} ({result.optimizer}, {result.steps:,} steps; {result.how})")
+    by = result.optimizer
+    if result.schedule != "constant":
+        by += f", {result.schedule}"
+    lines.append(f"{limit}{best} ({by}, {result.steps:,} steps; {result.how})")
     if result.range_test:
         lines += ["", "what range tests suggest, and what became of the rate nearest to it:"]
     for name, suggested in result.range_test.items():

@@ -69,7 +69,7 @@ class Session:
         self.speed: float | None = None
         self.failure = self.unusable = ""
         self._theories: dict[Optimizer, Theory] = {}
-        self._swept: dict[Optimizer, Swept] = {}
+        self._swept: dict[tuple[Optimizer, str], Swept] = {}
         self._last_number = 0
 
     @property
@@ -92,12 +92,22 @@ class Session:
         return self.current.optimizer if self.current else PLAIN
 
     @property
+    def schedule(self) -> str:
+        """How the rate of the current run moves."""
+        return self.current.schedule if self.current else "constant"
+
+    @property
     def theory(self) -> Theory | None:
         """The closed form of the loss under the optimizer of the current run, if it has one."""
-        return self.theory_of(self.optimizer)
+        return self.theory_of(self.optimizer, self.schedule)
 
-    def theory_of(self, optimizer: Optimizer | str) -> Theory | None:
-        """Return the closed form of the loss under an optimizer, if it has one."""
+    def theory_of(self, optimizer: Optimizer | str, schedule: str = "constant") -> Theory | None:
+        """Return the closed form of the loss under an optimizer, if it has one.
+
+        None holds for a rate that moves.
+        """
+        if schedule != "constant":
+            return None
         if self.quadratic is None or isinstance(optimizer, str) or optimizer.name == "own":
             return None
         if optimizer not in self._theories:
@@ -107,33 +117,47 @@ class Session:
     @property
     def swept(self) -> Swept | None:
         """What every rate would do under the optimizer of the current run, once it was tried."""
-        return self.swept_by(self.optimizer)
+        return self.swept_by(self.optimizer, self.schedule)
 
-    def swept_by(self, optimizer: Optimizer | str) -> Swept | None:
+    def swept_by(self, optimizer: Optimizer | str, schedule: str = "constant") -> Swept | None:
         """Return what every rate would do under an optimizer, if it was tried."""
-        return self._swept.get(OWN if isinstance(optimizer, str) else optimizer)
+        return self._swept.get((OWN if isinstance(optimizer, str) else optimizer, schedule))
 
     def of_this_problem(self) -> list[Run]:
         """Return the runs of the problem that is trained now, oldest first."""
         return [run for run in self.runs if run.facts == self.facts or run.diagnosis is None]
 
-    def begin(self, lr: float, steps: int | None, optimizer: Optimizer | str = PLAIN) -> Run:
+    def begin(
+        self,
+        lr: float,
+        steps: int | None,
+        optimizer: Optimizer | str = PLAIN,
+        schedule: str = "constant",
+    ) -> Run:
         """Add a new run; the one before it is over, whatever messages about it still come."""
-        return self._add(self._last_number + 1, lr, steps, optimizer)
+        return self._add(self._last_number + 1, lr, steps, optimizer, schedule)
 
-    def _add(self, number: int, lr: float, steps: int | None, optimizer: Optimizer | str) -> Run:
+    def _add(
+        self,
+        number: int,
+        lr: float,
+        steps: int | None,
+        optimizer: Optimizer | str,
+        schedule: str,
+    ) -> Run:
         before = self.current
         if before and before.is_on:
             before.outcome, before.reason = "stopped", f"stopped after {before.step:,} steps"
         if before and before.outcome == "stopped":
             # The same rate from the same start goes the same way: what was cut short says no more.
             same = before.first_lr == lr and not before.changes
-            same = same and before.optimizer == optimizer and before.facts == self.facts
+            same = same and before.optimizer == optimizer and before.schedule == schedule
+            same = same and before.facts == self.facts
             if before.loss is None or same:
                 self.runs.pop()
         self._last_number = number
         self.paused = False
-        run = Run(number, lr, steps, optimizer, self.facts)
+        run = Run(number, lr, steps, optimizer, schedule, self.facts)
         self.runs.append(run)
         for old in self.runs[:-KEPT]:
             if old.series is not None:
@@ -150,10 +174,11 @@ class Session:
 
     def advice_after(self, run: Run) -> Advice | None:
         """Return which rate to try after a run."""
-        if (theory := self.theory_of(run.optimizer)) is not None:
+        if (theory := self.theory_of(run.optimizer, run.schedule)) is not None:
             return advise(theory, run.lr, run.steps)
         alike = [r for r in self.of_this_problem() if r.optimizer == run.optimizer]
-        if (swept := self.swept_by(run.optimizer)) is not None:
+        alike = [r for r in alike if r.schedule == run.schedule]
+        if (swept := self.swept_by(run.optimizer, run.schedule)) is not None:
             return advise_from_sweep(swept, run.lr)
         return bisect((r.lr, r.outcome != "diverged") for r in alike if not r.is_on)
 
@@ -176,7 +201,7 @@ class Session:
             case Quadratic():
                 self.quadratic, self._theories = message, {}
             case Swept():
-                self._swept[message.optimizer] = message
+                self._swept[message.optimizer, message.schedule] = message
             case Failed(reason=reason):
                 self.failure = reason
                 if run and run.is_on:
@@ -188,7 +213,8 @@ class Session:
             case Started(run=number, lr=lr, steps=steps, optimizer=optimizer) if (
                 number > self._last_number
             ):
-                self._start(self._add(number, lr, steps, known(optimizer)), message)
+                new = self._add(number, lr, steps, known(optimizer), message.schedule)
+                self._start(new, message)
             case (
                 Started() | State() | Progress() | Ahead() | Sharpness() | Slice() | Picture()
             ) | Ended():
@@ -230,9 +256,11 @@ class Session:
 
     def _start(self, run: Run, started: Started) -> None:
         run.lr, run.steps, run.facts = started.lr, started.steps, self.facts
-        run.optimizer = known(started.optimizer)
+        run.optimizer, run.schedule = known(started.optimizer), started.schedule
         self.unusable = ""
-        theory = self.theory_of(run.optimizer)
+        theory = self.theory_of(run.optimizer, run.schedule)
+        if theory is None and (constant := self.theory_of(run.optimizer)) is not None:
+            run.goal = constant.settled_loss
         run.diagnosis = Diagnosis(theory, run.lr, run.steps, theory.start if theory else ())
         run.forecast = run.diagnosis.forecast
 
@@ -247,7 +275,8 @@ class Session:
         """Return a run as a report."""
         verdict, evidence, ground = run.reading()
         advice = self.advice_after(run)
-        theory, swept = self.theory_of(run.optimizer), self.swept_by(run.optimizer)
+        theory = self.theory_of(run.optimizer, run.schedule)
+        swept = self.swept_by(run.optimizer, run.schedule)
         condition = None
         if theory is not None:
             condition = theory.eigenvalues[-1] / theory.eigenvalues[0]
@@ -257,6 +286,7 @@ class Session:
             run=run.number,
             problem=run.facts.name if run.facts else "",
             optimizer=run.title,
+            schedule=run.schedule,
             rate=run.lr,
             steps=run.step,
             loss=run.loss,

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from lrtui.messages import (
     OWN,
     PLAIN,
+    SCHEDULES,
     AnyMessage,
     Command,
     Ended,
@@ -54,6 +55,9 @@ OPTIMIZERS = (
 )
 """What a key goes through."""
 
+WARMUP = 10
+"""Part of a run for which a warmup that a key chooses rises: a tenth."""
+
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 LARGER, SMALLER = FACTOR, 1 / FACTOR
@@ -84,6 +88,7 @@ class Controller:
         every: int,
         settings: ProblemSettings | None = None,
         optimizer: Optimizer = PLAIN,
+        schedule: str = "constant",
     ) -> None:
         """Start without a run.
 
@@ -92,6 +97,7 @@ class Controller:
             lrs: learning rates to run, one after another.
             settings: of the problem that is trained; ``None`` where nothing is.
             optimizer: what takes the steps.
+            schedule: how each rate moves from its peak.
             steps: steps of a run.
             speed: steps a second, ``None`` for as fast as possible.
             every: steps between two lines of the log.
@@ -104,7 +110,7 @@ class Controller:
         self._settings = settings or LINE
         if settings is not None and settings.name != "line":
             self.view.scale = "log"  # a network's loss falls by factors
-        self._optimizer = optimizer
+        self._optimizer, self._schedule = optimizer, schedule
         self._lr = self._queue[0] if self._queue else self._settings.lrs[0]
         self._speed = speed
         self._paused = False
@@ -138,10 +144,19 @@ class Controller:
 
     def _start(self, lr: float) -> None:
         steps = self.view.steps
-        by = self._optimizer
-        run = self.session.begin(lr, steps, by)
+        by, schedule = self._optimizer, self._schedule
+        run = self.session.begin(lr, steps, by, schedule)
         self._lr, self._paused = lr, False
-        self._send(Start(run=run.number, lr=lr, steps=steps, speed=self._speed, optimizer=by))
+        self._send(
+            Start(
+                run=run.number,
+                lr=lr,
+                steps=steps,
+                speed=self._speed,
+                optimizer=by,
+                schedule=schedule,
+            )
+        )
         self._begun(run.number, lr)
 
     def _begun(self, number: int, lr: float) -> None:
@@ -179,10 +194,20 @@ class Controller:
         self.run(self._lr)
         self._sweep()
 
+    def run_next_schedule(self) -> None:
+        """Restart at the same rate, the peak, with the next schedule."""
+        rise = max(self.view.steps // WARMUP, 1)
+        names = [name.replace("N", str(rise)) for name in SCHEDULES]
+        kinds = [name.partition(":")[0] for name in names]
+        at = kinds.index(self._schedule.partition(":")[0]) + 1
+        self._schedule = names[at % len(names)]
+        self.run(self._lr)
+        self._sweep()
+
     def take_up(self, name: str) -> None:
         """Take up another of the built-in problems, and run its first rate."""
         self._settings = ProblemSettings(name=name, seed=self._settings.seed)
-        self._optimizer = PLAIN
+        self._optimizer, self._schedule = PLAIN, "constant"
         self.view.problem = name
         self.view.scale = "linear" if name == "line" else "log"
         self.view.steps = self._settings.steps
@@ -363,13 +388,13 @@ class Controller:
 
     def _sweep(self) -> None:
         """Ask what every rate would do, for the ruler."""
-        session, optimizer = self.session, self._optimizer
+        session, optimizer, schedule = self.session, self._optimizer, self._schedule
         facts = session.facts
         if facts is None or not session.offers("sweep"):
             return
         theory = session.theory_of(optimizer)
-        command = ruler_sweep(theory, optimizer, facts.sharpness, facts, self.view.steps)
-        known = session.swept_by(optimizer)
+        command = ruler_sweep(theory, optimizer, facts.sharpness, facts, self.view.steps, schedule)
+        known = session.swept_by(optimizer, schedule)
         if command is None or (known and (known.lrs, known.steps) == (command.lrs, command.steps)):
             return
         self._source.send(command)

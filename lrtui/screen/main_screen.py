@@ -260,6 +260,10 @@ class MainScreen(Screen[None]):
         """Restart with the next optimizer."""
         self.controller.run_next_optimizer()
 
+    def action_schedule(self) -> None:
+        """Restart with the next schedule."""
+        self.controller.run_next_schedule()
+
     def action_advice(self) -> None:
         """Take the advice."""
         self.controller.run_advice()

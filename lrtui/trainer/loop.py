@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import tee
 from queue import Empty, SimpleQueue
 from time import perf_counter
 
@@ -32,7 +33,6 @@ from lrtui.messages import (
     Unusable,
 )
 from lrtui.pace import Pace
-from lrtui.problems.line import LineFit
 from lrtui.problems.load import load
 from lrtui.problems.problem import Problem, explained
 from lrtui.problems.settings import ProblemSettings
@@ -43,6 +43,7 @@ from lrtui.trainer.looks import Looks, start_sharpness
 from lrtui.trainer.range_test import range_test
 from lrtui.trainer.reporter import Reporter
 from lrtui.trainer.runs import begin
+from lrtui.trainer.schedules import factors
 from lrtui.trainer.side_work import SideWork
 from lrtui.trainer.slice import Slicer
 from lrtui.trainer.sweep import sweep
@@ -151,14 +152,17 @@ class Trainer:
         if (problem := self.problem) is None:
             return None
         start = replace(start, optimizer=resolved(start.optimizer, problem))
+        # One for the run and one for its reports: a run may take several steps at a time.
+        moving = factors(start.schedule, start.steps)
+        for_run, for_reports = tee(moving) if moving else (None, None)
         try:
-            training = begin(problem, start.lr, start.optimizer)
+            training = begin(problem, start.lr, start.optimizer, for_run)
         except (Exception, SystemExit) as error:
             self.problem = None
             self._send(Unusable(reason=self._explain(error)))
             return None
         pace = Pace(start.speed, perf_counter(), start.paused)
-        reporter = Reporter(start.run, training, self._send)
+        reporter = Reporter(start.run, training, self._send, for_reports)
         changes: list[tuple[int, float]] = []
         self._side_work.drop("ahead")
         is_ahead = is_known(problem, start, changes)
@@ -190,7 +194,15 @@ class Trainer:
 
         optimizer = start.optimizer
         named = problem.facts.own_optimizer if optimizer.name == "own" else optimizer
-        self._send(Started(run=start.run, lr=start.lr, steps=start.steps, optimizer=named))
+        self._send(
+            Started(
+                run=start.run,
+                lr=start.lr,
+                steps=start.steps,
+                optimizer=named,
+                schedule=start.schedule,
+            )
+        )
         send_state(start, "")
         looks = Looks(problem, start, training, self._gauges, self._side_work, self._send)
         looks.take(reporter.step)
@@ -238,7 +250,7 @@ class Trainer:
                 reporter.flush()
 
         looks.take(reporter.step, now=True)
-        most = bound(problem, optimizer, reporter.first_loss)
+        most = bound(problem, optimizer, start.schedule, reporter.first_loss)
         end(
             *conclusion(
                 training.loss,
@@ -298,21 +310,19 @@ def told_if_slow(settings: ProblemSettings, send: Callable[[Message], None]) -> 
 def is_known(problem: Problem, start: Start, changes: Sequence[tuple[int, float]]) -> bool:
     """Return whether what comes is known without running ahead, from the closed form.
 
-    After a change of the rate that needs more than the weights, where the optimizer has a memory.
+    Not with a schedule. After a change of the rate that needs more than the weights, where the
+    optimizer has a memory.
     """
     optimizer = start.optimizer
-    if problem.quadratic is None or optimizer.name == "own":
+    if problem.quadratic is None or optimizer.name == "own" or start.schedule != "constant":
         return False
     return optimizer.is_plain or not changes
 
 
 def swept(problem: Problem, command: Sweep) -> Iterator[Swept | None]:
-    """Return the work of a sweep, on the path that suits the problem."""
+    """Return the work of a sweep."""
     optimizer = resolved(command.optimizer, problem)
-    if isinstance(problem, LineFit) and problem.is_exact(optimizer):
-        work: Iterator[Swept | None] = problem.sweep(command.lrs, command.steps)
-    else:
-        work = sweep(problem, command.lrs, command.steps, optimizer, command.seconds)
+    work = sweep(problem, command.lrs, command.steps, optimizer, command.seconds, command.schedule)
     return with_range_test(work, problem, optimizer) if command.range_test else work
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from torch import nn
@@ -16,7 +17,8 @@ class AnyTraining(Protocol):
     """One run: a model, and the loss where its weights are now.
 
     Attributes:
-        lr: learning rate; may be changed between two steps.
+        lr: learning rate, at its peak; may be changed between two steps.
+        factor: what the schedule multiplies it by at the next step.
         loss: at the current weights.
         model: the model that is trained.
         batch: of the next step.
@@ -24,6 +26,7 @@ class AnyTraining(Protocol):
     """
 
     lr: float
+    factor: float
     loss: float
     model: nn.Module
     batch: Batch
@@ -39,12 +42,20 @@ class AnyTraining(Protocol):
         """Return the weights where they are few enough to be told, else an empty list."""
 
 
-def begin(problem: Problem, lr: float, optimizer: Optimizer) -> AnyTraining:
+def begin(
+    problem: Problem, lr: float, optimizer: Optimizer, factors: Iterator[float] | None = None
+) -> AnyTraining:
     """Return a new run at the initial weights.
+
+    Args:
+        problem: what is trained.
+        lr: learning rate.
+        optimizer: what takes the steps.
+        factors: what the rate is multiplied by at each step, ``None`` for nothing.
 
     Raises:
         ProblemError: the problem cannot be trained; says why.
     """
     if isinstance(problem, LineFit) and problem.is_exact(optimizer):
-        return LineTraining(problem, lr)
-    return Training(problem, lr, optimizer)
+        return LineTraining(problem, lr, factors)
+    return Training(problem, lr, optimizer, factors)

@@ -112,7 +112,7 @@ async def test_what_a_source_cannot_do_is_not_offered() -> None:
         assert "rate 0.3" in text(app, "loss")
         missing = [a for a in ACTIONS if a.needs in ("start", "set_lr", "sweep")]
         offered = [a for a in ACTIONS if a not in missing]
-        assert len(missing) == 8
+        assert len(missing) == 9
         footer = text(app, "footer")
         assert "0-9" not in footer
         titles = {command.title for command in app.get_system_commands(app.screen)}

@@ -64,7 +64,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         layers.append(Curve(ahead[0], shown(ahead[1]), "forecast", dotted=True))
     if run.target is not None and y_axis.low < run.target < y_axis.high and not rounding:
         layers.insert(0, Curve([0, last], [run.target, run.target], "faint"))
-        names.append(Label(0.7 * last, run.target, f"target {run.target:g}", "dim"))
+        names.append(Label(0.7 * last, run.target, f"target {run.target:.4g}", "dim"))
     for step, lr in run.changes:
         layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
         names.append(Label(step, y_axis.high, rate_text(lr), "change"))
@@ -75,7 +75,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         layers.append(Mark(run.settled_at, settled, "▲", "good"))
     if run.series.broken is not None:
         layers.append(Mark(run.series.broken, y_axis.high, "✕", "bad"))
-    legend: Row = [("━━", "prediction"), (f" rate {rate_text(run.lr)}", "dim")]
+    moved = "" if run.schedule == "constant" else f" {run.schedule}"
+    legend: Row = [("━━", "prediction"), (f" rate {rate_text(run.lr)}{moved}", "dim")]
     legend.append((f"  {scale}{', too steep for linear' if steepened else ''}", "dim"))
     legend += [(f"  {old.number}: {rate_text(old.lr)}", tone) for old, tone in behind]
     legend.append((f"  {loss_now(view, run.series)}", "text"))

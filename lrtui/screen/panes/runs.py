@@ -18,15 +18,17 @@ RATE = 8
 SHORT = 13
 """Cells of a state, unless a longer one is listed."""
 
-BY = 10
-"""Cells of an optimizer, where the runs have several."""
+BY, LONGEST_BY = 10, 16
+"""Fewest and most cells of optimizer and schedule, where the runs have several."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """List the runs, most recent first, the highlighted one always."""
     session = view.session
     tones = {run.number: tone for run, tone in view.behind()}
-    by = BY if len({run.title for run in session.runs}) > 1 else 0
+    told = {run.by for run in session.runs}
+    some = len(told) > 1 or any(run.schedule != "constant" for run in session.runs)
+    by = min(max(BY, *(len(text) + 1 for text in told)), LONGEST_BY) if some else 0
     here = listed(view, height)
     states = [state(run, session.paused and run is session.current) for run in here]
     wide = max([SHORT, *map(len, states)])
@@ -49,7 +51,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             ("▶ " if highlighted else "━ " if tone else "  ", tone or "dim"),
             (f"{run.number:>3}  ", "strong" if highlighted else "dim"),
             (f"{rate_cell(run.lr, RATE):<{RATE}} ", "strong" if current else "text"),
-            (f"{run.title[: by - 1]:<{by}}"[:by], "dim"),
+            (f"{run.by[: by - 1]:<{by}}"[:by], "dim"),
             (f"{sign} {now:<{wide}}", look),
         ]
         row += [(f"{cell:>{size}}", "text") for cell, (_, size) in zip(cells, COLUMNS, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lrtui.messages import Optimizer
@@ -51,6 +52,9 @@ def limits(run: Run, last: int) -> tuple[list[float], list[float]]:
     """Return the sharpness that the rate allows, by step: it moves where the rate was changed."""
     assert isinstance(run.optimizer, Optimizer)
     least = run.optimizer.threshold
+    if run.rates is not None:
+        steps, lrs = run.rates.curve()
+        return steps.tolist(), [least / lr if lr else math.inf for lr in lrs.tolist()]
     rates = [(0, run.first_lr), *run.changes]
     at: list[float] = []
     level: list[float] = []
@@ -64,7 +68,7 @@ def allowed_by(run: Run) -> float | None:
     """Return the sharpness that the rate allows now, ``None`` where nobody knows."""
     if isinstance(run.optimizer, str) or run.optimizer.name == "own":
         return None
-    return run.optimizer.threshold / run.lr
+    return run.optimizer.threshold / run.rate_now if run.rate_now else math.inf
 
 
 def formula(run: Run) -> str:
@@ -77,7 +81,7 @@ def depends_on(view: View, width: int) -> object:
     """Return what the chart depends on."""
     run = view.session.current
     assert run is not None
-    return run.number, run.sharpness[-1], run.lr, steps_shown(run, [])
+    return run.number, run.sharpness[-1], run.rate_now, steps_shown(run, [])
 
 
 def waits_for(view: View) -> str:
