@@ -227,9 +227,9 @@ class Run:
             return "diverging", self.ahead_reason
         if self.forecast is not None:
             if self.step >= self.forecast:
-                since = f"at step {self.forecast:,}, at most {self.target:g} from there on"
+                since = f"at step {self.forecast:,}, at most {self.target:.4g} from there on"
                 return "settled", since
-            return "converging", f"settles at step {self.forecast:,}, at a loss of {self.target:g}"
+            return "converging", f"settles at step {self.forecast:,}, at a loss of {self.target:.4g}"
         verdict, evidence = self._measured(self.ahead)
         last = self.steps if self.steps is not None else self.step
         return verdict, f"at step {last:,} it is at {self.ahead.last:.3g}; {evidence}"
