@@ -85,6 +85,8 @@ ACTIONS = (
            "optimizer", needs="start"),
     Action("schedule", "s", "schedule",
            "Restart with the next schedule at the same rate, which is its peak.", needs="start"),
+    Action("race_optimizers", "O", "race the optimizers",
+           "Race the optimizers at the same rate.", needs="race"),
     Action("scale", "y", "scale of the loss",
            "Show the loss linear, logarithmic, or above its minimum.", "scale"),
     Action("lens", "b", "bowl or map", "Turn the lens: the bowl, or the map of slope and bias.",

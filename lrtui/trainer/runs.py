@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from torch import nn
 
-from lrtui.messages import Optimizer
+from lrtui.messages import Optimizer, Start
 from lrtui.problems.line import LineFit, LineTraining
-from lrtui.problems.problem import Batch, Problem
+from lrtui.problems.line_race import LineLane, LineRace
+from lrtui.problems.problem import Problem
+from lrtui.trainer.schedules import factors
 from lrtui.trainer.training import Training
 
 
@@ -18,24 +20,19 @@ class AnyTraining(Protocol):
 
     Attributes:
         lr: learning rate, at its peak; may be changed between two steps.
-        factor: what the schedule multiplies it by at the next step.
         loss: at the current weights.
-        model: the model that is trained.
-        batch: of the next step.
         burst: how many steps are best taken at a time.
     """
 
     lr: float
-    factor: float
     loss: float
-    model: nn.Module
-    batch: Batch
     burst: int
 
-    def step(self) -> float:
-        """Take one step and return the loss at the new weights."""
+    @property
+    def model(self) -> nn.Module | None:
+        """The model that is trained; ``None`` where it has none of its own."""
 
-    def steps(self, count: int) -> list[float]:
+    def steps(self, count: int) -> Iterable[float]:
         """Take steps and return the loss after each, up to the first that is not finite."""
 
     def weights(self) -> list[float]:
@@ -43,7 +40,7 @@ class AnyTraining(Protocol):
 
 
 def begin(
-    problem: Problem, lr: float, optimizer: Optimizer, factors: Iterator[float] | None = None
+    problem: Problem, lr: float, optimizer: Optimizer, moving: Iterator[float] | None = None
 ) -> AnyTraining:
     """Return a new run at the initial weights.
 
@@ -51,11 +48,23 @@ def begin(
         problem: what is trained.
         lr: learning rate.
         optimizer: what takes the steps.
-        factors: what the rate is multiplied by at each step, ``None`` for nothing.
+        moving: what the rate is multiplied by at each step, ``None`` for nothing.
 
     Raises:
         ProblemError: the problem cannot be trained; says why.
     """
     if isinstance(problem, LineFit) and problem.is_exact(optimizer):
-        return LineTraining(problem, lr, factors)
-    return Training(problem, lr, optimizer, factors)
+        return LineTraining(problem, lr, moving)
+    return Training(problem, lr, optimizer, moving)
+
+
+def begin_in_one_batch(problem: Problem, starts: Sequence[Start]) -> list[AnyTraining] | None:
+    """Return new runs that are trained in one batch, ``None`` where that cannot be."""
+    if len(starts) < 2 or not isinstance(problem, LineFit):
+        return None
+    if not all(problem.is_exact(start.optimizer) for start in starts):
+        return None
+    first = starts[0]
+    moving = factors(first.schedule, first.steps)
+    race = LineRace(problem, [start.lr for start in starts], moving)
+    return [LineLane(race, place, start.lr) for place, start in enumerate(starts)]

@@ -15,9 +15,11 @@ from lrtui.messages import (
     Ahead,
     AnyCommand,
     Ended,
+    Entrant,
     Message,
     Optimizer,
     Progress,
+    Race,
     Resume,
     SetLr,
     Start,
@@ -143,6 +145,21 @@ def test_a_rate_changed_by_hand_scales_the_schedule() -> None:
     assert (changed.step, changed.lr) == (20, 0.2)
     assert told[:21] == pytest.approx(rates[:21])
     assert told[21:STEPS] == pytest.approx([2 * lr for lr in rates[21:]])
+
+
+@pytest.mark.parametrize("problem", ["line", "bowl"])
+def test_a_race_takes_the_schedule_in(problem: str) -> None:
+    run = OneRun(problem)
+    lrs = [0.01, 0.03]
+    entrants = [Entrant(run=i, lr=lr) for i, lr in enumerate(lrs, 1)]
+    race = Race(entrants=entrants, steps=STEPS, speed=None, schedule="onecycle")
+    run.trainer.train(*race.starts())
+    for i, lr in enumerate(lrs, 1):
+        expected, rates = by_hand(problem, lr, "onecycle")
+        assert losses(run.told, i) == pytest.approx(expected, rel=1e-4)
+        reports = [m for m in run.told if isinstance(m, Progress) and m.run == i]
+        told = [lr for m in reports for lr in m.scalars["lr"]]
+        assert told[:-1] == pytest.approx(rates)
 
 
 def test_factors_do_not_end_and_a_constant_rate_has_none() -> None:

@@ -18,28 +18,29 @@ RATE = 8
 SHORT = 13
 """Cells of a state, unless a longer one is listed."""
 
-BY, LONGEST_BY = 10, 16
-"""Fewest and most cells of optimizer and schedule, where the runs have several."""
+BY = 17
+"""Cells of optimizer and schedule at most, where the runs have several."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """List the runs, most recent first, the highlighted one always."""
     session = view.session
     tones = {run.number: tone for run, tone in view.behind()}
-    told = {run.by for run in session.runs}
-    some = len(told) > 1 or any(run.schedule != "constant" for run in session.runs)
-    by = min(max(BY, *(len(text) + 1 for text in told)), LONGEST_BY) if some else 0
     here = listed(view, height)
-    states = [state(run, session.paused and run is session.current) for run in here]
+    titles = {run.by for run in session.runs}
+    differ = len(titles) > 1 or any(run.schedule != "constant" for run in session.runs)
+    by = min(max(map(len, titles)) + 1, BY) if differ else 0
+    abreast = session.abreast
+    states = [state(run, session.paused and run in abreast) for run in here]
     wide = max([SHORT, *map(len, states)])
     title: Row = [(f"  {'#':>3}  {'rate':<{RATE}} {'by'[:by]:<{by}}{'':<{wide + 2}}", "dim")]
     title += [(f"{name:>{size}}", "dim") for name, size in COLUMNS]
     rows = [fitted(title, width)]
     for run, now in zip(here, states, strict=True):
         current = run is session.current
-        highlighted = run.number == view.highlighted
+        highlighted = run.number == view.highlighted or (current and bool(view.race))
         sign, look = LOOKS[now]
-        tone = "prediction" if current else tones.get(run.number, "")
+        tone = view.tone(run) if run in abreast else tones.get(run.number, "")
         pace = run.steps_per_second
         cells = (
             "–" if run.forecast is None else f"{run.forecast:,}",
@@ -62,7 +63,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 def listed(view: View, height: int) -> list[Run]:
     """Return the runs that fit into a number of rows, one of them for the titles."""
     runs = list(reversed(view.session.runs))
-    at = next((i for i, run in enumerate(runs) if run.number == view.highlighted), 0)
+    wanted = view.highlighted or view.session.focus
+    at = next((i for i, run in enumerate(runs) if run.number == wanted), 0)
     first = max(at - height + 2, 0)
     return runs[first : first + max(height - 1, 0)]
 
