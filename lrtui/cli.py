@@ -203,6 +203,7 @@ def show(options: Runs, source: Source, scenes: Sequence[Scene]) -> int:
             options.races,
             settings=options.settings,
             optimizer=options.optimizer,
+            schedule=options.schedule,
             steps=options.steps_of_a_run,
             speed=speed,
             every=options.every,

@@ -38,6 +38,13 @@ Outcome = Literal["done", "diverged", "stopped", "failed", "disconnected"]
 OptimizerName = Literal["sgd", "nesterov", "adam", "adamw", "own"]
 Share = Annotated[float, Meta(ge=0, lt=1)]
 
+SCHEDULES = ("constant", "cosine", "linear", "step", "onecycle", "warmup:N")
+"""How the rate moves over the steps of a run; N is a number of steps."""
+
+ScheduleName = Annotated[
+    str, Meta(pattern=r"^(constant|cosine|linear|step|onecycle|warmup:[1-9][0-9]{0,8})$")
+]
+
 
 class Optimizer(Struct, frozen=True, kw_only=True):
     """How a gradient becomes a step; the names and their meaning are those of torch.optim.
@@ -120,6 +127,7 @@ class Start(Command, tag="start", frozen=True, kw_only=True):
         speed: steps a second, ``None`` for as fast as possible.
         paused: wait at step 0 until told otherwise.
         optimizer: what takes the steps.
+        schedule: how the rate moves; ``lr`` is its peak.
     """
 
     run: RunNumber
@@ -128,6 +136,7 @@ class Start(Command, tag="start", frozen=True, kw_only=True):
     speed: StepsPerSecond | None
     paused: bool = False
     optimizer: Optimizer = Optimizer()
+    schedule: ScheduleName = "constant"
 
 
 class Entrant(Struct, frozen=True, kw_only=True):
@@ -150,6 +159,7 @@ class Race(Command, tag="race", frozen=True, kw_only=True):
     Attributes:
         entrants: the runs, their numbers ascending.
         steps: how many steps each is to take.
+        schedule: how the rate of each moves from its peak.
         speed: steps a second of each, ``None`` for as fast as possible.
         paused: wait at step 0 until told otherwise.
     """
@@ -158,6 +168,7 @@ class Race(Command, tag="race", frozen=True, kw_only=True):
     steps: Steps
     speed: StepsPerSecond | None
     paused: bool = False
+    schedule: ScheduleName = "constant"
 
     def starts(self) -> list[Start]:
         """Return what would start each of the runs alone."""
@@ -170,6 +181,7 @@ class Race(Command, tag="race", frozen=True, kw_only=True):
                 steps=self.steps,
                 speed=self.speed,
                 paused=self.paused,
+                schedule=self.schedule,
             )
             for entrant in self.entrants
         ]
@@ -186,7 +198,10 @@ class Alone(Command, tag="alone", frozen=True, kw_only=True):
 
 
 class SetLr(Command, tag="set_lr", frozen=True, kw_only=True):
-    """Continue the current run at another learning rate; of several in step, none is changed."""
+    """Continue the current run at another learning rate; of several in step, none is changed.
+
+    It is the peak where the run has a schedule, which goes on in proportion.
+    """
 
     lr: LearningRate
 
@@ -222,6 +237,7 @@ class Sweep(Command, tag="sweep", frozen=True, kw_only=True):
         lrs: learning rates.
         steps: steps of each run.
         optimizer: what takes the steps.
+        schedule: how each rate moves from its peak.
         seconds: time that it may take where the rates cannot be trained together; ``None`` for
             as much as it needs.
         range_test: whether to say as well what the usual range tests suggest.
@@ -230,6 +246,7 @@ class Sweep(Command, tag="sweep", frozen=True, kw_only=True):
     lrs: Annotated[list[LearningRate], Meta(min_length=1)]
     steps: Steps
     optimizer: Optimizer = Optimizer()
+    schedule: ScheduleName = "constant"
     seconds: Annotated[float, Meta(gt=0)] | None = None
     range_test: bool = False
 
@@ -450,6 +467,7 @@ class Swept(Message, tag="swept", frozen=True, kw_only=True):
         taken: steps that each took, fewer than ``steps`` where time was up; empty where all did.
         first_loss: loss at the start of them all, ``None`` where that is not told.
         optimizer: what took the steps.
+        schedule: how each rate moved from its peak.
         how: how they were trained, in words.
         range_test: rates that the usual range tests suggest, by their name, ``None`` where one
             suggests nothing; empty where they were not asked for.
@@ -462,6 +480,7 @@ class Swept(Message, tag="swept", frozen=True, kw_only=True):
     taken: list[StepNumber] = []
     first_loss: Number | None = None
     optimizer: Optimizer = Optimizer()
+    schedule: str = "constant"
     how: str = ""
     range_test: dict[str, LearningRate | None] = {}
 
@@ -479,9 +498,10 @@ class Started(Message, tag="started", frozen=True, kw_only=True):
 
     Attributes:
         run: its number.
-        lr: learning rate.
+        lr: learning rate; the peak, where it has a schedule.
         steps: steps it will take, ``None`` where that is open.
         optimizer: what takes the steps; in words where it is none of ours.
+        schedule: how the rate moves, in a word.
         race: numbers of the runs that are trained in step, its own among them; empty where it is
             trained alone.
     """
@@ -490,6 +510,7 @@ class Started(Message, tag="started", frozen=True, kw_only=True):
     lr: LearningRate
     steps: Steps | None
     optimizer: Optimizer | str = "sgd"
+    schedule: str = "constant"
     race: list[RunNumber] = []
 
 
@@ -501,7 +522,7 @@ class State(Message, tag="state", frozen=True, kw_only=True):
         step: steps taken when this took effect.
         paused: whether it is held.
         speed: steps a second, ``None`` for as fast as possible.
-        lr: learning rate in force from here on.
+        lr: learning rate in force from here on; the peak, where the run has a schedule.
         asked_by: who asked for it, empty where nobody did.
         answers: ``id`` of the command that this answers, 0 if none.
     """
@@ -522,7 +543,8 @@ class Progress(Message, tag="progress", frozen=True, kw_only=True):
         run: number of the run.
         steps: step of the first value where the steps are consecutive, else the step of each,
             ascending. Step 0 is at the initial weights.
-        scalars: columns of one length by name, ``loss`` among them; ``None`` where not finite.
+        scalars: columns of one length by name, ``loss`` among them, and ``lr``, the rate that is in
+            force at each step, where a schedule moves it; ``None`` where not finite.
         seconds: time spent training so far, pauses excluded.
         weights: at the last of these steps, where they are few.
         trajectory: weights at each of these steps, from the first on, as far as they are reported.

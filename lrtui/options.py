@@ -10,9 +10,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+import msgspec
+
 from lrtui import __version__
 from lrtui.ascii_fallback import lacks_unicode, printable
-from lrtui.messages import MOST_ENTRANTS, Optimizer, OptimizerName
+from lrtui.messages import MOST_ENTRANTS, SCHEDULES, Optimizer, OptimizerName, ScheduleName
 from lrtui.problems.settings import BUILT_IN, Device, Noise, ProblemSettings, Spread
 from lrtui.run.rate import parse_rate
 
@@ -89,6 +91,7 @@ class ProblemOptions:
     standardise: bool
     device: Device
     optimizer: Optimizer
+    schedule: str
 
     @property
     def settings(self) -> ProblemSettings:
@@ -249,6 +252,17 @@ def speed(text: str) -> float | None:
     return None if text == "max" else within(0.01, 1e6, needed)(text)
 
 
+def schedule(text: str) -> str:
+    """Read how the rate moves."""
+    try:
+        return msgspec.convert(text, ScheduleName)
+    except msgspec.ValidationError as error:
+        known = ", ".join(SCHEDULES)
+        raise argparse.ArgumentTypeError(
+            f"no schedule is called {text[:24]!r}; there are {known}"
+        ) from error
+
+
 def problem(text: str) -> str:
     """Read which problem is trained: a name, or the path of a file."""
     if text in BUILT_IN:
@@ -288,6 +302,7 @@ def add_problem(add: Add, named: bool = True) -> None:
     )
     steps = "steps a run (100 for the line, else as many as the problem needs)"
     batch = "mini-batches of N samples (all of them), the same for every run"
+    moves = "how the rate, its peak, moves over a run: " + ", ".join(SCHEDULES) + " (constant)"
     target = "column of a table that is predicted"
     standard = "bring the columns of a table to mean 0 and deviation 1"
     below_one = within(0, math.nextafter(1, 0), "a number from 0 to below 1 is")
@@ -297,6 +312,7 @@ def add_problem(add: Add, named: bool = True) -> None:
     decay = within(0, 1e9, "a number from 0 is")
     add("--weight-decay", type=decay, metavar="D", help="(0; adamw 0.01)")
     add("--betas", type=betas, metavar="B1,B2", help="of adam and adamw (0.9,0.999)")
+    add("--schedule", default="constant", type=schedule, metavar="NAME", help=moves)
     add("--batch", type=whole(1, 10**9), metavar="N", help=batch)
     add("--target", metavar="COLUMN", help=target)
     add("--standardise", "--standardize", action="store_true", help=standard)

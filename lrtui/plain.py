@@ -89,7 +89,7 @@ class Printer:
             case NoResult(work=work, reason=reason):
                 return [f"no {work}: {reason}"]
             case Progress() if run and changed:
-                by = "" if run.title == "sgd" else f"  {run.title}"
+                by = "" if run.by == "sgd" else f"  {run.by}"
                 said = (
                     [f"run {run.number}  rate {rate_text(run.lr)}{by}"] if not message.first else []
                 )
@@ -120,11 +120,14 @@ def in_brackets(text: str) -> str:
 
 def started(options: LabOptions, speed: float | None) -> list[Start | Race]:
     """Return what starts each of the runs that were asked for, or several in step."""
-    steps, by = options.steps_of_a_run, options.optimizer
+    steps, by, moves = options.steps_of_a_run, options.optimizer, options.schedule
     if options.race:
         entrants = [Entrant(run=1, lr=lr, optimizer=by) for lr in options.lrs]
-        return [Race(entrants=entrants, steps=steps, speed=speed)]
-    return [Start(run=1, lr=lr, steps=steps, speed=speed, optimizer=by) for lr in options.lrs]
+        return [Race(entrants=entrants, steps=steps, speed=speed, schedule=moves)]
+    return [
+        Start(run=1, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=moves)
+        for lr in options.lrs
+    ]
 
 
 def play(source: Source, runs: Sequence[Start | Race], printer: Printer) -> str:
@@ -138,7 +141,8 @@ def play(source: Source, runs: Sequence[Start | Race], printer: Printer) -> str:
     messages, session = stream(source), printer.session
     for start in runs:
         if isinstance(start, Race):
-            begun = session.begin_race([(e.lr, e.optimizer) for e in start.entrants], start.steps)
+            entrants = [(e.lr, e.optimizer) for e in start.entrants]
+            begun = session.begin_race(entrants, start.steps, start.schedule)
             source.send(
                 replace(
                     start,
@@ -149,7 +153,7 @@ def play(source: Source, runs: Sequence[Start | Race], printer: Printer) -> str:
                 )
             )
         else:
-            begun = [session.begin(start.lr, start.steps, start.optimizer)]
+            begun = [session.begin(start.lr, start.steps, start.optimizer, start.schedule)]
             source.send(replace(start, run=begun[0].number))
         while any(run.is_on for run in begun):
             if (message := next(messages, None)) is None:
@@ -183,7 +187,7 @@ def sweep(source: Source, options: SweepOptions, out: IO[str]) -> str:
         ValueError: the problem cannot be trained, or no rate is between the ends; says why.
     """
     session = Session()
-    session.begin(1.0, None, options.optimizer)  # what is known depends on the optimizer
+    session.begin(1.0, None, options.optimizer, options.schedule)  # what is known depends on it
     steps = options.steps_of_a_run
     for message in stream(source):
         session.apply(message)
@@ -196,7 +200,10 @@ def sweep(source: Source, options: SweepOptions, out: IO[str]) -> str:
         if not session.offers("sweep"):
             return "this source cannot sweep"
         if isinstance(message, ProblemFacts):
-            known = ends(session.theory, options.optimizer, message.sharpness) or ADAPTIVE
+            known = (
+                ends(session.theory_of(options.optimizer), options.optimizer, message.sharpness)
+                or ADAPTIVE
+            )
             first = known[0] if options.low is None else options.low
             last = known[1] if options.high is None else options.high
             if first > last:
@@ -206,6 +213,7 @@ def sweep(source: Source, options: SweepOptions, out: IO[str]) -> str:
                     lrs=spaced(first, last, options.count),
                     steps=steps,
                     optimizer=options.optimizer,
+                    schedule=options.schedule,
                     range_test=options.range_test,
                 )
             )
@@ -232,7 +240,10 @@ def sweep_lines(result: SweepTable) -> list[str]:
         lines.append(f"{lr:>10.4g}  {verdict:<15}  {at:>10}  {end:>12}")
     best = "none ended below its start" if result.best is None else f"best {result.best:.4g}"
     limit = f"limit {result.limit:.4g}, " if result.limit is not None else ""
-    lines.append(f"{limit}{best} ({result.optimizer}, {result.steps:,} steps; {result.how})")
+    by = result.optimizer
+    if result.schedule != "constant":
+        by += f", {result.schedule}"
+    lines.append(f"{limit}{best} ({by}, {result.steps:,} steps; {result.how})")
     if result.range_test:
         lines += ["", "what range tests suggest, and what became of the rate nearest to it:"]
     for name, suggested in result.range_test.items():

@@ -35,7 +35,8 @@ class Summary(Report, tag="summary", frozen=True, kw_only=True):
         run: number of the run.
         problem: name of a built-in problem, or path of a file; empty where that is not known.
         optimizer: what took the steps, in words.
-        rate: learning rate that it ended with.
+        schedule: how the rate moved; ``constant`` where it did not.
+        rate: learning rate that it ended with; the peak, where it has a schedule.
         steps: steps taken.
         loss: last finite loss.
         weights: at the end, ``None`` where not finite; empty where they are many.
@@ -57,6 +58,7 @@ class Summary(Report, tag="summary", frozen=True, kw_only=True):
     run: int
     problem: str
     optimizer: str
+    schedule: str = "constant"
     rate: float
     steps: int
     loss: float | None
@@ -95,6 +97,7 @@ class SweepTable(Report, tag="sweep", frozen=True, kw_only=True):
         steps: steps that each was given.
         problem: name of a built-in problem, or path of a file.
         optimizer: what took the steps, in words.
+        schedule: how each rate moved from its peak.
         how: how they were trained, in words.
         limit: rate from which on it diverges, ``None`` where there is none or it is not known.
         best: rate that settles first from this start, or ended lowest of those tried.
@@ -109,6 +112,7 @@ class SweepTable(Report, tag="sweep", frozen=True, kw_only=True):
     steps: int
     problem: str
     optimizer: str
+    schedule: str = "constant"
     how: str
     limit: float | None
     best: float | None

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-from lrtui.messages import LARGEST, LineScene, Optimizer, ProblemFacts, Quadratic, Swept
+from lrtui.messages import LineScene, Optimizer, ProblemFacts, Quadratic
 from lrtui.problems.problem import Batch, Problem, pair_batches
 from lrtui.problems.settings import ProblemSettings
-from lrtui.run.theory import Theory
 
 TRUE_WEIGHTS = (3.0, 2.0)
 """Slope and bias behind the target."""
 
 INITIAL_WEIGHTS = (-1.0, 1.0)
 """Slope and bias that every run starts from."""
-
-BATCHED_STEPS = 256
-"""Steps of a sweep whose losses are compared with the target together, which is quicker."""
 
 
 class Affine(nn.Module):
@@ -84,56 +80,22 @@ class LineFit(Problem):
         """Return whether a run takes the quicker path."""
         return self.quadratic is not None and optimizer.is_plain and self.device == "cpu"
 
-    def sweep(self, lrs: Sequence[float], steps: int) -> Iterator[Swept | None]:
-        """Train one run at each learning rate, all in one batch.
+    @property
+    def takes_batches_of_rates(self) -> bool:
+        """Whether many rates are trained in one batch on a quicker path, whatever optimizer."""
+        return self.quadratic is not None and self.device == "cpu"
 
-        The gradient of the sum of the losses with respect to one row of weights is the gradient
-        of that row's own loss, so each row takes exactly the steps that a run alone would take.
-
-        Args:
-            lrs: k learning rates.
-            steps: steps of each run.
-
-        Yields:
-            ``None`` after each step, then the result.
-        """
-        assert self.quadratic is not None
-        target = Theory.of(self.quadratic).settled_loss
-        lr = torch.tensor(lrs)[:, None]
-        a = nn.Parameter(torch.tensor(INITIAL_WEIGHTS).repeat(len(lrs), 1))
-        transposed = self.x.T.contiguous()
-        settled_at = torch.full((len(lrs),), -1)
-        recent: list[Tensor] = []
-
-        for step in range(steps + 1):
-            losses = ((a @ transposed - self.y) ** 2).mean(dim=1)
-            recent.append(losses.detach())
-            if len(recent) == BATCHED_STEPS or step == steps:
-                note_settled(settled_at, torch.stack(recent) <= target, step - len(recent) + 1)
-                last = recent.pop()
-                recent.clear()
-            if step < steps:
-                # Not backward(ones): given a gradient, torch first imports sympy (0.3 s).
-                losses.sum().backward()  # type: ignore[no-untyped-call]
-                assert a.grad is not None
-                with torch.no_grad():
-                    a.sub_(lr * a.grad)
-                    a.grad.zero_()
-                yield None
-        yield Swept(
-            lrs=list(lrs),
-            steps=steps,
-            losses=[loss if abs(loss) <= LARGEST else None for loss in last.double().tolist()],
-            settled_at=[k if k >= 0 else None for k in settled_at.tolist()],
-            how=f"{len(lrs):,} rates in one batch",
-        )
+    def start_loss(self) -> float:
+        """Return the loss that every run starts from."""
+        return mse(self.x @ torch.tensor(INITIAL_WEIGHTS), self.y).item()
 
 
 class LineTraining:
     """One run, as one would write it in a notebook: the post's own update.
 
     Attributes:
-        lr: learning rate.
+        lr: learning rate, at its peak.
+        factor: what the schedule multiplies it by at the next step.
         model: the model that is trained.
         batch: all of the points, as a pair of inputs and targets.
         loss: mean squared error at the current weights.
@@ -142,9 +104,17 @@ class LineTraining:
 
     burst = 1
 
-    def __init__(self, problem: LineFit, lr: float) -> None:
-        """Start at the initial weights."""
+    def __init__(self, problem: LineFit, lr: float, factors: Iterator[float] | None = None) -> None:
+        """Start at the initial weights.
+
+        Args:
+            problem: what is trained.
+            lr: learning rate.
+            factors: what the rate is multiplied by at each step, ``None`` for nothing.
+        """
         self.lr = lr
+        self._factors = factors
+        self.factor = next(factors) if factors else 1.0
         self.model = problem.model()
         self.batch = self._x, self._y = problem.x, problem.y
         (self._a,) = self.model.parameters()
@@ -157,8 +127,10 @@ class LineTraining:
         a = self._a
         self._graph.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
-            a.sub_(self.lr * a.grad)  # type: ignore[operator]
+            a.sub_(self.lr * self.factor * a.grad)  # type: ignore[operator]
             a.grad.zero_()  # type: ignore[union-attr]
+        if self._factors is not None:
+            self.factor = next(self._factors)
         self._graph = mse(self._x @ a, self._y)
         self.loss = self._graph.item()
         return self.loss
@@ -200,15 +172,3 @@ def closed_form(x: Tensor, y: Tensor, start: Tensor, target: float | None = None
 def mse(prediction: Tensor, target: Tensor) -> Tensor:
     """Return the mean squared error, a scalar."""
     return ((prediction - target) ** 2).mean()
-
-
-def note_settled(settled_at: Tensor, settled: Tensor, first: int) -> None:
-    """Record the step at which each run first settled.
-
-    Args:
-        settled_at: step of each run, -1 where it has not settled; changed in place. Shape [k].
-        settled: whether the loss is below the target, shape [steps, k].
-        first: step of the first row.
-    """
-    new = (settled_at < 0) & settled.any(dim=0)
-    settled_at[new] = first + settled.int().argmax(dim=0)[new]

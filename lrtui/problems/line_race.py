@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -28,13 +29,20 @@ class LineRace:
         weights: of each run after the same steps.
     """
 
-    def __init__(self, problem: LineFit, lrs: Sequence[float]) -> None:
+    def __init__(
+        self,
+        problem: LineFit,
+        lrs: Sequence[float],
+        factors: Iterator[float] | None = None,
+    ) -> None:
         """Start at the initial weights.
 
         Args:
             problem: whose data is fitted.
             lrs: k learning rates.
+            factors: what they are multiplied by at each step, ``None`` for nothing.
         """
+        self._factors = factors or repeat(1.0)
         self.lr = torch.tensor(lrs)[:, None]
         self.taken = self.first = 0
         self._x, self._y = problem.x.T.contiguous(), problem.y
@@ -55,7 +63,7 @@ class LineRace:
             self._graph.sum().backward()  # type: ignore[no-untyped-call]
             assert self._a.grad is not None
             with torch.no_grad():
-                self._a.sub_(self.lr * self._a.grad)
+                self._a.sub_(self.lr * next(self._factors) * self._a.grad)
                 self._a.grad.zero_()
             self._graph = self._measure()
             losses.append(self._graph.detach())

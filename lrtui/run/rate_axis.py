@@ -77,6 +77,7 @@ def ruler_sweep(
     sharpness: float | None,
     facts: ProblemFacts | None,
     steps: int,
+    schedule: str = "constant",
     zoom: Ends | None = None,
 ) -> Sweep | None:
     """Return the sweep that the ruler is drawn from; ``None`` as long as its ends are not known.
@@ -87,6 +88,7 @@ def ruler_sweep(
         sharpness: where every run starts, ``None`` where it was not measured.
         facts: what is known of the problem.
         steps: steps of a run.
+        schedule: how each rate moves from its peak.
         zoom: ends of the rates where only a part is shown.
     """
     found = zoom or ends(theory, optimizer, sharpness)
@@ -96,13 +98,17 @@ def ruler_sweep(
     if theory is None or not by.is_plain:
         lrs = spaced(*found, NETWORK_LRS)
         return Sweep(
-            lrs=lrs, steps=min(steps, MAX_SWEEP_STEPS), optimizer=by, seconds=SWEEP_SECONDS
+            lrs=lrs,
+            steps=min(steps, MAX_SWEEP_STEPS),
+            optimizer=by,
+            schedule=schedule,
+            seconds=SWEEP_SECONDS,
         )
     points = (facts and facts.samples) or 1
     affordable = int(MAX_SWEEP_WORK / (points * FEWEST_LRS))
     steps = max(min(steps, MAX_SWEEP_STEPS, affordable), 1)
     count = min(256, max(FEWEST_LRS, int(MAX_SWEEP_WORK / (points * steps))))
-    return Sweep(lrs=spaced(*found, count), steps=steps, optimizer=by)
+    return Sweep(lrs=spaced(*found, count), steps=steps, optimizer=by, schedule=schedule)
 
 
 def zoomed(lr: float, around: Ends | None) -> Ends | None:
@@ -187,7 +193,7 @@ def log_share(value: float, low: float, high: float) -> float:
 
 def table(swept: Swept, session: Session) -> SweepTable:
     """Return a sweep as a report."""
-    theory = session.theory_of(swept.optimizer)
+    theory = session.theory_of(swept.optimizer, swept.schedule)
     found = outcomes(swept, theory, swept.steps)
     limit = theory.max_stable_lr if theory else math.inf
     return SweepTable(
@@ -198,6 +204,7 @@ def table(swept: Swept, session: Session) -> SweepTable:
         steps=swept.steps,
         problem=session.facts.name if session.facts else "",
         optimizer=swept.optimizer.title,
+        schedule=swept.schedule,
         how=swept.how,
         limit=limit if math.isfinite(limit) else None,
         best=best_of(swept, theory),

@@ -29,6 +29,9 @@ SHARPNESSES = 2000
 SAME = 1e-3
 """Relative difference from which on a run is another one than the one run ahead."""
 
+LOW = 0.1
+"""Share of its peak from which on a rate is so low that a loss may be level because of it."""
+
 NOTABLE = ("at the edge", "spike", "above its start", "falling, swinging")
 """What is told of now, though it is known how the run will end."""
 
@@ -42,13 +45,17 @@ class Run:
 
     Attributes:
         number: its number, from 1 up.
-        lr: learning rate in force.
+        lr: learning rate in force; the peak, where it has a schedule.
         steps: how many steps it is to take, ``None`` where that is open.
         optimizer: what takes them; in words where it is none of ours.
+        schedule: how the rate moves, in a word.
         facts: what is known of its problem, ``None`` before it is told.
         step: steps taken so far.
         loss: last finite loss.
         series: its losses; ``None`` before the first, and once it is too old to be drawn.
+        rates: the rate in force at each step, ``None`` where nothing moves it.
+        goal: loss at which it counts as settled, where its problem has a closed form that tells
+            nothing else of it, because of its schedule.
         weights: as they are now, NaN where not finite; empty where they are many.
         trajectory: weights after each step, as far as they were reported one by one.
         diagnosis: of its curve, from its start or the last change of the rate.
@@ -76,10 +83,13 @@ class Run:
     lr: float
     steps: int | None
     optimizer: Optimizer | str = PLAIN
+    schedule: str = "constant"
     facts: ProblemFacts | None = None
     step: int = 0
     loss: float | None = None
     series: LossSeries | None = None
+    rates: LossSeries | None = None
+    goal: float | None = None
     weights: tuple[float, ...] = ()
     trajectory: list[tuple[float, ...]] = field(default_factory=list)
     diagnosis: Diagnosis | None = None
@@ -114,12 +124,12 @@ class Run:
         return self.outcome is None
 
     def is_repeated_by(self, other: Run) -> bool:
-        """Return whether a new run goes the same way: same problem, rate and optimizer.
+        """Return whether a new run goes the same way: same problem, rate, optimizer and schedule.
 
         What a person has marked, and what was changed on the way, is not the same.
         """
-        mine = (self.first_lr, self.optimizer, self.facts)
-        same = mine == (other.first_lr, other.optimizer, other.facts)
+        mine = (self.first_lr, self.optimizer, self.schedule, self.facts)
+        same = mine == (other.first_lr, other.optimizer, other.schedule, other.facts)
         as_long = self.outcome == "stopped" or self.steps == other.steps
         return same and as_long and not (self.changes or self.name or self.pinned)
 
@@ -134,9 +144,20 @@ class Run:
         return self.optimizer if isinstance(self.optimizer, str) else self.optimizer.title
 
     @property
+    def by(self) -> str:
+        """What takes the steps, in words: the optimizer, and the schedule where there is one."""
+        return self.title if self.schedule == "constant" else f"{self.title} {self.schedule}"
+
+    @property
+    def rate_now(self) -> float:
+        """The rate in force at the last step, wherever a schedule has moved it."""
+        return self.rates.last if self.rates is not None else self.lr
+
+    @property
     def target(self) -> float | None:
         """The loss at which it counts as settled, where its problem has one."""
-        return self.facts.target if self.facts else None
+        known = self.facts.target if self.facts else None
+        return known if known is not None else self.goal
 
     @property
     def is_exact(self) -> bool:
@@ -159,6 +180,8 @@ class Run:
 
     def lr_at(self, step: int) -> float:
         """Return the learning rate of the step that led to a number of steps taken."""
+        if self.rates is not None and (found := self.rates.around(step)) is not None:
+            return found[1]
         before = [lr for since, lr in self.changes if since < step]
         return before[-1] if before else self.first_lr
 
@@ -208,7 +231,7 @@ class Run:
     def forget_losses(self) -> None:
         """Drop what takes memory and is not drawn any more; what the curve meant stays."""
         self._last_reading, self._last_settled_at = self.reading(), self.settled_at
-        self.series = self.ahead = self.slice = self.picture = None
+        self.series = self.rates = self.ahead = self.slice = self.picture = None
         self.trajectory, self.sharpness = [], []
 
     def _scales(self) -> str:
@@ -225,14 +248,18 @@ class Run:
         """Return the verdict on losses alone."""
         from lrtui.run.measured import measure
 
-        return measure(
+        verdict, evidence = measure(
             series,
             self.optimizer,
-            self.lr,
+            self.rate_now,
             every_step_sees_all=self.facts is None or self.facts.batch is None,
             sharpness=self.sharpness[-1][1] if self.sharpness else None,
             target=self.target,
         )
+        low = LOW * self.lr
+        if verdict == "level" and series is self.series and 0 <= self.rate_now <= low:
+            evidence += f"; the schedule has brought the rate down to {self.rate_now:.2g}"
+        return verdict, evidence
 
     def _foreseen(self) -> tuple[Verdict, str]:
         """Return the verdict on the whole run, which was run ahead to its end."""
@@ -241,9 +268,10 @@ class Run:
             return "diverging", self.ahead_reason
         if self.forecast is not None:
             if self.step >= self.forecast:
-                since = f"at step {self.forecast:,}, at most {self.target:g} from there on"
+                since = f"at step {self.forecast:,}, at most {self.target:.4g} from there on"
                 return "settled", since
-            return "converging", f"settles at step {self.forecast:,}, at a loss of {self.target:g}"
+            comes = f"settles at step {self.forecast:,}, at a loss of {self.target:.4g}"
+            return "converging", comes
         verdict, evidence = self._measured(self.ahead)
         last = self.steps if self.steps is not None else self.step
         return verdict, f"at step {last:,} it is at {self.ahead.last:.3g}; {evidence}"
@@ -291,6 +319,9 @@ class Run:
         if self.series is None:
             self.series = LossSeries(self.target)
         self.series.append(steps, progress.losses)
+        if "lr" in progress.scalars:
+            self.rates = self.rates or LossSeries()
+            self.rates.append(steps, progress.scalars["lr"])
         if self.ahead is not None and not self._is_as_foreseen(progress):
             self.forget_ahead("no two runs of this model are the same; it cannot be run ahead")
         self.trajectory += map(with_nan, progress.trajectory)

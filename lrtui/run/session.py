@@ -73,8 +73,8 @@ class Session:
         self.failure = self.unusable = ""
         self.focus: int | None = None
         self._theories: dict[Optimizer, Theory] = {}
-        self._swept: dict[Optimizer, Swept] = {}
-        self._refined: dict[Optimizer, Swept] = {}
+        self._swept: dict[tuple[Optimizer, str], Swept] = {}
+        self._refined: dict[tuple[Optimizer, str], Swept] = {}
         self._last_number = 0
 
     @property
@@ -116,12 +116,22 @@ class Session:
         return self.current.optimizer if self.current else PLAIN
 
     @property
+    def schedule(self) -> str:
+        """How the rate of the current run moves."""
+        return self.current.schedule if self.current else "constant"
+
+    @property
     def theory(self) -> Theory | None:
         """The closed form of the loss under the optimizer of the current run, if it has one."""
-        return self.theory_of(self.optimizer)
+        return self.theory_of(self.optimizer, self.schedule)
 
-    def theory_of(self, optimizer: Optimizer | str) -> Theory | None:
-        """Return the closed form of the loss under an optimizer, if it has one."""
+    def theory_of(self, optimizer: Optimizer | str, schedule: str = "constant") -> Theory | None:
+        """Return the closed form of the loss under an optimizer, if it has one.
+
+        None holds for a rate that moves.
+        """
+        if schedule != "constant":
+            return None
         if self.quadratic is None or isinstance(optimizer, str) or optimizer.name == "own":
             return None
         if optimizer not in self._theories:
@@ -131,40 +141,54 @@ class Session:
     @property
     def swept(self) -> Swept | None:
         """What every rate would do under the optimizer of the current run, once it was tried."""
-        return self.swept_by(self.optimizer)
+        return self.swept_by(self.optimizer, self.schedule)
 
-    def swept_by(self, optimizer: Optimizer | str) -> Swept | None:
+    def swept_by(self, optimizer: Optimizer | str, schedule: str = "constant") -> Swept | None:
         """Return what every rate would do under an optimizer, if it was tried."""
-        return self._swept.get(OWN if isinstance(optimizer, str) else optimizer)
+        return self._swept.get((OWN if isinstance(optimizer, str) else optimizer, schedule))
 
-    def swept_between(self, optimizer: Optimizer | str, ends: tuple[float, float]) -> Swept | None:
+    def swept_between(
+        self, ends: tuple[float, float], optimizer: Optimizer | str, schedule: str = "constant"
+    ) -> Swept | None:
         """Return what the rates between two ends would do, if these were the last refined."""
-        found = self._refined.get(OWN if isinstance(optimizer, str) else optimizer)
+        found = self._refined.get((OWN if isinstance(optimizer, str) else optimizer, schedule))
         return found if found is not None and (found.lrs[0], found.lrs[-1]) == ends else None
 
     def _note_swept(self, swept: Swept) -> None:
         """Keep a sweep: as a refined one where it is a part of what was tried."""
-        whole = self._swept.get(swept.optimizer)
+        by = (swept.optimizer, swept.schedule)
+        whole = self._swept.get(by)
         low, high = swept.lrs[0], swept.lrs[-1]
         if whole is not None and high / low < 0.99 * whole.lrs[-1] / whole.lrs[0]:
-            self._refined[swept.optimizer] = swept
+            self._refined[by] = swept
         else:
-            self._swept[swept.optimizer] = swept
+            self._swept[by] = swept
 
     def of_this_problem(self) -> list[Run]:
         """Return the runs of the problem that is trained now, oldest first."""
         return [run for run in self.runs if run.facts == self.facts or run.diagnosis is None]
 
-    def begin(self, lr: float, steps: int | None, optimizer: Optimizer | str = PLAIN) -> Run:
+    def begin(
+        self,
+        lr: float,
+        steps: int | None,
+        optimizer: Optimizer | str = PLAIN,
+        schedule: str = "constant",
+    ) -> Run:
         """Add a new run; the one before it is over, whatever messages about it still come."""
-        return self._add(self._last_number + 1, lr, steps, optimizer, ())
+        return self._add(self._last_number + 1, lr, steps, optimizer, schedule, ())
 
-    def begin_race(self, entrants: Sequence[tuple[float, Optimizer]], steps: int) -> list[Run]:
+    def begin_race(
+        self,
+        entrants: Sequence[tuple[float, Optimizer]],
+        steps: int,
+        schedule: str = "constant",
+    ) -> list[Run]:
         """Add new runs that are trained in step, each of a rate and an optimizer."""
         first = self._last_number + 1
         race = range(first, first + len(entrants))
         return [
-            self._add(number, lr, steps, optimizer, race)
+            self._add(number, lr, steps, optimizer, schedule, race)
             for number, (lr, optimizer) in zip(race, entrants, strict=True)
         ]
 
@@ -174,9 +198,10 @@ class Session:
         lr: float,
         steps: int | None,
         optimizer: Optimizer | str,
+        schedule: str,
         race: Sequence[int],
     ) -> Run:
-        run = Run(number, lr, steps, optimizer, self.facts, race=race)
+        run = Run(number, lr, steps, optimizer, schedule, self.facts, race=race)
         before = [old for old in self.abreast if old.number not in race]
         for old in before:
             if old.is_on:
@@ -209,10 +234,11 @@ class Session:
 
     def advice_after(self, run: Run) -> Advice | None:
         """Return which rate to try after a run."""
-        if (theory := self.theory_of(run.optimizer)) is not None:
+        if (theory := self.theory_of(run.optimizer, run.schedule)) is not None:
             return advise(theory, run.lr, run.steps)
         alike = [r for r in self.of_this_problem() if r.optimizer == run.optimizer]
-        if (swept := self.swept_by(run.optimizer)) is not None:
+        alike = [r for r in alike if r.schedule == run.schedule]
+        if (swept := self.swept_by(run.optimizer, run.schedule)) is not None:
             return advise_from_sweep(swept, run.lr)
         return bisect((r.lr, r.outcome != "diverged") for r in alike if not r.is_on)
 
@@ -244,7 +270,8 @@ class Session:
             case Started(run=number, lr=lr, steps=steps, optimizer=optimizer) if (
                 number > self._last_number
             ):
-                self._start(self._add(number, lr, steps, known(optimizer), message.race), message)
+                by, moves = known(optimizer), message.schedule
+                self._start(self._add(number, lr, steps, by, moves, message.race), message)
             case (
                 Started() | State() | Progress() | Ahead() | Sharpness() | Slice() | Picture()
             ) | Ended():
@@ -293,9 +320,11 @@ class Session:
 
     def _start(self, run: Run, started: Started) -> None:
         run.lr, run.steps, run.facts = started.lr, started.steps, self.facts
-        run.optimizer = known(started.optimizer)
+        run.optimizer, run.schedule = known(started.optimizer), started.schedule
         self.unusable = ""
-        theory = self.theory_of(run.optimizer)
+        theory = self.theory_of(run.optimizer, run.schedule)
+        if theory is None and (constant := self.theory_of(run.optimizer)) is not None:
+            run.goal = constant.settled_loss
         run.diagnosis = Diagnosis(theory, run.lr, run.steps, theory.start if theory else ())
         run.forecast = run.diagnosis.forecast
 
@@ -310,7 +339,8 @@ class Session:
         """Return a run as a report."""
         verdict, evidence, ground = run.reading()
         advice = self.advice_after(run)
-        theory, swept = self.theory_of(run.optimizer), self.swept_by(run.optimizer)
+        theory = self.theory_of(run.optimizer, run.schedule)
+        swept = self.swept_by(run.optimizer, run.schedule)
         condition = None
         if theory is not None:
             condition = theory.eigenvalues[-1] / theory.eigenvalues[0]
@@ -320,6 +350,7 @@ class Session:
             run=run.number,
             problem=run.facts.name if run.facts else "",
             optimizer=run.title,
+            schedule=run.schedule,
             rate=run.lr,
             steps=run.step,
             loss=run.loss,

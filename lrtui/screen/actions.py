@@ -83,6 +83,8 @@ ACTIONS = (
            "telling", needs="start"),
     Action("optimizer", "o", "optimizer", "Restart with the next optimizer at the same rate.",
            "optimizer", needs="start"),
+    Action("schedule", "s", "schedule",
+           "Restart with the next schedule at the same rate, which is its peak.", needs="start"),
     Action("race_optimizers", "O", "race the optimizers",
            "Race the optimizers at the same rate.", needs="race"),
     Action("scale", "y", "scale of the loss",

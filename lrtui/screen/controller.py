@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from lrtui.messages import (
     OWN,
     PLAIN,
+    SCHEDULES,
     Alone,
     AnyMessage,
     Command,
@@ -57,6 +58,9 @@ OPTIMIZERS = (
 )
 """What a key goes through."""
 
+WARMUP = 10
+"""Part of a run for which a warmup that a key chooses rises: a tenth."""
+
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 LARGER, SMALLER = FACTOR, 1 / FACTOR
@@ -87,6 +91,7 @@ class Controller:
         every: int,
         settings: ProblemSettings | None = None,
         optimizer: Optimizer = PLAIN,
+        schedule: str = "constant",
     ) -> None:
         """Start without a run.
 
@@ -95,6 +100,7 @@ class Controller:
             lrs: learning rates to run, one race after another; a race of one is a run.
             settings: of the problem that is trained; ``None`` where nothing is.
             optimizer: what takes the steps.
+            schedule: how each rate moves from its peak.
             steps: steps of a run.
             speed: steps a second, ``None`` for as fast as possible.
             every: steps between two lines of the log.
@@ -107,7 +113,7 @@ class Controller:
         self._settings = settings or LINE
         if settings is not None and settings.name != "line":
             self.view.scale = "log"  # a network's loss falls by factors
-        self._optimizer = optimizer
+        self._optimizer, self._schedule = optimizer, schedule
         self._lr = self._queue[0][0] if self._queue else self._settings.lrs[0]
         self._entrants: Sequence[tuple[float, Optimizer]] = []  # of the last start
         self._speed = speed
@@ -173,22 +179,24 @@ class Controller:
             self._start([(lr, self._optimizer) for lr in self._queue.popleft()])
 
     def _start(self, entrants: Sequence[tuple[float, Optimizer]]) -> None:
-        steps, speed = self.view.steps, self._speed
+        steps, speed, moves = self.view.steps, self._speed, self._schedule
         self._entrants = entrants
         self._lr, self._paused = entrants[0][0], False
         self.view.highlighted = None
         if len(entrants) == 1:
             ((lr, by),) = entrants
-            run = self.session.begin(lr, steps, by)
-            self._send(Start(run=run.number, lr=lr, steps=steps, speed=speed, optimizer=by))
+            run = self.session.begin(lr, steps, by, moves)
+            self._send(
+                Start(run=run.number, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=moves)
+            )
             self._begun(run.number, lr)
             return
-        runs = self.session.begin_race(entrants, steps)
+        runs = self.session.begin_race(entrants, steps, moves)
         told = [
             Entrant(run=run.number, lr=lr, optimizer=by)
             for run, (lr, by) in zip(runs, entrants, strict=True)
         ]
-        self._send(Race(entrants=told, steps=steps, speed=speed))
+        self._send(Race(entrants=told, steps=steps, speed=speed, schedule=moves))
         for entrant in told:
             self._begun(entrant.run, entrant.lr)
 
@@ -232,10 +240,20 @@ class Controller:
         facts = self.session.facts
         return [*OPTIMIZERS, *([OWN] if facts is not None and facts.own_optimizer else [])]
 
+    def run_next_schedule(self) -> None:
+        """Restart at the same rate, the peak, with the next schedule."""
+        rise = max(self.view.steps // WARMUP, 1)
+        names = [name.replace("N", str(rise)) for name in SCHEDULES]
+        kinds = [name.partition(":")[0] for name in names]
+        at = kinds.index(self._schedule.partition(":")[0]) + 1
+        self._schedule = names[at % len(names)]
+        self.run(self._lr)
+        self._sweep()
+
     def take_up(self, name: str) -> None:
         """Take up another of the built-in problems, and run its first rate."""
         self._settings = ProblemSettings(name=name, seed=self._settings.seed)
-        self._optimizer = PLAIN
+        self._optimizer, self._schedule = PLAIN, "constant"
         self.view.problem = name
         self.view.scale = "linear" if name == "line" else "log"
         self.view.steps = self._settings.steps
@@ -428,13 +446,15 @@ class Controller:
 
     def _sweep(self) -> None:
         """Ask what every rate would do, for the ruler."""
-        session, optimizer = self.session, self._optimizer
+        session, optimizer, schedule = self.session, self._optimizer, self._schedule
         facts = session.facts
         if facts is None or not session.offers("sweep"):
             return
         theory, steps, zoom = session.theory_of(optimizer), self.view.steps, self.view.zoom
-        command = ruler_sweep(theory, optimizer, facts.sharpness, facts, steps, zoom)
-        known = session.swept_between(optimizer, zoom) if zoom else session.swept_by(optimizer)
+        command = ruler_sweep(theory, optimizer, facts.sharpness, facts, steps, schedule, zoom)
+        known = session.swept_by(optimizer, schedule)
+        if zoom:
+            known = session.swept_between(zoom, optimizer, schedule)
         if command is None or (known and (known.lrs, known.steps) == (command.lrs, command.steps)):
             return
         self._source.send(command)

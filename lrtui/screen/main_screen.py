@@ -277,6 +277,10 @@ class MainScreen(Screen[None]):
         """Restart with the next optimizer."""
         self.controller.run_next_optimizer()
 
+    def action_schedule(self) -> None:
+        """Restart with the next schedule."""
+        self.controller.run_next_schedule()
+
     def action_race_optimizers(self) -> None:
         """Race the optimizers at the same rate."""
         self.controller.race_optimizers()

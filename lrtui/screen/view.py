@@ -73,9 +73,9 @@ class View:
     @property
     def swept(self) -> Swept | None:
         """What the rates that the ruler shows would do, once they were tried."""
-        by, zoom = self.session.optimizer, self.zoom
-        refined = self.session.swept_between(by, zoom) if zoom else None
-        return refined or self.session.swept
+        session, zoom = self.session, self.zoom
+        refined = zoom and session.swept_between(zoom, session.optimizer, session.schedule)
+        return refined or session.swept
 
     def scales(self) -> list[Scale]:
         """Return the scales that the loss can be drawn on."""

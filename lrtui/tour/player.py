@@ -36,6 +36,7 @@ def make_tour(source: Source, scenes: Sequence[Scene], options: TourOptions) -> 
         [],
         settings=options.settings,
         optimizer=options.optimizer,
+        schedule=options.schedule,
         steps=options.steps_of_a_run,
         speed=SPEED,
         every=options.every,

@@ -9,6 +9,7 @@ from lrtui.messages import LARGEST, Ahead, Message, Outcome, Start
 from lrtui.problems.problem import Problem
 from lrtui.trainer.conclusion import bound, conclusion
 from lrtui.trainer.runs import begin
+from lrtui.trainer.schedules import factors
 
 PIECE = 0.002
 """Seconds of work at a time."""
@@ -57,7 +58,8 @@ def run_ahead(
             losses.append(loss if abs(loss) <= LARGEST else None)
 
     try:
-        training = begin(problem, start.lr, start.optimizer)
+        moving = factors(start.schedule, start.steps)
+        training = begin(problem, start.lr, start.optimizer, moving)
         start_loss = finite = training.loss
         note(training.loss)
         while step < start.steps and abs(training.loss) <= LARGEST:
@@ -80,7 +82,7 @@ def run_ahead(
                 told_at, losses, first = spent, [], step + 1
             else:
                 yield None
-        most = bound(problem, start.optimizer, start_loss)
+        most = bound(problem, start.optimizer, start.schedule, start_loss)
         yield told(*conclusion(training.loss, training.lr, step, start_loss, finite, most))
     except (Exception, SystemExit) as error:
         yield told("failed", f"at step {step:,}: {problem.explain(error)}")

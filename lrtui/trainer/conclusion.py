@@ -39,15 +39,16 @@ def conclusion(
     return "done", f"all {step:,} steps taken, the loss went from {first:.4g} to {loss:.4g}"
 
 
-def bound(problem: Problem, optimizer: Optimizer, first: float) -> float:
+def bound(problem: Problem, optimizer: Optimizer, schedule: str, first: float) -> float:
     """Return the loss above which a run that is over has diverged.
 
     Args:
         problem: what was trained.
         optimizer: what took the steps.
+        schedule: how its rate moved.
         first: loss at step 0.
     """
-    if problem.quadratic is not None and optimizer.is_plain:
+    if problem.quadratic is not None and optimizer.is_plain and schedule == "constant":
         return first  # below the limit, the loss of such a run never rises
     growth = BLOWN_ADAPTIVE if optimizer.is_adaptive else BLOWN
     return growth * first if first > 0 else math.inf

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 from lrtui.messages import LARGEST, Ended, Message, Outcome, Start, Started, State
@@ -34,6 +34,7 @@ class Lane:
         training: AnyTraining,
         chance: AbstractContextManager[None],
         send: Callable[[Message], None],
+        factors: Iterator[float] | None = None,
     ) -> None:
         """Begin at step 0.
 
@@ -43,11 +44,12 @@ class Lane:
             training: its model and optimizer.
             chance: the random states that its steps are taken in.
             send: takes the messages.
+            factors: what its rate is multiplied by at each step, ``None`` for nothing.
         """
         self.start = start
         self.changes: list[tuple[int, float]] = []
         self.is_on = True
-        self.reporter = Reporter(start.run, training, send)
+        self.reporter = Reporter(start.run, training, send, factors)
         self._problem = problem
         self._training = training
         self._chance = chance
@@ -72,7 +74,14 @@ class Lane:
         own = start.optimizer.name == "own"
         named = self._problem.facts.own_optimizer if own else start.optimizer
         self._send(
-            Started(run=start.run, lr=start.lr, steps=start.steps, optimizer=named, race=race)
+            Started(
+                run=start.run,
+                lr=start.lr,
+                steps=start.steps,
+                optimizer=named,
+                schedule=start.schedule,
+                race=race,
+            )
         )
         self.tell_state(pace, start.id, "")
         share = 1 / max(len(race), 1)
@@ -151,7 +160,7 @@ class Lane:
         """End it where it has come to."""
         reporter = self.reporter
         self._looks.take(reporter.step, now=True)
-        most = bound(self._problem, self.start.optimizer, reporter.first_loss)
+        most = bound(self._problem, self.start.optimizer, self.start.schedule, reporter.first_loss)
         self.end(
             *conclusion(
                 self._training.loss,

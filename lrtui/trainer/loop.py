@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from itertools import chain
+from itertools import chain, tee
 from queue import Empty, SimpleQueue
 from time import perf_counter
 
@@ -30,7 +30,6 @@ from lrtui.messages import (
     Unusable,
 )
 from lrtui.pace import Pace
-from lrtui.problems.line import LineFit
 from lrtui.problems.load import load
 from lrtui.problems.problem import Problem, explained
 from lrtui.problems.settings import ProblemSettings
@@ -41,6 +40,7 @@ from lrtui.trainer.lane import Lane
 from lrtui.trainer.looks import start_sharpness
 from lrtui.trainer.range_test import range_test
 from lrtui.trainer.runs import begin, begin_in_one_batch
+from lrtui.trainer.schedules import factors
 from lrtui.trainer.side_work import SideWork
 from lrtui.trainer.slice import Slicer
 from lrtui.trainer.sweep import sweep
@@ -229,8 +229,14 @@ class Trainer:
             apart = len(starts) > 1 and together is None and problem.file is not None
             chance = Chance(problem.device, problem.seed) if apart else nullcontext()
             with chance:
-                training = together[i] if together else begin(problem, start.lr, start.optimizer)
-            lanes.append(Lane(problem, start, training, chance, self._send))
+                # One for the run and one for its reports: it may take several steps at a time.
+                moving = factors(start.schedule, start.steps)
+                ours, told = tee(moving) if moving else (None, None)
+                if together:
+                    training = together[i]
+                else:
+                    training = begin(problem, start.lr, start.optimizer, ours)
+            lanes.append(Lane(problem, start, training, chance, self._send, told))
         return lanes
 
     def _run_ahead(self, problem: Problem, lanes: Sequence[Lane]) -> None:
@@ -307,21 +313,19 @@ def told_if_slow(settings: ProblemSettings, send: Callable[[Message], None]) -> 
 def is_known(problem: Problem, start: Start, changes: Sequence[tuple[int, float]]) -> bool:
     """Return whether what comes is known without running ahead, from the closed form.
 
-    After a change of the rate that needs more than the weights, where the optimizer has a memory.
+    Not with a schedule. After a change of the rate that needs more than the weights, where the
+    optimizer has a memory.
     """
     optimizer = start.optimizer
-    if problem.quadratic is None or optimizer.name == "own":
+    if problem.quadratic is None or optimizer.name == "own" or start.schedule != "constant":
         return False
     return optimizer.is_plain or not changes
 
 
 def swept(problem: Problem, command: Sweep) -> Iterator[Swept | None]:
-    """Return the work of a sweep, on the path that suits the problem."""
+    """Return the work of a sweep."""
     optimizer = resolved(command.optimizer, problem)
-    if isinstance(problem, LineFit) and problem.is_exact(optimizer):
-        work: Iterator[Swept | None] = problem.sweep(command.lrs, command.steps)
-    else:
-        work = sweep(problem, command.lrs, command.steps, optimizer, command.seconds)
+    work = sweep(problem, command.lrs, command.steps, optimizer, command.seconds, command.schedule)
     return with_range_test(work, problem, optimizer) if command.range_test else work
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
 from lrtui.messages import LARGEST, Message, Progress
@@ -26,13 +26,20 @@ class Reporter:
         due: time at which the next batch is to be sent, infinite where there is nothing to send.
     """
 
-    def __init__(self, run: int, training: AnyTraining, send: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        run: int,
+        training: AnyTraining,
+        send: Callable[[Message], None],
+        factors: Iterator[float] | None = None,
+    ) -> None:
         """Record the loss at the initial weights; it is due at once.
 
         Args:
             run: number of the run.
             training: asked for its weights.
             send: takes the messages.
+            factors: what its rate is multiplied by at each step, ``None`` for nothing.
         """
         self.step = -1
         self.first_loss = training.loss
@@ -41,7 +48,9 @@ class Reporter:
         self._run = run
         self._training = training
         self._send = send
+        self._factors = factors
         self._losses: list[float | None] = []
+        self._rates: list[float | None] = []
         self._trajectory: list[list[float | None]] = []
         self._seconds = 0.0
         self._since = self._sent_at = perf_counter()
@@ -53,6 +62,8 @@ class Reporter:
         self.step += 1
         finite = abs(loss) <= LARGEST
         self._losses.append(loss if finite else None)
+        if self._factors is not None:
+            self._rates.append(self._training.lr * next(self._factors))
         if self.step < TRAJECTORY and (weights := self._training.weights()):
             self._trajectory.append(told(weights))
         if finite:
@@ -71,17 +82,20 @@ class Reporter:
         self._seconds += now - self._since
         self._since = self._sent_at = now
         self.due = math.inf
+        scalars = {"loss": self._losses}
+        if self._rates:
+            scalars["lr"] = self._rates
         self._send(
             Progress(
                 run=self._run,
                 steps=self.step - len(self._losses) + 1,
-                scalars={"loss": self._losses},
+                scalars=scalars,
                 seconds=self._seconds,
                 weights=told(self._training.weights()),
                 trajectory=self._trajectory,
             )
         )
-        self._losses, self._trajectory = [], []
+        self._losses, self._rates, self._trajectory = [], [], []
 
 
 def told(numbers: Sequence[float]) -> list[float | None]:

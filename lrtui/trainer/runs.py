@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from torch import nn
@@ -11,6 +11,7 @@ from lrtui.messages import Optimizer, Start
 from lrtui.problems.line import LineFit, LineTraining
 from lrtui.problems.line_race import LineLane, LineRace
 from lrtui.problems.problem import Problem
+from lrtui.trainer.schedules import factors
 from lrtui.trainer.training import Training
 
 
@@ -18,7 +19,7 @@ class AnyTraining(Protocol):
     """One run: a model, and the loss where its weights are now.
 
     Attributes:
-        lr: learning rate; may be changed between two steps.
+        lr: learning rate, at its peak; may be changed between two steps.
         loss: at the current weights.
         burst: how many steps are best taken at a time.
     """
@@ -38,15 +39,23 @@ class AnyTraining(Protocol):
         """Return the weights where they are few enough to be told, else an empty list."""
 
 
-def begin(problem: Problem, lr: float, optimizer: Optimizer) -> AnyTraining:
+def begin(
+    problem: Problem, lr: float, optimizer: Optimizer, moving: Iterator[float] | None = None
+) -> AnyTraining:
     """Return a new run at the initial weights.
+
+    Args:
+        problem: what is trained.
+        lr: learning rate.
+        optimizer: what takes the steps.
+        moving: what the rate is multiplied by at each step, ``None`` for nothing.
 
     Raises:
         ProblemError: the problem cannot be trained; says why.
     """
     if isinstance(problem, LineFit) and problem.is_exact(optimizer):
-        return LineTraining(problem, lr)
-    return Training(problem, lr, optimizer)
+        return LineTraining(problem, lr, moving)
+    return Training(problem, lr, optimizer, moving)
 
 
 def begin_in_one_batch(problem: Problem, starts: Sequence[Start]) -> list[AnyTraining] | None:
@@ -55,5 +64,7 @@ def begin_in_one_batch(problem: Problem, starts: Sequence[Start]) -> list[AnyTra
         return None
     if not all(problem.is_exact(start.optimizer) for start in starts):
         return None
-    race = LineRace(problem, [start.lr for start in starts])
+    first = starts[0]
+    moving = factors(first.schedule, first.steps)
+    race = LineRace(problem, [start.lr for start in starts], moving)
     return [LineLane(race, place, start.lr) for place, start in enumerate(starts)]

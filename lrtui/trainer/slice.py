@@ -17,8 +17,10 @@ from lrtui.messages import Slice
 from lrtui.problems.line import LineTraining
 from lrtui.problems.problem import Objective, Problem
 from lrtui.trainer.aside import Aside
-from lrtui.trainer.sweep import ALIKE, Stack, is_told
+from lrtui.trainer.stacked import Stack
+from lrtui.trainer.together import ALIKE
 from lrtui.trainer.training import Training
+from lrtui.trainer.trials import is_told
 
 POINTS = 25
 """Rates at which the loss is told."""
@@ -68,7 +70,7 @@ class Slicer:
         named = {name: p for name, p in objective.named_parameters() if p.requires_grad}
         before = {name: p.detach().clone() for name, p in named.items()}
         buffers = {name: b.detach().clone() for name, b in objective.named_buffers()}
-        batch, lr = training.batch, training.lr
+        batch, lr = training.batch, training.lr * training.factor
         after = training.step()
         direction = {name: (p.detach() - before[name]) / lr for name, p in named.items()}
         lrs = [lr * REACH ** (2 * i / (POINTS - 1) - 1) for i in range(POINTS)]

@@ -31,15 +31,23 @@ class Training:
         optimizer: what takes the steps.
         loss: at the current weights, on the batch of the next step.
         burst: how many steps are best taken at a time.
+        factor: what the schedule multiplies the learning rate by at the next step.
     """
 
-    def __init__(self, problem: Problem, lr: float, optimizer: Optimizer) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        lr: float,
+        optimizer: Optimizer,
+        factors: Iterator[float] | None = None,
+    ) -> None:
         """Start at the initial weights.
 
         Args:
             problem: what is trained.
             lr: learning rate.
             optimizer: what takes the steps.
+            factors: what the rate is multiplied by at each step, ``None`` for nothing.
 
         Raises:
             ProblemError: the loss is none that can be trained; says why.
@@ -57,7 +65,9 @@ class Training:
             self.optimizer = optimizers.make(optimizer, self._parameters, lr)
         # Groups may have rates of their own; their ratios to the rate stay as they are.
         self._ratios = [group["lr"] / lr for group in self.optimizer.param_groups]
-        self._lr = lr
+        self._factors = factors
+        self.factor = next(factors) if factors else 1.0
+        self.lr = lr
         needed = inspect.signature(type(self.optimizer).step).parameters.get("closure")
         self._needs_closure = needed is not None and needed.default is inspect.Parameter.empty
         self._few = count(self._parameters) <= FEW
@@ -67,7 +77,7 @@ class Training:
 
     @property
     def lr(self) -> float:
-        """The learning rate; may be changed between two steps."""
+        """The learning rate, at its peak; may be changed between two steps."""
         return self._lr
 
     @lr.setter
@@ -75,9 +85,9 @@ class Training:
         self._lr = lr
         for group, ratio in zip(self.optimizer.param_groups, self._ratios, strict=True):
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(ratio * lr)
+                group["lr"].fill_(ratio * lr * self.factor)
             else:
-                group["lr"] = ratio * lr
+                group["lr"] = ratio * lr * self.factor
 
     def step(self) -> float:
         """Take one step and return the loss at the new weights."""
@@ -109,6 +119,9 @@ class Training:
             self._graph.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self.optimizer.zero_grad()
+        if self._factors is not None:
+            self.factor = next(self._factors)
+            self.lr = self._lr
         self.batch = self._next_batch()
         self._graph = self._loss(self.model, self.batch)
 

@@ -13,6 +13,7 @@ from lrtui.problems.settings import ProblemSettings
 from lrtui.run.rate_axis import ruler_sweep, spaced
 from lrtui.run.theory import Theory
 from lrtui.sources.process import ProcessSource
+from lrtui.trainer.sweep import sweep
 
 ROUNDS = 30
 STEPS = 100
@@ -37,7 +38,7 @@ def many_rates(problem: LineFit, count: int) -> float:
     """Return the seconds of as many rates in one batch."""
     lrs = spaced(0.001, 4.0, count)
     start = time.perf_counter()
-    for _ in problem.sweep(lrs, STEPS):
+    for _ in sweep(problem, lrs, STEPS, Optimizer(), None):
         pass
     return time.perf_counter() - start
 

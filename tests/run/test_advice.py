@@ -11,6 +11,7 @@ from lrtui.problems.settings import Noise, ProblemSettings, Spread
 from lrtui.run.advice import Advice, advise, bisect
 from lrtui.run.theory import Theory
 from lrtui.run.words import advice_text
+from lrtui.trainer.sweep import sweep
 from tests.run.quadratics import descent, quadratic
 
 
@@ -32,7 +33,7 @@ def test_it_is_as_quick_as_a_fine_sweep_finds(spread: Spread, noise: Noise) -> N
         assert advice is not None
         limit = theory.max_stable_lr
         rates = [*np.linspace(0.3 * limit, 0.999 * limit, 300).tolist(), advice.lr]
-        *_, swept = problem.sweep(rates, 120)
+        *_, swept = sweep(problem, rates, 120, Optimizer(), None)
         assert swept is not None
         *others, own = swept.settled_at
         assert own is not None

@@ -27,6 +27,7 @@ from lrtui.problems.settings import Noise, ProblemSettings, Spread
 from lrtui.run.diagnosis import Diagnosis, judge
 from lrtui.run.momentum import HORIZON, Modes
 from lrtui.run.theory import Theory
+from lrtui.trainer import sweep as module
 from tests.run.quadratics import descent, quadratic
 
 RATES = (0.001, 0.01, 0.1, 0.3, 0.7, 0.95, 1.0, 1.01, 1.5, 50.0)
@@ -61,7 +62,7 @@ def run(problem: LineFit, lr: float, steps: int) -> list[float]:
 
 
 def sweep(problem: LineFit, lrs: list[float], steps: int) -> Swept:
-    *_, swept = problem.sweep(lrs, steps)
+    *_, swept = module.sweep(problem, lrs, steps, Optimizer(), None)
     assert swept is not None
     return swept
 

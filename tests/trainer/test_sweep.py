@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,13 @@ from torch import Tensor, nn
 
 from lrtui.messages import Optimizer, ProblemFacts, Swept
 from lrtui.problems.problem import Objective, Problem, count, pair_batches, trained
+from lrtui.trainer import stacked, together
 from lrtui.trainer import sweep as module
-from lrtui.trainer.sweep import Alone, alike, note_settled, sweep
+from lrtui.trainer.stacked import note_settled
+from lrtui.trainer.sweep import sweep
+from lrtui.trainer.together import Alone, alike, train_alone
 from lrtui.trainer.training import Training
+from lrtui.trainer.trials import Trials
 
 # torch says so where it has to go through the rates one by one within a layer.
 pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop")
@@ -246,7 +251,7 @@ def test_settled_from_the_last_time_it_came_under_the_target(
 ) -> None:
     if one_by_one:
         monkeypatch.setattr(module, "HEAVY", 0.0)
-    monkeypatch.setattr(module, "BLOCK", 33)
+    monkeypatch.setattr(together, "BLOCK", 33)
     target = 0.65
     noisy = problem(lambda: nn.Linear(1, 1), size=3, target=target)
     result = swept(noisy, steps=100)
@@ -325,9 +330,13 @@ def test_a_batch_that_trains_otherwise_than_a_run_is_not_believed(
     wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if wrong == "update":
-        right = module.stacked_update
+        right = stacked.stacked_update
         monkeypatch.setattr(
-            module, "stacked_update", lambda o, w, lr: right(Optimizer(momentum=0.1), w, lr)
+            stacked,
+            "stacked_update",
+            lambda trials, *others: right(
+                replace(trials, optimizers=[Optimizer(momentum=0.1)] * len(trials.lrs)), *others
+            ),
         )
         name = "mlp"
     else:
@@ -355,16 +364,20 @@ def test_alike_within_rounding_and_a_thousandth_of_what_the_loss_moved() -> None
 
 def test_the_rate_that_is_compared_moves_the_loss_and_does_not_blow_up() -> None:
     for lrs in (np.geomspace(1e-14, 0.1, 64).tolist(), np.geomspace(1e-3, 1e9, 64).tolist()):
-        alone = finished(module.train_alone(MODELS["mlp"], lrs, STEPS, Optimizer()))
-        assert 1e-3 < alone.lr < 1
-    assert len(alone.losses) == module.CHECKED + 1
+        alone = finished(train_alone(MODELS["mlp"], trials(lrs)))
+        assert 1e-3 < lrs[alone.at] < 1
+    assert len(alone.losses) == together.CHECKED + 1
     assert alone.losses == pytest.approx(
-        solo(MODELS["mlp"], alone.lr, torch.optim.SGD, module.CHECKED)
+        solo(MODELS["mlp"], lrs[alone.at], torch.optim.SGD, together.CHECKED)
     )
     assert alone.losses[-1] < 0.99 * alone.losses[0]
     # The best there is where none does both.
-    assert finished(module.train_alone(MODELS["mlp"], [1e-9], 5, Optimizer())).lr == 1e-9
-    assert len(finished(module.train_alone(MODELS["mlp"], [1e9], 5, Optimizer())).losses) < 5
+    assert finished(train_alone(MODELS["mlp"], trials([1e-9], 5))).at == 0
+    assert len(finished(train_alone(MODELS["mlp"], trials([1e9], 5))).losses) < 5
+
+
+def trials(lrs: list[float], steps: int = STEPS) -> Trials:
+    return Trials(lrs, [Optimizer()] * len(lrs), steps)
 
 
 def finished(work: Any) -> Alone:

@@ -14,6 +14,7 @@ from lrtui.screen.panes.log import LOG
 from lrtui.screen.panes.loss import LOSS
 from lrtui.screen.panes.map import MAP, PLANE
 from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.rate import RATE
 from lrtui.screen.panes.ruler import RULER
 from lrtui.screen.panes.runs import RUNS
 from lrtui.screen.panes.sharpness import SHARPNESS
@@ -36,6 +37,7 @@ PANES: tuple[Pane, ...] = (
     MAP,
     SHARPNESS,
     SLICE,
+    RATE,
     RUNS,
     LOG,
     CAPTION,

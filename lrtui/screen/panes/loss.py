@@ -71,7 +71,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         layers.append(Curve(ahead[0], shown(ahead[1]), "forecast", dotted=True))
     if run.target is not None and y_axis.low < run.target < y_axis.high and not rounding:
         layers.insert(0, Curve([0, last], [run.target, run.target], "faint"))
-        names.append(Label(0.7 * last, run.target, f"target {run.target:g}", "dim"))
+        names.append(Label(0.7 * last, run.target, f"target {run.target:.4g}", "dim"))
     for step, lr in run.changes:
         layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
         names.append(Label(step, y_axis.high, rate_text(lr), "change"))
@@ -88,7 +88,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     race = [(old, tone) for old, tone in behind if old in view.race]
     listed = [*reversed(race), *behind[len(race) :]]
     legend: Row = [("━━", mine), (f" {run.number}:"[: 3 * len(view.race)], mine)]
-    legend.append((f" rate {rate_text(run.lr)}", "dim"))
+    moved = "" if run.schedule == "constant" else f" {run.schedule}"
+    legend.append((f" rate {rate_text(run.lr)}{moved}", "dim"))
     legend.append((f"  {scale}{', too steep for linear' if steepened else ''}", "dim"))
     legend += [(f"  {old.number}: {told_apart(old, run)}", tone) for old, tone in listed]
     legend.append((f"  {loss_now(view, run.series)}", "text"))

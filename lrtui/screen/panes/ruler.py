@@ -201,10 +201,11 @@ def signs(view: View) -> list[tuple[float, Span]]:
 def past(view: View) -> list[tuple[float, Span]]:
     """Return the rates of earlier runs by the same optimizer, each with its sign."""
     session = view.session
+    abreast, by = session.abreast, (session.optimizer, session.schedule)
     alike = [
         run
         for run in session.of_this_problem()[-PAST:]
-        if run not in session.abreast and run.optimizer == session.optimizer and not run.hidden
+        if run not in abreast and (run.optimizer, run.schedule) == by and not run.hidden
     ]
     return [(run.lr, ("•", LOOKS[run.status()][1])) for run in alike]
 

@@ -19,7 +19,7 @@ SHORT = 13
 """Cells of a state, unless a longer one is listed."""
 
 BY = 17
-"""Cells of an optimizer at most, where the runs have several."""
+"""Cells of optimizer and schedule at most, where the runs have several."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
@@ -27,8 +27,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     session = view.session
     tones = {run.number: tone for run, tone in view.behind()}
     here = listed(view, height)
-    titles = {run.title for run in session.runs}
-    by = min(max(map(len, titles)) + 1, BY) if len(titles) > 1 else 0
+    titles = {run.by for run in session.runs}
+    differ = len(titles) > 1 or any(run.schedule != "constant" for run in session.runs)
+    by = min(max(map(len, titles)) + 1, BY) if differ else 0
     abreast = session.abreast
     states = [state(run, session.paused and run in abreast) for run in here]
     wide = max([SHORT, *map(len, states)])
@@ -51,7 +52,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             ("▶ " if highlighted else "━ " if tone else "  ", tone or "dim"),
             (f"{run.number:>3}  ", "strong" if highlighted else "dim"),
             (f"{rate_cell(run.lr, RATE):<{RATE}} ", "strong" if current else "text"),
-            (f"{run.title[: by - 1]:<{by}}"[:by], "dim"),
+            (f"{run.by[: by - 1]:<{by}}"[:by], "dim"),
             (f"{sign} {now:<{wide}}", look),
         ]
         row += [(f"{cell:>{size}}", "text") for cell, (_, size) in zip(cells, COLUMNS, strict=True)]

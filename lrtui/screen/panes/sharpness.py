@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lrtui.messages import Optimizer
@@ -61,6 +62,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 def limits(run: Run, last: int) -> tuple[list[float], list[float]]:
     """Return the sharpness that the rate allows, by step: it moves where the rate was changed."""
     least = threshold(run)
+    if run.rates is not None:
+        steps, lrs = run.rates.curve()
+        return steps.tolist(), [least / lr if lr else math.inf for lr in lrs.tolist()]
     rates = [(0, run.first_lr), *run.changes]
     at: list[float] = []
     level: list[float] = []
@@ -74,7 +78,7 @@ def allowed_by(run: Run) -> float | None:
     """Return the sharpness that the rate allows now, ``None`` where nobody knows."""
     if isinstance(run.optimizer, str) or run.optimizer.name == "own":
         return None
-    return threshold(run) / run.lr
+    return threshold(run) / run.rate_now if run.rate_now else math.inf
 
 
 def threshold(run: Run) -> float:
@@ -92,7 +96,7 @@ def depends_on(view: View, width: int) -> object:
     """Return what the chart depends on."""
     run = view.session.current
     assert run is not None
-    return run.number, run.sharpness[-1], run.lr, steps_shown(run, []), view.cursor
+    return run.number, run.sharpness[-1], run.rate_now, steps_shown(run, []), view.cursor
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | None:
