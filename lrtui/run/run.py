@@ -73,6 +73,7 @@ class Run:
         first_lr: the rate it started with.
         race: numbers of the runs that are trained in step, its own among them; empty where it is
             trained alone.
+        about: its problem and settings in words.
         times: how often the same run was started.
         name: what a person calls it.
         pinned: whether it stays on the charts whatever is run after it.
@@ -106,6 +107,7 @@ class Run:
     reason: str = ""
     first_lr: float = field(init=False)
     race: Sequence[int] = ()
+    about: Sequence[str] = ()
     times: int = 1
     name: str = ""
     pinned: bool = False
@@ -147,6 +149,12 @@ class Run:
     def by(self) -> str:
         """What takes the steps, in words: the optimizer, and the schedule where there is one."""
         return self.title if self.schedule == "constant" else f"{self.title} {self.schedule}"
+
+    @property
+    def parts(self) -> list[str]:
+        """All that it was started with besides its rate, in words."""
+        steps = [] if self.steps is None else [f"{self.steps:,} steps"]
+        return [self.by, *self.about, *steps]
 
     @property
     def rate_now(self) -> float:

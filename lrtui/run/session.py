@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lrtui.messages import (
     MOST_ENTRANTS,
@@ -18,6 +18,7 @@ from lrtui.messages import (
     Failed,
     Greeting,
     LineScene,
+    Marked,
     Optimizer,
     Picture,
     PlaneScene,
@@ -261,6 +262,8 @@ class Session:
                 self.quadratic, self._theories = message, {}
             case Swept():
                 self._note_swept(message)
+            case Marked():
+                return self._mark(message)
             case Failed(reason=reason):
                 self.failure = reason
                 self._end_all(reason)
@@ -281,6 +284,26 @@ class Session:
                 self._follow(run, message)
             case _:
                 return False
+        return True
+
+    def open_again(self, messages: Iterable[AnyMessage]) -> None:
+        """Take in what was kept of earlier sessions, before the first run of this one."""
+        for message in messages:
+            self.apply(message)
+        for run in self.abreast:
+            if run.is_on:
+                run.outcome, run.reason = "stopped", f"stopped after {run.step:,} steps"
+        self.failure = self.unusable = ""
+
+    def _mark(self, mark: Marked) -> bool:
+        """Take in what a person has done with a run."""
+        run = next((run for run in self.runs if run.number == mark.run), None)
+        if run is None:
+            return False
+        run.name, run.pinned, run.hidden = mark.name, mark.pinned, mark.hidden
+        if mark.removed and not run.is_on:
+            self.runs.remove(run)
+            self.focus = None
         return True
 
     def _end_all(self, reason: str) -> None:
@@ -322,6 +345,7 @@ class Session:
         run.lr, run.steps, run.facts = started.lr, started.steps, self.facts
         run.optimizer, run.schedule = known(started.optimizer), started.schedule
         self.unusable = ""
+        run.about = self.greeting.title.split(" · ") if self.greeting else ()
         theory = self.theory_of(run.optimizer, run.schedule)
         if theory is None and (constant := self.theory_of(run.optimizer)) is not None:
             run.goal = constant.settled_loss

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
@@ -13,10 +14,11 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input
 
+from lrtui.run.files import unused
 from lrtui.run.rate import parse_rates, rate_text
 from lrtui.screen import layout
 from lrtui.screen.actions import ACTIONS, BY_KEY, BY_NAME
-from lrtui.screen.controller import LARGER, SMALLER, Controller
+from lrtui.screen.controller import Controller
 from lrtui.screen.palette import styles
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes import PANES
@@ -38,6 +40,7 @@ from lrtui.screen.panes.pane import (
 from lrtui.screen.rate_field import RateField
 
 if TYPE_CHECKING:
+    from lrtui.options import LabOptions
     from lrtui.screen.terminal.driver import LineDriver
 
 FIRST_WAIT = 0.02
@@ -263,11 +266,11 @@ class MainScreen(Screen[None]):
 
     def action_smaller(self) -> None:
         """Restart at a smaller rate."""
-        self.controller.run_scaled(SMALLER)
+        self.controller.run_scaled(1 / self.controller.factor)
 
     def action_larger(self) -> None:
         """Restart at a larger rate."""
-        self.controller.run_scaled(LARGER)
+        self.controller.run_scaled(self.controller.factor)
 
     def action_telling(self) -> None:
         """Run the next of the rates worth seeing for this problem."""
@@ -291,11 +294,11 @@ class MainScreen(Screen[None]):
 
     def action_shrink(self) -> None:
         """Continue at a smaller rate."""
-        self.controller.continue_scaled(SMALLER)
+        self.controller.continue_scaled(1 / self.controller.factor)
 
     def action_grow(self) -> None:
         """Continue at a larger rate."""
-        self.controller.continue_scaled(LARGER)
+        self.controller.continue_scaled(self.controller.factor)
 
     def action_pause(self) -> None:
         """Pause the run, or continue it."""
@@ -324,6 +327,59 @@ class MainScreen(Screen[None]):
     def action_export(self) -> None:
         """Write the losses of the runs to a CSV file."""
         self.controller.export()
+
+    def action_export_json(self) -> None:
+        """Write the losses of the runs to a JSON file."""
+        self.controller.export(".json")
+
+    def action_settings(self) -> None:
+        """Show the settings, and run them if they are to be."""
+        from lrtui.screen.settings_panel import SettingsPanel
+
+        def run(options: LabOptions | None) -> None:
+            if options is not None:
+                self.take_over()
+                self.controller.set_up(options)
+
+        if self.is_in_front:
+            self.app.push_screen(SettingsPanel(self.controller.options()), run)
+
+    def action_pin(self) -> None:
+        """Pin the highlighted run, hide it, or neither."""
+        self.controller.pin()
+
+    def action_name(self) -> None:
+        """Give the highlighted run a name."""
+        from lrtui.screen.name_field import NameField
+
+        def rename(name: str | None) -> None:
+            if name is not None and run is not None:
+                self.controller.mark(run, name=name)
+
+        run = self.view.pointed_at
+        if run is not None and self.is_in_front:
+            self.app.push_screen(NameField(run.number, run.name), rename)
+
+    def action_remove(self) -> None:
+        """Remove the highlighted run from the table."""
+        self.controller.remove()
+
+    def action_reproduce(self) -> None:
+        """Show and copy the command line that reproduces the run."""
+        line = self.controller.command_line()
+        if line:
+            self.app.copy_to_clipboard(line)
+            self.controller.notify(line, "good")
+
+    def action_picture(self) -> None:
+        """Write the screen as it is to an SVG file."""
+        path = unused(Path.cwd(), "lrtui-screen", ".svg")
+        try:
+            path.write_text(self.app.export_screenshot(title="lrtui"), encoding="utf-8")
+        except OSError as error:
+            self.controller.complain(f"the screen was not written: {error.strerror}")
+        else:
+            self.controller.notify(f"the screen was written to {path}", "good")
 
     def action_scale(self) -> None:
         """Change the scale of the loss."""

@@ -8,10 +8,13 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from lrtui.screen.actions import BY_KEY
+from lrtui.screen.actions import BY_KEY, BY_NAME
 
 IN_A_NUMBER = set("0123456789.,eE+- ")
 """What a number has, and the blank between two of them."""
+
+REMOVES = BY_NAME["remove"].key
+"""A command that is none while something is typed: 0x1 must not remove a run."""
 
 JOINS = 0.4
 """Seconds within which a digit takes in the sign typed before it, as in ``.7`` or ``-1``."""
@@ -56,7 +59,9 @@ class RateField(Input):
         """Return whether a key types a character here."""
         if not character or not self.value:
             return character.isdecimal() or character == ","
-        return character in IN_A_NUMBER or (character.isprintable() and key not in BY_KEY)
+        if key in BY_KEY and key != REMOVES:
+            return character in IN_A_NUMBER
+        return character.isprintable()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Tell textual which keys this takes away from the bindings."""

@@ -88,6 +88,12 @@ class View:
         abreast = self.session.abreast
         return abreast if len(abreast) > 1 else []
 
+    @property
+    def pointed_at(self) -> Run | None:
+        """The run that keys about one run are for: the highlighted one, else the current one."""
+        runs = (run for run in self.session.runs if run.number == self.highlighted)
+        return next(runs, self.session.current)
+
     def tone(self, run: Run) -> str:
         """Return the tone of a run that was started last."""
         race = self.race

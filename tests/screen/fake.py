@@ -17,6 +17,7 @@ from lrtui.messages import (
     Ended,
     Greeting,
     LineScene,
+    Message,
     Pause,
     ProblemFacts,
     Progress,
@@ -168,8 +169,12 @@ class FakeTrainer(FakeSource):
             [greeting(), scene(), quadratic(), facts()] if first is None else first, self._answer
         )
         self.silent = False
+        self.noted: list[Message] = []
         self._train = train
         self._state: State | None = None
+
+    def note(self, message: Message) -> None:
+        self.noted.append(message)
 
     def _answer(self, command: Command) -> list[AnyMessage]:
         if isinstance(command, Sweep):

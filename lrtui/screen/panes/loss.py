@@ -10,7 +10,7 @@ from lrtui.run.diagnosis import ROUNDING
 from lrtui.run.rate import rate_text
 from lrtui.run.run import Run
 from lrtui.screen.panes.cursor import losses_at, upright
-from lrtui.screen.panes.pane import Pane, ReadStep
+from lrtui.screen.panes.pane import Pane, ReadStep, in_two_rows
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import Scale, View
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 TOO_STEEP = 1e3
 """How many times the first loss a loss may be and still be read on a linear scale."""
-
-LOSS_IN_TABLE = 112
-"""Columns of the terminal from which on the table of runs has a column for the loss."""
 
 FORECAST_POINTS = 200
 """Points of a forecast that are computed."""
@@ -235,11 +232,11 @@ def seen(view: View, run: Run, steps: int, width: int) -> object:
 
 
 def loss_now(view: View, series: LossSeries) -> str:
-    """Return the current loss in words where the table of runs is not there or leaves it out.
+    """Return the current loss in words where the table of runs is not there.
 
     It changes with every frame: where it is in the table, telling it twice would cost bytes.
     """
-    in_table = view.alone is None and view.size[0] >= LOSS_IN_TABLE
+    in_table = view.alone is None and in_two_rows(*view.size)
     return "" if in_table else f"loss {series.last:.4g}"
 
 
