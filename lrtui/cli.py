@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.ascii_fallback import printable, write_plain
 from lrtui.options import (
+    HeatOptions,
     LabOptions,
     ProblemsOptions,
     ReplayOptions,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from lrtui.sources.source import Source
     from lrtui.tour.script import Scene
 
-Runs = LabOptions | SweepOptions | TourOptions | ReplayOptions
+Runs = LabOptions | SweepOptions | HeatOptions | TourOptions | ReplayOptions
 """Options of the commands that show runs."""
 
 SCREEN_SPEED = 20.0
@@ -95,7 +96,7 @@ def run(words: Sequence[str]) -> int:
 
 def shows_screen(options: Runs) -> bool:
     """Return whether the screen is shown, rather than lines of text."""
-    if isinstance(options, SweepOptions):
+    if isinstance(options, SweepOptions | HeatOptions):
         return False
     if not isinstance(options, TourOptions) and (options.plain or options.json):
         return False
@@ -122,7 +123,7 @@ def open_source(options: Runs, on_screen: bool) -> Source:
 
     # Started before anything else is imported: torch loads while the first frame is drawn.
     trainer = ProcessSource(options.settings)
-    if isinstance(options, SweepOptions) or options.save is None:
+    if isinstance(options, SweepOptions | HeatOptions) or options.save is None:
         return trainer
 
     from lrtui.sources.recorder import Recorder
@@ -157,12 +158,13 @@ def list_problems(as_json: bool) -> None:
 def print_all(options: Runs, source: Source) -> int:
     """Print what was asked for as text; return the exit code."""
     from lrtui import plain
+    from lrtui.tables import print_table
 
     failure = ""
     match options:
-        case SweepOptions():
+        case SweepOptions() | HeatOptions():
             try:
-                failure = plain.sweep(source, options, sys.stdout)
+                failure = print_table(source, options, sys.stdout)
             except ValueError as error:
                 complain(str(error))
                 return 2
@@ -186,7 +188,7 @@ def show(options: Runs, source: Source, scenes: Sequence[Scene]) -> int:
     from lrtui.screen.controller import Controller
     from lrtui.screen.main_screen import MainScreen
 
-    assert not isinstance(options, SweepOptions)
+    assert not isinstance(options, SweepOptions | HeatOptions)
     try:
         theme = known_theme(options.theme)
     except ValueError as error:

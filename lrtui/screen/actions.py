@@ -93,6 +93,8 @@ ACTIONS = (
            "bowl/map"),
     Action("every_rate", "w", "every rate",
            "Show the steps to settle at every rate, and go back.", "every rate"),
+    Action("heat", "h", "heat map",
+           "Show rate and momentum side by side, and go back.", needs="heat"),
     Action("slower", "minus", "slower", "Take fewer steps a second.", "speed",
            "Take fewer or more steps a second, up to as many as possible.", "speed", "-"),
     Action("faster", "plus", "faster", "Take more steps a second, up to as many as possible.",

@@ -38,6 +38,7 @@ from lrtui.messages import (
     Unusable,
 )
 from lrtui.problems.settings import ProblemSettings
+from lrtui.run.heat import heat, heat_on_screen, kind
 from lrtui.run.rate import FACTOR, rate_text, scaled
 from lrtui.run.rate_axis import ruler_sweep
 from lrtui.run.session import Session
@@ -249,6 +250,28 @@ class Controller:
         self._schedule = names[at % len(names)]
         self.run(self._lr)
         self._sweep()
+
+    def run_cell(self, lr: float, momentum: float) -> None:
+        """Run a rate at a momentum."""
+        self._optimizer = replace(kind(self._optimizer), momentum=momentum)
+        self.run(lr)
+        self._sweep()
+
+    def heat(self) -> None:
+        """Ask what every rate would do at every momentum, unless it is known."""
+        session, facts = self.session, self.session.facts
+        if facts is None or not session.offers("heat"):
+            return
+        by = kind(self._optimizer)
+        asked = heat(by, session.theory_of(by), facts, self.view.steps, self._schedule)
+        asked, known = heat_on_screen(asked, facts), session.heated
+        if known is None or (known.steps, known.optimizer, known.schedule) != (
+            asked.steps,
+            asked.optimizer,
+            asked.schedule,
+        ):
+            session.heated = self.view.heat_cursor = None
+            self._source.send(asked)
 
     def take_up(self, name: str) -> None:
         """Take up another of the built-in problems, and run its first rate."""

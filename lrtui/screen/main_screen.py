@@ -21,6 +21,7 @@ from lrtui.screen.palette import styles
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes import PANES
 from lrtui.screen.panes.every_rate import EVERY_RATE
+from lrtui.screen.panes.heat import HEAT, moved
 from lrtui.screen.panes.pane import (
     TALL,
     WIDE,
@@ -29,6 +30,7 @@ from lrtui.screen.panes.pane import (
     Place,
     Press,
     Request,
+    RunCell,
     RunRate,
 )
 from lrtui.screen.rate_field import RateField
@@ -82,7 +84,7 @@ class MainScreen(Screen[None]):
         with Vertical(id="box") as frame:
             frame.border_title = "learning rate"
             with Horizontal(id="rates"):
-                yield RateField()
+                yield RateField(self.steer)
                 yield ruler
             yield from box
         yield Horizontal(*panes("top"), id="top")
@@ -234,6 +236,9 @@ class MainScreen(Screen[None]):
             case RunRate(lr=lr):
                 self.take_over()
                 self.controller.run(lr)
+            case RunCell(lr=lr, momentum=momentum):
+                self.take_over()
+                self.controller.run_cell(lr, momentum)
             case Highlight(run=number):
                 self.controller.highlight(number)
             case Press(action=name):
@@ -335,6 +340,22 @@ class MainScreen(Screen[None]):
         """Show the steps to settle at every rate, and go back."""
         self.view.alone = None if self.view.alone == EVERY_RATE.id else EVERY_RATE.id
         self.view.dirty = True
+
+    def action_heat(self) -> None:
+        """Show rate and momentum side by side, and go back."""
+        self.view.alone = None if self.view.alone == HEAT.id else HEAT.id
+        self.controller.heat()
+        self.view.dirty = True
+
+    async def steer(self, key: str) -> bool:
+        """Do what a key means where nothing is typed, and in what is shown alone, if anything."""
+        if self.view.alone != HEAT.id or not self.is_in_front:
+            return False
+        widget = self.query_one(f"#{HEAT.id}", PaneWidget)
+        if key == "enter" and (cell := self.view.heat_cursor) is not None:
+            await self.carry_out(RunCell(lr=cell[1], momentum=cell[0]))
+            return True
+        return moved(self.view, key, *widget.content_size)
 
     def action_zoom(self) -> None:
         """Show one pane on all the room, then the next, then all again."""

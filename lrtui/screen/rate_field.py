@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual import events
@@ -29,8 +30,13 @@ class RateField(Input):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+j", "submit", "Run", show=False)]
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, steer: Callable[[str], Awaitable[bool]]) -> None:
+        """Start empty.
+
+        Args:
+            steer: takes a key while nothing is typed, and says whether that meant something.
+        """
+        self._steer = steer
         super().__init__(id="rate", compact=True, select_on_focus=False)
         self.cursor_blink = False
         self._sign = ""
@@ -38,7 +44,10 @@ class RateField(Input):
 
     async def _on_key(self, event: events.Key) -> None:
         character = event.character or ""
-        if self._takes(event.key, character):
+        if not self.value and await self._steer(event.key):
+            event.stop()
+            event.prevent_default()
+        elif self._takes(event.key, character):
             event.stop()
             event.prevent_default()
             if not self.value and event.time - self._sign_at < JOINS:

@@ -40,6 +40,7 @@ class View:
         lens: pane that the lens is turned to.
         alone: pane that has all the room, ``None`` where several share it.
         caption: what a tour tells, empty if nothing is told.
+        heat_cursor: momentum and rate that the heat map points at, ``None`` for none.
         size: columns and rows of the terminal.
         silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
         dirty: whether there is something new to show; cleared once it is shown.
@@ -57,6 +58,7 @@ class View:
     lens: str = "bowl"
     alone: str | None = None
     caption: str = ""
+    heat_cursor: tuple[float, float] | None = None
     size: tuple[int, int] = (0, 0)
     silent_for: int = 0
     dirty: bool = True

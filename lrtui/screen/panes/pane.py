@@ -21,6 +21,14 @@ class RunRate:
 
 
 @dataclass(frozen=True)
+class RunCell:
+    """A click that runs a rate at a momentum."""
+
+    lr: float
+    momentum: float
+
+
+@dataclass(frozen=True)
 class Press:
     """A click that does what a key does.
 
@@ -38,7 +46,7 @@ class Highlight:
     run: int | None
 
 
-Request = RunRate | Press | Highlight
+Request = RunRate | RunCell | Press | Highlight
 
 
 WIDE, TALL = 72, 20
