@@ -117,7 +117,7 @@ def open_source(options: Runs, on_screen: bool) -> Source:
     if isinstance(options, ReplayOptions):
         from lrtui.sources.replay import Replay
 
-        return Replay(options.file, usual(options.speed, on_screen))
+        return Replay(options.file, usual(options.speed, on_screen), options.follow)
 
     from lrtui.sources.process import ProcessSource
 

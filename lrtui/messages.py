@@ -271,6 +271,22 @@ class Heat(Command, tag="heat", frozen=True, kw_only=True):
     seconds: Annotated[float, Meta(gt=0)] | None = None
 
 
+class Seek(Command, tag="seek", frozen=True, kw_only=True):
+    """Show another place of a record.
+
+    Attributes:
+        chapters: runs to go on by, back where negative.
+        reports: reports to go on by within the run, back where negative.
+        step: of the run; ``None`` for where the others lead to.
+        end: go to the end of the run.
+    """
+
+    chapters: int = 0
+    reports: int = 0
+    step: StepNumber | None = None
+    end: bool = False
+
+
 class Load(Command, tag="load", frozen=True, kw_only=True):
     """End the current run, if there is one, and take up another problem.
 
@@ -281,15 +297,20 @@ class Load(Command, tag="load", frozen=True, kw_only=True):
     problem: ProblemSettings
 
 
-AnyCommand = Start | Race | Alone | SetLr | Pause | Resume | Step | SetSpeed | Sweep | Heat | Load
+AnyCommand = (
+    Start | Race | Alone | SetLr | Pause | Resume | Step | SetSpeed | Sweep | Heat | Seek | Load
+)
 
-Capability = Literal[
+LabCapability = Literal[
     "start", "race", "alone", "set_lr", "pause", "step", "speed", "sweep", "heat", "load"
 ]
+"""What can be asked of a trainer; see ``Capability``."""
+
+Capability = Literal[LabCapability, "seek"]
 """What can be asked of a source: the ``type`` of the command that asks for it. A source that can
 ``pause`` can resume."""
 
-ALL_CAPABILITIES: tuple[Capability, ...] = get_args(Capability)
+ALL_CAPABILITIES: tuple[LabCapability, ...] = get_args(LabCapability)
 
 
 # --- messages: from a source --------------------------------------------------------------
@@ -549,6 +570,16 @@ class Heated(Message, tag="heated", frozen=True, kw_only=True):
         check_equal_lengths(self.lrs, *self.losses, *self.settled_at, *self.finished)
 
 
+class Rewound(Message, tag="rewound", frozen=True, kw_only=True):
+    """A record is shown again from the start of a run: it is told anew, and what came after it.
+
+    Attributes:
+        run: number of the run.
+    """
+
+    run: RunNumber
+
+
 class Started(Message, tag="started", frozen=True, kw_only=True):
     """A run is at its initial weights.
 
@@ -798,6 +829,7 @@ AnyMessage = (
     | Quadratic
     | Swept
     | Heated
+    | Rewound
     | Started
     | State
     | Progress

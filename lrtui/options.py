@@ -195,6 +195,7 @@ class ReplayOptions(ScreenOptions):
 
     file: Path
     speed: float | None
+    follow: bool
     plain: bool
     json: bool
     ascii: bool
@@ -435,6 +436,7 @@ def add_replay(parser: Parser) -> None:
     )
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="the file")
+    add("--follow", action="store_true", help="wait at its end for more, of a file still written")
     add_speed(add, "reports")
     add_screen(add, save=False)
     add_form(add)

@@ -25,6 +25,7 @@ from lrtui.messages import (
     ProblemFacts,
     Progress,
     Quadratic,
+    Rewound,
     Scene,
     Sharpness,
     Slice,
@@ -238,6 +239,9 @@ class Session:
                 self.greeting, self.failure, self.unusable = message, "", ""
                 self.facts = self.scene = self.quadratic = None
                 self._theories, self._swept, self.heated = {}, {}, None
+            case Rewound(run=number):
+                self.runs = [old for old in self.runs if old.number < number]
+                self._last_number, self.focus = number - 1, None
             case ProblemFacts():
                 self.facts = message
             case LineScene() | CurveScene() | ClassesScene() | PlaneScene():

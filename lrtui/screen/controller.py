@@ -29,6 +29,8 @@ from lrtui.messages import (
     Progress,
     Race,
     Resume,
+    Rewound,
+    Seek,
     SetLr,
     SetSpeed,
     Start,
@@ -303,6 +305,24 @@ class Controller:
             self._lr = scaled(self._lr, factor)
             self._send(SetLr(lr=self._lr))
 
+    def seek(self, to: Seek) -> None:
+        """Show another place of a record."""
+        self._send(to)
+
+    @property
+    def seeks(self) -> bool:
+        """Whether what is shown is a record, of which any place can be shown."""
+        session = self.session
+        return session.greeting is not None and session.offers("seek")
+
+    def seek_step(self, text: str) -> None:
+        """Go to a step that was typed, or say what is wrong with it."""
+        digits = text.strip().replace(",", "")
+        if digits.isascii() and digits.isdigit() and len(digits) <= 12:
+            self.seek(Seek(step=int(digits)))
+        else:
+            self.complain(f"a step is a whole number, not {text.strip()[:24]}")
+
     def pause(self) -> None:
         """Pause the run, or continue it."""
         if self._is_on():
@@ -439,6 +459,9 @@ class Controller:
                 self._sweep()
             case Unusable(reason=reason) if (reason, "bad") not in [*self.view.log][:1]:
                 self._log(reason, "bad")
+            case Rewound():
+                self.view.log.clear()
+                self._run_line = None
             case Failed(reason=reason, details=details):
                 self._log(reason, "bad")
                 self.view.details = details
@@ -452,7 +475,7 @@ class Controller:
             case Ended() if changed:
                 self._log(by + message.reason, "dim")
             case Progress() if changed and run and run.number == number:
-                for step, loss in [*told_losses(message, self._every)][-LOG_LINES:]:
+                for step, loss in told_losses(message, self._every, LOG_LINES):
                     self._log(f"{step:>6,} {loss}", "text")
         if run and not self.session.is_on and run.outcome in ("done", "diverged"):
             self.run_next()

@@ -13,6 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input
 
+from lrtui.messages import Seek
 from lrtui.run.rate import parse_rates, rate_text
 from lrtui.screen import layout
 from lrtui.screen.actions import ACTIONS, BY_KEY, BY_NAME
@@ -40,6 +41,16 @@ if TYPE_CHECKING:
 
 FIRST_WAIT = 0.02
 """Seconds between two tries to draw the first frame, until the panes have a size."""
+
+SEEKS = {
+    "left": Seek(reports=-1),
+    "right": Seek(reports=1),
+    "home": Seek(step=0),
+    "end": Seek(end=True),
+    "pageup": Seek(chapters=-1),
+    "pagedown": Seek(chapters=1),
+}
+"""Keys that show another place of a record, and which."""
 
 KEY_TIME = 0.02
 """Seconds that a key has the screen for itself."""
@@ -192,6 +203,10 @@ class MainScreen(Screen[None]):
         """Run the rate that was typed, or several in step, or say what is wrong with them."""
         if not text.strip():
             self.controller.go_on_alone()
+            return
+        if self.controller.seeks:
+            self.query_one(RateField).clear()
+            self.controller.seek_step(text)
             return
         try:
             lrs = parse_rates(text)
@@ -349,7 +364,12 @@ class MainScreen(Screen[None]):
 
     async def steer(self, key: str) -> bool:
         """Do what a key means where nothing is typed, and in what is shown alone, if anything."""
-        if self.view.alone != HEAT.id or not self.is_in_front:
+        if not self.is_in_front:
+            return False
+        if self.controller.seeks and key in SEEKS:
+            self.controller.seek(SEEKS[key])
+            return True
+        if self.view.alone != HEAT.id:
             return False
         widget = self.query_one(f"#{HEAT.id}", PaneWidget)
         if key == "enter" and (cell := self.view.heat_cursor) is not None:
