@@ -81,6 +81,9 @@ class Replay(Source):
         self._step, self._lr = 0, 0.0
         self._reports: deque[int] = deque(maxlen=REPORTS)  # last step of each
         self._goal: Goal | None = None
+        self._there: set[int] = set()  # runs that are at the goal
+        self._held: list[AnyMessage] = []  # what comes after it
+        self._pending: deque[AnyMessage] = deque()  # to be shown before more is read
         self._answers: list[AnyMessage] = []
         self._record = Record(path, follow)
         self._next = self._record.next()
@@ -128,7 +131,7 @@ class Replay(Source):
         """Take up a goal; what is behind is shown again from the start of its run."""
         if self._run is None or not self._record.can_seek:
             return
-        here = self._record.chapter_of[self._run.run]
+        here = self._chapter_of(self._run)
         chapter = max(here + command.chapters, 0)
         step: float = 0 if command.chapters else self._step
         if command.reports > 0:
@@ -144,7 +147,7 @@ class Replay(Source):
             self._answers.append(self._state(self._run.run, command.id))
             return
         self._goal = Goal(chapter, step, bool(command.reports), command.id)
-        self._wait_until = 0.0
+        self._wait_until, self._there = 0.0, set()
         if chapter < here or (chapter == here and step < self._step):
             start = self._record.chapters[chapter]
             first = min(run for run, at in self._record.chapter_of.items() if at == chapter)
@@ -154,6 +157,8 @@ class Replay(Source):
             )
             self._answers = [Rewound(run=first), *known]
             self._record.back_to(start)
+            self._pending.clear()
+            self._held = []
             self._next = self._record.next()
 
     def _capabilities(self) -> list[str]:
@@ -165,7 +170,7 @@ class Replay(Source):
         seeking = self._goal is not None
         until = now + (SEEKING if seeking else BUDGET)
         if self._next is None:
-            self._next = self._record.next()
+            self._next = self._following()
         while (message := self._next) is not None and monotonic() < until:
             if self._goal is not None:
                 message = self._towards(self._goal, message)
@@ -181,30 +186,53 @@ class Replay(Source):
         return joined(due) if seeking else due
 
     def _towards(self, goal: Goal, message: AnyMessage) -> AnyMessage | None:
-        """Return what of the next message lies before a goal; note when that is reached."""
-        here = self._record.chapter_of[self._run.run] if self._run else -1
-        is_there, rest = False, None
-        if isinstance(message, Started):
-            if self._record.chapter_of[message.run] > goal.chapter:
-                self._reached(goal)
-                return None
-        elif isinstance(message, Progress) and here == goal.chapter:
-            if not goal.whole and math.isfinite(goal.step):
-                message, rest = cut(message, max(int(goal.step), message.first))
-            is_there = message.last >= goal.step and message.run == self._leader()
-        self._next = rest or self._record.next()
-        if is_there:
-            self._step = message.last if isinstance(message, Progress) else self._step
-            self._reached(goal)
-        return message
+        """Return what of the next message lies before a goal; note when that is reached.
 
-    def _leader(self) -> int:
-        """Return the run whose steps are counted: of several in step, the last one."""
-        assert self._run is not None
-        return max([self._run.run, *self._run.race])
+        Of runs in step, one may be there first: what comes of it is held until the others are.
+        """
+        if isinstance(message, Started) and self._chapter_of(message) > goal.chapter:
+            self._reached(goal)
+            return None
+        shown: AnyMessage | None = message
+        if isinstance(message, Progress | Ended) and self._chapter_of(self._run) == goal.chapter:
+            rest: AnyMessage | None = None
+            if message.run in self._there:
+                shown, rest = None, message
+            elif isinstance(message, Ended):
+                self._there.add(message.run)
+            else:
+                if not goal.whole and message.last > goal.step:
+                    message, rest = cut(message, max(int(goal.step), message.first))
+                    shown = message
+                if message.last >= goal.step:
+                    self._there.add(message.run)
+            if rest is not None:
+                self._held.append(rest)
+        self._next = self._following()
+        runs = {self._run.run, *self._run.race} if self._run else set()
+        if isinstance(message, Progress | Ended) and runs <= self._there:
+            if isinstance(message, Progress):
+                self._step = message.last
+            self._reached(goal)
+        return shown
+
+    def _chapter_of(self, started: Started | None) -> int:
+        """Return which of the runs of the file that is, -1 for none."""
+        return self._record.chapter_of[started.run] if started else -1
+
+    def _following(self) -> AnyMessage | None:
+        """Return the next message, ``None`` where there is none now."""
+        return self._pending.popleft() if self._pending else self._record.next()
 
     def _reached(self, goal: Goal) -> None:
+        """Go on from here: first with what was held on the way."""
         self._goal = None
+        if self._held:
+            if self._next is not None:
+                self._held.append(self._next)
+            self._pending.extendleft(reversed(self._held))
+            self._held = []
+            self._next = self._pending.popleft()
         if self._run is not None:
             self._answers.append(self._state(self._run.run, goal.answers))
 
@@ -219,7 +247,7 @@ class Replay(Source):
                 return True
             case Ended() if self._pace.speed is not None:
                 self._wait_until = now + BETWEEN_RUNS
-        self._next = self._record.next()
+        self._next = self._following()
         return False
 
     def _shown(self, message: AnyMessage, now: float) -> list[AnyMessage]:
