@@ -24,11 +24,11 @@ BELOW, ABOVE, BEYOND = 1 / 200, 2.5, 10.0
 """Ends of the rates, as shares of the limit without momentum (with all of it, it is twice that);
 the last in place of the second for a network, where the limit is a guess."""
 
-MANY_STEPS = 200
-"""Steps of a heat map of a network on the screen."""
+MANY = 10
+"""Weights above which a heat map on the screen has a quarter of the cells."""
 
-MANY = 100
-"""Weights from which on a model is such a network."""
+MANY_STEPS = 200
+"""Steps of such a one: some seconds, for a small network."""
 
 WORK = 1.5e8
 """Runs times points times steps of a heat map on the screen: a second."""
@@ -83,10 +83,18 @@ def heat(
 
 def heat_on_screen(asked: Heat, facts: ProblemFacts) -> Heat:
     """Return a heat map that takes no more time than a person waits."""
+    if facts.weights > MANY:
+        return replace(
+            asked,
+            lrs=asked.lrs[::2],
+            momenta=asked.momenta[::2],
+            steps=min(asked.steps, MANY_STEPS),
+            seconds=SWEEP_SECONDS,
+        )
     runs = len(asked.lrs) * len(asked.momenta)
     affordable = max(int(WORK / (runs * (facts.samples or 1))), 1)
-    most = min(MAX_SWEEP_STEPS, affordable) if facts.weights <= MANY else MANY_STEPS
-    return replace(asked, steps=min(asked.steps, most), seconds=SWEEP_SECONDS)
+    steps = min(asked.steps, MAX_SWEEP_STEPS, affordable)
+    return replace(asked, steps=steps, seconds=SWEEP_SECONDS)
 
 
 def best_cell(heated: Heated) -> Cell | None:

@@ -20,6 +20,8 @@ from lrtui.messages import (
     Ended,
     Entrant,
     Failed,
+    Greeting,
+    Heat,
     Load,
     NoResult,
     Optimizer,
@@ -45,6 +47,7 @@ from lrtui.run.rate import FACTOR, rate_text, scaled
 from lrtui.run.rate_axis import ruler_sweep
 from lrtui.run.session import Session
 from lrtui.run.words import change_text, told_losses
+from lrtui.screen.panes.heat import HEAT
 from lrtui.screen.spans import Span
 from lrtui.screen.view import LOG_LINES, View
 from lrtui.sources.source import Source
@@ -125,6 +128,7 @@ class Controller:
         self._unanswered = 0  # id of the last command, until a state answers it
         self._heard = monotonic()
         self._run_line: Span | None = None
+        self._heat: Heat | None = None  # the last one that was asked for
 
     # --- what is asked for ----------------------------------------------------------------
 
@@ -266,12 +270,9 @@ class Controller:
             return
         by = kind(self._optimizer)
         asked = heat(by, session.theory_of(by), facts, self.view.steps, self._schedule)
-        asked, known = heat_on_screen(asked, facts), session.heated
-        if known is None or (known.steps, known.optimizer, known.schedule) != (
-            asked.steps,
-            asked.optimizer,
-            asked.schedule,
-        ):
+        asked = heat_on_screen(asked, facts)
+        if asked != self._heat:
+            self._heat = asked
             session.heated = self.view.heat_cursor = None
             self._source.send(asked)
 
@@ -459,6 +460,8 @@ class Controller:
                 self._sweep()
             case Unusable(reason=reason) if (reason, "bad") not in [*self.view.log][:1]:
                 self._log(reason, "bad")
+            case Greeting():
+                self._heat = None
             case Rewound():
                 self.view.log.clear()
                 self._run_line = None
@@ -493,6 +496,8 @@ class Controller:
         """Ask what every rate would do, for the ruler."""
         session, optimizer, schedule = self.session, self._optimizer, self._schedule
         facts = session.facts
+        if self.view.alone == HEAT.id:
+            self.heat()
         if facts is None or not session.offers("sweep"):
             return
         theory = session.theory_of(optimizer)

@@ -179,7 +179,8 @@ class MainScreen(Screen[None]):
             if not field.has_focus and self.is_in_front:  # lost by a click beside every widget
                 self.set_focus(field)
         action = BY_KEY.get(event.key)
-        if self.is_in_front and action and not action.is_offered(self.view.session):
+        asked = self.is_in_front and not self.view.typed  # else it may move in what is typed
+        if asked and action and not action.is_offered(self.view.session):
             self.controller.complain(
                 f"{action.sign} ({action.title}) is not for what is shown here"
             )
@@ -355,6 +356,22 @@ class MainScreen(Screen[None]):
         """Show the steps to settle at every rate, and go back."""
         self.view.alone = None if self.view.alone == EVERY_RATE.id else EVERY_RATE.id
         self.view.dirty = True
+
+    def action_seek_start(self) -> None:
+        """Go to the start of the run of a record."""
+        self.controller.seek(SEEKS["home"])
+
+    def action_seek_end(self) -> None:
+        """Go to the end of the run of a record."""
+        self.controller.seek(SEEKS["end"])
+
+    def action_run_before(self) -> None:
+        """Go to the run before, in a record."""
+        self.controller.seek(SEEKS["pageup"])
+
+    def action_run_after(self) -> None:
+        """Go to the run after, in a record."""
+        self.controller.seek(SEEKS["pagedown"])
 
     def action_heat(self) -> None:
         """Show rate and momentum side by side, and go back."""

@@ -98,7 +98,7 @@ def test_what_is_compared_follows_what_is_known() -> None:
     assert asked.schedule == "cosine"
     assert asked.lrs[0] < 0.5 < asked.lrs[-1]
     shown = heat_on_screen(asked, net)
-    assert shown.steps == 200
+    assert (shown.steps, len(shown.lrs), len(shown.momenta)) == (200, 24, 12)
     assert shown.seconds is not None
     small = ProblemFacts(name="line", weights=2, samples=100)
     assert heat_on_screen(heat(Optimizer(), None, small, 100), small).steps == 100

@@ -41,12 +41,14 @@ class Grid(NamedTuple):
     Attributes:
         rows: which momentum is in each row, from the top; not all, where there are fewer rows.
         size: columns of each rate.
+        tall: rows of the pane of each of ``rows``.
         canvas: of the cells.
         axis: rates along them.
     """
 
     rows: list[int]
     size: int
+    tall: int
     canvas: Canvas
     axis: Axis
 
@@ -65,7 +67,8 @@ class Grid(NamedTuple):
             rows[nearest] = best.row
         half = math.sqrt(heated.lrs[-1] / heated.lrs[0]) ** (1 / max(count - 1, 1))
         axis = Axis(heated.lrs[0] / half, heated.lrs[-1] * half, log=True)
-        return cls(rows[::-1], size, Canvas(LEFT, size * count, fitting), axis)
+        tall = (height - 2) // fitting
+        return cls(rows[::-1], size, tall, Canvas(LEFT, size * count, fitting), axis)
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
@@ -94,10 +97,11 @@ def draw(view: View, width: int, height: int) -> list[Row]:
                 at = column_of(heated, grid, rate)
                 if 0 <= at < len(line):
                     line[at] = mark
+        below = [[(" " * LEFT, "axis"), *joined(line)]] * (grid.tall - 1)
         for cell, mark in marks:
             if cell.row == row:
                 line[cell.column * grid.size] = mark
-        found.append([(f"{momentum:>{LEFT - 2}g}  ", "axis"), *joined(line)])
+        found += [[(f"{momentum:>{LEFT - 2}g}  ", "axis"), *joined(line)], *below]
     across = ticks(grid.axis, grid.canvas.columns, lambda t: bool(label_row(grid.canvas, t)))
     found.append([(label_row(grid.canvas, across)[:width], "axis")])
     return found[:height]
@@ -246,12 +250,12 @@ def click(view: View, x: int, y: int, width: int, height: int) -> RunCell | None
     if heated is None or not view.session.offers("start"):
         return None
     grid = Grid.of(heated, width, height)
-    if grid is None or not 1 <= y <= len(grid.rows):
+    if grid is None or not 1 <= y <= grid.tall * len(grid.rows):
         return None
     column = (x - LEFT) // grid.size
     if not 0 <= column < len(heated.lrs):
         return None
-    return RunCell(heated.lrs[column], heated.momenta[grid.rows[y - 1]])
+    return RunCell(heated.lrs[column], heated.momenta[grid.rows[(y - 1) // grid.tall]])
 
 
 def depends_on(view: View, width: int) -> object:
@@ -276,7 +280,7 @@ HEAT = Pane(
     depends_on=depends_on,
     help="What becomes of each rate at each momentum; a click runs it, and so do the arrow keys "
     "and Enter.",
-    applies=lambda view: view.session.offers("heat") or view.session.heated is not None,
+    applies=lambda view: view.alone == "heat" or view.session.heated is not None,
     waits_for=waits_for,
     fits=lambda columns, rows: False,  # only alone
     click=click,
