@@ -57,7 +57,7 @@ SIGNS = {
     "↑": "^",
     "↓": "v",
     **dict.fromkeys("─╶–—−·▔", "-"),
-    **dict.fromkeys("│┃┤├▏▎▍▌▐▕▊", "|"),
+    **dict.fromkeys("│┃┊┤├▏▎▍▌▐▕▊", "|"),
     **dict.fromkeys("╭╮╰╯┌┐└┘┬┴┼", "+"),
     **dict.fromkeys("▁▂▃▄▅▆▇", "_"),
 }

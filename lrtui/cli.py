@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.ascii_fallback import printable, write_plain
 from lrtui.options import (
+    HeatOptions,
     LabOptions,
     ProblemsOptions,
     ReplayOptions,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lrtui.sources.source import Source
     from lrtui.tour.script import Scene
 
-Runs = LabOptions | SweepOptions | TourOptions | ReplayOptions
+Runs = LabOptions | SweepOptions | HeatOptions | TourOptions | ReplayOptions
 """Options of the commands that show runs."""
 
 SCREEN_SPEED = 20.0
@@ -100,7 +101,7 @@ def run(words: Sequence[str]) -> int:
 
 def shows_screen(options: Runs) -> bool:
     """Return whether the screen is shown, rather than lines of text."""
-    if isinstance(options, SweepOptions):
+    if isinstance(options, SweepOptions | HeatOptions):
         return False
     if not isinstance(options, TourOptions) and (options.plain or options.json):
         return False
@@ -121,14 +122,14 @@ def open_source(options: Runs, on_screen: bool) -> Source:
     if isinstance(options, ReplayOptions):
         from lrtui.sources.replay import Replay
 
-        return Replay(options.file, usual(options.speed, on_screen))
+        return Replay(options.file, usual(options.speed, on_screen), options.follow)
 
     from lrtui.sources.process import ProcessSource
 
     # Started before anything else is imported: torch loads while the first frame is drawn.
     trainer = ProcessSource(options.settings)
     keep = options.keep if isinstance(options, LabOptions) else None
-    save = None if isinstance(options, SweepOptions) else options.save or keep
+    save = None if isinstance(options, SweepOptions | HeatOptions) else options.save or keep
     if save is None:
         return trainer
 
@@ -177,12 +178,13 @@ def list_problems(as_json: bool) -> None:
 def print_all(options: Runs, source: Source, earlier: Sequence[AnyMessage]) -> int:
     """Print what was asked for as text; return the exit code."""
     from lrtui import plain
+    from lrtui.tables import print_table
 
     failure = ""
     match options:
-        case SweepOptions():
+        case SweepOptions() | HeatOptions():
             try:
-                failure = plain.sweep(source, options, sys.stdout)
+                failure = print_table(source, options, sys.stdout)
             except ValueError as error:
                 complain(str(error))
                 return 2
@@ -209,7 +211,7 @@ def show(
     from lrtui.screen.controller import Controller
     from lrtui.screen.main_screen import MainScreen
 
-    assert not isinstance(options, SweepOptions)
+    assert not isinstance(options, SweepOptions | HeatOptions)
     try:
         theme = known_theme(options.theme)
     except ValueError as error:

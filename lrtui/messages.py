@@ -251,6 +251,42 @@ class Sweep(Command, tag="sweep", frozen=True, kw_only=True):
     range_test: bool = False
 
 
+class Heat(Command, tag="heat", frozen=True, kw_only=True):
+    """Train one run at each rate and each momentum, from the same start, beside the current run.
+
+    Attributes:
+        lrs: learning rates, ascending.
+        momenta: of the optimizer, ascending.
+        steps: steps of each run.
+        optimizer: ``sgd`` or ``nesterov``; its own momentum means nothing.
+        schedule: how each rate moves from its peak.
+        seconds: as in ``Sweep``.
+    """
+
+    lrs: Annotated[list[LearningRate], Meta(min_length=1)]
+    momenta: Annotated[list[Share], Meta(min_length=1)]
+    steps: Steps
+    optimizer: Optimizer = Optimizer()
+    schedule: ScheduleName = "constant"
+    seconds: Annotated[float, Meta(gt=0)] | None = None
+
+
+class Seek(Command, tag="seek", frozen=True, kw_only=True):
+    """Show another place of a record.
+
+    Attributes:
+        chapters: runs to go on by, back where negative.
+        reports: reports to go on by within the run, back where negative.
+        step: of the run; ``None`` for where the others lead to.
+        end: go to the end of the run.
+    """
+
+    chapters: int = 0
+    reports: int = 0
+    step: StepNumber | None = None
+    end: bool = False
+
+
 class Load(Command, tag="load", frozen=True, kw_only=True):
     """End the current run, if there is one, and take up another problem.
 
@@ -261,13 +297,20 @@ class Load(Command, tag="load", frozen=True, kw_only=True):
     problem: ProblemSettings
 
 
-AnyCommand = Start | Race | Alone | SetLr | Pause | Resume | Step | SetSpeed | Sweep | Load
+AnyCommand = (
+    Start | Race | Alone | SetLr | Pause | Resume | Step | SetSpeed | Sweep | Heat | Seek | Load
+)
 
-Capability = Literal["start", "race", "alone", "set_lr", "pause", "step", "speed", "sweep", "load"]
+LabCapability = Literal[
+    "start", "race", "alone", "set_lr", "pause", "step", "speed", "sweep", "heat", "load"
+]
+"""What can be asked of a trainer; see ``Capability``."""
+
+Capability = Literal[LabCapability, "seek"]
 """What can be asked of a source: the ``type`` of the command that asks for it. A source that can
 ``pause`` can resume."""
 
-ALL_CAPABILITIES: tuple[Capability, ...] = get_args(Capability)
+ALL_CAPABILITIES: tuple[LabCapability, ...] = get_args(LabCapability)
 
 
 # --- messages: from a source --------------------------------------------------------------
@@ -491,6 +534,50 @@ class Swept(Message, tag="swept", frozen=True, kw_only=True):
     def is_finished(self, i: int) -> bool:
         """Return whether a rate took all its steps, or diverged before."""
         return not self.taken or self.taken[i] >= self.steps or self.losses[i] is None
+
+
+class Heated(Message, tag="heated", frozen=True, kw_only=True):
+    """Result of a heat map: a row for each momentum, and in it a cell for each rate.
+
+    Attributes:
+        lrs: learning rates, as they were asked for.
+        momenta: one for each row.
+        steps: steps of each run.
+        losses: last loss of each, ``None`` where it is not finite.
+        settled_at: step from which on each was close to the minimum or under its target, ``None``
+            if never.
+        finished: whether each took all its steps, or diverged before.
+        first_loss: loss at the start of them all.
+        optimizer: what took the steps, but for the momentum.
+        schedule: how each rate moved from its peak.
+        how: how they were trained, in words.
+    """
+
+    lrs: Annotated[list[LearningRate], Meta(min_length=1)]
+    momenta: Annotated[list[Share], Meta(min_length=1)]
+    steps: Steps
+    losses: list[list[Number | None]]
+    settled_at: list[list[StepNumber | None]]
+    finished: list[list[bool]]
+    first_loss: Number | None = None
+    optimizer: Optimizer = Optimizer()
+    schedule: str = "constant"
+    how: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that the rows and cells fit together."""
+        check_equal_lengths(self.momenta, self.losses, self.settled_at, self.finished)
+        check_equal_lengths(self.lrs, *self.losses, *self.settled_at, *self.finished)
+
+
+class Rewound(Message, tag="rewound", frozen=True, kw_only=True):
+    """A record is shown again from the start of a run: it is told anew, and what came after it.
+
+    Attributes:
+        run: number of the run.
+    """
+
+    run: RunNumber
 
 
 class Started(Message, tag="started", frozen=True, kw_only=True):
@@ -720,7 +807,7 @@ class NoResult(Message, tag="no_result", frozen=True, kw_only=True):
     """Work beside a run could not be done; the run goes on.
 
     Attributes:
-        work: ``sweep``, ``ahead`` or ``sharpness``.
+        work: ``sweep``, ``heat``, ``ahead`` or ``sharpness``.
         reason: why not, in a sentence.
     """
 
@@ -759,6 +846,8 @@ AnyMessage = (
     | PlaneScene
     | Quadratic
     | Swept
+    | Heated
+    | Rewound
     | Started
     | State
     | Progress

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 commands:
   sweep                           what every rate would do (lrtui sweep --help)
+  heat                            rate by momentum, as a map (lrtui heat --help)
   tour                            the post as a story (lrtui tour --help)
   replay FILE                     runs that were saved (lrtui replay --help)
   problems                        the problems that come with lrtui
@@ -158,6 +159,16 @@ class SweepOptions(ProblemOptions):
     count: int
     range_test: bool
     json: bool
+    csv: bool
+    ascii: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeatOptions(ProblemOptions):
+    """Options of ``lrtui heat``."""
+
+    json: bool
+    csv: bool
     ascii: bool
 
 
@@ -187,6 +198,7 @@ class ReplayOptions(ScreenOptions):
 
     file: Path
     speed: float | None
+    follow: bool
     plain: bool
     json: bool
     ascii: bool
@@ -200,7 +212,7 @@ class ProblemsOptions:
     ascii: bool
 
 
-Options = LabOptions | SweepOptions | TourOptions | ReplayOptions | ProblemsOptions
+Options = LabOptions | SweepOptions | HeatOptions | TourOptions | ReplayOptions | ProblemsOptions
 
 
 Add = Callable[..., argparse.Action]
@@ -344,7 +356,7 @@ def add_screen(add: Add, save: bool = True) -> None:
     add("--theme", metavar="NAME", help=theme)
 
 
-def add_form(add: Add, plain: bool = True, json: bool = True) -> None:
+def add_form(add: Add, plain: bool = True, json: bool = True, csv: bool = False) -> None:
     """Add the options that say in which form it is printed."""
     text = "lines of text (automatic where there is no terminal)"
     signs = "plain characters only (automatic where the locale has no others)"
@@ -353,12 +365,14 @@ def add_form(add: Add, plain: bool = True, json: bool = True) -> None:
         add("--plain", action="store_true", help=text)
     if json:
         add("--json", action="store_true", help="every message as one JSON object a line")
+    if csv:
+        add("--csv", action="store_true", help="a table of comma-separated values")
     add("--ascii", action=boolean, default=usual, help=signs)
 
 
 def add_lab(parser: Parser) -> None:
     """Complete the parser of ``lrtui`` itself, the command where none is named."""
-    parser.usage = "lrtui [PROBLEM | sweep | tour | replay FILE | problems] [options]"
+    parser.usage = "lrtui [PROBLEM | sweep | heat | tour | replay FILE | problems] [options]"
     parser.description = "Type a learning rate, watch training answer, and be told why."
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -396,7 +410,17 @@ def add_sweep(parser: Parser) -> None:
     add("--count", type=whole(1, 4096), default=25, metavar="K", help="how many rates (25)")
     add("--range-test", action="store_true", help=ranges)
     add_problem(add)
-    add_form(add, plain=False)
+    add_form(add, plain=False, csv=True)
+
+
+def add_heat(parser: Parser) -> None:
+    """Complete the parser of ``lrtui heat``."""
+    parser.description = (
+        "Train 48 rates at each of 24 momenta from the same start, in one batch where that can be, "
+        "and print after how many steps each settled, or the loss it came to; then the best."
+    )
+    add_problem(parser.add_argument)
+    add_form(parser.add_argument, plain=False, csv=True)
 
 
 def add_tour(parser: Parser) -> None:
@@ -424,6 +448,7 @@ def add_replay(parser: Parser) -> None:
     )
     add = parser.add_argument
     add("file", type=Path, metavar="FILE", help="the file")
+    add("--follow", action="store_true", help="wait at its end for more, of a file still written")
     add_speed(add, "reports")
     add_screen(add, save=False)
     add_form(add)
@@ -438,6 +463,7 @@ def add_problems(parser: Parser) -> None:
 COMMANDS: dict[str, tuple[Callable[[Parser], None], type[Options]]] = {
     "": (add_lab, LabOptions),
     "sweep": (add_sweep, SweepOptions),
+    "heat": (add_heat, HeatOptions),
     "tour": (add_tour, TourOptions),
     "replay": (add_replay, ReplayOptions),
     "problems": (add_problems, ProblemsOptions),
@@ -515,6 +541,13 @@ def parse(words: Sequence[str], parser_class: type[Parser] = Parser) -> tuple[Pa
         parser.error("--from is larger than --to")
     if isinstance(options, LabOptions) and options.keep and options.save:
         parser.error("--keep and --save are two names for a file; give one")
+    if isinstance(options, SweepOptions | HeatOptions) and options.json and options.csv:
+        parser.error("--json and --csv are two forms of the same; one is printed")
+    if isinstance(options, HeatOptions):
+        if options.optimizer.is_adaptive:
+            parser.error(f"{options.optimizer.name} has no momentum; heat is for sgd and nesterov")
+        if found.momentum is not None:
+            parser.error("--momentum is not for heat, which goes through 24 of them")
     in_range = 2 <= len(found.lr or []) <= MOST_ENTRANTS if "race" in found else True
     if isinstance(options, LabOptions) and options.race and not in_range:
         parser.error(f"--race needs --lr two to {MOST_ENTRANTS} times")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
@@ -23,14 +22,11 @@ from lrtui.messages import (
     Race,
     Start,
     State,
-    Sweep,
     Unusable,
     encode,
 )
-from lrtui.options import LabOptions, SweepOptions
-from lrtui.reports import SweepTable
+from lrtui.options import LabOptions
 from lrtui.run.rate import rate_text
-from lrtui.run.rate_axis import ADAPTIVE, ends, spaced, table
 from lrtui.run.session import Session
 from lrtui.run.words import advice_text, change_text, told_losses
 from lrtui.sources.source import Source
@@ -178,82 +174,3 @@ def stream(source: Source) -> Iterator[AnyMessage]:
     """Yield messages as they come, until there will be none any more."""
     while messages := source.poll(None):
         yield from messages
-
-
-def sweep(source: Source, options: SweepOptions, out: IO[str]) -> str:
-    """Run many rates from one start and print what became of each; return why not, if it failed.
-
-    Raises:
-        ValueError: the problem cannot be trained, or no rate is between the ends; says why.
-    """
-    session = Session()
-    session.begin(1.0, None, options.optimizer, options.schedule)  # what is known depends on it
-    steps = options.steps_of_a_run
-    for message in stream(source):
-        session.apply(message)
-        if isinstance(message, Failed):
-            return "\n".join([message.reason, *message.details])
-        if session.unusable:
-            raise ValueError(session.unusable)
-        if isinstance(message, NoResult) and message.work == "sweep":
-            raise ValueError(message.reason)
-        if not session.offers("sweep"):
-            return "this source cannot sweep"
-        if isinstance(message, ProblemFacts):
-            known = (
-                ends(session.theory_of(options.optimizer), options.optimizer, message.sharpness)
-                or ADAPTIVE
-            )
-            first = known[0] if options.low is None else options.low
-            last = known[1] if options.high is None else options.high
-            if first > last:
-                raise ValueError(f"no rate is between {first:.3g} and {last:.3g}")
-            source.send(
-                Sweep(
-                    lrs=spaced(first, last, options.count),
-                    steps=steps,
-                    optimizer=options.optimizer,
-                    schedule=options.schedule,
-                    range_test=options.range_test,
-                )
-            )
-        if session.swept is not None:
-            break
-    if session.swept is None:
-        return ENDED_EARLY
-    result = table(session.swept, session)
-    if options.json:
-        print(encode(result).decode(), file=out)
-    else:
-        for line in sweep_lines(result):
-            print(printable(line), file=out)
-    return ""
-
-
-def sweep_lines(result: SweepTable) -> list[str]:
-    """Return a sweep as lines of text."""
-    lines = [f"{'rate':>10}  {'verdict':<15}  {'settled at':>10}  {'final loss':>12}"]
-    columns = zip(result.rates, result.verdicts, result.settled_at, result.losses, strict=True)
-    for lr, verdict, settled, loss in columns:
-        at = "–" if settled is None else f"{settled:,}"
-        end = "not finite" if loss is None else f"{loss:.6g}"
-        lines.append(f"{lr:>10.4g}  {verdict:<15}  {at:>10}  {end:>12}")
-    best = "none ended below its start" if result.best is None else f"best {result.best:.4g}"
-    limit = f"limit {result.limit:.4g}, " if result.limit is not None else ""
-    by = result.optimizer
-    if result.schedule != "constant":
-        by += f", {result.schedule}"
-    lines.append(f"{limit}{best} ({by}, {result.steps:,} steps; {result.how})")
-    if result.range_test:
-        lines += ["", "what range tests suggest, and what became of the rate nearest to it:"]
-    for name, suggested in result.range_test.items():
-        if suggested is None:
-            lines.append(f"{name:<20} nothing")
-            continue
-        away = [abs(math.log(lr / suggested)) for lr in result.rates]
-        near = away.index(min(away))
-        loss = result.losses[near]
-        end = "" if loss is None else f", loss {loss:.4g}"
-        became = f"{result.rates[near]:.3g}: {result.verdicts[near]}{end}"
-        lines.append(f"{name:<20} {suggested:<10.3g} {became}")
-    return lines

@@ -117,3 +117,51 @@ class SweepTable(Report, tag="sweep", frozen=True, kw_only=True):
     limit: float | None
     best: float | None
     range_test: dict[str, float | None] = {}
+
+
+class HeatBest(Struct, frozen=True, kw_only=True):
+    """The best cell of a heat map.
+
+    Attributes:
+        rate: learning rate.
+        momentum: of the optimizer.
+        steps: step at which it settled, ``None`` if it did not.
+        loss: its last loss.
+    """
+
+    rate: float
+    momentum: float
+    steps: int | None
+    loss: float | None
+
+
+class HeatTable(Report, tag="heat", frozen=True, kw_only=True):
+    """Momentum and rate side by side (``lrtui heat --json``).
+
+    Attributes:
+        rates: learning rates, ascending.
+        momenta: of the optimizer, ascending.
+        settled_at: a list for each momentum: step at which each rate settled, ``None`` if it did
+            not.
+        losses: in the same order, the last loss of each, ``None`` where not finite.
+        first_loss: loss at the start of them all.
+        best: the cell that settled first, or else ended lowest; ``None`` where none ended lower
+            than it began.
+        steps: steps that each was given.
+        problem: name of a built-in problem, or path of a file.
+        optimizer: what took the steps, but for the momentum, in words.
+        schedule: how each rate moved from its peak.
+        how: how they were trained, in words.
+    """
+
+    rates: list[float]
+    momenta: list[float]
+    settled_at: list[list[int | None]]
+    losses: list[list[float | None]]
+    first_loss: float | None
+    best: HeatBest | None
+    steps: int
+    problem: str
+    optimizer: str
+    schedule: str
+    how: str

@@ -14,6 +14,7 @@ from lrtui.messages import (
     AnyMessage,
     Command,
     Greeting,
+    Heat,
     Message,
     Progress,
     Race,
@@ -24,6 +25,7 @@ from lrtui.messages import (
 )
 from lrtui.problems.settings import ProblemSettings
 from lrtui.sources.source import Source
+from lrtui.trainer.heat import heat
 from lrtui.trainer.loop import Trainer, swept
 
 torch.set_num_threads(1)  # small steps take ten times as long on two
@@ -60,6 +62,11 @@ class InProcess(Source):
             self._trainer.train(command)
         elif isinstance(command, Race):
             self._trainer.train(*command.starts())
+        elif isinstance(command, Heat):
+            assert self._trainer.problem is not None
+            *_, hot = heat(self._trainer.problem, command)
+            assert hot is not None
+            self._say(hot)
         elif isinstance(command, Sweep):
             assert self._trainer.problem is not None
             *_, found = swept(self._trainer.problem, command)

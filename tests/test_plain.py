@@ -26,10 +26,11 @@ from lrtui.messages import (
     Sweep,
 )
 from lrtui.options import SweepOptions, parse
-from lrtui.plain import Printer, play, sweep
+from lrtui.plain import Printer, play
 from lrtui.problems.settings import Noise, ProblemSettings
 from lrtui.sources.fake import FakeSource
 from lrtui.sources.source import Source
+from lrtui.tables import print_table
 from tests.in_process import InProcess
 
 
@@ -220,7 +221,7 @@ def test_a_source_that_fails() -> None:
 def test_a_source_that_ends_without_an_answer() -> None:
     out = io.StringIO()
     assert play(silent(greeting()), starts([0.1], 10), Printer(10, False, out))
-    assert sweep(silent(greeting("sweep")), asked("--count", "3", "--steps", "1"), out)
+    assert print_table(silent(greeting("sweep")), asked("--count", "3", "--steps", "1"), out)
 
 
 def asked(*words: str) -> SweepOptions:
@@ -234,7 +235,7 @@ def swept(source: Source, low: float | None, high: float | None, as_json: bool =
     words = ["--count", "5", "--steps", "60", *(["--json"] if as_json else [])]
     words += ["--from", str(low)] if low else []
     words += ["--to", str(high)] if high else []
-    assert sweep(source, asked(*words), out) == ""
+    assert print_table(source, asked(*words), out) == ""
     return out.getvalue()
 
 
@@ -284,9 +285,9 @@ def test_a_sweep_of_a_source_that_fails_or_cannot_sweep() -> None:
     able = {*ALL_CAPABILITIES}
     for source, said in (
         (silent(greeting(*able), Failed(reason="it broke")), "it broke"),
-        (silent(greeting(*able - {"sweep"})), "this source cannot sweep"),
+        (silent(greeting(*able - {"sweep"})), "this source cannot be asked for a sweep"),
     ):
-        reason = sweep(source, asked("--count", "3", "--steps", "1"), out)
+        reason = print_table(source, asked("--count", "3", "--steps", "1"), out)
         assert reason == said
     assert out.getvalue() == ""
 

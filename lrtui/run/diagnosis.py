@@ -10,7 +10,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from lrtui.messages import Outcome
 from lrtui.run.advice import share
@@ -49,6 +49,9 @@ HAIR = 10
 
 BLOWN, BLOWN_ADAPTIVE = 1e3, 1e6
 """A loss of that many times the first has diverged; Adam comes back from a thousand times."""
+
+RECENT = 2
+"""Losses that are kept as they came."""
 
 ROUNDING = 5e-7
 """Relative rounding of a float32 loss: differences below this share mean nothing."""
@@ -156,22 +159,29 @@ class Diagnosis:
     since: int = 0
     settled_at: int | None = None
     broken: int | None = None
-    _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=2))
+    _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
 
     def see(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
         """Take in the next losses and their steps; ``None`` where they are not finite."""
-        for step, loss in zip(steps, losses, strict=True):
-            if loss is None:
-                if self.broken is None:
-                    self.broken = step
-                continue
-            self._recent.append((step, loss))
-            if self.theory is None:
-                continue
-            if loss <= self.theory.settled_loss:
-                self.settled_at = step if self.settled_at is None else self.settled_at
-            elif not self.theory.optimizer.is_plain:
-                self.settled_at = None
+        if None in losses:
+            if self.broken is None:
+                self.broken = steps[losses.index(None)]
+            told = [(k, v) for k, v in zip(steps, losses, strict=True) if v is not None]
+            steps, losses = [k for k, _ in told], [v for _, v in told]
+        known = cast("Sequence[float]", losses)
+        self._recent.extend(zip(steps[-RECENT:], known[-RECENT:], strict=True))
+        if self.theory is None or not known:
+            return
+        target = self.theory.settled_loss
+        if self.theory.optimizer.is_plain:  # a loss that has settled stays so
+            if self.settled_at is None and min(known) <= target:
+                self.settled_at = steps[next(i for i, v in enumerate(known) if v <= target)]
+            return
+        over = next((i for i in reversed(range(len(known))) if known[i] > target), -1)
+        if over == len(known) - 1:
+            self.settled_at = None
+        elif over >= 0 or self.settled_at is None:
+            self.settled_at = steps[over + 1]
 
     def continued(self, lr: float, step: int, weights: tuple[float, ...]) -> Diagnosis:
         """Return the diagnosis of the same run from a step on, at another rate.

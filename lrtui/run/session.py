@@ -17,6 +17,7 @@ from lrtui.messages import (
     Ended,
     Failed,
     Greeting,
+    Heated,
     LineScene,
     Marked,
     Optimizer,
@@ -25,6 +26,7 @@ from lrtui.messages import (
     ProblemFacts,
     Progress,
     Quadratic,
+    Rewound,
     Scene,
     Sharpness,
     Slice,
@@ -57,6 +59,7 @@ class Session:
         quadratic: closed form of the loss, if it has one.
         paused: whether the current run is held, as the source confirmed it.
         speed: steps a second, as the source confirmed it; ``None`` for as fast as possible.
+        heated: what every rate would do at every momentum, as it was last told.
         failure: why there is no source any more, empty as long as there is one.
         unusable: why the problem cannot be trained, empty as long as it can.
         focus: number of the run of a race that is shown where one is, ``None`` for the first.
@@ -73,6 +76,7 @@ class Session:
         self.speed: float | None = None
         self.failure = self.unusable = ""
         self.focus: int | None = None
+        self.heated: Heated | None = None
         self._theories: dict[Optimizer, Theory] = {}
         self._swept: dict[tuple[Optimizer, str], Swept] = {}
         self._refined: dict[tuple[Optimizer, str], Swept] = {}
@@ -253,13 +257,18 @@ class Session:
             case Greeting():
                 self.greeting, self.failure, self.unusable = message, "", ""
                 self.facts = self.scene = self.quadratic = None
-                self._theories, self._swept, self._refined = {}, {}, {}
+                self._theories, self._swept, self._refined, self.heated = {}, {}, {}, None
+            case Rewound(run=number):
+                self.runs = [old for old in self.runs if old.number < number]
+                self._last_number, self.focus = number - 1, None
             case ProblemFacts():
                 self.facts = message
             case LineScene() | CurveScene() | ClassesScene() | PlaneScene():
                 self.scene = message
             case Quadratic():
                 self.quadratic, self._theories = message, {}
+            case Heated():
+                self.heated = message
             case Swept():
                 self._note_swept(message)
             case Marked():

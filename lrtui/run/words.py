@@ -10,9 +10,19 @@ from lrtui.run.rate import rate_text
 from lrtui.run.run import Run
 
 
-def told_losses(progress: Progress, every: int) -> Iterator[tuple[int, str]]:
-    """Yield the step and the loss in words, for every step that is a multiple of ``every``."""
-    for step, loss in zip(progress.numbered(), progress.losses, strict=True):
+def told_losses(
+    progress: Progress, every: int, most: int | None = None
+) -> Iterator[tuple[int, str]]:
+    """Yield the step and the loss in words, for every step that is a multiple of ``every``.
+
+    Args:
+        progress: the report.
+        every: steps between two of them.
+        most: how many, the last ones; ``None`` for all.
+    """
+    kept = len(progress.losses) if most is None else most * every
+    steps, losses = progress.numbered()[-kept:], progress.losses[-kept:]
+    for step, loss in zip(steps, losses, strict=True):
         if step % every == 0:
             yield step, "not finite" if loss is None else f"{loss:.6g}"
 

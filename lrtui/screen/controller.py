@@ -23,6 +23,8 @@ from lrtui.messages import (
     Ended,
     Entrant,
     Failed,
+    Greeting,
+    Heat,
     Load,
     Marked,
     NoResult,
@@ -33,6 +35,8 @@ from lrtui.messages import (
     Progress,
     Race,
     Resume,
+    Rewound,
+    Seek,
     SetLr,
     SetSpeed,
     Start,
@@ -42,11 +46,13 @@ from lrtui.messages import (
     Unusable,
 )
 from lrtui.problems.settings import ProblemSettings
+from lrtui.run.heat import heat, heat_on_screen, kind
 from lrtui.run.rate import FACTOR, rate_text, scaled
 from lrtui.run.rate_axis import ruler_sweep, zoomed
 from lrtui.run.run import Run
 from lrtui.run.session import Session
 from lrtui.run.words import change_text, told_losses
+from lrtui.screen.panes.heat import HEAT
 from lrtui.screen.spans import Span
 from lrtui.screen.view import LOG_LINES, View
 from lrtui.sources.source import Source
@@ -131,6 +137,7 @@ class Controller:
         self._unanswered = 0  # id of the last command, until a state answers it
         self._heard = monotonic()
         self._run_line: Span | None = None
+        self._heat: Heat | None = None  # the last one that was asked for
 
     # --- what is asked for ----------------------------------------------------------------
 
@@ -259,6 +266,25 @@ class Controller:
         self.run(self._lr)
         self._sweep()
 
+    def run_cell(self, lr: float, momentum: float) -> None:
+        """Run a rate at a momentum."""
+        self._optimizer = replace(kind(self._optimizer), momentum=momentum)
+        self.run(lr)
+        self._sweep()
+
+    def heat(self) -> None:
+        """Ask what every rate would do at every momentum, unless it is known."""
+        session, facts = self.session, self.session.facts
+        if facts is None or not session.offers("heat"):
+            return
+        by = kind(self._optimizer)
+        asked = heat(by, session.theory_of(by), facts, self.view.steps, self._schedule)
+        asked = heat_on_screen(asked, facts)
+        if asked != self._heat:
+            self._heat = asked
+            session.heated = self.view.heat_cursor = None
+            self._source.send(asked)
+
     def options(self) -> LabOptions:
         """Return what is trained, as options of the command line."""
         from lrtui.options import LabOptions, parse
@@ -323,6 +349,24 @@ class Controller:
         elif self._is_on():
             self._lr = scaled(self._lr, factor)
             self._send(SetLr(lr=self._lr))
+
+    def seek(self, to: Seek) -> None:
+        """Show another place of a record."""
+        self._send(to)
+
+    @property
+    def seeks(self) -> bool:
+        """Whether what is shown is a record, of which any place can be shown."""
+        session = self.session
+        return session.greeting is not None and session.offers("seek")
+
+    def seek_step(self, text: str) -> None:
+        """Go to a step that was typed, or say what is wrong with it."""
+        digits = text.strip().replace(",", "")
+        if digits.isascii() and digits.isdigit() and len(digits) <= 12:
+            self.seek(Seek(step=int(digits)))
+        else:
+            self.complain(f"a step is a whole number, not {text.strip()[:24]}")
 
     def pause(self) -> None:
         """Pause the run, or continue it."""
@@ -482,6 +526,11 @@ class Controller:
                 self._sweep()
             case Unusable(reason=reason) if (reason, "bad") not in [*self.view.log][:1]:
                 self._log(reason, "bad")
+            case Greeting():
+                self._heat = None
+            case Rewound():
+                self.view.log.clear()
+                self._run_line = None
             case Failed(reason=reason, details=details):
                 self._log(reason, "bad")
                 self.view.details = details
@@ -495,7 +544,7 @@ class Controller:
             case Ended() if changed:
                 self._log(by + message.reason, "dim")
             case Progress() if changed and run and run.number == number:
-                for step, loss in [*told_losses(message, self._every)][-LOG_LINES:]:
+                for step, loss in told_losses(message, self._every, LOG_LINES):
                     self._log(f"{step:>6,} {loss}", "text")
         if run and not self.session.is_on and run.outcome in ("done", "diverged"):
             self.run_next()
@@ -513,6 +562,8 @@ class Controller:
         """Ask what every rate would do, for the ruler."""
         session, optimizer, schedule = self.session, self._optimizer, self._schedule
         facts = session.facts
+        if self.view.alone == HEAT.id:
+            self.heat()
         if facts is None or not session.offers("sweep"):
             return
         theory, steps, zoom = session.theory_of(optimizer), self.view.steps, self.view.zoom

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input
 
+from lrtui.messages import Seek
 from lrtui.run.files import unused
 from lrtui.run.rate import parse_rates, rate_text
 from lrtui.screen import layout
@@ -23,7 +24,9 @@ from lrtui.screen.palette import styles
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes import PANES
 from lrtui.screen.panes.cursor import FAST
-from lrtui.screen.panes.every_rate import EVERY_RATE, moved
+from lrtui.screen.panes.every_rate import EVERY_RATE
+from lrtui.screen.panes.every_rate import moved as moved_rate
+from lrtui.screen.panes.heat import HEAT, moved
 from lrtui.screen.panes.loss import LOSS, last_shown
 from lrtui.screen.panes.pane import (
     TALL,
@@ -35,6 +38,7 @@ from lrtui.screen.panes.pane import (
     ReadPlace,
     ReadStep,
     Request,
+    RunCell,
     RunRate,
 )
 from lrtui.screen.rate_field import RateField
@@ -43,8 +47,21 @@ if TYPE_CHECKING:
     from lrtui.options import LabOptions
     from lrtui.screen.terminal.driver import LineDriver
 
+CURSOR = {"left": -1, "right": 1, "shift+left": -FAST, "shift+right": FAST}
+"""Cells that a key moves the cursor of the charts by."""
+
 FIRST_WAIT = 0.02
 """Seconds between two tries to draw the first frame, until the panes have a size."""
+
+SEEKS = {
+    "left": Seek(reports=-1),
+    "right": Seek(reports=1),
+    "home": Seek(step=0),
+    "end": Seek(end=True),
+    "pageup": Seek(chapters=-1),
+    "pagedown": Seek(chapters=1),
+}
+"""Keys that show another place of a record, and which."""
 
 KEY_TIME = 0.02
 """Seconds that a key has the screen for itself."""
@@ -89,7 +106,7 @@ class MainScreen(Screen[None]):
         with Vertical(id="box") as frame:
             frame.border_title = "learning rate"
             with Horizontal(id="rates"):
-                yield RateField()
+                yield RateField(self.steer)
                 yield ruler
             yield from box
         yield Horizontal(*panes("top"), id="top")
@@ -173,7 +190,8 @@ class MainScreen(Screen[None]):
             if not field.has_focus and self.is_in_front:  # lost by a click beside every widget
                 self.set_focus(field)
         action = BY_KEY.get(event.key)
-        if self.is_in_front and action and not action.is_offered(self.view.session):
+        asked = self.is_in_front and not self.view.typed  # else it may move in what is typed
+        if asked and action and not action.is_offered(self.view.session):
             self.controller.complain(
                 f"{action.sign} ({action.title}) is not for what is shown here"
             )
@@ -200,6 +218,10 @@ class MainScreen(Screen[None]):
                 self.controller.run(self.view.rate)
             else:
                 self.controller.go_on_alone()
+            return
+        if self.controller.seeks:
+            self.query_one(RateField).clear()
+            self.controller.seek_step(text)
             return
         try:
             lrs = parse_rates(text)
@@ -245,6 +267,9 @@ class MainScreen(Screen[None]):
             case RunRate(lr=lr):
                 self.take_over()
                 self.controller.run(lr)
+            case RunCell(lr=lr, momentum=momentum):
+                self.take_over()
+                self.controller.run_cell(lr, momentum)
             case Highlight(run=number):
                 self.controller.highlight(number)
             case ReadStep(step=step):
@@ -418,26 +443,57 @@ class MainScreen(Screen[None]):
         """Move the cursor to the right."""
         self._move_cursor(1)
 
-    def action_far_cursor_left(self) -> None:
-        """Move the cursor far to the left."""
-        self._move_cursor(-FAST)
-
-    def action_far_cursor_right(self) -> None:
-        """Move the cursor far to the right."""
-        self._move_cursor(FAST)
-
     def _move_cursor(self, cells: int) -> None:
         """Move the cursor of the chart that is shown, of all the rates or of the losses."""
         view = self.view
         view.dirty, view.place = True, None
         if view.alone == EVERY_RATE.id:
-            view.rate = moved(view, cells, *self.query_one(f"#{EVERY_RATE.id}").content_size)
+            view.rate = moved_rate(view, cells, *self.query_one(f"#{EVERY_RATE.id}").content_size)
         elif (run := view.session.current) is not None and view.session.has_losses:
             last = last_shown(view)
             width = self.query_one(f"#{LOSS.id}").content_size.width
             a_cell = max(1, round(last / max(width, 1)))
             here = run.step if view.cursor is None else view.cursor + cells * a_cell
             view.cursor = min(max(here, 0), last)
+
+    def action_seek_start(self) -> None:
+        """Go to the start of the run of a record."""
+        self.controller.seek(SEEKS["home"])
+
+    def action_seek_end(self) -> None:
+        """Go to the end of the run of a record."""
+        self.controller.seek(SEEKS["end"])
+
+    def action_run_before(self) -> None:
+        """Go to the run before, in a record."""
+        self.controller.seek(SEEKS["pageup"])
+
+    def action_run_after(self) -> None:
+        """Go to the run after, in a record."""
+        self.controller.seek(SEEKS["pagedown"])
+
+    def action_heat(self) -> None:
+        """Show rate and momentum side by side, and go back."""
+        self.view.alone = None if self.view.alone == HEAT.id else HEAT.id
+        self.controller.heat()
+        self.view.dirty = True
+
+    async def steer(self, key: str) -> bool:
+        """Do what a key means where nothing is typed, and in what is shown alone, if anything."""
+        if not self.is_in_front:
+            return False
+        if self.controller.seeks and key in SEEKS:
+            self.controller.seek(SEEKS[key])
+            return True
+        if self.view.alone != HEAT.id:
+            if key in CURSOR:
+                self._move_cursor(CURSOR[key])
+            return key in CURSOR
+        widget = self.query_one(f"#{HEAT.id}", PaneWidget)
+        if key == "enter" and (cell := self.view.heat_cursor) is not None:
+            await self.carry_out(RunCell(lr=cell[1], momentum=cell[0]))
+            return True
+        return moved(self.view, key, *widget.content_size)
 
     def action_zoom(self) -> None:
         """Show one pane on all the room, then the next, then all again."""

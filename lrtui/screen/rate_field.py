@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual import events
@@ -32,8 +33,13 @@ class RateField(Input):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+j", "submit", "Run", show=False)]
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, steer: Callable[[str], Awaitable[bool]]) -> None:
+        """Start empty.
+
+        Args:
+            steer: takes a key while nothing is typed, and says whether that meant something.
+        """
+        self._steer = steer
         super().__init__(id="rate", compact=True, select_on_focus=False)
         self.cursor_blink = False
         self._sign = ""
@@ -41,7 +47,10 @@ class RateField(Input):
 
     async def _on_key(self, event: events.Key) -> None:
         character = event.character or ""
-        if self._takes(event.key, character):
+        if not self.value and await self._steer(event.key):
+            event.stop()
+            event.prevent_default()
+        elif self._takes(event.key, character):
             event.stop()
             event.prevent_default()
             if not self.value and event.time - self._sign_at < JOINS:
@@ -66,17 +75,3 @@ class RateField(Input):
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Tell textual which keys this takes away from the bindings."""
         return character is not None and self._takes(key, character)
-
-    async def action_cursor_left(self, select: bool = False) -> None:  # type: ignore[override]
-        """Move to the left in what was typed; in an empty field, move the screen's cursor."""
-        await self._move("cursor_left", select)
-
-    async def action_cursor_right(self, select: bool = False) -> None:  # type: ignore[override]
-        """Move to the right in what was typed; in an empty field, move the screen's cursor."""
-        await self._move("cursor_right", select)
-
-    async def _move(self, name: str, select: bool) -> None:
-        if self.value:
-            getattr(super(), f"action_{name}")(select)
-        else:
-            await self.screen.run_action(f"{'far_' if select else ''}{name}")

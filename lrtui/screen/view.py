@@ -45,6 +45,7 @@ class View:
         place: weights that are read out on the map, ``None`` where none are.
         rate: rate that is read out on the chart of every rate, ``None`` where none is.
         zoom: ends of the ruler where it shows a part of the rates, ``None`` where it shows all.
+        heat_cursor: momentum and rate that the heat map points at, ``None`` for none.
         size: columns and rows of the terminal.
         silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
         dirty: whether there is something new to show; cleared once it is shown.
@@ -66,6 +67,7 @@ class View:
     place: tuple[float, float] | None = None
     rate: float | None = None
     zoom: tuple[float, float] | None = None
+    heat_cursor: tuple[float, float] | None = None
     size: tuple[int, int] = (0, 0)
     silent_for: int = 0
     dirty: bool = True

@@ -1,35 +1,29 @@
-"""A source that replays a saved session, at a pace of its own."""
+"""A source that replays a saved session, at a pace of its own, and from any place."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import count, pairwise
+from collections import deque
 from pathlib import Path
 from time import monotonic, sleep
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from lrtui.ascii_fallback import printable
 from lrtui.messages import (
     AnyMessage,
     Command,
     Ended,
     Greeting,
-    LineScene,
-    Printed,
     Progress,
-    Quadratic,
+    Rewound,
+    Seek,
     Started,
     State,
-    decode_message,
 )
 from lrtui.pace import Pace
-from lrtui.sources.protocol1 import Reader
+from lrtui.sources.record import Record, cut, joined
 from lrtui.sources.source import Source
-
-LONGEST_LINE = 2**25
-"""Largest length of a line in bytes: several times that of a hundred thousand points."""
 
 BETWEEN_RUNS = 1.0
 """Seconds between the end of a run and the start of the next one in the file."""
@@ -37,7 +31,29 @@ BETWEEN_RUNS = 1.0
 BUDGET = 0.02
 """Seconds that reading may take at a time, so that a large file never holds up a frame."""
 
+SEEKING = 0.4
+"""The same on the way to another place, which a person waits for."""
+
+REPORTS = 4096
+"""Reports that can be gone back one by one."""
+
 CAPABILITIES = ["pause", "step", "speed"]
+
+
+class Goal(NamedTuple):
+    """A place that is gone to without waiting.
+
+    Attributes:
+        chapter: which run, or runs in step.
+        step: of the run.
+        whole: whether the report that has this step is shown to its end.
+        answers: id of the command that asked for it.
+    """
+
+    chapter: int
+    step: float
+    whole: bool
+    answers: int
 
 
 class Replay(Source):
@@ -47,33 +63,44 @@ class Replay(Source):
     ``trouble`` says what is wrong with the file.
     """
 
-    def __init__(self, path: Path, speed: float | None) -> None:
+    def __init__(self, path: Path, speed: float | None, follow: bool = False) -> None:
         """Open the file.
 
         Args:
             path: the file.
             speed: steps or reports a second, ``None`` for as fast as possible.
+            follow: whether to wait at its end for more, as of a session that is still recorded.
 
         Raises:
             OSError: it cannot be read.
             ValueError: nothing in it is a saved run; says what is wrong with which line.
         """
-        self._name = printable(str(path))
         self._pace = Pace(speed, monotonic())
         self._wait_until = 0.0
         self._run: Started | None = None  # what is shown, and its step and rate
         self._step, self._lr = 0, 0.0
+        self._reports: deque[int] = deque(maxlen=REPORTS)  # last step of each
+        self._goal: Goal | None = None
+        self._there: set[int] = set()  # runs that are at the goal
+        self._held: list[AnyMessage] = []  # what comes after it
+        self._pending: deque[AnyMessage] = deque()  # to be shown before more is read
         self._answers: list[AnyMessage] = []
-        self._file = path.open("rb")
-        self._messages = self._read()
-        self._next = next(self._messages, None)
-        if self._next is None:
-            self._file.close()
-            raise ValueError(self.trouble or f"{self._name} is not a saved session")
+        self._record = Record(path, follow)
+        self._next = self._record.next()
+        if self._record.is_over:
+            self._record.close()
+            raise ValueError(self.trouble or f"{self._record.name} is not a saved session")
+
+    @property
+    def trouble(self) -> str:  # type: ignore[override]
+        """What is wrong with the file."""
+        return self._record.trouble
 
     def send(self, command: Command) -> None:
-        """Change the pace; other commands are ignored."""
-        if self._pace.apply(command, monotonic()) and self._run:  # type: ignore[arg-type]
+        """Change the pace, or go to another place; other commands are ignored."""
+        if isinstance(command, Seek):
+            self._seek(command)
+        elif self._pace.apply(command, monotonic()) and self._run:  # type: ignore[arg-type]
             self._answers.append(self._state(self._run.run, command.id))
 
     def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
@@ -83,13 +110,16 @@ class Replay(Source):
             timeout: seconds to wait for one; ``None`` waits until one is due or all were shown.
         """
         until = math.inf if timeout is None else monotonic() + timeout
-        while not (due := self._due()) and self._next is not None and monotonic() < until:
+        while not (due := self._due()) and not self._is_over() and monotonic() < until:
             sleep(BUDGET)
         return due
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._record.close()
+
+    def _is_over(self) -> bool:
+        return self._next is None and self._record.is_over
 
     def _state(self, run: int, answers: int = 0) -> State:
         paused, speed = self._pace.paused, self._pace.speed
@@ -97,161 +127,145 @@ class Replay(Source):
             run=run, step=self._step, lr=self._lr, paused=paused, speed=speed, answers=answers
         )
 
-    def _due(self) -> list[AnyMessage]:
-        now, pace = monotonic(), self._pace
-        due, self._answers = self._answers, []
-        while (message := self._next) is not None and monotonic() < now + BUDGET:
-            match message:
-                case Progress() if pace.due() > now:
-                    break
-                case Progress():
-                    pace.took_step(now)
-                    self._step = message.last
-                case Started() if now < self._wait_until:
-                    break
-                case Started():
-                    self._run, self._step, self._lr = message, 0, message.lr
-                case State():
-                    # The rate is that of the file; the pace is our own.
-                    self._lr = message.lr
-                    message = replace(message, paused=pace.paused, speed=pace.speed, answers=0)
-                case Greeting():
-                    message = replace(message, capabilities=CAPABILITIES)
-                case Ended() if pace.speed is not None:
-                    self._wait_until = now + BETWEEN_RUNS
-            due.append(message)
-            if isinstance(message, Started):
-                due.append(self._state(message.run))
-            self._next = next(self._messages, None)
-        return due
-
-    def _read(self) -> Iterator[AnyMessage]:
-        """Yield the messages of the file as far as it can be read, then why it ends there."""
-        order = Order()
-        reader: Reader | None = None
-        for number in count(1):
-            try:
-                if not (line := self._file.readline(LONGEST_LINE)):
-                    break
-                if not order.greeted and b'"ready"' in line[:20]:
-                    reader = Reader()
-                if len(line) == LONGEST_LINE:
-                    raise ValueError(f"longer than {LONGEST_LINE:,} bytes")
-                messages = decode(line, reader)
-                for message in messages:
-                    order.check(message)
-            except (OSError, ValueError) as error:
-                said = error.strerror if isinstance(error, OSError) else str(error)
-                self.trouble = f"{self._name}, line {number}: {printable(said or '')}"
-                break
-            for message in messages:
-                if isinstance(message, Progress):
-                    yield from pieces(message, order.seconds_before)
-                else:
-                    yield message
-        if order.run is not None:
-            run, step = order.run.run, max(order.step, 0)
-            reason = f"the file ends at step {step:,}"
-            yield Ended(run=run, outcome="stopped", step=step, loss=order.loss, reason=reason)
-        if self.trouble and order.greeted:
-            yield Printed(text=f"{self.trouble}; what comes before it is shown")
-
-
-def decode(line: bytes, reader: Reader | None) -> list[AnyMessage]:
-    """Return the messages of a line; ``reader`` is of the older protocol, where it is in that.
-
-    Raises:
-        ValueError: it is not a message; says why.
-    """
-    try:
-        if reader is not None:
-            return reader.read(line)
-        message = decode_message(line)
-        return [] if message is None else [message]
-    except ValueError as error:
-        if not line.endswith(b"\n"):
-            raise ValueError("cut short") from error
-        raise ValueError(f"not an lrtui message ({error})") from error
-
-
-class Order:
-    """Checks that the messages of a session come in an order that makes sense.
-
-    Attributes:
-        greeted: whether a greeting came.
-        run: the run that is on, ``None`` where none is.
-        step: its last step, -1 before the first.
-        loss: its last finite loss, ``None`` where it has none.
-        seconds_before: its time before the last progress.
-    """
-
-    def __init__(self) -> None:
-        """Expect a greeting."""
-        self.greeted = False
-        self.run: Started | None = None
-        self.step = -1
-        self.loss: float | None = None
-        self.seconds_before = 0.0
-        self._seconds = 0.0
-        self._last_number = 0
-        self._dimension: int | None = None  # weights of the loss, where that is known
-
-    def check(self, message: AnyMessage) -> None:
-        """Take in the next message.
-
-        Raises:
-            ValueError: it cannot come here; says why.
-        """
-        run, step = self.run, self.step
-        if isinstance(message, Greeting):
-            self.run, self.greeted, self._dimension = None, True, None
+    def _seek(self, command: Seek) -> None:
+        """Take up a goal; what is behind is shown again from the start of its run."""
+        if self._run is None or not self._record.can_seek:
             return
-        if not self.greeted and not isinstance(message, Printed):
-            raise ValueError("a session begins with a greeting")
+        here = self._chapter_of(self._run)
+        chapter = max(here + command.chapters, 0)
+        step: float = 0 if command.chapters else self._step
+        if command.reports > 0:
+            step = self._step + command.reports
+        elif command.reports:
+            before = [at for at in self._reports if at < self._step]
+            step = before[command.reports] if len(before) >= -command.reports else 0
+        if command.step is not None:
+            step = command.step
+        if command.end:
+            step = math.inf
+        if (chapter, step) == (here, self._step):
+            self._answers.append(self._state(self._run.run, command.id))
+            return
+        self._goal = Goal(chapter, step, bool(command.reports), command.id)
+        self._wait_until, self._there = 0.0, set()
+        if chapter < here or (chapter == here and step < self._step):
+            start = self._record.chapters[chapter]
+            first = min(run for run, at in self._record.chapter_of.items() if at == chapter)
+            known = (
+                replace(m, capabilities=self._capabilities()) if isinstance(m, Greeting) else m
+                for m in start.known
+            )
+            self._answers = [Rewound(run=first), *known]
+            self._record.back_to(start)
+            self._pending.clear()
+            self._held = []
+            self._next = self._record.next()
+
+    def _capabilities(self) -> list[str]:
+        return [*CAPABILITIES, *(["seek"] if self._record.can_seek else [])]
+
+    def _due(self) -> list[AnyMessage]:
+        now = monotonic()
+        due, self._answers = self._answers, []
+        seeking = self._goal is not None
+        until = now + (SEEKING if seeking else BUDGET)
+        if self._next is None:
+            self._next = self._following()
+        while (message := self._next) is not None and monotonic() < until:
+            if self._goal is not None:
+                message = self._towards(self._goal, message)
+            elif self._waits_with(message, now):
+                break
+            if message is not None:
+                due += self._shown(message, now)
+            if seeking and self._goal is None:
+                break
+        if self._goal is not None and self._is_over():
+            self._reached(self._goal)
+        due, self._answers = [*due, *self._answers], []
+        return joined(due) if seeking else due
+
+    def _towards(self, goal: Goal, message: AnyMessage) -> AnyMessage | None:
+        """Return what of the next message lies before a goal; note when that is reached.
+
+        Of runs in step, one may be there first: what comes of it is held until the others are.
+        """
+        if isinstance(message, Started) and self._chapter_of(message) > goal.chapter:
+            self._reached(goal)
+            return None
+        shown: AnyMessage | None = message
+        if isinstance(message, Progress | Ended) and self._chapter_of(self._run) == goal.chapter:
+            rest: AnyMessage | None = None
+            if message.run in self._there:
+                shown, rest = None, message
+            elif isinstance(message, Ended):
+                self._there.add(message.run)
+            else:
+                if not goal.whole and message.last > goal.step:
+                    message, rest = cut(message, max(int(goal.step), message.first))
+                    shown = message
+                if message.last >= goal.step:
+                    self._there.add(message.run)
+            if rest is not None:
+                self._held.append(rest)
+        self._next = self._following()
+        runs = {self._run.run, *self._run.race} if self._run else set()
+        if isinstance(message, Progress | Ended) and runs <= self._there:
+            if isinstance(message, Progress):
+                self._step = message.last
+            self._reached(goal)
+        return shown
+
+    def _chapter_of(self, started: Started | None) -> int:
+        """Return which of the runs of the file that is, -1 for none."""
+        return self._record.chapter_of[started.run] if started else -1
+
+    def _following(self) -> AnyMessage | None:
+        """Return the next message, ``None`` where there is none now."""
+        return self._pending.popleft() if self._pending else self._record.next()
+
+    def _reached(self, goal: Goal) -> None:
+        """Go on from here: first with what was held on the way."""
+        self._goal = None
+        if self._held:
+            if self._next is not None:
+                self._held.append(self._next)
+            self._pending.extendleft(reversed(self._held))
+            self._held = []
+            self._next = self._pending.popleft()
+        if self._run is not None:
+            self._answers.append(self._state(self._run.run, goal.answers))
+
+    def _waits_with(self, message: AnyMessage, now: float) -> bool:
+        """Return whether it is too early for a message; take it to be shown if not."""
         match message:
-            case LineScene() | Quadratic():
-                dimension = len(message.minimum) if isinstance(message, Quadratic) else 2
-                if self._dimension not in (None, dimension):
-                    raise ValueError(f"a loss of {dimension} weights, not of {self._dimension}")
-                self._dimension = dimension
+            case Progress() if self._pace.due() > now:
+                return True
+            case Progress():
+                self._pace.took_step(now)
+            case Started() if now < self._wait_until:
+                return True
+            case Ended() if self._pace.speed is not None:
+                self._wait_until = now + BETWEEN_RUNS
+        self._next = self._following()
+        return False
+
+    def _shown(self, message: AnyMessage, now: float) -> list[AnyMessage]:
+        """Return what is shown of a message, and keep what is to be known of it."""
+        match message:
+            case Progress():
+                self._step = message.last
+                if not self._reports or self._reports[-1] < message.last:
+                    self._reports.append(message.last)
             case Started():
-                if message.run <= self._last_number:
-                    raise ValueError(f"run {message.run} comes after run {self._last_number}")
-                self.run, self.step, self.loss, self._seconds = message, -1, None, 0.0
-                self._last_number = message.run
-            case Progress() | Ended() | State() if run is None or message.run != run.run:
-                raise ValueError(f"run {message.run} is not on")
-            case Progress() if run:
-                count = len(message.weights)
-                if self._dimension is not None and count not in (0, self._dimension):
-                    raise ValueError(f"{count} weights of a loss of {self._dimension}")
-                if message.first <= step or (run.steps is not None and message.last > run.steps):
-                    told = message.first if message.first <= step else message.last
-                    end = "an open number" if run.steps is None else f"{run.steps:,}"
-                    raise ValueError(f"step {told:,} of {end} comes after step {step:,}")
-                self.step = message.last
-                self.loss = next((v for v in reversed(message.losses) if v is not None), self.loss)
-                self.seconds_before, self._seconds = self._seconds, message.seconds
-            case Ended():
-                self.run = None
-
-
-def pieces(progress: Progress, seconds_before: float) -> Iterator[Progress]:
-    """Split a report: one step each as far as it has the weights of each, then the rest.
-
-    Args:
-        progress: the report.
-        seconds_before: the seconds of the last report of this run.
-    """
-    steps, alone = progress.numbered(), len(progress.trajectory)
-    per_step = (progress.seconds - seconds_before) / len(steps)
-    for first, end in pairwise(sorted({*range(alone + 1), len(steps)})):
-        told = progress.trajectory[first:end]
-        yield replace(
-            progress,
-            steps=[*steps[first:end]] if isinstance(progress.steps, list) else steps[first],
-            scalars={name: column[first:end] for name, column in progress.scalars.items()},
-            weights=told[-1] if told else progress.weights,
-            trajectory=told,
-            seconds=seconds_before + per_step * end if end < len(steps) else progress.seconds,
-        )
+                self._run, self._step, self._lr = message, 0, message.lr
+                self._reports.clear()
+                return [message, self._state(message.run)]
+            case State():
+                # The rate is that of the file; the pace is our own.
+                self._lr = message.lr
+                paused, speed = self._pace.paused, self._pace.speed
+                return [replace(message, paused=paused, speed=speed, answers=0)]
+            case Greeting():
+                return [replace(message, capabilities=self._capabilities())]
+        return [message]

@@ -18,6 +18,7 @@ from lrtui.messages import (
     PLAIN,
     Alone,
     AnyCommand,
+    Heat,
     Load,
     Message,
     Optimizer,
@@ -36,6 +37,7 @@ from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.ahead import run_ahead
 from lrtui.trainer.aside import Chance
 from lrtui.trainer.curvature import Curvature
+from lrtui.trainer.heat import heat
 from lrtui.trainer.lane import Lane
 from lrtui.trainer.looks import start_sharpness
 from lrtui.trainer.range_test import range_test
@@ -277,6 +279,10 @@ class Trainer:
         try:
             command = self._inbox.get(timeout=None if math.isinf(left) else max(left, 0.0))
         except Empty:
+            return None
+        if isinstance(command, Heat):
+            if self.problem is not None:
+                self._side_work.begin("heat", heat(self.problem, command))
             return None
         if isinstance(command, Sweep):
             if self.problem is not None:

@@ -8,7 +8,7 @@ from time import perf_counter
 from lrtui.messages import Message, NoResult
 from lrtui.trainer.aside import Aside
 
-ORDER = ("sharpness", "ahead", "sweep")
+ORDER = ("sharpness", "ahead", "sweep", "heat")
 """What is done first: the sharpness keeps to a small share of the time by itself."""
 
 Work = Iterator[Message | None]

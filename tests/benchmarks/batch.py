@@ -7,12 +7,14 @@ import time
 
 import torch
 
-from lrtui.messages import Optimizer, ProblemFacts, Quadratic, Start, Swept
+from lrtui.messages import PLAIN, Optimizer, ProblemFacts, Quadratic, Start, Swept
 from lrtui.problems.line import INITIAL_WEIGHTS, LineFit
 from lrtui.problems.settings import ProblemSettings
+from lrtui.run.heat import heat
 from lrtui.run.rate_axis import ruler_sweep, spaced
 from lrtui.run.theory import Theory
 from lrtui.sources.process import ProcessSource
+from lrtui.trainer import heat as module
 from lrtui.trainer.sweep import sweep
 
 ROUNDS = 30
@@ -39,6 +41,16 @@ def many_rates(problem: LineFit, count: int) -> float:
     lrs = spaced(0.001, 4.0, count)
     start = time.perf_counter()
     for _ in sweep(problem, lrs, STEPS, Optimizer(), None):
+        pass
+    return time.perf_counter() - start
+
+
+def heat_map(problem: LineFit) -> float:
+    """Return the seconds of a heat map: 24 momenta of 48 rates."""
+    assert problem.quadratic is not None
+    asked = heat(PLAIN, Theory.of(problem.quadratic), problem.facts, STEPS)
+    start = time.perf_counter()
+    for _ in module.heat(problem, asked):
         pass
     return time.perf_counter() - start
 
@@ -75,6 +87,11 @@ def main() -> None:
         ratio = statistics.median(many / one for many, one in pairs)
         took = statistics.median(many for many, _ in pairs)
         print(f"batch: {count:,} rates take {ratio:.1f} times one rate ({1e3 * took:.0f} ms)")
+    heat_map(problem)
+    pairs = [(heat_map(problem), one_rate(problem)) for _ in range(ROUNDS)]
+    ratio = statistics.median(many / one for many, one in pairs)
+    took = statistics.median(many for many, _ in pairs)
+    print(f"heat map: 24 x 48 runs take {ratio:.1f} times one rate ({1e3 * took:.0f} ms)")
 
 
 if __name__ == "__main__":

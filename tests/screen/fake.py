@@ -16,6 +16,8 @@ from lrtui.messages import (
     Command,
     Ended,
     Greeting,
+    Heat,
+    Heated,
     LineScene,
     Message,
     Pause,
@@ -104,6 +106,29 @@ def swept(command: Sweep) -> Swept:
     )
 
 
+def heated(command: Heat) -> Heated:
+    """Return what a trainer answers to a heat map, from the closed form."""
+    settled: list[list[int | None]] = []
+    losses: list[list[float | None]] = []
+    for momentum in command.momenta:
+        known = theory().with_optimizer(replace(command.optimizer, momentum=momentum))
+        at = known.settles_each(START, command.lrs)
+        settled.append([k if k is not None and k <= command.steps else None for k in at])
+        ends = [float(known.losses(START, lr, [command.steps])[0]) for lr in command.lrs]
+        losses.append([loss if loss < 3e38 else None for loss in ends])
+    return Heated(
+        lrs=command.lrs,
+        momenta=command.momenta,
+        steps=command.steps,
+        losses=losses,
+        settled_at=settled,
+        finished=[[True] * len(command.lrs)] * len(command.momenta),
+        first_loss=theory().start_loss(),
+        optimizer=command.optimizer,
+        schedule=command.schedule,
+    )
+
+
 def descent(start: Start, until: int | None = None) -> list[AnyMessage]:
     """Return what a trainer tells of a run, from its start to its end or to a step before it."""
     x, y = data()
@@ -177,6 +202,8 @@ class FakeTrainer(FakeSource):
         self.noted.append(message)
 
     def _answer(self, command: Command) -> list[AnyMessage]:
+        if isinstance(command, Heat):
+            return [heated(command)]
         if isinstance(command, Sweep):
             return [swept(command)]
         if isinstance(command, Race):

@@ -150,7 +150,7 @@ def test_it_offers_only_what_it_can_do(tmp_path: Path) -> None:
     told, _ = read(written(tmp_path / "runs.jsonl", session(0.1)))
     greeting = told[0]
     assert isinstance(greeting, Greeting)
-    assert {*greeting.capabilities} == {"pause", "step", "speed"}
+    assert {*greeting.capabilities} == {"pause", "step", "speed", "seek"}
     replay = Replay(tmp_path / "runs.jsonl", None)
     replay.poll()
     replay.send(Start(run=9, lr=0.1, steps=1, speed=None))

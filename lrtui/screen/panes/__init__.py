@@ -10,6 +10,7 @@ from lrtui.screen.panes.every_rate import EVERY_RATE
 from lrtui.screen.panes.fit import FIT
 from lrtui.screen.panes.footer import FOOTER
 from lrtui.screen.panes.header import HEADER
+from lrtui.screen.panes.heat import HEAT
 from lrtui.screen.panes.log import LOG
 from lrtui.screen.panes.loss import LOSS
 from lrtui.screen.panes.map import MAP, PLANE
@@ -33,6 +34,7 @@ PANES: tuple[Pane, ...] = (
     PLANE,
     LOSS,
     EVERY_RATE,
+    HEAT,
     BOWL,
     MAP,
     SHARPNESS,

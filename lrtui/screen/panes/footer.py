@@ -10,9 +10,6 @@ from lrtui.screen.view import View
 LAST = 2
 """Entries that are always there: the help and the way out."""
 
-SECOND = 3
-"""Cell of the second key in an entry of two, as in `` [ ] rate``."""
-
 
 def entries(view: View, width: int) -> list[tuple[str, Row]]:
     """Return the action and the text of each key that fits; the last entries always do."""
@@ -49,7 +46,7 @@ def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
         if x < start + length(row):
             if not name:
                 return None
-            second = BY_NAME[name].pair and x >= start + SECOND
+            second = BY_NAME[name].pair and x >= start + len(BY_NAME[name].sign) + 2
             return Press(ACTIONS[ACTIONS.index(BY_NAME[name]) + 1].name if second else name)
         start += length(row)
     return None

@@ -21,6 +21,14 @@ class RunRate:
 
 
 @dataclass(frozen=True)
+class RunCell:
+    """A click that runs a rate at a momentum."""
+
+    lr: float
+    momentum: float
+
+
+@dataclass(frozen=True)
 class Press:
     """A click that does what a key does.
 
@@ -52,7 +60,7 @@ class ReadPlace:
     weights: tuple[float, float]
 
 
-Request = RunRate | Press | Highlight | ReadStep | ReadPlace
+Request = RunRate | RunCell | Press | Highlight | ReadStep | ReadPlace
 
 
 WIDE, TALL = 72, 20

@@ -1,0 +1,287 @@
+"""The heat map: the steps to settle, or the loss it comes to, by rate and momentum."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from lrtui.messages import Heated, Optimizer
+from lrtui.run.heat import (
+    Cell,
+    best_cell,
+    best_from_any_start,
+    cell_text,
+    is_blown,
+    kind,
+    limit_of,
+)
+from lrtui.run.rate import rate_text
+from lrtui.run.rate_axis import log_share
+from lrtui.run.theory import Theory
+from lrtui.screen.panes.pane import Pane, RunCell
+from lrtui.screen.panes.ruler import GRADES, SHADES
+from lrtui.screen.spans import Row, Span, fitted
+from lrtui.screen.view import View
+
+if TYPE_CHECKING:
+    from lrtui.screen.chart import Axis, Canvas
+
+LEFT = 7
+"""Cells for the momentum at the left."""
+
+MOVES = {"left": (0, -1), "right": (0, 1), "up": (1, 0), "down": (-1, 0)}
+"""Momenta and rates that the cursor is moved by."""
+
+
+class Grid(NamedTuple):
+    """Where the cells are.
+
+    Attributes:
+        rows: which momentum is in each row, from the top; not all, where there are fewer rows.
+        size: columns of each rate.
+        tall: rows of the pane of each of ``rows``.
+        canvas: of the cells.
+        axis: rates along them.
+    """
+
+    rows: list[int]
+    size: int
+    tall: int
+    canvas: Canvas
+    axis: Axis
+
+    @classmethod
+    def of(cls, heated: Heated, width: int, height: int) -> Grid | None:
+        """Return the grid in a pane of a size, ``None`` where there is no room."""
+        from lrtui.screen.chart import Axis, Canvas
+
+        count, momenta = len(heated.lrs), len(heated.momenta)
+        size, fitting = (width - LEFT) // count, min(height - 2, momenta)
+        if size < 1 or fitting < 2:
+            return None
+        rows = [round(i * (momenta - 1) / (fitting - 1)) for i in range(fitting)]
+        if (best := best_cell(heated)) is not None and best.row not in rows:
+            nearest = min(range(fitting), key=lambda i: abs(rows[i] - best.row))
+            rows[nearest] = best.row
+        half = math.sqrt(heated.lrs[-1] / heated.lrs[0]) ** (1 / max(count - 1, 1))
+        axis = Axis(heated.lrs[0] / half, heated.lrs[-1] * half, log=True)
+        tall = (height - 2) // fitting
+        return cls(rows[::-1], size, tall, Canvas(LEFT, size * count, fitting), axis)
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """Draw the cells, the limits of theory, the best, the current run and the cursor."""
+    from lrtui.screen.axis import ticks
+    from lrtui.screen.chart import label_row
+
+    heated = view.session.heated
+    assert heated is not None
+    grid = Grid.of(heated, width, height)
+    if grid is None:
+        return [[("too small for a heat map: it takes 56 columns", "dim")]]
+    theory = view.session.theory_of(heated.optimizer, heated.schedule)
+    found = [fitted(reading(view, heated, theory), width)]
+    signs = graded(heated)
+    marks = marked(view, heated)
+    for row in grid.rows:
+        momentum = heated.momenta[row]
+        cells: list[Span] = [(sign * grid.size, tone) for sign, tone in signs[row]]
+        line = [(sign, tone) for text, tone in cells for sign in text]
+        for rate, mark in (
+            (best_from_any_start(heated, momentum, theory), ("┊", "text")),
+            (limit_of(heated, momentum, theory), ("┃", "bad")),
+        ):
+            if rate is not None:
+                at = column_of(heated, grid, rate)
+                if 0 <= at < len(line):
+                    line[at] = mark
+        below = [[(" " * LEFT, "axis"), *joined(line)]] * (grid.tall - 1)
+        for cell, mark in marks:
+            if cell.row == row:
+                line[cell.column * grid.size] = mark
+        found += [[(f"{momentum:>{LEFT - 2}g}  ", "axis"), *joined(line)], *below]
+    across = ticks(grid.axis, grid.canvas.columns, lambda t: bool(label_row(grid.canvas, t)))
+    found.append([(label_row(grid.canvas, across)[:width], "axis")])
+    return found[:height]
+
+
+def joined(line: Sequence[Span]) -> Row:
+    """Return signs with neighbours of one tone together."""
+    row: Row = []
+    for sign, tone in line:
+        if row and row[-1][1] == tone:
+            row[-1] = (row[-1][0] + sign, tone)
+        else:
+            row.append((sign, tone))
+    return row
+
+
+def column_of(heated: Heated, grid: Grid, rate: float) -> int:
+    """Return the column at which a rate is: left of the cells of all larger ones."""
+    after = bisect(heated.lrs, rate)
+    if after in (0, len(heated.lrs)):
+        return -1 if after == 0 else grid.canvas.columns
+    below, above = heated.lrs[after - 1], heated.lrs[after]
+    share = math.log(rate / below) / math.log(above / below)
+    return int((after - 0.5 + share) * grid.size)
+
+
+def graded(heated: Heated) -> list[list[Span]]:
+    """Return the sign and the tone of each cell: by the steps to settle, or else by the loss."""
+    settled = [at for row in heated.settled_at for at in row if at is not None]
+    losses = [loss for row in heated.losses for loss in row if loss is not None]
+    fewest = max(min(settled, default=1), 1)
+    lowest, first = min(losses, default=0.0), heated.first_loss
+
+    def sign(cell: Cell) -> Span:
+        at = heated.settled_at[cell.row][cell.column]
+        loss = heated.losses[cell.row][cell.column]
+        if not heated.finished[cell.row][cell.column]:
+            return "?", "dim"
+        if is_blown(heated, cell) or loss is None:
+            return "╳", "bad"
+        if at is not None:
+            return next(sign for most, sign in SHADES if at <= most * fewest), "good"
+        if first is not None and loss > first:
+            return "╱", "edge"
+        if settled:
+            return "░", "target"
+        grade = log_share(loss, lowest, max(losses) if first is None else first)
+        tone = "good" if grade <= GRADES[1][0] else "target"
+        return next(sign for most, sign in GRADES if grade <= most), tone
+
+    columns = range(len(heated.lrs))
+    return [[sign(Cell(row, column)) for column in columns] for row in range(len(heated.momenta))]
+
+
+def marked(view: View, heated: Heated) -> list[tuple[Cell, Span]]:
+    """Return the cells that are marked: the best, that of the current run, the cursor."""
+    found: list[tuple[Cell, Span]] = []
+    if (best := best_cell(heated)) is not None:
+        found.append((best, ("★", "strong")))
+    if (here := cell_of_run(view, heated)) is not None:
+        found.append((here, ("◆", "strong-prediction")))
+    if (cursor := cursor_of(view, heated)) is not None:
+        found.append((cursor, ("●", "strong")))
+    return found
+
+
+def cell_of_run(view: View, heated: Heated) -> Cell | None:
+    """Return the cell of the current run, ``None`` where it is none of them."""
+    run = view.session.current
+    if run is None or not isinstance(run.optimizer, Optimizer):
+        return None
+    if kind(run.optimizer) != heated.optimizer or run.optimizer.is_adaptive:
+        return None
+    if run.optimizer.momentum not in heated.momenta:
+        return None
+    lrs = heated.lrs
+    column = min(range(len(lrs)), key=lambda i: abs(math.log(lrs[i] / run.lr)))
+    if not lrs[0] / 1.1 < run.lr < lrs[-1] * 1.1:
+        return None
+    return Cell(heated.momenta.index(run.optimizer.momentum), column)
+
+
+def cursor_of(view: View, heated: Heated) -> Cell | None:
+    """Return the cell under the cursor, ``None`` where there is no cursor."""
+    if view.heat_cursor is None:
+        return None
+    momentum, lr = view.heat_cursor
+    if momentum not in heated.momenta or lr not in heated.lrs:
+        return None
+    return Cell(heated.momenta.index(momentum), heated.lrs.index(lr))
+
+
+def reading(view: View, heated: Heated, theory: Theory | None) -> Row:
+    """Return what the cursor reads; without one, what the signs mean."""
+    cell = cursor_of(view, heated)
+    if cell is not None:
+        rate, momentum = heated.lrs[cell.column], heated.momenta[cell.row]
+        limit = limit_of(heated, momentum, theory)
+        beyond = f" (limit {limit:.3g})" if limit is not None else ""
+        said = f"rate {rate_text(rate)} · momentum {momentum:g} · {cell_text(heated, cell)}{beyond}"
+        return [("● ", "strong"), (said, "text"), ("  Enter runs it", "dim")]
+    best = best_cell(heated)
+    row: Row = []
+    if best is not None:
+        rate, momentum = heated.lrs[best.column], heated.momenta[best.row]
+        said = f" rate {rate_text(rate)} · momentum {momentum:g} · {cell_text(heated, best)}  "
+        row = [("★", "strong"), (said, "text")]
+    if any(at is not None for at_momentum in heated.settled_at for at in at_momentum):
+        row += [("█▓▒", "good"), (" quick to slow  ", "dim")]
+        row += [("░", "target"), (f" not in {heated.steps:,}  ", "dim")]
+    else:
+        row += [("█▓▒░", "good"), (f" loss after {heated.steps:,} steps, low to high  ", "dim")]
+    row += [("╳", "bad"), (" diverges", "dim")]
+    if theory is not None:
+        row += [("  ┃", "bad"), (" limit", "dim")]
+        if heated.optimizer.name == "sgd":
+            row += [("  ┊", "text"), (" best from any start", "dim")]
+    return row
+
+
+def moved(view: View, key: str, width: int, height: int) -> bool:
+    """Move the cursor by a key; return whether it is one that moves it.
+
+    The first press puts it on the best cell, or that of the current run.
+    """
+    heated = view.session.heated
+    if key not in MOVES or heated is None or (grid := Grid.of(heated, width, height)) is None:
+        return False
+    here = cursor_of(view, heated)
+    if here is None:
+        cell = best_cell(heated) or cell_of_run(view, heated) or Cell(grid.rows[-1], 0)
+    else:
+        up, right = MOVES[key]
+        shown = sorted(grid.rows)
+        near = min(range(len(shown)), key=lambda i: abs(shown[i] - here.row))
+        row = shown[min(max(near + up, 0), len(shown) - 1)]
+        cell = Cell(row, min(max(here.column + right, 0), len(heated.lrs) - 1))
+    view.heat_cursor = heated.momenta[cell.row], heated.lrs[cell.column]
+    view.dirty = True
+    return True
+
+
+def click(view: View, x: int, y: int, width: int, height: int) -> RunCell | None:
+    """Run the cell that is clicked."""
+    heated = view.session.heated
+    if heated is None or not view.session.offers("start"):
+        return None
+    grid = Grid.of(heated, width, height)
+    if grid is None or not 1 <= y <= grid.tall * len(grid.rows):
+        return None
+    column = (x - LEFT) // grid.size
+    if not 0 <= column < len(heated.lrs):
+        return None
+    return RunCell(heated.lrs[column], heated.momenta[grid.rows[(y - 1) // grid.tall]])
+
+
+def depends_on(view: View, width: int) -> object:
+    """Return what the map depends on."""
+    run, session = view.session.current, view.session
+    by = (run.lr, run.optimizer) if run else None
+    return session.heated, session.quadratic is None, by, view.heat_cursor, view.size
+
+
+def waits_for(view: View) -> str:
+    """Say that the runs are under way."""
+    if view.session.heated is not None:
+        return ""
+    return "torch is loading" if view.session.facts is None else "the runs are under way"
+
+
+HEAT = Pane(
+    id="heat",
+    title="heat map",
+    place="top",
+    draw=draw,
+    depends_on=depends_on,
+    help="What becomes of each rate at each momentum; a click runs it, and so do the arrow keys "
+    "and Enter.",
+    applies=lambda view: view.alone == "heat" or view.session.heated is not None,
+    waits_for=waits_for,
+    fits=lambda columns, rows: False,  # only alone
+    click=click,
+)

@@ -1,0 +1,362 @@
+"""A saved session, read message by message: from its beginning, or from the start of a run."""
+
+from __future__ import annotations
+
+import copy
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, pairwise
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from lrtui.ascii_fallback import printable
+from lrtui.messages import (
+    AnyMessage,
+    ClassesScene,
+    CurveScene,
+    Ended,
+    Greeting,
+    Heated,
+    LineScene,
+    PlaneScene,
+    Printed,
+    ProblemFacts,
+    Progress,
+    Quadratic,
+    Rewound,
+    Started,
+    State,
+    Swept,
+    decode_message,
+)
+from lrtui.sources.protocol1 import Reader
+
+LONGEST_LINE = 2**25
+"""Largest length of a line in bytes: several times that of a hundred thousand points."""
+
+OF_THE_PROBLEM = (
+    Greeting | ProblemFacts | Quadratic | Swept | Heated
+    | LineScene | CurveScene | ClassesScene | PlaneScene
+)  # fmt: skip
+"""What a session has to be told before a run, whenever it is shown from its start."""
+
+
+class Record:
+    """Reads a file, and knows where each run in it begins.
+
+    Attributes:
+        name: of the file, as it may be shown.
+        chapters: where each run begins, as far as was read; of runs in step, the first.
+        chapter_of: which of these a run belongs to, by its number.
+        trouble: what is wrong with the file, in a sentence; empty if nothing is.
+        is_over: whether there is nothing more to read.
+    """
+
+    def __init__(self, path: Path, follow: bool) -> None:
+        """Open the file.
+
+        Args:
+            path: the file.
+            follow: whether to wait at its end for more.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        self.name = printable(str(path))
+        self.chapters: list[Chapter] = []
+        self.chapter_of: dict[int, int] = {}
+        self.trouble = ""
+        self.is_over = False
+        self._follow = follow
+        self._file = path.open("rb")
+        self.can_seek = self._file.seekable()
+        self._messages = self._read(Chapter(0, 0, Order(), None, []))
+
+    def next(self) -> AnyMessage | None:
+        """Return the next message, ``None`` where there is none now."""
+        message = next(self._messages, None)
+        self.is_over = message is None and (not self._follow or bool(self.trouble))
+        return message
+
+    def back_to(self, chapter: Chapter) -> None:
+        """Read on from the start of a run."""
+        self._file.seek(chapter.offset)
+        self.trouble, self.is_over = "", False
+        self._messages = self._read(chapter)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _read(self, at: Chapter) -> Iterator[AnyMessage | None]:
+        """Yield the messages of the file as far as it can be read, then why it ends there.
+
+        ``None`` is yielded where a file that is followed has no more yet.
+        """
+        order, reader, known = copy.deepcopy(at.order), copy.copy(at.reader), [*at.known]
+        number, offset, line = at.number, at.offset, b""
+        while True:
+            try:
+                line += self._file.readline(LONGEST_LINE - len(line))
+                if not line.endswith(b"\n") and self._follow and len(line) < LONGEST_LINE:
+                    yield None
+                    continue
+                if not line:
+                    break
+                number += 1
+                if not order.greeted and b'"ready"' in line[:20]:
+                    reader = Reader()
+                if len(line) == LONGEST_LINE:
+                    raise ValueError(f"longer than {LONGEST_LINE:,} bytes")
+                messages = decode(line, reader)
+                for message in messages:
+                    if isinstance(message, Started):
+                        self._note(Chapter(offset, number - 1, order, reader, known), message)
+                    order.check(message)
+            except (OSError, ValueError) as error:
+                said = error.strerror if isinstance(error, OSError) else str(error)
+                self.trouble = f"{self.name}, line {number or 1}: {printable(said or '')}"
+                break
+            offset += len(line)
+            line = b""
+            for message in messages:
+                if isinstance(message, Greeting):
+                    known = []
+                if isinstance(message, OF_THE_PROBLEM):
+                    known.append(message)
+                if isinstance(message, Progress):
+                    yield from pieces(message, order.on[message.run].seconds_before)
+                else:
+                    yield message
+        for run, track in order.on.items():
+            step = max(track.step, 0)
+            reason = f"the file ends at step {step:,}"
+            yield Ended(run=run, outcome="stopped", step=step, loss=track.loss, reason=reason)
+        if self.trouble and order.greeted:
+            yield Printed(text=f"{self.trouble}; what comes before it is shown")
+
+    def _note(self, here: Chapter, started: Started) -> None:
+        """Note where a run begins, unless it is known or runs in step with one that is."""
+        if started.run in self.chapter_of:
+            return
+        if not any(run in self.chapter_of for run in started.race):
+            self.chapters.append(
+                Chapter(
+                    here.offset,
+                    here.number,
+                    copy.deepcopy(here.order),
+                    copy.copy(here.reader),
+                    [*here.known],
+                )
+            )
+        self.chapter_of[started.run] = len(self.chapters) - 1
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Where a run begins, and what is known before it.
+
+    Attributes:
+        offset: bytes before its line.
+        number: lines before it.
+        order: what was checked so far.
+        reader: of the older protocol, where the file is in that.
+        known: what was told of the problem.
+    """
+
+    offset: int
+    number: int
+    order: Order
+    reader: Reader | None
+    known: list[AnyMessage]
+
+
+def decode(line: bytes, reader: Reader | None) -> list[AnyMessage]:
+    """Return the messages of a line; ``reader`` is of the older protocol, where it is in that.
+
+    Raises:
+        ValueError: it is not a message; says why.
+    """
+    try:
+        if reader is not None:
+            return reader.read(line)
+        message = decode_message(line)
+        return [] if message is None else [message]
+    except ValueError as error:
+        if not line.endswith(b"\n"):
+            raise ValueError("cut short") from error
+        raise ValueError(f"not an lrtui message ({error})") from error
+
+
+@dataclass
+class Track:
+    """A run that is on.
+
+    Attributes:
+        started: what began it.
+        step: its last step, -1 before the first.
+        loss: its last finite loss, ``None`` where it has none.
+        seconds: its time.
+        seconds_before: its time before the last progress.
+    """
+
+    started: Started
+    step: int = -1
+    loss: float | None = None
+    seconds: float = 0.0
+    seconds_before: float = 0.0
+
+
+@dataclass
+class Order:
+    """Checks that the messages of a session come in an order that makes sense.
+
+    Attributes:
+        greeted: whether a greeting came.
+        on: the runs that are on, by their number; several where they go in step.
+    """
+
+    greeted: bool = False
+    on: dict[int, Track] = field(default_factory=dict)
+    _last_number: int = 0
+    _dimension: int | None = None  # weights of the loss, where that is known
+
+    def check(self, message: AnyMessage) -> None:
+        """Take in the next message.
+
+        Raises:
+            ValueError: it cannot come here; says why.
+        """
+        if isinstance(message, Greeting):
+            self.on, self.greeted, self._dimension = {}, True, None
+            return
+        if not self.greeted and not isinstance(message, Printed):
+            raise ValueError("a session begins with a greeting")
+        match message:
+            case LineScene() | Quadratic():
+                dimension = len(message.minimum) if isinstance(message, Quadratic) else 2
+                if self._dimension not in (None, dimension):
+                    raise ValueError(f"a loss of {dimension} weights, not of {self._dimension}")
+                self._dimension = dimension
+            case Started():
+                if message.run <= self._last_number:
+                    raise ValueError(f"run {message.run} comes after run {self._last_number}")
+                self.on = {run: track for run, track in self.on.items() if run in message.race}
+                self.on[message.run] = Track(message)
+                self._last_number = message.run
+            case Progress() | Ended() | State() if message.run not in self.on:
+                raise ValueError(f"run {message.run} is not on")
+            case Progress():
+                self._follow(message, self.on[message.run])
+            case Ended():
+                del self.on[message.run]
+
+    def _follow(self, progress: Progress, track: Track) -> None:
+        """Take in a report of a run that is on."""
+        count, steps = len(progress.weights), track.started.steps
+        if self._dimension is not None and count not in (0, self._dimension):
+            raise ValueError(f"{count} weights of a loss of {self._dimension}")
+        if progress.first <= track.step or (steps is not None and progress.last > steps):
+            told = progress.first if progress.first <= track.step else progress.last
+            end = "an open number" if steps is None else f"{steps:,}"
+            raise ValueError(f"step {told:,} of {end} comes after step {track.step:,}")
+        track.step = progress.last
+        track.loss = next((v for v in reversed(progress.losses) if v is not None), track.loss)
+        track.seconds_before, track.seconds = track.seconds, progress.seconds
+
+
+def pieces(progress: Progress, seconds_before: float) -> Iterator[Progress]:
+    """Split a report: one step each as far as it has the weights of each, then the rest.
+
+    Args:
+        progress: the report.
+        seconds_before: the seconds of the last report of this run.
+    """
+    steps, alone = progress.numbered(), len(progress.trajectory)
+    per_step = (progress.seconds - seconds_before) / len(steps)
+    for first, end in pairwise(sorted({*range(alone + 1), len(steps)})):
+        told = progress.trajectory[first:end]
+        yield replace(
+            progress,
+            steps=[*steps[first:end]] if isinstance(progress.steps, list) else steps[first],
+            scalars={name: column[first:end] for name, column in progress.scalars.items()},
+            weights=told[-1] if told else progress.weights,
+            trajectory=told,
+            seconds=seconds_before + per_step * end if end < len(steps) else progress.seconds,
+        )
+
+
+def cut(progress: Progress, step: int) -> tuple[Progress, Progress | None]:
+    """Return a report up to a step, which is not before its first, and the rest if there is one."""
+    steps = progress.numbered()
+    first = bisect_right(steps, step)
+    if first >= len(steps):
+        return progress, None
+    parts = []
+    for part in (slice(0, first), slice(first, None)):
+        told = progress.trajectory[part]
+        weights = told[-1] if part.stop and len(told) == first else progress.weights
+        parts.append(
+            replace(
+                progress,
+                steps=[*steps[part]] if isinstance(progress.steps, list) else steps[part][0],
+                scalars={name: column[part] for name, column in progress.scalars.items()},
+                trajectory=told,
+                weights=weights,
+            )
+        )
+    return parts[0], parts[1]
+
+
+def joined(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """Return messages with the reports of one run together, as far as that changes nothing.
+
+    What says how a run is driven stays between them, so that a change of the rate keeps its place.
+    """
+    found: list[AnyMessage] = []
+    held: dict[int, list[Progress]] = {}
+
+    def release() -> None:
+        found.extend(one(reports) for reports in held.values())
+        held.clear()
+
+    for message in messages:
+        if isinstance(message, Progress):
+            held.setdefault(message.run, []).append(message)
+            continue
+        if isinstance(message, State | Started | Ended | Greeting | Rewound):
+            release()
+        found.append(message)
+    release()
+    return found
+
+
+def one(reports: Sequence[Progress]) -> Progress:
+    """Return reports of a run, which follow on each other, as one."""
+    last = reports[-1]
+    if len(reports) == 1:
+        return last
+    names = set(last.scalars).intersection(*(report.scalars for report in reports))
+    steps = [report.numbered() for report in reports]
+    numbers: int | list[int] = reports[0].first
+    if any(b[0] - a[-1] != 1 for a, b in pairwise(steps)) or any(
+        isinstance(report.steps, list) for report in reports
+    ):
+        numbers = [*chain.from_iterable(steps)]
+    trajectory: list[list[float | None]] = []
+    for report, told in zip(reports, steps, strict=True):
+        trajectory += report.trajectory
+        if len(report.trajectory) < len(told):
+            break
+    return replace(
+        last,
+        steps=numbers,
+        scalars={
+            name: [*chain.from_iterable(report.scalars[name] for report in reports)]
+            for name in last.scalars
+            if name in names
+        },
+        trajectory=trajectory,
+    )
