@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 commands:
   sweep                           what every rate would do (lrtui sweep --help)
-  heat                            momentum and rate side by side (lrtui heat --help)
+  heat                            momentum and rate (lrtui heat --help)
   tour                            the post as a story (lrtui tour --help)
   replay FILE                     runs that were saved (lrtui replay --help)
   problems                        the problems that come with lrtui
