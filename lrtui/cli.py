@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lrtui.ascii_fallback import printable, write_plain
@@ -20,6 +20,7 @@ from lrtui.options import (
 from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
 
 if TYPE_CHECKING:
+    from lrtui.messages import AnyMessage
     from lrtui.sources.source import Source
     from lrtui.tour.script import Scene
 
@@ -76,6 +77,7 @@ def run(words: Sequence[str]) -> int:
             options = options.about(scenes)
         if on_screen:
             prepare(os.environ)  # before textual is imported
+        earlier = [*kept_runs(options)]
         source = open_source(options, on_screen)
     except FileExistsError as error:
         parser.error(f"{error.filename} is there already; --save makes a new file")
@@ -85,7 +87,10 @@ def run(words: Sequence[str]) -> int:
     except ValueError as error:
         parser.error(str(error))
     try:
-        code = show(options, source, scenes) if on_screen else print_all(options, source)
+        if on_screen:
+            code = show(options, source, scenes, earlier)
+        else:
+            code = print_all(options, source, earlier)
     finally:
         source.close()
     if source.trouble:
@@ -123,16 +128,31 @@ def open_source(options: Runs, on_screen: bool) -> Source:
 
     # Started before anything else is imported: torch loads while the first frame is drawn.
     trainer = ProcessSource(options.settings)
-    if isinstance(options, SweepOptions | HeatOptions) or options.save is None:
+    keep = options.keep if isinstance(options, LabOptions) else None
+    save = None if isinstance(options, SweepOptions | HeatOptions) else options.save or keep
+    if save is None:
         return trainer
 
     from lrtui.sources.recorder import Recorder
 
     try:
-        return Recorder(trainer, options.save)
+        return Recorder(trainer, save, append=keep is not None)
     except OSError:
         trainer.close()
         raise
+
+
+def kept_runs(options: Runs) -> Iterator[AnyMessage]:
+    """Yield what was kept of earlier sessions, where this one is to be added to it.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not a saved session.
+    """
+    if isinstance(options, LabOptions) and options.keep is not None:
+        from lrtui.sources.recorder import kept
+
+        yield from kept(options.keep)
 
 
 def usual(speed: float | None, on_screen: bool) -> float | None:
@@ -155,7 +175,7 @@ def list_problems(as_json: bool) -> None:
     print("FILE.csv     a table of your own, for --target COLUMN")
 
 
-def print_all(options: Runs, source: Source) -> int:
+def print_all(options: Runs, source: Source, earlier: Sequence[AnyMessage]) -> int:
     """Print what was asked for as text; return the exit code."""
     from lrtui import plain
     from lrtui.tables import print_table
@@ -172,6 +192,7 @@ def print_all(options: Runs, source: Source) -> int:
             plain.replay(source, plain.Printer(options.every, options.json, sys.stdout))
         case LabOptions():
             printer = plain.Printer(options.every, options.json, sys.stdout)
+            printer.session.open_again(earlier)
             speed = usual(options.speed, on_screen=False)
             failure = plain.play(source, plain.started(options, speed), printer)
             if printer.session.unusable:
@@ -182,7 +203,9 @@ def print_all(options: Runs, source: Source) -> int:
     return 1 if failure else 0
 
 
-def show(options: Runs, source: Source, scenes: Sequence[Scene]) -> int:
+def show(
+    options: Runs, source: Source, scenes: Sequence[Scene], earlier: Sequence[AnyMessage]
+) -> int:
     """Show the screen, or a tour on it; return the exit code."""
     from lrtui.screen.app import known_theme, run_app
     from lrtui.screen.controller import Controller
@@ -209,7 +232,9 @@ def show(options: Runs, source: Source, scenes: Sequence[Scene]) -> int:
             steps=options.steps_of_a_run,
             speed=speed,
             every=options.every,
+            factor=options.factor,
         )
+        controller.session.open_again(earlier)
     else:
         controller = Controller(source, [], steps=1, speed=speed, every=options.every)
     return run_app(MainScreen(controller, options.fps), theme)

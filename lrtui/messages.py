@@ -779,6 +779,24 @@ class Ended(Message, tag="ended", frozen=True, kw_only=True):
     reason: str
 
 
+class Marked(Message, tag="marked", frozen=True, kw_only=True):
+    """What a person has done with a run in the table, for the next time it is opened.
+
+    Attributes:
+        run: its number.
+        name: what it is called, empty for nothing.
+        pinned: whether it stays on the charts.
+        hidden: whether it is left out of them.
+        removed: whether it is gone from the table.
+    """
+
+    run: RunNumber
+    name: str = ""
+    pinned: bool = False
+    hidden: bool = False
+    removed: bool = False
+
+
 class Printed(Message, tag="printed", frozen=True, kw_only=True):
     """A line that the training code printed, or a remark of the source itself."""
 
@@ -838,6 +856,7 @@ AnyMessage = (
     | Slice
     | Picture
     | Ended
+    | Marked
     | Printed
     | NoResult
     | Unusable

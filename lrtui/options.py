@@ -14,9 +14,10 @@ import msgspec
 
 from lrtui import __version__
 from lrtui.ascii_fallback import lacks_unicode, printable
+from lrtui.command_line import USUAL
 from lrtui.messages import MOST_ENTRANTS, SCHEDULES, Optimizer, OptimizerName, ScheduleName
 from lrtui.problems.settings import BUILT_IN, Device, Noise, ProblemSettings, Spread
-from lrtui.run.rate import parse_rate
+from lrtui.run.rate import FACTOR, parse_rate
 
 if TYPE_CHECKING:
     from lrtui.tour.script import Scene
@@ -130,6 +131,8 @@ class LabOptions(ProblemOptions, ScreenOptions):
 
     lr: list[float] | None
     race: bool
+    factor: float
+    keep: Path | None
     speed: float | None
     save: Path | None
     plain: bool
@@ -379,9 +382,18 @@ def add_lab(parser: Parser) -> None:
     race = f"train the rates in step, on one chart ({MOST_ENTRANTS} at most)"
     add("--lr", type=rate, action="append", metavar="RATE", help=lr)
     add("--race", action="store_true", help=race)
+    add(
+        "--factor",
+        type=within(1.001, 1000, "a number from 1.001 is"),
+        default=FACTOR,
+        metavar="F",
+        help=f"what the keys [ ] and {{ }} multiply a rate by ({FACTOR:g})",
+    )
     add_problem(add)
     add_speed(add, "steps")
     add_screen(add)
+    keep = "open the runs of FILE again, and add this session's to it"
+    add("--keep", type=Path, metavar="FILE", help=keep)
     add_form(add)
 
 
@@ -489,17 +501,29 @@ def optimizer(found: argparse.Namespace) -> Optimizer:
     )
 
 
-USUAL = {"nesterov": (0.9, 0.0), "adamw": (0.0, 0.01)}
-"""Momentum and weight decay where nothing else is asked for, other than 0: those of torch."""
+class AskingParser(Parser):
+    """A parser that raises what is wrong, for somebody who is still there to mend it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise it.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(message.split(": ", 1)[-1])
 
 
-def parse(words: Sequence[str]) -> tuple[Parser, Options]:
+def parse(words: Sequence[str], parser_class: type[Parser] = Parser) -> tuple[Parser, Options]:
     """Read a command line; print what is wrong with it and exit with code 2 if anything is.
+
+    Args:
+        words: of the command line, without the program's name.
+        parser_class: of the parsers; another may do something else about what is wrong.
 
     Returns:
         The parser of its command, and the options.
     """
-    commands = Parser().add_subparsers(parser_class=Parser)
+    commands = parser_class().add_subparsers(parser_class=parser_class)
     for name, (complete, kind) in COMMANDS.items():
         parser = commands.add_parser(name, prog=f"lrtui {name}".strip(), allow_abbrev=False)
         parser.set_defaults(kind=kind)
@@ -522,6 +546,8 @@ def parse(words: Sequence[str]) -> tuple[Parser, Options]:
             parser.error(f"{options.optimizer.name} has no momentum; heat is for sgd and nesterov")
         if found.momentum is not None:
             parser.error("--momentum is not for heat, which goes through 24 of them")
+    if isinstance(options, LabOptions) and options.keep and options.save:
+        parser.error("--keep and --save are two names for a file; give one")
     in_range = 2 <= len(found.lr or []) <= MOST_ENTRANTS if "race" in found else True
     if isinstance(options, LabOptions) and options.race and not in_range:
         parser.error(f"--race needs --lr two to {MOST_ENTRANTS} times")

@@ -3,45 +3,67 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from lrtui.run.files import unused
 from lrtui.run.rate import rate_text
 from lrtui.run.run import Run
 
 STEM = "lrtui-runs"
 """Name of the files, before a number and the suffix."""
 
+COLUMNS = ("run", "name", "optimizer", "step", "rate", "loss")
 
-def export(runs: Iterable[Run], folder: Path) -> tuple[Path, int]:
-    """Write the losses of runs to a new CSV file: run, step, rate, loss.
+
+def export(runs: Iterable[Run], folder: Path, suffix: str = ".csv") -> tuple[Path, int]:
+    """Write the losses of runs to a new file: run, name, optimizer, step, rate, loss.
 
     A run of more than 4,096 steps has the largest and the smallest loss of each of many equal
-    stretches, see ``LossSeries``. Where the loss was not finite first, it is ``inf``.
+    stretches, see ``LossSeries``. Where the loss was not finite first, it is ``inf`` in CSV and
+    ``null`` in JSON.
 
     Args:
         runs: those that have losses are written.
         folder: where the file goes.
+        suffix: ``.csv``, or ``.json`` for one object a run.
 
     Returns:
-        The file, and how many rows it has.
+        The file, and how many losses it has.
 
     Raises:
         OSError: it cannot be written.
     """
-    count = 0
-    path = unused(folder)
+    path = unused(folder, STEM, suffix)
+    written = [(run, [*rows(run)]) for run in runs]
     with path.open("x", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["run", "step", "rate", "loss"])
-        for run in runs:
-            for row in rows(run):
-                table.writerow(row)
-                count += 1
-    return path, count
+        if suffix == ".json":
+            json.dump([as_object(run, told) for run, told in written if told], file)
+        else:
+            table = csv.writer(file)
+            table.writerow(COLUMNS)
+            for run, told in written:
+                for step, rate, loss in told:
+                    table.writerow([run.number, run.name, run.by, step, rate, loss])
+    return path, sum(len(told) for _, told in written)
 
 
-def rows(run: Run) -> Iterable[tuple[int, int, str, str]]:
+def as_object(run: Run, told: Sequence[tuple[int, str, str]]) -> dict[str, object]:
+    """Return a run as JSON has it."""
+    return {
+        "run": run.number,
+        "name": run.name,
+        "problem": run.facts.name if run.facts else "",
+        "optimizer": run.by,
+        "verdict": run.verdict()[0],
+        "steps": [step for step, _, _ in told],
+        "rates": [float(rate) for _, rate, _ in told],
+        "losses": [None if loss == "inf" else float(loss) for _, _, loss in told],
+    }
+
+
+def rows(run: Run) -> Iterable[tuple[int, str, str]]:
     """Yield a run's losses, each with the rate of the step that led to it."""
     if run.series is None:
         return
@@ -54,13 +76,4 @@ def rows(run: Run) -> Iterable[tuple[int, int, str, str]]:
     for step, loss in told:
         while changes and step > changes[0][0]:
             rate = rate_text(changes.pop(0)[1])
-        yield run.number, step, rate, loss
-
-
-def unused(folder: Path) -> Path:
-    """Return a path where there is no file yet."""
-    path, number = folder / f"{STEM}.csv", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{STEM}-{number}.csv"
-    return path
+        yield step, rate, loss

@@ -36,6 +36,10 @@ NETWORK_LRS = 32
 SWEEP_SECONDS = 20.0
 """Time that such a sweep may take where the rates cannot be trained together."""
 
+REACHES = (1.5, 1.05)
+"""Factors to either side of a rate that a ruler shows which is zoomed once, and twice: a hundred
+cells are then 0.8% of the rate each, and 0.1%."""
+
 Ends = tuple[float, float]
 """The smallest and the largest rate."""
 
@@ -43,7 +47,8 @@ Ends = tuple[float, float]
 def spaced(low: float, high: float, count: int) -> list[float]:
     """Return ``count`` rates from ``low`` to ``high``, equal factors apart."""
     shares = [i / (count - 1) for i in range(count)] if count > 1 else [0.0]
-    return [low ** (1 - share) * high**share for share in shares]
+    found = [low ** (1 - share) * high**share for share in shares]
+    return [low, *found[1:-1], high] if count > 1 else found
 
 
 def ends(theory: Theory | None, optimizer: Optimizer | str, sharpness: float | None) -> Ends | None:
@@ -73,6 +78,7 @@ def ruler_sweep(
     facts: ProblemFacts | None,
     steps: int,
     schedule: str = "constant",
+    zoom: Ends | None = None,
 ) -> Sweep | None:
     """Return the sweep that the ruler is drawn from; ``None`` as long as its ends are not known.
 
@@ -83,8 +89,9 @@ def ruler_sweep(
         facts: what is known of the problem.
         steps: steps of a run.
         schedule: how each rate moves from its peak.
+        zoom: ends of the rates where only a part is shown.
     """
-    found = ends(theory, optimizer, sharpness)
+    found = zoom or ends(theory, optimizer, sharpness)
     if found is None:
         return None
     by = Optimizer(name="own") if isinstance(optimizer, str) else optimizer
@@ -102,6 +109,18 @@ def ruler_sweep(
     steps = max(min(steps, MAX_SWEEP_STEPS, affordable), 1)
     count = min(256, max(FEWEST_LRS, int(MAX_SWEEP_WORK / (points * steps))))
     return Sweep(lrs=spaced(*found, count), steps=steps, optimizer=by, schedule=schedule)
+
+
+def zoomed(lr: float, around: Ends | None) -> Ends | None:
+    """Return the ends of the next smaller part of the rates round one; ``None`` for all of them.
+
+    Args:
+        lr: the rate in the middle.
+        around: ends that are shown now, ``None`` where all rates are.
+    """
+    now = math.sqrt(around[1] / around[0]) if around else math.inf
+    reach = next((reach for reach in REACHES if reach < 0.99 * now), None)
+    return None if reach is None else (lr / reach, lr * reach)
 
 
 def outcomes(swept: Swept, theory: Theory | None, steps: int) -> list[tuple[Verdict, int | None]]:

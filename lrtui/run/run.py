@@ -73,6 +73,7 @@ class Run:
         first_lr: the rate it started with.
         race: numbers of the runs that are trained in step, its own among them; empty where it is
             trained alone.
+        about: its problem and settings in words.
         times: how often the same run was started.
         name: what a person calls it.
         pinned: whether it stays on the charts whatever is run after it.
@@ -106,11 +107,12 @@ class Run:
     reason: str = ""
     first_lr: float = field(init=False)
     race: Sequence[int] = ()
+    about: Sequence[str] = ()
     times: int = 1
     name: str = ""
     pinned: bool = False
     hidden: bool = False
-    # Once its losses are forgotten:
+    # Once it is over:
     _last_reading: tuple[Verdict, str, Ground] | None = None
     _last_settled_at: int | None = None
 
@@ -149,6 +151,12 @@ class Run:
         return self.title if self.schedule == "constant" else f"{self.title} {self.schedule}"
 
     @property
+    def parts(self) -> list[str]:
+        """All that it was started with besides its rate, in words."""
+        steps = [] if self.steps is None else [f"{self.steps:,} steps"]
+        return [self.by, *self.about, *steps]
+
+    @property
     def rate_now(self) -> float:
         """The rate in force at the last step, wherever a schedule has moved it."""
         return self.rates.last if self.rates is not None else self.lr
@@ -178,6 +186,19 @@ class Run:
             return self._last_settled_at
         return self.series.under_since
 
+    def lr_at(self, step: int) -> float:
+        """Return the learning rate of the step that led to a number of steps taken."""
+        if self.rates is not None and (found := self.rates.around(step)) is not None:
+            return found[1]
+        before = [lr for since, lr in self.changes if since < step]
+        return before[-1] if before else self.first_lr
+
+    def weights_at(self, step: int) -> tuple[float, ...]:
+        """Return the weights after a number of steps; empty where they were not told."""
+        if step < len(self.trajectory):
+            return self.trajectory[step]
+        return self.weights if step == self.step else ()
+
     def verdict(self) -> tuple[Verdict, str]:
         """Return what its curve means, and the evidence."""
         verdict, evidence, _ = self.reading()
@@ -187,6 +208,13 @@ class Run:
         """Return what its curve means, the evidence, and what that stands on."""
         if self._last_reading is not None:
             return self._last_reading
+        reading = self._read()
+        if not self.is_on:
+            self._last_reading = reading
+        return reading
+
+    def _read(self) -> tuple[Verdict, str, Ground]:
+        """Return the reading as it is now."""
         if self.diagnosis is None or self.series is None:
             return "cannot tell yet", "no loss yet", "measured"
         if self.is_exact:

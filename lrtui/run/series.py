@@ -140,6 +140,17 @@ class LossSeries:
             loss = float(self.recent[near[0]]) if len(near) else float("nan")
         return None if np.isnan(loss) else loss
 
+    def around(self, step: int) -> tuple[float, float] | None:
+        """Return the smallest and the largest loss of the bucket of a step.
+
+        ``None`` where there is no finite loss in it. Where each loss is kept, both are that of the
+        step itself.
+        """
+        bucket = (step - self.origin) // self.stride
+        if not 0 <= bucket < self._used or np.isnan(self._low[bucket]):
+            return None
+        return float(self._low[bucket]), float(self._high[bucket])
+
     def means(self, edges: Ints) -> Floats:
         """Return the mean loss between neighbouring steps, NaN where there is none.
 

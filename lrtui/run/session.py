@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lrtui.messages import (
     MOST_ENTRANTS,
@@ -19,6 +19,7 @@ from lrtui.messages import (
     Greeting,
     Heated,
     LineScene,
+    Marked,
     Optimizer,
     Picture,
     PlaneScene,
@@ -78,6 +79,7 @@ class Session:
         self.heated: Heated | None = None
         self._theories: dict[Optimizer, Theory] = {}
         self._swept: dict[tuple[Optimizer, str], Swept] = {}
+        self._refined: dict[tuple[Optimizer, str], Swept] = {}
         self._last_number = 0
 
     @property
@@ -149,6 +151,23 @@ class Session:
     def swept_by(self, optimizer: Optimizer | str, schedule: str = "constant") -> Swept | None:
         """Return what every rate would do under an optimizer, if it was tried."""
         return self._swept.get((OWN if isinstance(optimizer, str) else optimizer, schedule))
+
+    def swept_between(
+        self, ends: tuple[float, float], optimizer: Optimizer | str, schedule: str = "constant"
+    ) -> Swept | None:
+        """Return what the rates between two ends would do, if these were the last refined."""
+        found = self._refined.get((OWN if isinstance(optimizer, str) else optimizer, schedule))
+        return found if found is not None and (found.lrs[0], found.lrs[-1]) == ends else None
+
+    def _note_swept(self, swept: Swept) -> None:
+        """Keep a sweep: as a refined one where it is a part of what was tried."""
+        by = (swept.optimizer, swept.schedule)
+        whole = self._swept.get(by)
+        low, high = swept.lrs[0], swept.lrs[-1]
+        if whole is not None and high / low < 0.99 * whole.lrs[-1] / whole.lrs[0]:
+            self._refined[by] = swept
+        else:
+            self._swept[by] = swept
 
     def of_this_problem(self) -> list[Run]:
         """Return the runs of the problem that is trained now, oldest first."""
@@ -238,7 +257,8 @@ class Session:
             case Greeting():
                 self.greeting, self.failure, self.unusable = message, "", ""
                 self.facts = self.scene = self.quadratic = None
-                self._theories, self._swept, self.heated = {}, {}, None
+                self._theories, self._swept, self._refined = {}, {}, {}
+                self.heated = None
             case Rewound(run=number):
                 self.runs = [old for old in self.runs if old.number < number]
                 self._last_number, self.focus = number - 1, None
@@ -251,7 +271,9 @@ class Session:
             case Heated():
                 self.heated = message
             case Swept():
-                self._swept[message.optimizer, message.schedule] = message
+                self._note_swept(message)
+            case Marked():
+                return self._mark(message)
             case Failed(reason=reason):
                 self.failure = reason
                 self._end_all(reason)
@@ -272,6 +294,26 @@ class Session:
                 self._follow(run, message)
             case _:
                 return False
+        return True
+
+    def open_again(self, messages: Iterable[AnyMessage]) -> None:
+        """Take in what was kept of earlier sessions, before the first run of this one."""
+        for message in messages:
+            self.apply(message)
+        for run in self.abreast:
+            if run.is_on:
+                run.outcome, run.reason = "stopped", f"stopped after {run.step:,} steps"
+        self.failure = self.unusable = ""
+
+    def _mark(self, mark: Marked) -> bool:
+        """Take in what a person has done with a run."""
+        run = next((run for run in self.runs if run.number == mark.run), None)
+        if run is None:
+            return False
+        run.name, run.pinned, run.hidden = mark.name, mark.pinned, mark.hidden
+        if mark.removed and not run.is_on:
+            self.runs.remove(run)
+            self.focus = None
         return True
 
     def _end_all(self, reason: str) -> None:
@@ -313,6 +355,7 @@ class Session:
         run.lr, run.steps, run.facts = started.lr, started.steps, self.facts
         run.optimizer, run.schedule = known(started.optimizer), started.schedule
         self.unusable = ""
+        run.about = self.greeting.title.split(" · ") if self.greeting else ()
         theory = self.theory_of(run.optimizer, run.schedule)
         if theory is None and (constant := self.theory_of(run.optimizer)) is not None:
             run.goal = constant.settled_loss

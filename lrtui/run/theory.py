@@ -206,6 +206,13 @@ class Theory:
             return math.sqrt(product)
         return abs(trace) / 2 + math.sqrt(squared)
 
+    def loss_at(self, weights: Sequence[float]) -> float:
+        """Return the loss at weights: the smallest, and λ/2 z² for each eigendirection."""
+        away = self.distances(weights)
+        return self.min_loss + sum(
+            value / 2 * z * z for value, z in zip(self.eigenvalues, away, strict=True)
+        )
+
     def excess(self, start: Sequence[float], lr: float) -> Callable[[int], float]:
         """Return the loss above its minimum as a function of the step.
 

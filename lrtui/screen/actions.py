@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from textual.binding import Binding
 
 from lrtui.messages import Capability
-from lrtui.run.rate import FACTOR
 from lrtui.run.session import Session
 
 
@@ -60,7 +59,7 @@ class Action:
         return self.needs is None or session.offers(self.needs)
 
 
-BY = f"by {FACTOR:g}"
+BY = "by the factor"
 
 # fmt: off
 ACTIONS = (
@@ -105,6 +104,13 @@ ACTIONS = (
            "Show the steps to settle at every rate, and go back.", "every rate"),
     Action("heat", "h", "heat map",
            "Show rate and momentum side by side, and go back.", needs="heat"),
+    Action("zoom_ruler", "z", "zoom the ruler", "Zoom the ruler round the rate, further, and back.",
+           "zoom", needs="sweep"),
+    Action("cursor_left", "left", "cursor left",
+           "Read the charts a little to the left (shift: further).", "cursor",
+           "Move the cursor that reads out the charts (shift: far).", typed="←"),
+    Action("cursor_right", "right", "cursor right",
+           "Read the charts a little to the right (shift: further).", typed="→"),
     Action("slower", "minus", "slower", "Take fewer steps a second.", "speed",
            "Take fewer or more steps a second, up to as many as possible.", "speed", "-"),
     Action("faster", "plus", "faster", "Take more steps a second, up to as many as possible.",
@@ -114,7 +120,18 @@ ACTIONS = (
     Action("newer", "up", "newer run", "Highlight the next newer run, or none.", typed="↑"),
     Action("zoom", "tab", "next view", "Show one pane alone, then the next, then all again.",
            "view"),
+    Action("settings", "m", "settings",
+           "Change problem, optimizer, steps, seed and more, and run it.", "settings",
+           needs="load"),
+    Action("pin", "i", "pin or hide", "Pin the highlighted run to the charts, hide it, or neither.",
+           "pin"),
+    Action("name", "n", "name", "Give the highlighted run a name.", "name"),
+    Action("remove", "x", "remove", "Remove the highlighted run from the table.", "remove"),
+    Action("reproduce", "c", "command line",
+           "Show and copy the command line that reproduces the run.", "copy"),
     Action("export", "e", "export", "Write the losses to a CSV file in this folder.", "export"),
+    Action("export_json", "E", "export as JSON", "Write the losses to a JSON file in this folder."),
+    Action("picture", "P", "picture", "Write the screen as it is to an SVG file in this folder."),
     Action("redraw", "ctrl+l", "redraw", "Redraw the screen, whatever the terminal shows."),
     Action("suspend", "ctrl+z", "suspend", "Back to the shell; fg returns to lrtui."),
     Action("help", "question_mark", "help", "Show this page, or leave it.", "help", typed="?"),

@@ -32,6 +32,7 @@ __all__ = [
     "Mark",
     "Path",
     "draw",
+    "line_of_text",
     "nice",
     "round_up",
 ]
@@ -231,6 +232,14 @@ def draw(
         plt.text(text, at, up, color=tone, alignment="left")
     rows = parsed(plt.build(), tones)[:height]
     return [*rows[:-1], [(below, AXIS)]] if below else rows
+
+
+def line_of_text(at: ArrayLike, values: ArrayLike, x: Axis, y: Axis, cells: int) -> str:
+    """Return a curve in one row of text, without axes."""
+    canvas = Canvas(0, cells, 1)
+    sheet = Sheet(canvas)
+    sheet.light(*lit(canvas, x, y, Curve(at, values, AXIS)), 0)
+    return "".join(map(chr, sheet.codes[0])).replace(chr(BLANK), " ")
 
 
 def share(cell: int, cells: int) -> float:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace as replace_options
 from itertools import count
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from lrtui.command_line import command_line, given, words
 from lrtui.messages import (
     OWN,
     PLAIN,
@@ -23,6 +26,7 @@ from lrtui.messages import (
     Greeting,
     Heat,
     Load,
+    Marked,
     NoResult,
     Optimizer,
     Pause,
@@ -44,13 +48,17 @@ from lrtui.messages import (
 from lrtui.problems.settings import ProblemSettings
 from lrtui.run.heat import heat, heat_on_screen, kind
 from lrtui.run.rate import FACTOR, rate_text, scaled
-from lrtui.run.rate_axis import ruler_sweep
+from lrtui.run.rate_axis import ruler_sweep, zoomed
+from lrtui.run.run import Run
 from lrtui.run.session import Session
 from lrtui.run.words import change_text, told_losses
 from lrtui.screen.panes.heat import HEAT
 from lrtui.screen.spans import Span
 from lrtui.screen.view import LOG_LINES, View
 from lrtui.sources.source import Source
+
+if TYPE_CHECKING:
+    from lrtui.options import LabOptions
 
 LINE = ProblemSettings()
 """The post's line fit."""
@@ -69,9 +77,6 @@ WARMUP = 10
 
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
-LARGER, SMALLER = FACTOR, 1 / FACTOR
-"""What one press of a key multiplies a rate by."""
-
 SILENCE = 5.0
 """Seconds without a message from which on that is told."""
 
@@ -85,6 +90,7 @@ class Controller:
     Attributes:
         view: what there is to show.
         session: the runs so far.
+        factor: what one press of a key makes a rate larger or smaller by.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class Controller:
         settings: ProblemSettings | None = None,
         optimizer: Optimizer = PLAIN,
         schedule: str = "constant",
+        factor: float = FACTOR,
     ) -> None:
         """Start without a run.
 
@@ -107,6 +114,7 @@ class Controller:
             settings: of the problem that is trained; ``None`` where nothing is.
             optimizer: what takes the steps.
             schedule: how each rate moves from its peak.
+            factor: what one press of a key makes a rate larger or smaller by.
             steps: steps of a run.
             speed: steps a second, ``None`` for as fast as possible.
             every: steps between two lines of the log.
@@ -120,6 +128,7 @@ class Controller:
         if settings is not None and settings.name != "line":
             self.view.scale = "log"  # a network's loss falls by factors
         self._optimizer, self._schedule = optimizer, schedule
+        self.factor = factor
         self._lr = self._queue[0][0] if self._queue else self._settings.lrs[0]
         self._entrants: Sequence[tuple[float, Optimizer]] = []  # of the last start
         self._speed = speed
@@ -276,15 +285,50 @@ class Controller:
             session.heated = self.view.heat_cursor = None
             self._source.send(asked)
 
+    def options(self) -> LabOptions:
+        """Return what is trained, as options of the command line."""
+        from lrtui.options import LabOptions, parse
+
+        _, found = parse(words(self._settings.name, self._given()))
+        assert isinstance(found, LabOptions)
+        return replace_options(found, factor=self.factor)
+
+    def _given(self) -> dict[str, str]:
+        return given(self._settings, self._optimizer, self._schedule, self.view.steps)
+
+    def command_line(self) -> str:
+        """Return the command line that reproduces the last start; empty before there was one."""
+        lrs = [lr for lr, _ in self._entrants] or [self._lr]
+        if len({by for _, by in self._entrants}) > 1:
+            self.complain("no command line races optimizers; O does")
+            return ""
+        return command_line(self._settings.name, self._given(), lrs)
+
     def take_up(self, name: str) -> None:
         """Take up another of the built-in problems, and run its first rate."""
-        self._settings = ProblemSettings(name=name, seed=self._settings.seed)
-        self._optimizer, self._schedule = PLAIN, "constant"
-        self.view.problem = name
-        self.view.scale = "linear" if name == "line" else "log"
-        self.view.steps = self._settings.steps
-        self._source.send(Load(problem=self._settings))
-        self.run(self._settings.lrs[0])
+        from lrtui.options import LabOptions, parse
+
+        seed = ["--seed", str(self._settings.seed)]
+        _, found = parse([*words(name, {}), *seed])
+        assert isinstance(found, LabOptions)
+        self.set_up(found)
+
+    def set_up(self, options: LabOptions) -> None:
+        """Run what options ask for: another problem's first rate, else the same rate again."""
+        before, settings = self._settings, options.settings
+        lr = self._lr if settings.name == before.name else settings.lrs[0]
+        self._optimizer, self._schedule = options.optimizer, options.schedule
+        self._settings, self.factor = settings, options.factor
+        self.view.steps = options.steps_of_a_run
+        if settings != before:
+            self.view.problem = settings.name
+            self.view.zoom = self.view.cursor = self.view.place = self.view.rate = None
+            self._source.send(Load(problem=settings))
+        if settings.name != before.name:
+            self.view.scale = "linear" if settings.name == "line" else "log"
+        self.run(lr)
+        if settings == before:
+            self._sweep()
 
     def run_advice(self) -> None:
         """Take the advice: run the rate, with more steps if it says so."""
@@ -370,13 +414,35 @@ class Controller:
         self.complain(f"no run is on{again}")
         return False
 
-    def export(self) -> None:
-        """Write the losses of the runs to a CSV file in the current folder."""
+    def pin(self) -> None:
+        """Pin the run that is pointed at to the charts; a pinned one, hide; a hidden one, show."""
+        if (run := self.view.pointed_at) is not None:
+            self.mark(run, pinned=not (run.pinned or run.hidden), hidden=run.pinned)
+
+    def remove(self) -> None:
+        """Remove the run that is pointed at from the table."""
+        run = self.view.pointed_at
+        if run is None or run.is_on:
+            self.complain("a run that is on stays; ↓ goes to an older one")
+            return
+        self.mark(run, removed=True)
+        self.view.highlighted = None
+
+    def mark(self, run: Run, **changed: Any) -> None:  # noqa: ANN401 - fields of the message
+        """Note what a person has done with a run."""
+        now = Marked(run=run.number, name=run.name, pinned=run.pinned, hidden=run.hidden)
+        mark = replace(now, **changed)
+        self.session.apply(mark)
+        self._source.note(mark)
+        self.view.dirty = True
+
+    def export(self, suffix: str = ".csv") -> None:
+        """Write the losses of the runs to a file in the current folder."""
         # Here, because numpy comes with it: the first frame does not wait for that.
         from lrtui.run.export import export
 
         try:
-            path, rows = export(self.session.runs, Path.cwd())
+            path, rows = export(self.session.runs, Path.cwd(), suffix)
         except OSError as error:
             self.complain(f"the runs were not written: {error.strerror}")
         else:
@@ -500,12 +566,24 @@ class Controller:
             self.heat()
         if facts is None or not session.offers("sweep"):
             return
-        theory = session.theory_of(optimizer)
-        command = ruler_sweep(theory, optimizer, facts.sharpness, facts, self.view.steps, schedule)
+        theory, steps, zoom = session.theory_of(optimizer), self.view.steps, self.view.zoom
+        command = ruler_sweep(theory, optimizer, facts.sharpness, facts, steps, schedule, zoom)
         known = session.swept_by(optimizer, schedule)
+        if zoom:
+            known = session.swept_between(zoom, optimizer, schedule)
         if command is None or (known and (known.lrs, known.steps) == (command.lrs, command.steps)):
             return
         self._source.send(command)
+
+    def zoom_ruler(self) -> None:
+        """Zoom the ruler round the rate that is pointed at, further, and back to all rates."""
+        view, run = self.view, self.session.current
+        if run is None or self.session.swept is None:
+            self.complain("the ruler is not there yet")
+            return
+        view.zoom = zoomed(view.rate or run.lr, view.zoom)
+        self._sweep()
+        view.dirty = True
 
     def _log(self, text: str, tone: str) -> None:
         self.view.log.appendleft((text, tone))

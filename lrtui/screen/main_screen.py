@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
@@ -14,15 +15,18 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from lrtui.messages import Seek
+from lrtui.run.files import unused
 from lrtui.run.rate import parse_rates, rate_text
 from lrtui.screen import layout
 from lrtui.screen.actions import ACTIONS, BY_KEY, BY_NAME
-from lrtui.screen.controller import LARGER, SMALLER, Controller
+from lrtui.screen.controller import Controller
 from lrtui.screen.palette import styles
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes import PANES
-from lrtui.screen.panes.every_rate import EVERY_RATE
-from lrtui.screen.panes.heat import HEAT, moved
+from lrtui.screen.panes.cursor import FAST
+from lrtui.screen.panes.every_rate import EVERY_RATE, moved
+from lrtui.screen.panes.heat import HEAT, move_cursor
+from lrtui.screen.panes.loss import LOSS, last_shown
 from lrtui.screen.panes.pane import (
     TALL,
     WIDE,
@@ -30,6 +34,8 @@ from lrtui.screen.panes.pane import (
     Pane,
     Place,
     Press,
+    ReadPlace,
+    ReadStep,
     Request,
     RunCell,
     RunRate,
@@ -37,6 +43,7 @@ from lrtui.screen.panes.pane import (
 from lrtui.screen.rate_field import RateField
 
 if TYPE_CHECKING:
+    from lrtui.options import LabOptions
     from lrtui.screen.terminal.driver import LineDriver
 
 FIRST_WAIT = 0.02
@@ -203,7 +210,10 @@ class MainScreen(Screen[None]):
     def submit(self, text: str) -> None:
         """Run the rate that was typed, or several in step, or say what is wrong with them."""
         if not text.strip():
-            self.controller.go_on_alone()
+            if self.view.alone == EVERY_RATE.id and self.view.rate is not None:
+                self.controller.run(self.view.rate)
+            else:
+                self.controller.go_on_alone()
             return
         if self.controller.seeks:
             self.query_one(RateField).clear()
@@ -225,7 +235,8 @@ class MainScreen(Screen[None]):
             self.controller.clear_notice()
 
     def key_escape(self) -> None:
-        """Clear the field."""
+        """Clear the field, or put the cursor away."""
+        self.view.cursor = self.view.place = self.view.rate = None
         for field in self.query(RateField):
             field.clear()
         self.controller.clear_notice()
@@ -257,6 +268,12 @@ class MainScreen(Screen[None]):
                 self.controller.run_cell(lr, momentum)
             case Highlight(run=number):
                 self.controller.highlight(number)
+            case ReadStep(step=step):
+                self.view.cursor, self.view.place = step, None
+                self.view.dirty = True
+            case ReadPlace(weights=weights):
+                self.view.place = weights
+                self.view.dirty = True
             case Press(action=name):
                 if BY_NAME[name].steers:
                     self.take_over()
@@ -270,11 +287,11 @@ class MainScreen(Screen[None]):
 
     def action_smaller(self) -> None:
         """Restart at a smaller rate."""
-        self.controller.run_scaled(SMALLER)
+        self.controller.run_scaled(1 / self.controller.factor)
 
     def action_larger(self) -> None:
         """Restart at a larger rate."""
-        self.controller.run_scaled(LARGER)
+        self.controller.run_scaled(self.controller.factor)
 
     def action_telling(self) -> None:
         """Run the next of the rates worth seeing for this problem."""
@@ -298,11 +315,11 @@ class MainScreen(Screen[None]):
 
     def action_shrink(self) -> None:
         """Continue at a smaller rate."""
-        self.controller.continue_scaled(SMALLER)
+        self.controller.continue_scaled(1 / self.controller.factor)
 
     def action_grow(self) -> None:
         """Continue at a larger rate."""
-        self.controller.continue_scaled(LARGER)
+        self.controller.continue_scaled(self.controller.factor)
 
     def action_pause(self) -> None:
         """Pause the run, or continue it."""
@@ -331,6 +348,59 @@ class MainScreen(Screen[None]):
     def action_export(self) -> None:
         """Write the losses of the runs to a CSV file."""
         self.controller.export()
+
+    def action_export_json(self) -> None:
+        """Write the losses of the runs to a JSON file."""
+        self.controller.export(".json")
+
+    def action_settings(self) -> None:
+        """Show the settings, and run them if they are to be."""
+        from lrtui.screen.settings_panel import SettingsPanel
+
+        def run(options: LabOptions | None) -> None:
+            if options is not None:
+                self.take_over()
+                self.controller.set_up(options)
+
+        if self.is_in_front:
+            self.app.push_screen(SettingsPanel(self.controller.options()), run)
+
+    def action_pin(self) -> None:
+        """Pin the highlighted run, hide it, or neither."""
+        self.controller.pin()
+
+    def action_name(self) -> None:
+        """Give the highlighted run a name."""
+        from lrtui.screen.name_field import NameField
+
+        def rename(name: str | None) -> None:
+            if name is not None and run is not None:
+                self.controller.mark(run, name=name)
+
+        run = self.view.pointed_at
+        if run is not None and self.is_in_front:
+            self.app.push_screen(NameField(run.number, run.name), rename)
+
+    def action_remove(self) -> None:
+        """Remove the highlighted run from the table."""
+        self.controller.remove()
+
+    def action_reproduce(self) -> None:
+        """Show and copy the command line that reproduces the run."""
+        line = self.controller.command_line()
+        if line:
+            self.app.copy_to_clipboard(line)
+            self.controller.notify(line, "good")
+
+    def action_picture(self) -> None:
+        """Write the screen as it is to an SVG file."""
+        path = unused(Path.cwd(), "lrtui-screen", ".svg")
+        try:
+            path.write_text(self.app.export_screenshot(title="lrtui"), encoding="utf-8")
+        except OSError as error:
+            self.controller.complain(f"the screen was not written: {error.strerror}")
+        else:
+            self.controller.notify(f"the screen was written to {path}", "good")
 
     def action_scale(self) -> None:
         """Change the scale of the loss."""
@@ -392,7 +462,40 @@ class MainScreen(Screen[None]):
         if key == "enter" and (cell := self.view.heat_cursor) is not None:
             await self.carry_out(RunCell(lr=cell[1], momentum=cell[0]))
             return True
-        return moved(self.view, key, *widget.content_size)
+        return move_cursor(self.view, key, *widget.content_size)
+
+    def action_zoom_ruler(self) -> None:
+        """Zoom the ruler round the rate, further, and back."""
+        self.controller.zoom_ruler()
+
+    def action_cursor_left(self) -> None:
+        """Move the cursor to the left."""
+        self._move_cursor(-1)
+
+    def action_cursor_right(self) -> None:
+        """Move the cursor to the right."""
+        self._move_cursor(1)
+
+    def action_far_cursor_left(self) -> None:
+        """Move the cursor far to the left."""
+        self._move_cursor(-FAST)
+
+    def action_far_cursor_right(self) -> None:
+        """Move the cursor far to the right."""
+        self._move_cursor(FAST)
+
+    def _move_cursor(self, cells: int) -> None:
+        """Move the cursor of the chart that is shown, of all the rates or of the losses."""
+        view = self.view
+        view.dirty, view.place = True, None
+        if view.alone == EVERY_RATE.id:
+            view.rate = moved(view, cells, *self.query_one(f"#{EVERY_RATE.id}").content_size)
+        elif (run := view.session.current) is not None and view.session.has_losses:
+            last = last_shown(view)
+            width = self.query_one(f"#{LOSS.id}").content_size.width
+            a_cell = max(1, round(last / max(width, 1)))
+            here = run.step if view.cursor is None else view.cursor + cells * a_cell
+            view.cursor = min(max(here, 0), last)
 
     def action_zoom(self) -> None:
         """Show one pane on all the room, then the next, then all again."""

@@ -9,10 +9,13 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from lrtui.screen.actions import BY_KEY
+from lrtui.screen.actions import BY_KEY, BY_NAME
 
 IN_A_NUMBER = set("0123456789.,eE+- ")
 """What a number has, and the blank between two of them."""
+
+REMOVES = BY_NAME["remove"].key
+"""A command that is none while something is typed: 0x1 must not remove a run."""
 
 JOINS = 0.4
 """Seconds within which a digit takes in the sign typed before it, as in ``.7`` or ``-1``."""
@@ -65,8 +68,24 @@ class RateField(Input):
         """Return whether a key types a character here."""
         if not character or not self.value:
             return character.isdecimal() or character == ","
-        return character in IN_A_NUMBER or (character.isprintable() and key not in BY_KEY)
+        if key in BY_KEY and key != REMOVES:
+            return character in IN_A_NUMBER
+        return character.isprintable()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Tell textual which keys this takes away from the bindings."""
         return character is not None and self._takes(key, character)
+
+    async def action_cursor_left(self, select: bool = False) -> None:  # type: ignore[override]
+        """Move to the left in what was typed; in an empty field, move the screen's cursor."""
+        await self._move("cursor_left", select)
+
+    async def action_cursor_right(self, select: bool = False) -> None:  # type: ignore[override]
+        """Move to the right in what was typed; in an empty field, move the screen's cursor."""
+        await self._move("cursor_right", select)
+
+    async def _move(self, name: str, select: bool) -> None:
+        if self.value:
+            getattr(super(), f"action_{name}")(select)
+        else:
+            await self.screen.run_action(f"{'far_' if select else ''}{name}")

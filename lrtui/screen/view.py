@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lrtui.messages import Swept
 from lrtui.run.run import Run
 from lrtui.run.session import Session
 from lrtui.screen.spans import Span
@@ -41,6 +42,10 @@ class View:
         alone: pane that has all the room, ``None`` where several share it.
         caption: what a tour tells, empty if nothing is told.
         heat_cursor: momentum and rate that the heat map points at, ``None`` for none.
+        cursor: step that is read out on the charts, ``None`` where none is.
+        place: weights that are read out on the map, ``None`` where none are.
+        rate: rate that is read out on the chart of every rate, ``None`` where none is.
+        zoom: ends of the ruler where it shows a part of the rates, ``None`` where it shows all.
         size: columns and rows of the terminal.
         silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
         dirty: whether there is something new to show; cleared once it is shown.
@@ -59,9 +64,20 @@ class View:
     alone: str | None = None
     caption: str = ""
     heat_cursor: tuple[float, float] | None = None
+    cursor: int | None = None
+    place: tuple[float, float] | None = None
+    rate: float | None = None
+    zoom: tuple[float, float] | None = None
     size: tuple[int, int] = (0, 0)
     silent_for: int = 0
     dirty: bool = True
+
+    @property
+    def swept(self) -> Swept | None:
+        """What the rates that the ruler shows would do, once they were tried."""
+        session, zoom = self.session, self.zoom
+        refined = zoom and session.swept_between(zoom, session.optimizer, session.schedule)
+        return refined or session.swept
 
     def scales(self) -> list[Scale]:
         """Return the scales that the loss can be drawn on."""
@@ -73,6 +89,12 @@ class View:
         """The runs of the race that was started last; empty where it is a single run."""
         abreast = self.session.abreast
         return abreast if len(abreast) > 1 else []
+
+    @property
+    def pointed_at(self) -> Run | None:
+        """The run that keys about one run are for: the highlighted one, else the current one."""
+        runs = (run for run in self.session.runs if run.number == self.highlighted)
+        return next(runs, self.session.current)
 
     def tone(self, run: Run) -> str:
         """Return the tone of a run that was started last."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from lrtui.messages import AnyMessage, Command
+from lrtui.messages import AnyMessage, Command, Message
 
 
 class Source(ABC):
@@ -28,6 +28,9 @@ class Source(ABC):
             timeout: seconds to wait for the first one; ``None`` waits until it comes or there
                 will be none any more.
         """
+
+    def note(self, message: Message) -> None:  # noqa: B027 - most sources keep nothing
+        """Take note of what a person has done with the runs; only a recording keeps it."""
 
     @abstractmethod
     def close(self) -> None:

@@ -19,6 +19,7 @@ from lrtui.messages import (
     Heat,
     Heated,
     LineScene,
+    Message,
     Pause,
     ProblemFacts,
     Progress,
@@ -193,8 +194,12 @@ class FakeTrainer(FakeSource):
             [greeting(), scene(), quadratic(), facts()] if first is None else first, self._answer
         )
         self.silent = False
+        self.noted: list[Message] = []
         self._train = train
         self._state: State | None = None
+
+    def note(self, message: Message) -> None:
+        self.noted.append(message)
 
     def _answer(self, command: Command) -> list[AnyMessage]:
         if isinstance(command, Heat):

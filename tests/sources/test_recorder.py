@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lrtui.messages import Ended, Printed, Start, encode
-from lrtui.sources.recorder import Recorder
+from lrtui.messages import Ended, Marked, Printed, Start, encode
+from lrtui.run.session import Session
+from lrtui.sources.fake import FakeSource
+from lrtui.sources.recorder import Recorder, kept
 from lrtui.sources.replay import Replay
 from tests.in_process import InProcess
+from tests.screen.fake import descent, greeting
 
 START = Start(run=1, lr=0.1, steps=100, speed=None)
 
@@ -118,3 +121,33 @@ def test_a_saved_session_is_replayed_as_it_was(tmp_path: Path) -> None:
 def test_where_no_file_can_be_made(tmp_path: Path, path: str) -> None:
     with pytest.raises(OSError, match=r"."):
         Recorder(InProcess(), tmp_path / path)
+
+
+def test_a_file_that_is_kept_grows_and_is_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "kept.jsonl"
+    for number in (1, 2):
+        session = Session()
+        session.open_again(kept(path))
+        assert [run.number for run in session.runs] == [*range(1, number)]
+        run = session.begin(0.1 * number, 10)
+        told = [greeting(), *descent(Start(run=run.number, lr=run.lr, steps=10, speed=None))]
+        source = Recorder(FakeSource(told, lambda _: ()), path, append=True)
+        source.poll()
+        source.note(Marked(run=number, name=f"run {number}"))
+        source.close()
+        with path.open("ab") as file:
+            file.write(b'{"type":"progress","run":')  # killed while it wrote
+    session = Session()
+    session.open_again(kept(path))
+    assert [(run.number, run.name, run.outcome) for run in session.runs] == [
+        (1, "run 1", "done"),
+        (2, "run 2", "done"),
+    ]
+
+
+def test_another_file_is_not_added_to(tmp_path: Path) -> None:
+    path = tmp_path / "poem.txt"
+    path.write_text("no session\n")
+    with pytest.raises(ValueError, match=r"poem\.txt is not a saved session"):
+        [*kept(path)]
+    assert [*kept(tmp_path / "none.jsonl")] == []

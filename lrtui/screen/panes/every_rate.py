@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrtui.run.advice import best_swept
+from lrtui.run.rate import rate_text
 from lrtui.run.rate_axis import outcomes
+from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.pane import Pane, RunRate
-from lrtui.screen.panes.ruler import rate_at, rates
+from lrtui.screen.panes.ruler import past, rate_at, rates
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
 
@@ -29,8 +31,8 @@ def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[R
     """Draw the steps to settle by the rate."""
     from lrtui.screen.chart import Canvas, Curve, Label, Mark, draw
 
-    session, run = view.session, view.session.current
-    swept, steps = session.swept, view.steps
+    run = view.session.current
+    swept, steps = view.swept, view.steps
     assert swept is not None
     found = outcomes(swept, theory, steps)
     canvas = Canvas.of(width, height - 1)
@@ -42,20 +44,32 @@ def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[R
     limit, best = theory.max_stable_lr, theory.best_lr
     fewest = steps_to_settle(theory, best) or y.high
     layers: list[Layer] = [Curve([x.low, x.high], [steps, steps], "faint")]
-    if math.isfinite(limit):
+    layers += upright(view.rate, y)
+    if x.low <= limit <= x.high:
         layers.append(Curve([limit, limit], [y.low, y.high], "bad"))
         layers.append(Label(limit, y.high, f"limit {limit:.3g}", "bad"))
         layers.append(Label(limit, y.at(0.7), "never settles", "bad"))
     layers += [
         Curve([lr for lr, _ in ahead], [at for _, at in ahead], "forecast", dotted=True),
         Curve([lr for lr, _ in measured], [at for _, at in measured], "good"),
-        Mark(best, fewest, "★", "good"),
-        Label(best, fewest, f"best {best:.4g}, at step {fewest:,.0f}", "good"),
+        *(
+            Mark(lr, steps_to_settle(theory, lr) or y.high, *span)
+            for lr, span in past(view)
+            if x.low <= lr <= x.high
+        ),
         Label(x.low, steps, f"{steps:,} steps given", "dim"),
     ]
-    if run is not None:
+    if x.low <= best <= x.high:
+        layers.append(Mark(best, fewest, "★", "good"))
+        layers.append(Label(best, fewest, f"best {best:.4g}, at step {fewest:,.0f}", "good"))
+    if run is not None and x.low <= run.lr <= x.high:
         settles = steps_to_settle(theory, run.lr) or y.high
         layers.append(Mark(run.lr, settles, "◆", "strong-prediction"))
+    if view.rate is not None:
+        at = steps_to_settle(theory, view.rate)
+        layers.append(Mark(view.rate, at or y.high, "◇", "strong"))
+        fate = "never settles" if at is None else f"settles at step {at:,}"
+        return [fitted(read_rate(view.rate, fate), width), *draw(width, height - 1, x, y, layers)]
     legend: Row = [("━", "good"), (" steps to settle, by rate", "dim")]
     legend += [("  ⠒⠒ forecast", "forecast"), ("  ◆", "prediction"), (" this run", "dim")]
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
@@ -65,8 +79,8 @@ def draw_losses(view: View, width: int, height: int) -> list[Row]:
     """Draw the loss after the steps of the sweep, by the rate; diverged ones at the top."""
     from lrtui.screen.chart import Canvas, Curve, Label, Mark, draw
 
-    session, run = view.session, view.session.current
-    swept = session.swept
+    run = view.session.current
+    swept = view.swept
     assert swept is not None
     x, y = axes(view, Canvas.of(width, height - 1))
     known = [
@@ -74,7 +88,7 @@ def draw_losses(view: View, width: int, height: int) -> list[Row]:
         for i, (lr, loss) in enumerate(zip(swept.lrs, swept.losses, strict=True))
         if loss is not None and swept.is_finished(i)
     ]
-    layers: list[Layer] = []
+    layers: list[Layer] = upright(view.rate, y)
     if swept.first_loss is not None:
         layers.append(Curve([x.low, x.high], [swept.first_loss] * 2, "faint"))
         layers.append(Label(x.low, swept.first_loss, "loss at the start", "dim"))
@@ -92,11 +106,51 @@ def draw_losses(view: View, width: int, height: int) -> list[Row]:
         if settled is not None:
             says += f", at its target at step {settled:,}"
         layers += [Mark(best, lowest, "★", "good"), Label(best, lowest, says, "good")]
+    layers += [
+        Mark(lr, on_the_curve(known, lr), *span)
+        for lr, span in past(view)
+        if known and x.low <= lr <= x.high
+    ]
+    if (lr := view.rate) is not None:
+        i = min(range(len(swept.lrs)), key=lambda i: abs(math.log(swept.lrs[i] / lr)))
+        said = "diverged" if swept.losses[i] is None else f"loss {swept.losses[i]:.4g}"
+        said = said if swept.is_finished(i) else "not tried to the end"
+        nearest = read_rate(lr, f"the nearest tried, {swept.lrs[i]:.3g}: {said}")
+        if run is not None and known:
+            layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", "strong-prediction"))
+        return [fitted(nearest, width), *draw(width, height - 1, x, y, layers)]
     if run is not None and known:
         layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", "strong-prediction"))
     legend: Row = [("━", "good"), (f" loss after {swept.steps:,} steps, by rate", "dim")]
     legend += [("  ◆", "prediction"), (" this run", "dim"), (f"  ({swept.how})", "dim")]
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
+
+
+def read_rate(lr: float, fate: str) -> Row:
+    """Return what the cursor reads: a rate and what becomes of it."""
+    return [(f"rate {rate_text(lr)}", "strong"), (f"  {fate}", "text"), ("  Enter runs it", "dim")]
+
+
+def moved(view: View, cells: int, width: int, height: int) -> float | None:
+    """Return the rate of the cursor after it has moved by some cells.
+
+    Args:
+        view: where it is; at first, at the rate of the current run.
+        cells: to the right.
+        width: of the pane.
+        height: of the pane.
+    """
+    from lrtui.screen.chart import Canvas
+
+    run = view.session.current
+    if view.swept is None or run is None:
+        return None
+    canvas = Canvas.of(width, height - 1)
+    x, _ = axes(view, canvas)
+    here = canvas.column(x, run.lr if view.rate is None else view.rate)
+    cell = min(max(here + cells, 0), canvas.columns - 1)
+    found = rate_at(canvas, x, canvas.left + cell, view)
+    return found.lr if found else None
 
 
 def on_the_curve(known: Sequence[tuple[float, float]], lr: float) -> float:
@@ -120,7 +174,7 @@ def axes(view: View, canvas: Canvas) -> tuple[Axis, Axis]:
     """Return the axes: the rates that are compared, and steps or losses."""
     from lrtui.screen.chart import Axis
 
-    swept, theory, steps = view.session.swept, view.session.theory, view.steps
+    swept, theory, steps = view.swept, view.session.theory, view.steps
     assert swept is not None
     x = rates(swept)
     if theory is not None:
@@ -145,21 +199,22 @@ def depends_on(view: View, width: int) -> object:
     """Return what the chart depends on."""
     run = view.session.current
     session = view.session
-    return session.swept, session.theory is None, view.steps, run.lr if run else None
+    here = (run.lr if run else None, view.rate, past(view))
+    return view.swept, session.theory is None, view.steps, here
 
 
 def waits_for(view: View) -> str:
     """Say that the sweep is not there yet."""
     if view.session.facts is None and view.session.quadratic is None:
         return "torch is loading"
-    return "" if view.session.swept else "the sweep is under way"
+    return "" if view.swept else "the sweep is under way"
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None:
     """Run the rate at a column: exactly the best or the limit, at theirs."""
     from lrtui.screen.chart import Canvas
 
-    if view.session.swept is None or y < 1 or not view.session.offers("start"):
+    if view.swept is None or y < 1 or not view.session.offers("start"):
         return None
     canvas = Canvas.of(width, height - 1)
     axis, _ = axes(view, canvas)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from lrtui.run.diagnosis import ROUNDING
 from lrtui.run.rate import rate_text
 from lrtui.run.run import Run
-from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.cursor import losses_at, upright
+from lrtui.screen.panes.pane import Pane, ReadStep, in_two_rows
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import Scale, View
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 TOO_STEEP = 1e3
 """How many times the first loss a loss may be and still be read on a linear scale."""
-
-LOSS_IN_TABLE = 112
-"""Columns of the terminal from which on the table of runs has a column for the loss."""
 
 FORECAST_POINTS = 200
 """Points of a forecast that are computed."""
@@ -42,9 +40,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     floor = quadratic.min_loss if quadratic and scale == "above minimum" else 0.0
     rounding = ROUNDING * floor
     runs = [run, *(old for old, _ in behind)]
-    reach = max(view.race, key=lambda lane: lane.step, default=run)  # the one that got furthest
     canvas = Canvas.of(width, height - 1)
-    last = steps_shown(reach, [old for old, _ in behind])
+    last = last_shown(view)
     x_axis = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
     y_axis = loss_axis(runs, scale, rounding, canvas)
 
@@ -53,6 +50,12 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
     layers: list[Layer] = []
     names: list[Layer] = []
+    if view.cursor is not None:
+        pointed = [(run, view.tone(run)), *behind]
+        for old, tone in pointed:
+            if old.series and (loss_there := old.series.at(view.cursor)) is not None:
+                there = float(shown(np.array(loss_there)))
+                names.append(Mark(float(view.cursor), there, "◇", tone))
     for old, tone in behind:
         assert old.series is not None
         at, loss = old.series.curve()
@@ -89,6 +92,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     legend.append((f"  {loss_now(view, run.series)}", "text"))
     if ahead is not None:
         legend.append(("  ⠒⠒ forecast" if run.is_exact else "  ⠒⠒ run ahead", "forecast"))
+    if view.cursor is not None:
+        legend = losses_at(view, [(run, mine), *listed])
+        layers = [*upright(float(view.cursor), y_axis), *layers]
     return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, [*layers, *names])]
 
 
@@ -146,6 +152,14 @@ def forecast(run: Run, last: int) -> tuple[Floats, Floats] | None:
     return (steps_ahead, losses) if len(losses) > 1 else None
 
 
+def last_shown(view: View) -> int:
+    """Return the last step of the axis of the losses."""
+    run = view.session.current
+    assert run is not None
+    furthest = max(view.race, key=lambda lane: lane.step, default=run)
+    return steps_shown(furthest, [old for old, _ in view.behind()])
+
+
 def steps_shown(run: Run, earlier: Sequence[Run]) -> int:
     """Return the last step of the axis: the whole run where it is short, else a round number."""
     from lrtui.screen.chart import nice
@@ -192,12 +206,18 @@ def depends_on(view: View, width: int) -> object:
     run = view.session.current
     assert run is not None
     behind = view.behind()
-    steps = steps_shown(
-        max(view.race, key=lambda lane: lane.step, default=run), [old for old, _ in behind]
-    )
+    steps = last_shown(view)
     moving = [seen(view, lane, steps, width) for lane in view.race or [run]]
     others = [(old.number, old.name, tone) for old, tone in behind]
-    return run.number, others, view.session.quadratic is None, steps, moving, view.scale
+    return (
+        run.number,
+        others,
+        view.session.quadratic is None,
+        steps,
+        moving,
+        view.scale,
+        view.cursor,
+    )
 
 
 def seen(view: View, run: Run, steps: int, width: int) -> object:
@@ -212,12 +232,22 @@ def seen(view: View, run: Run, steps: int, width: int) -> object:
 
 
 def loss_now(view: View, series: LossSeries) -> str:
-    """Return the current loss in words where the table of runs is not there or leaves it out.
+    """Return the current loss in words where the table of runs is not there.
 
     It changes with every frame: where it is in the table, telling it twice would cost bytes.
     """
-    in_table = view.alone is None and view.size[0] >= LOSS_IN_TABLE
+    in_table = view.alone is None and in_two_rows(*view.size)
     return "" if in_table else f"loss {series.last:.4g}"
+
+
+def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | None:
+    """Read out the step that is clicked."""
+    from lrtui.screen.chart import Axis, Canvas
+
+    canvas = Canvas.of(width, height - 1)
+    if y < 1 or not canvas.left <= x < canvas.left + canvas.columns:
+        return None
+    return ReadStep(round(canvas.x_at(Axis(0.0, float(last_shown(view))), x - canvas.left)))
 
 
 def waits_for(view: View) -> str:
@@ -234,4 +264,5 @@ LOSS = Pane(
     help="The loss by step, earlier runs behind it by their number, the forecast dotted. "
     "▲ marks where it settled, ✕ where it was not finite any more.",
     waits_for=waits_for,
+    click=click,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from lrtui.messages import LineScene, PlaneScene
@@ -10,7 +11,7 @@ from lrtui.run.theory import Theory
 from lrtui.screen.panes.bowl import ball, weights_of
 from lrtui.screen.panes.bowl import depends_on as trajectory_seen
 from lrtui.screen.panes.fit import FIT
-from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.screen.panes.pane import Pane, ReadPlace, in_two_rows
 from lrtui.screen.panes.scene import has_scene, has_theory, waits_for_scene, waits_for_theory
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
@@ -51,8 +52,53 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if minimum is not None:
         layers.append(Mark(*minimum, "✚", "good"))
         legend = [("✚", "good"), (" minimum  ", "dim"), *legend]
+    if (read := pointed(view)) is not None:
+        where, weights_there, sign = read
+        layers.append(Mark(*weights_there, sign, "strong"))
+        legend = [(f"{where}  ", "strong")]
+        if (loss := loss_there(view, weights_there)) is not None:
+            legend.append((f"loss {loss:.4g}  ", "text"))
+        legend.append(("{:.4g}, {:.4g}".format(*weights_there), "dim"))
+        return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
     named = "slope → bias ↑" if isinstance(scene, LineScene) else "w₁ → w₂ ↑"
     return [fitted([*legend, (named, "dim")], width), *draw(width, height - 1, x, y, layers)]
+
+
+def pointed(view: View) -> tuple[str, tuple[float, float], str] | None:
+    """Return what is read out: in words, the weights, and the sign that stands there."""
+    run = view.session.current
+    if view.place is not None:
+        return "here", view.place, "┼"
+    if run is None or view.cursor is None:
+        return None
+    weights = run.weights_at(view.cursor)
+    if len(weights) != 2 or not all(map(math.isfinite, weights)):
+        return None
+    return f"step {view.cursor:,}", (weights[0], weights[1]), "◇"
+
+
+def loss_there(view: View, weights: tuple[float, float]) -> float | None:
+    """Return the loss at weights: from the closed form, or of the nearest point of the grid."""
+    session = view.session
+    if session.quadratic is not None:
+        return Theory.of(session.quadratic).loss_at(weights)
+    scene = session.scene
+    if not isinstance(scene, PlaneScene):
+        return None
+    i = min(range(len(scene.up)), key=lambda i: abs(scene.up[i] - weights[1]))
+    j = min(range(len(scene.across)), key=lambda j: abs(scene.across[j] - weights[0]))
+    return scene.losses[i][j]
+
+
+def click(view: View, x: int, y: int, width: int, height: int) -> ReadPlace | None:
+    """Read out the place that is clicked."""
+    from lrtui.screen.chart import Canvas
+
+    canvas = Canvas.of(width, height - 1)
+    if not (1 <= y <= canvas.rows and canvas.left <= x < canvas.left + canvas.columns):
+        return None
+    across, up, _, _ = plane(view)
+    return ReadPlace((canvas.x_at(across, x - canvas.left), canvas.y_at(up, y - 1)))
 
 
 def plane(view: View) -> tuple[Axis, Axis, list[Floats], tuple[float, float] | None]:
@@ -113,7 +159,7 @@ def contours(across: ArrayLike, up: ArrayLike, losses: Floats, levels: Floats) -
 def depends_on(view: View, width: int) -> object:
     """Return what the picture depends on."""
     others = [(old.number, tone) for old, tone in view.behind()]
-    return trajectory_seen(view, width), others
+    return trajectory_seen(view, width), others, view.cursor, view.place
 
 
 MAP = Pane(
@@ -128,6 +174,7 @@ MAP = Pane(
     fits=in_two_rows,
     widths=(28, None),
     lens=True,
+    click=click,
 )
 
 PLANE = Pane(
@@ -140,4 +187,5 @@ PLANE = Pane(
     applies=lambda view: has_scene(view, PlaneScene),
     waits_for=waits_for_scene,
     fits=FIT.fits,
+    click=click,
 )

@@ -46,7 +46,21 @@ class Highlight:
     run: int | None
 
 
-Request = RunRate | RunCell | Press | Highlight
+@dataclass(frozen=True)
+class ReadStep:
+    """A click that reads out a step on the charts."""
+
+    step: int
+
+
+@dataclass(frozen=True)
+class ReadPlace:
+    """A click that reads out a place on the map."""
+
+    weights: tuple[float, float]
+
+
+Request = RunRate | RunCell | Press | Highlight | ReadStep | ReadPlace
 
 
 WIDE, TALL = 72, 20

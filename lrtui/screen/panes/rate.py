@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.run.rate import rate_text
 from lrtui.run.run import Run
+from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.spans import Row, fitted
@@ -26,13 +27,16 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     x = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
     highest = round_up(1.05 * max(float(rates.max()), run.lr))
     y = Axis(0.0, highest).aligned(Canvas.of(width, height - 1).rows)
-    layers: list[Layer] = []
+    layers: list[Layer] = upright(None if view.cursor is None else float(view.cursor), y)
     for step, lr in run.changes:
         layers.append(Curve([step, step], [y.low, y.high], "change"))
         layers.append(Label(step, y.high, rate_text(lr), "change"))
     layers.append(Curve(steps, rates, "prediction"))
     layers.append(Mark(float(steps[-1]), float(rates[-1]), "●", "strong-prediction"))
     legend: Row = [("━━", "prediction"), (f" rate {rates[-1]:.3g}", "text")]
+    if view.cursor is not None and view.cursor <= run.step:
+        at = f" rate {run.lr_at(view.cursor):.4g}"
+        legend = [(f"step {view.cursor:,} ", "strong"), (at, "text")]
     if run.schedule != "constant":
         legend.append((f"  {run.schedule}, peak {rate_text(run.lr)}", "dim"))
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
@@ -65,7 +69,14 @@ def depends_on(view: View, width: int) -> object:
     run = view.session.current
     assert run is not None
     last = steps_shown(run, [])
-    return run.number, run.step * 2 * width // last, last, f"{run.rate_now:.3g}", len(run.changes)
+    return (
+        run.number,
+        run.step * 2 * width // last,
+        last,
+        f"{run.rate_now:.3g}",
+        len(run.changes),
+        view.cursor,
+    )
 
 
 def waits_for(view: View) -> str:

@@ -14,6 +14,7 @@ from lrtui.run.rate import rate_text
 from lrtui.run.rate_axis import graded, outcomes
 from lrtui.run.theory import Theory
 from lrtui.screen.panes.pane import Pane, RunRate
+from lrtui.screen.panes.status import LOOKS
 from lrtui.screen.spans import Row, Span
 from lrtui.screen.view import View
 
@@ -28,6 +29,9 @@ SHADES = ((1.5, "█"), (4.0, "▓"), (float("inf"), "▒"))
 
 GRADES = ((0.15, "█"), (0.4, "▓"), (0.8, "▒"), (float("inf"), "░"))
 """How a rate of a network is drawn: by how far it is from the best, where 1 is the start."""
+
+PAST = 40
+"""Earlier runs that are marked, at most."""
 
 FEWEST = 8
 """Cells that a ruler needs."""
@@ -65,7 +69,8 @@ class Ruler(NamedTuple):
         from lrtui.screen.chart import Canvas
 
         axis = rates(swept)
-        left, right = f"{axis.low:.1g} ", f" {axis.high:.2g}"
+        digits = 1 if axis.high > 2.5 * axis.low else 3
+        left, right = f"{axis.low:.{digits}g} ", f" {axis.high:.{digits + 1}g}"
         cells = width - len(left) - len(right)
         if cells < FEWEST:
             return None
@@ -86,13 +91,15 @@ def rates(swept: Swept) -> Axis:
 
 def marked(view: View) -> list[tuple[float, str, str]]:
     """Return the rates that are marked, ascending: each with its sign and its name."""
-    swept, theory = view.session.swept, view.session.theory
+    swept, theory = view.swept, view.session.theory
     found = []
     if (best := best_of(swept, theory)) is not None:
         text = f"best {rate_text(best)}" if theory else f"best tried {best:.2g}"
         found.append((best, "★", text))
     if theory is not None and math.isfinite(theory.max_stable_lr):
         found.append((theory.max_stable_lr, "┃", f"limit {theory.max_stable_lr:.3g}"))
+    if view.zoom is not None and swept is not None:
+        found = [mark for mark in found if swept.lrs[0] <= mark[0] <= swept.lrs[-1]]
     return found
 
 
@@ -111,7 +118,8 @@ def rate_at(canvas: Canvas, axis: Axis, column: int, view: View) -> RunRate | No
     for lr, _, _ in marked(view):
         if cell == canvas.column(axis, lr):
             return RunRate(lr)
-    return RunRate(float(f"{canvas.x_at(axis, cell):.3g}"))
+    digits = 3 if view.zoom is None else 5
+    return RunRate(float(f"{canvas.x_at(axis, cell):.{digits}g}"))
 
 
 def rate_in(cell: int, ruler: Ruler, lrs: Sequence[float], found: Sequence[Outcome]) -> int:
@@ -150,7 +158,7 @@ def labels(ruler: Ruler, view: View, width: int) -> list[tuple[int, str, float, 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the ruler, and below it the best rate and the limit."""
-    theory, swept = view.session.theory, view.session.swept
+    theory, swept = view.session.theory, view.swept
     if swept is None:
         text = "what each rate would do" if view.session.offers("sweep") else ""
         return [[(text[:width], "dim")]]
@@ -159,7 +167,11 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         return []
     found = outcomes(swept, theory, view.steps)
     grades = shades(swept, theory, found)
-    here = {ruler.column(lr) - ruler.canvas.left: span for lr, span in signs(view)}
+    here = {
+        ruler.column(lr) - ruler.canvas.left: span
+        for lr, span in signs(view)
+        if view.zoom is None or ruler.axis.low <= lr <= ruler.axis.high
+    }
     line: Row = []
     for cell in range(ruler.canvas.columns):
         i = rate_in(cell, ruler, swept.lrs, found)
@@ -177,12 +189,25 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def signs(view: View) -> list[tuple[float, Span]]:
-    """Return the rates of the runs that were started last, each with the sign of its run."""
+    """Return the rates of the runs so far, each with the sign of its run, the last one last."""
     race, run = view.race, view.session.current
+    found = past(view)
     if not race:
-        return [(run.lr, ("◆", "strong-prediction"))] if run else []
-    found = [(lane.lr, (str(lane.number)[-1], view.tone(lane))) for lane in race]
-    return sorted(found, key=lambda sign: run is not None and sign[0] == run.lr)
+        return [*found, *([(run.lr, ("◆", "strong-prediction"))] if run else [])]
+    lanes = [(lane.lr, (str(lane.number)[-1], view.tone(lane))) for lane in race]
+    return [*found, *sorted(lanes, key=lambda sign: run is not None and sign[0] == run.lr)]
+
+
+def past(view: View) -> list[tuple[float, Span]]:
+    """Return the rates of earlier runs by the same optimizer, each with its sign."""
+    session = view.session
+    abreast, by = session.abreast, (session.optimizer, session.schedule)
+    alike = [
+        run
+        for run in session.of_this_problem()[-PAST:]
+        if run not in abreast and (run.optimizer, run.schedule) == by and not run.hidden
+    ]
+    return [(run.lr, ("•", LOOKS[run.status()][1])) for run in alike]
 
 
 def shades(swept: Swept, theory: Theory | None, found: Sequence[Outcome]) -> list[tuple[str, str]]:
@@ -213,12 +238,12 @@ def horizon(swept: Swept, width: int) -> str:
 def depends_on(view: View, width: int) -> object:
     """Return what the ruler depends on."""
     session = view.session
-    return session.swept, session.theory is None, view.steps, signs(view)
+    return view.swept, session.theory is None, view.steps, signs(view)
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None:
     """Run the rate of the cell, or the one that a label names."""
-    swept = view.session.swept
+    swept = view.swept
     if swept is None or not view.session.offers("start"):
         return None
     ruler = Ruler.of(swept, width)
@@ -238,6 +263,6 @@ RULER = Pane(
     depends_on=depends_on,
     help="The ruler: what each rate would do (░ too slow, ▒▓█ settles, ever sooner, ╱ on the "
     "edge, or above its start, ╳ diverges, ? not tried to the end). A click runs a rate; ★ is the "
-    "best, ┃ the limit.",
+    "best, ┃ the limit, • an earlier run.",
     click=click,
 )

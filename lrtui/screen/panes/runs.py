@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lrtui.run.rate import rate_cell
 from lrtui.run.run import Run
 from lrtui.screen.panes.pane import Highlight, Pane, in_two_rows
@@ -9,8 +11,11 @@ from lrtui.screen.panes.status import LOOKS, state
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
 
-COLUMNS = (("forecast", 9), ("settled", 8), ("loss", 10), ("steps/s", 8))
-"""The columns after the verdict, and their widths; those that do not fit are left out."""
+COLUMNS = {"curve": 8, "forecast": 9, "settled": 8, "loss": 10, "steps/s": 8}
+"""The columns after the verdict, and their widths."""
+
+MATTER = ("loss", "curve", "settled", "forecast", "steps/s")
+"""The same, what matters most first; those that do not fit are left out."""
 
 RATE = 8
 """Cells of a rate."""
@@ -18,8 +23,11 @@ RATE = 8
 SHORT = 13
 """Cells of a state, unless a longer one is listed."""
 
-BY = 17
-"""Cells of optimizer and schedule at most, where the runs have several."""
+ABOUT = 18
+"""Cells of what tells the runs apart besides their rates, at most."""
+
+COMPARED = 100
+"""Runs whose settings are compared, the last ones."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
@@ -27,37 +35,94 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     session = view.session
     tones = {run.number: tone for run, tone in view.behind()}
     here = listed(view, height)
-    titles = {run.by for run in session.runs}
-    differ = len(titles) > 1 or any(run.schedule != "constant" for run in session.runs)
-    by = min(max(map(len, titles)) + 1, BY) if differ else 0
+    told = [about(run, view) for run in here]
     abreast = session.abreast
     states = [state(run, session.paused and run in abreast) for run in here]
     wide = max([SHORT, *map(len, states)])
-    title: Row = [(f"  {'#':>3}  {'rate':<{RATE}} {'by'[:by]:<{by}}{'':<{wide + 2}}", "dim")]
-    title += [(f"{name:>{size}}", "dim") for name, size in COLUMNS]
+    room = width - 2 - 3 - 2 - RATE - 1 - 2 - wide
+    most = min(ABOUT, max(room - COLUMNS["loss"], 0))  # the loss is always told
+    longest = max(map(len, told), default=0)
+    apart = min(longest + 1, most) if longest else 0
+    columns = fitting(room - apart)
+    title: Row = [(f"  {'#':>3}  {'rate':<{RATE}} {'':<{apart + wide + 2}}", "dim")]
+    title += [(f"{name:>{size}}", "dim") for name, size in columns.items()]
     rows = [fitted(title, width)]
-    for run, now in zip(here, states, strict=True):
+    curves = small_curves(here, columns.get("curve", 0) - 1)
+    for run, now, says, curve in zip(here, states, told, curves, strict=True):
         current = run is session.current
         highlighted = run.number == view.highlighted or (current and bool(view.race))
         sign, look = LOOKS[now]
         tone = view.tone(run) if run in abreast else tones.get(run.number, "")
         pace = run.steps_per_second
-        cells = (
-            "–" if run.forecast is None else f"{run.forecast:,}",
-            "–" if run.settled_at is None else f"{run.settled_at:,}",
-            "–" if run.loss is None else f"{run.loss:.4g}",
-            "–" if pace is None else f"{pace:,.0f}",
-        )
+        cells = {
+            "curve": curve,
+            "forecast": "–" if run.forecast is None else f"{run.forecast:,}",
+            "settled": "–" if run.settled_at is None else f"{run.settled_at:,}",
+            "loss": "–" if run.loss is None else f"{run.loss:.4g}",
+            "steps/s": "–" if pace is None else f"{pace:,.0f}",
+        }
+        pin = "*" if run.pinned else "-" if run.hidden else " "
         row: Row = [
             ("▶ " if highlighted else "━ " if tone else "  ", tone or "dim"),
-            (f"{run.number:>3}  ", "strong" if highlighted else "dim"),
+            (f"{run.number:>3}{pin} ", "strong" if highlighted else "dim"),
             (f"{rate_cell(run.lr, RATE):<{RATE}} ", "strong" if current else "text"),
-            (f"{run.by[: by - 1]:<{by}}"[:by], "dim"),
+            (f"{says[: max(apart - 1, 0)]:<{apart}}", "strong" if run.name else "dim"),
             (f"{sign} {now:<{wide}}", look),
         ]
-        row += [(f"{cell:>{size}}", "text") for cell, (_, size) in zip(cells, COLUMNS, strict=True)]
+        row += [
+            (f"{cells[name]:>{size}}", (tone or "dim") if name == "curve" else "text")
+            for name, size in columns.items()
+        ]
         rows.append(fitted(row, width))
     return rows
+
+
+def fitting(width: int) -> dict[str, int]:
+    """Return the columns that a width has room for."""
+    kept = set()
+    for name in MATTER:
+        if COLUMNS[name] > width:
+            break
+        kept.add(name)
+        width -= COLUMNS[name]
+    return {name: size for name, size in COLUMNS.items() if name in kept}
+
+
+def about(run: Run, view: View) -> str:
+    """Return what tells a run apart besides its rate: its name, or what not all runs share."""
+    runs = view.session.runs[-COMPARED:]
+    shared = set(run.parts).intersection(*(other.parts for other in runs))
+    said = run.name or ", ".join(part for part in run.parts if part not in shared)
+    if run.schedule != "constant" and not said:
+        said = run.schedule
+    return f"{said} ×{run.times}".strip() if run.times > 1 else said
+
+
+def small_curves(runs: Sequence[Run], cells: int) -> list[str]:
+    """Return a small curve of the loss of each run, all on one scale of factors.
+
+    Args:
+        runs: as they are listed.
+        cells: of each curve; less than one for no curves.
+    """
+    if cells < 1:
+        return [""] * len(runs)
+    from lrtui.screen.chart import Axis, line_of_text
+
+    series = [run.series for run in runs if run.series and run.series.smallest > 0]
+    if not series:
+        return [""] * len(runs)
+    low = min(s.smallest for s in series)
+    high = max(s.first for s in series)  # what grows above every start leaves at the top
+    y = Axis(low, high if high > 1.01 * low else 1.01 * low, log=True)
+    last = max(run.steps or run.step for run in runs)
+    x = Axis(0.0, float(max(last, 1)))
+    return [
+        line_of_text(*run.series.curve(), x, y, cells)
+        if run.series and run.series.smallest > 0
+        else ""
+        for run in runs
+    ]
 
 
 def listed(view: View, height: int) -> list[Run]:
@@ -85,6 +150,6 @@ RUNS = Pane(
     draw=draw,
     help="The runs, most recent first; a click highlights one.",
     fits=in_two_rows,
-    widths=(44, 70),
+    widths=(44, 74),
     click=click,
 )

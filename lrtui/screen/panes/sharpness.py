@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from lrtui.messages import Optimizer
 from lrtui.run.run import Run
+from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.loss import steps_shown
-from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.screen.panes.pane import Pane, ReadStep, in_two_rows
 from lrtui.screen.panes.scene import has_theory, is_measured
-from lrtui.screen.spans import Row, fitted
+from lrtui.screen.spans import Row, fitted, length
 from lrtui.screen.view import View
 
 if TYPE_CHECKING:
@@ -34,15 +35,25 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         largest = max(largest, allowed)
     y = Axis(0.0, round_up(1.05 * float(largest))).aligned(canvas.rows)
     x = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
-    layers: list[Layer] = []
+    pointed = None if view.cursor is None else min(view.cursor, last)
+    layers: list[Layer] = upright(pointed, y)
     if allowed is not None:
         at, level = limits(run, last)
         layers.append(Curve(at, level, "bad", dotted=True))
         layers.append(Label(0.75 * last, level[-1], f"{formula(run)} = {allowed:,.4g}", "bad"))
     layers.append(Curve(steps, values, "prediction"))
     layers.append(Mark(float(steps[-1]), float(values[-1]), "●", "strong-prediction"))
-    now, error = values[-1], errors[-1]
-    legend: Row = [("━━", "prediction"), (f" sharpness {now:.4g} ± {error:.1g}", "text")]
+    i = len(steps) - 1
+    if pointed is not None:  # the last measurement up to there
+        i = max(int(np.searchsorted(steps, pointed, side="right")) - 1, 0)
+        layers.append(Mark(float(steps[i]), float(values[i]), "◇", "strong"))
+        allowed = threshold(run) / run.lr_at(int(steps[i])) if allowed is not None else None
+    now, error = values[i], errors[i]
+    legend: Row = [] if pointed is None else [(f"step {steps[i]:,.0f}  ", "strong")]
+    said = f" sharpness {now:.4g} ± {error:.1g}"
+    if length(legend) + 2 + len(said) > width:
+        said = f" {now:.4g} ± {error:.1g}"
+    legend += [("━━", "prediction"), (said, "text")]
     if allowed is not None:
         legend.append((f"  {now / allowed:.2f} of {formula(run)}", "dim"))
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
@@ -50,8 +61,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def limits(run: Run, last: int) -> tuple[list[float], list[float]]:
     """Return the sharpness that the rate allows, by step: it moves where the rate was changed."""
-    assert isinstance(run.optimizer, Optimizer)
-    least = run.optimizer.threshold
+    least = threshold(run)
     if run.rates is not None:
         steps, lrs = run.rates.curve()
         return steps.tolist(), [least / lr if lr else math.inf for lr in lrs.tolist()]
@@ -68,20 +78,37 @@ def allowed_by(run: Run) -> float | None:
     """Return the sharpness that the rate allows now, ``None`` where nobody knows."""
     if isinstance(run.optimizer, str) or run.optimizer.name == "own":
         return None
-    return run.optimizer.threshold / run.rate_now if run.rate_now else math.inf
+    return threshold(run) / run.rate_now if run.rate_now else math.inf
+
+
+def threshold(run: Run) -> float:
+    """Return the largest stable product of rate and curvature."""
+    assert isinstance(run.optimizer, Optimizer)
+    return run.optimizer.threshold
 
 
 def formula(run: Run) -> str:
     """Return what it is, in letters, such as 2/rate."""
-    assert isinstance(run.optimizer, Optimizer)
-    return f"{run.optimizer.threshold:.3g}/rate"
+    return f"{threshold(run):.3g}/rate"
 
 
 def depends_on(view: View, width: int) -> object:
     """Return what the chart depends on."""
     run = view.session.current
     assert run is not None
-    return run.number, run.sharpness[-1], run.rate_now, steps_shown(run, [])
+    return run.number, run.sharpness[-1], run.rate_now, steps_shown(run, []), view.cursor
+
+
+def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | None:
+    """Read out the step that is clicked."""
+    from lrtui.screen.chart import Axis, Canvas
+
+    run = view.session.current
+    canvas = Canvas.of(width, height - 1)
+    if run is None or y < 1 or not canvas.left <= x < canvas.left + canvas.columns:
+        return None
+    axis = Axis(0.0, float(steps_shown(run, [])))
+    return ReadStep(round(canvas.x_at(axis, x - canvas.left)))
 
 
 def waits_for(view: View) -> str:
@@ -103,4 +130,5 @@ SHARPNESS = Pane(
     fits=in_two_rows,
     widths=(28, None),
     lens=True,
+    click=click,
 )

@@ -1,0 +1,47 @@
+"""The field in which a run gets a name."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+LONGEST = 24
+"""Characters of a name."""
+
+
+class NameField(ModalScreen[str | None]):
+    """Asks for a name; what it returns is the name, ``None`` where it was left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "leave", "Back")]
+
+    def __init__(self, run: int, name: str) -> None:
+        """Make the field.
+
+        Args:
+            run: number of the run.
+            name: that it has now.
+        """
+        super().__init__()
+        self._run, self._name_now = run, name
+
+    def compose(self) -> ComposeResult:
+        """Lay out the field."""
+        with Vertical(id="naming") as box:
+            box.border_title = f"name of run {self._run}"
+            yield Input(self._name_now, max_length=LONGEST, compact=True)
+
+    @on(Input.Submitted)
+    def _named(self, event: Input.Submitted) -> None:
+        if self.app.screen is self:
+            self.dismiss(event.value.strip())
+
+    def action_leave(self) -> None:
+        """Go back without a change."""
+        if self.app.screen is self:
+            self.dismiss(None)

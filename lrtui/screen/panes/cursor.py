@@ -1,0 +1,48 @@
+"""The cursor: a step, a rate or a place on the map whose values are read out on the charts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrtui.run.rate import rate_text
+from lrtui.run.run import Run
+from lrtui.screen.spans import Row
+from lrtui.screen.view import View
+
+if TYPE_CHECKING:
+    from lrtui.screen.chart import Axis, Layer
+
+FAST = 10
+"""Cells that the cursor moves at a time where it moves fast."""
+
+
+def upright(x: float | None, y: Axis) -> list[Layer]:
+    """Return the line of a cursor from the bottom to the top of a chart; none without a cursor."""
+    from lrtui.screen.chart import Curve
+
+    return [] if x is None else [Curve([x, x], [y.low, y.high], "dim")]
+
+
+def losses_at(view: View, runs: list[tuple[Run, str]]) -> Row:
+    """Return what the cursor reads on the loss chart: step, and rate and loss of each run."""
+    step = view.cursor
+    assert step is not None
+    (run, tone), *others = runs
+    row: Row = [(f"step {step:,} ", "strong")]
+    if others:
+        row.append((f" {run.number}:", tone))
+    rate = f" rate {rate_text(run.lr_at(step))}" if step <= run.step else ""
+    row.append((f"{rate} loss {loss_at(run, step)}", "text"))
+    return row + [(f"  {old.number}: {loss_at(old, step)}", its) for old, its in others]
+
+
+def loss_at(run: Run, step: int) -> str:
+    """Write the loss of a run at a step, as far as it is known."""
+    assert run.series is not None
+    if run.series.broken is not None and step >= run.series.broken:
+        return "not finite"
+    if (loss := run.series.at(step)) is not None:
+        return f"{loss:.5g}"
+    if (found := run.series.around(step)) is None or step > run.step:
+        return "–"
+    return "{:.4g} to {:.4g}".format(*found)
