@@ -42,7 +42,7 @@ SCHEDULES = ("constant", "cosine", "linear", "step", "onecycle", "warmup:N")
 """How the rate moves over the steps of a run; N is a number of steps."""
 
 ScheduleName = Annotated[
-    str, Meta(pattern=r"^(constant|cosine|linear|step|onecycle|warmup:[1-9][0-9]{0,8})$")
+    str, Meta(pattern=r"^(constant|cosine|linear|step|onecycle|warmup:[1-9][0-9]{0,8})\Z")
 ]
 
 

@@ -19,6 +19,8 @@ from lrtui.messages import (
     Ended,
     Failed,
     Greeting,
+    Heat,
+    Heated,
     LineScene,
     Outcome,
     Pause,
@@ -26,6 +28,8 @@ from lrtui.messages import (
     Progress,
     Quadratic,
     Resume,
+    Rewound,
+    Seek,
     SetLr,
     SetSpeed,
     Start,
@@ -77,6 +81,25 @@ def sweeps(draw: st.DrawFn) -> Swept:
 
 
 @st.composite
+def heat_maps(draw: st.DrawFn) -> Heated:
+    lrs = draw(st.lists(positive, min_size=1, max_size=3))
+    momenta = draw(st.lists(st.floats(0, 0.99), min_size=1, max_size=3))
+
+    def rows(cells: st.SearchStrategy[Any]) -> list[list[Any]]:
+        row = st.lists(cells, min_size=len(lrs), max_size=len(lrs))
+        return draw(st.lists(row, min_size=len(momenta), max_size=len(momenta)))
+
+    return Heated(
+        lrs=lrs,
+        momenta=momenta,
+        steps=draw(many),
+        losses=rows(nullable),
+        settled_at=rows(st.none() | counts),
+        finished=rows(st.booleans()),
+    )
+
+
+@st.composite
 def reports(draw: st.DrawFn) -> Progress:
     count = draw(st.integers(1, 5))
     column = st.lists(nullable, min_size=count, max_size=count)
@@ -100,7 +123,25 @@ commands = st.one_of(
     st.builds(Pause, id=ids),
     st.builds(Resume, id=ids),
     st.builds(Step, id=ids),
-    st.builds(Sweep, lrs=st.lists(positive, min_size=1), steps=many),
+    st.builds(
+        Sweep,
+        lrs=st.lists(positive, min_size=1),
+        steps=many,
+        schedule=st.sampled_from(["constant", "onecycle", "warmup:7"]),
+    ),
+    st.builds(
+        Heat,
+        lrs=st.lists(positive, min_size=1),
+        momenta=st.lists(st.floats(0, 0.99), min_size=1),
+        steps=many,
+    ),
+    st.builds(
+        Seek,
+        chapters=st.integers(-9, 9),
+        reports=st.integers(-9, 9),
+        step=st.none() | counts,
+        end=st.booleans(),
+    ),
 )
 messages = st.one_of(
     st.builds(
@@ -114,6 +155,8 @@ messages = st.one_of(
     scenes(),
     quadratics(),
     sweeps(),
+    heat_maps(),
+    st.builds(Rewound, run=runs),
     reports(),
     st.builds(Started, run=runs, lr=positive, steps=st.none() | many, optimizer=st.text()),
     st.builds(

@@ -24,9 +24,8 @@ from lrtui.screen.palette import styles
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes import PANES
 from lrtui.screen.panes.cursor import FAST
-from lrtui.screen.panes.every_rate import EVERY_RATE
-from lrtui.screen.panes.every_rate import moved as moved_rate
-from lrtui.screen.panes.heat import HEAT, moved
+from lrtui.screen.panes.every_rate import EVERY_RATE, moved
+from lrtui.screen.panes.heat import HEAT, move_cursor
 from lrtui.screen.panes.loss import LOSS, last_shown
 from lrtui.screen.panes.pane import (
     TALL,
@@ -448,7 +447,7 @@ class MainScreen(Screen[None]):
         view = self.view
         view.dirty, view.place = True, None
         if view.alone == EVERY_RATE.id:
-            view.rate = moved_rate(view, cells, *self.query_one(f"#{EVERY_RATE.id}").content_size)
+            view.rate = moved(view, cells, *self.query_one(f"#{EVERY_RATE.id}").content_size)
         elif (run := view.session.current) is not None and view.session.has_losses:
             last = last_shown(view)
             width = self.query_one(f"#{LOSS.id}").content_size.width
@@ -493,7 +492,7 @@ class MainScreen(Screen[None]):
         if key == "enter" and (cell := self.view.heat_cursor) is not None:
             await self.carry_out(RunCell(lr=cell[1], momentum=cell[0]))
             return True
-        return moved(self.view, key, *widget.content_size)
+        return move_cursor(self.view, key, *widget.content_size)
 
     def action_zoom(self) -> None:
         """Show one pane on all the room, then the next, then all again."""

@@ -222,7 +222,7 @@ def reading(view: View, heated: Heated, theory: Theory | None) -> Row:
     return row
 
 
-def moved(view: View, key: str, width: int, height: int) -> bool:
+def move_cursor(view: View, key: str, width: int, height: int) -> bool:
     """Move the cursor by a key; return whether it is one that moves it.
 
     The first press puts it on the best cell, or that of the current run.
