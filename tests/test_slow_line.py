@@ -50,6 +50,22 @@ def shown(lab: Terminal) -> str:
     return re.sub(r"(settled +\d+ +\d+ +[\d.]+) +\d+", r"\1", lab.text)
 
 
+def test_a_key_does_not_wait_behind_more_than_the_slowest_line_carries_at_once() -> None:
+    with terminal(*FLAT_OUT) as lab:
+        line = SlowLine(lab, 2000)
+        line.wait_for("◆", 30)
+        until = time.monotonic() + 5
+        while time.monotonic() < until:  # the first frame is most of 6 kB
+            line.carry()
+        times = []
+        for typed in ("7", "73", "739", "7391", "73915"):
+            for _ in range(30):
+                line.carry()
+            lab.type(typed[-1])
+            times.append(line.wait_for(f"│ {typed} ", 3))
+    assert sorted(times)[-2] < 0.6
+
+
 @pytest.mark.parametrize(("pace", "patience", "answers"), [LINES[0], LINES[3]])
 def test_keys_are_answered_while_training_keeps_its_speed(
     pace: float, patience: float, answers: bool, fast: float
