@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 import time
 
 import pytest
@@ -58,12 +59,12 @@ def test_a_key_does_not_wait_behind_more_than_the_slowest_line_carries_at_once()
         while time.monotonic() < until:  # the first frame is most of 6 kB
             line.carry()
         times = []
-        for typed in ("7", "73", "739", "7391", "73915"):
+        for typed in ("7", "73", "739", "7391", "73915", "739152", "7391526"):
             for _ in range(30):
                 line.carry()
             lab.type(typed[-1])
             times.append(line.wait_for(f"│ {typed} ", 3))
-    assert sorted(times)[-2] < 0.6
+    assert statistics.median(times) < 0.6, times
 
 
 @pytest.mark.parametrize(("pace", "patience", "answers"), [LINES[0], LINES[3]])

@@ -13,6 +13,7 @@ NAMES = (
     "any_model",
     "seek",
     "slow_line",
+    "race",
 )
 
 for name in sys.argv[1:] or NAMES:
