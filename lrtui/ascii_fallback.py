@@ -58,7 +58,7 @@ SIGNS = {
     "↑": "^",
     "↓": "v",
     **dict.fromkeys("─╶–—−·▔", "-"),
-    **dict.fromkeys("│┃┤├▏▎▍▌▐▕▊", "|"),
+    **dict.fromkeys("│┃┊┤├▏▎▍▌▐▕▊", "|"),
     **dict.fromkeys("╭╮╰╯┌┐└┘┬┴┼", "+"),
     **dict.fromkeys("▁▂▃▄▅▆▇", "_"),
 }

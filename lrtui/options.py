@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 commands:
   sweep                           what every rate would do (lrtui sweep --help)
-  heat                            momentum and rate (lrtui heat --help)
+  heat                            rate by momentum, as a map (lrtui heat --help)
   tour                            the post as a story (lrtui tour --help)
   replay FILE                     runs that were saved (lrtui replay --help)
   problems                        the problems that come with lrtui
@@ -539,6 +539,8 @@ def parse(words: Sequence[str], parser_class: type[Parser] = Parser) -> tuple[Pa
     options: Options = found.kind(**{f.name: getattr(found, f.name) for f in fields(found.kind)})
     if isinstance(options, SweepOptions) and (options.low or 0) > (options.high or math.inf):
         parser.error("--from is larger than --to")
+    if isinstance(options, LabOptions) and options.keep and options.save:
+        parser.error("--keep and --save are two names for a file; give one")
     if isinstance(options, SweepOptions | HeatOptions) and options.json and options.csv:
         parser.error("--json and --csv are two forms of the same; one is printed")
     if isinstance(options, HeatOptions):
@@ -546,8 +548,6 @@ def parse(words: Sequence[str], parser_class: type[Parser] = Parser) -> tuple[Pa
             parser.error(f"{options.optimizer.name} has no momentum; heat is for sgd and nesterov")
         if found.momentum is not None:
             parser.error("--momentum is not for heat, which goes through 24 of them")
-    if isinstance(options, LabOptions) and options.keep and options.save:
-        parser.error("--keep and --save are two names for a file; give one")
     in_range = 2 <= len(found.lr or []) <= MOST_ENTRANTS if "race" in found else True
     if isinstance(options, LabOptions) and options.race and not in_range:
         parser.error(f"--race needs --lr two to {MOST_ENTRANTS} times")

@@ -257,8 +257,7 @@ class Session:
             case Greeting():
                 self.greeting, self.failure, self.unusable = message, "", ""
                 self.facts = self.scene = self.quadratic = None
-                self._theories, self._swept, self._refined = {}, {}, {}
-                self.heated = None
+                self._theories, self._swept, self._refined, self.heated = {}, {}, {}, None
             case Rewound(run=number):
                 self.runs = [old for old in self.runs if old.number < number]
                 self._last_number, self.focus = number - 1, None

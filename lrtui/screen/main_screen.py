@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from lrtui.options import LabOptions
     from lrtui.screen.terminal.driver import LineDriver
 
+CURSOR = {"left": -1, "right": 1, "shift+left": -FAST, "shift+right": FAST}
+"""Cells that a key moves the cursor of the charts by."""
+
 FIRST_WAIT = 0.02
 """Seconds between two tries to draw the first frame, until the panes have a size."""
 
@@ -427,6 +430,31 @@ class MainScreen(Screen[None]):
         self.view.alone = None if self.view.alone == EVERY_RATE.id else EVERY_RATE.id
         self.view.dirty = True
 
+    def action_zoom_ruler(self) -> None:
+        """Zoom the ruler round the rate, further, and back."""
+        self.controller.zoom_ruler()
+
+    def action_cursor_left(self) -> None:
+        """Move the cursor to the left."""
+        self._move_cursor(-1)
+
+    def action_cursor_right(self) -> None:
+        """Move the cursor to the right."""
+        self._move_cursor(1)
+
+    def _move_cursor(self, cells: int) -> None:
+        """Move the cursor of the chart that is shown, of all the rates or of the losses."""
+        view = self.view
+        view.dirty, view.place = True, None
+        if view.alone == EVERY_RATE.id:
+            view.rate = moved(view, cells, *self.query_one(f"#{EVERY_RATE.id}").content_size)
+        elif (run := view.session.current) is not None and view.session.has_losses:
+            last = last_shown(view)
+            width = self.query_one(f"#{LOSS.id}").content_size.width
+            a_cell = max(1, round(last / max(width, 1)))
+            here = run.step if view.cursor is None else view.cursor + cells * a_cell
+            view.cursor = min(max(here, 0), last)
+
     def action_seek_start(self) -> None:
         """Go to the start of the run of a record."""
         self.controller.seek(SEEKS["home"])
@@ -457,45 +485,14 @@ class MainScreen(Screen[None]):
             self.controller.seek(SEEKS[key])
             return True
         if self.view.alone != HEAT.id:
-            return False
+            if key in CURSOR:
+                self._move_cursor(CURSOR[key])
+            return key in CURSOR
         widget = self.query_one(f"#{HEAT.id}", PaneWidget)
         if key == "enter" and (cell := self.view.heat_cursor) is not None:
             await self.carry_out(RunCell(lr=cell[1], momentum=cell[0]))
             return True
         return move_cursor(self.view, key, *widget.content_size)
-
-    def action_zoom_ruler(self) -> None:
-        """Zoom the ruler round the rate, further, and back."""
-        self.controller.zoom_ruler()
-
-    def action_cursor_left(self) -> None:
-        """Move the cursor to the left."""
-        self._move_cursor(-1)
-
-    def action_cursor_right(self) -> None:
-        """Move the cursor to the right."""
-        self._move_cursor(1)
-
-    def action_far_cursor_left(self) -> None:
-        """Move the cursor far to the left."""
-        self._move_cursor(-FAST)
-
-    def action_far_cursor_right(self) -> None:
-        """Move the cursor far to the right."""
-        self._move_cursor(FAST)
-
-    def _move_cursor(self, cells: int) -> None:
-        """Move the cursor of the chart that is shown, of all the rates or of the losses."""
-        view = self.view
-        view.dirty, view.place = True, None
-        if view.alone == EVERY_RATE.id:
-            view.rate = moved(view, cells, *self.query_one(f"#{EVERY_RATE.id}").content_size)
-        elif (run := view.session.current) is not None and view.session.has_losses:
-            last = last_shown(view)
-            width = self.query_one(f"#{LOSS.id}").content_size.width
-            a_cell = max(1, round(last / max(width, 1)))
-            here = run.step if view.cursor is None else view.cursor + cells * a_cell
-            view.cursor = min(max(here, 0), last)
 
     def action_zoom(self) -> None:
         """Show one pane on all the room, then the next, then all again."""

@@ -75,17 +75,3 @@ class RateField(Input):
     def check_consume_key(self, key: str, character: str | None) -> bool:
         """Tell textual which keys this takes away from the bindings."""
         return character is not None and self._takes(key, character)
-
-    async def action_cursor_left(self, select: bool = False) -> None:  # type: ignore[override]
-        """Move to the left in what was typed; in an empty field, move the screen's cursor."""
-        await self._move("cursor_left", select)
-
-    async def action_cursor_right(self, select: bool = False) -> None:  # type: ignore[override]
-        """Move to the right in what was typed; in an empty field, move the screen's cursor."""
-        await self._move("cursor_right", select)
-
-    async def _move(self, name: str, select: bool) -> None:
-        if self.value:
-            getattr(super(), f"action_{name}")(select)
-        else:
-            await self.screen.run_action(f"{'far_' if select else ''}{name}")

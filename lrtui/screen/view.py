@@ -41,11 +41,11 @@ class View:
         lens: pane that the lens is turned to.
         alone: pane that has all the room, ``None`` where several share it.
         caption: what a tour tells, empty if nothing is told.
-        heat_cursor: momentum and rate that the heat map points at, ``None`` for none.
         cursor: step that is read out on the charts, ``None`` where none is.
         place: weights that are read out on the map, ``None`` where none are.
         rate: rate that is read out on the chart of every rate, ``None`` where none is.
         zoom: ends of the ruler where it shows a part of the rates, ``None`` where it shows all.
+        heat_cursor: momentum and rate that the heat map points at, ``None`` for none.
         size: columns and rows of the terminal.
         silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
         dirty: whether there is something new to show; cleared once it is shown.
@@ -63,11 +63,11 @@ class View:
     lens: str = "bowl"
     alone: str | None = None
     caption: str = ""
-    heat_cursor: tuple[float, float] | None = None
     cursor: int | None = None
     place: tuple[float, float] | None = None
     rate: float | None = None
     zoom: tuple[float, float] | None = None
+    heat_cursor: tuple[float, float] | None = None
     size: tuple[int, int] = (0, 0)
     silent_for: int = 0
     dirty: bool = True

@@ -12,6 +12,7 @@ NAMES = (
     "line",
     "any_model",
     "seek",
+    "slow_line",
 )
 
 for name in sys.argv[1:] or NAMES:

@@ -110,11 +110,8 @@ async def test_what_a_source_cannot_do_is_not_offered() -> None:
     async with app.run_test(size=(160, 60)) as pilot:
         await frame(pilot, 2)
         assert "rate 0.3" in text(app, "loss")
-        missing = [
-            a
-            for a in ACTIONS
-            if a.needs in ("start", "set_lr", "sweep", "race", "load", "heat", "seek")
-        ]
+        needed = ("start", "set_lr", "sweep", "race", "load", "heat", "seek")
+        missing = [a for a in ACTIONS if a.needs in needed]
         offered = [a for a in ACTIONS if a not in missing]
         assert len(missing) > 8
         footer = text(app, "footer")

@@ -271,8 +271,7 @@ async def test_the_palette_has_every_command() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         offered = {command.title for command in app.get_system_commands(app.screen)}
-        here = [action for action in ACTIONS if action.needs != "seek"]  # no record
-        assert {action.title for action in here} <= offered
+        assert {action.title for action in ACTIONS if action.needs != "seek"} <= offered
 
 
 @pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (72, 20), (71, 40), (40, 12)])

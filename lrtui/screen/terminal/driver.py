@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from asyncio import TimerHandle
 from codecs import IncrementalDecoder, getincrementaldecoder
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from threading import Event
@@ -28,13 +29,19 @@ QUESTION = "\x1b[6n"
 """Cursor position report: the terminal answers once it has processed all output before it."""
 
 WINDOW = 2000
-"""Bytes that may be unanswered before further output waits."""
+"""Bytes that may be unanswered, at most, before further output waits."""
+LEAST = 250
+"""The same for the slowest line."""
+AHEAD = 0.1
+"""Seconds of what a line carries that may be under way: a key waits for as long behind it."""
+SAMPLES = 10
+"""Answers from which it is seen how much a line carries."""
 FIRST_FRAME = 6500
 """The same in the first second, before the terminal can have answered."""
 SILENT = 3000
 """The same for a terminal that did not answer in the first second."""
 CHUNK = 1000
-"""Bytes after which a frame is split, so that a key is answered in the middle of a large one."""
+"""Bytes after which a frame is split, at most: a key is answered in the middle of a large one."""
 SLOWEST = 2000
 """Bytes a second that every line is assumed to carry, even one that never answers."""
 HOLD = 0.3
@@ -84,7 +91,10 @@ class LineDriver(LinuxDriver):
         self._answers = False
         self._unanswered = 0.0
         self._after_question = 0
+        self._before_question = 0.0
         self._asked = False
+        self._asked_at = 0.0
+        self._seen: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
         self._answered = Event()
         self._since = self._looked_at = 0.0
         self._held_until = 0.0
@@ -161,6 +171,8 @@ class LineDriver(LinuxDriver):
             super().process_message(message)
 
     def _take_answer(self) -> None:
+        if self._asked:
+            self._seen.append((monotonic() - self._asked_at, self._before_question))
         self._asked = False
         self._answers = True
         self._unanswered = min(self._unanswered, self._after_question)
@@ -188,7 +200,8 @@ class LineDriver(LinuxDriver):
 
     def _send_changes(self) -> None:
         """Send the next piece of the changes, with a question unless one is unanswered."""
-        changes = self._diff.changes(*os.get_terminal_size(STDERR), CHUNK)
+        chunk = int(min(CHUNK, self._window()))
+        changes = self._diff.changes(*os.get_terminal_size(STDERR), chunk)
         if not changes:
             return
         size = len(changes.encode())
@@ -197,7 +210,8 @@ class LineDriver(LinuxDriver):
             self._after_question += size
         else:
             changes += QUESTION
-            self._asked = True
+            self._asked, self._asked_at = True, monotonic()
+            self._before_question = self._unanswered
             self._answered.clear()
             self._after_question = 0
         super().write(BEGIN + changes + END if self._at_once else changes)
@@ -214,5 +228,17 @@ class LineDriver(LinuxDriver):
         if self._answers and not self._asked:
             return 0.0  # what comes next brings a question along
         first = FIRST_FRAME if now < self._since + 1 else SILENT
-        window = WINDOW if self._answers else first
+        window = self._window() if self._answers else first
         return max(self._unanswered - window, 0.0) / SLOWEST
+
+    def _window(self) -> float:
+        """Return how many bytes may be unanswered, by what the line was seen to carry.
+
+        As much as it carries in the time of its quickest answer, which may have a long way, and
+        in a tenth of a second besides.
+        """
+        if not self._seen:
+            return WINDOW
+        quickest = min(seconds for seconds, _ in self._seen)
+        carried = max(size / max(seconds, 1e-3) for seconds, size in self._seen)
+        return min(max(carried * (quickest + AHEAD), LEAST), WINDOW)
