@@ -19,7 +19,7 @@ from tests.terminal import Terminal
 KEYS = [
     *"0123456789" * 2,
     *".,eE+-_x%äß漢",
-    *"rRaAbBoOpPwWyYeqQ[]{}?",
+    *"rRaAbBoOpPwWyYesShHqQ[]{}?",
     *" \t\r\r\r\n\x1b\x10\x10\x0c\x7f",
     "\x1b[A",
     "\x1b[B",
@@ -27,6 +27,8 @@ KEYS = [
     "\x1b[D",
     "\x1b[5~",
     "\x1b[6~",
+    "\x1b[H",
+    "\x1b[F",
     "\x1b[Z",
     "\x1b[200~0.3\x1b[201~",
     "\x1b[200~paste\n\x1b[31m\x1b[201~",

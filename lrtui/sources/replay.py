@@ -22,7 +22,8 @@ from lrtui.messages import (
     State,
 )
 from lrtui.pace import Pace
-from lrtui.sources.record import Record, cut, joined
+from lrtui.sources.progress import cut, joined
+from lrtui.sources.record import Record
 from lrtui.sources.source import Source
 
 BETWEEN_RUNS = 1.0

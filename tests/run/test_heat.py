@@ -91,6 +91,20 @@ def test_the_lines_of_theory_are_where_the_slowest_direction_turns() -> None:
     assert limit_of(found, 0.5, None) is None
 
 
+def test_weight_decay_adds_to_every_curvature() -> None:
+    problem = LineFit(ProblemSettings())
+    assert problem.quadratic is not None
+    theory, decay = Theory.of(problem.quadratic), 0.3
+    asked = heat(Optimizer(weight_decay=decay), theory, problem.facts, 1)
+    found = Heated(
+        lrs=[0.1], momenta=[0.5], steps=1, optimizer=asked.optimizer,
+        losses=[[1.0]], settled_at=[[None]], finished=[[True]],
+    )  # fmt: skip
+    low, high = theory.eigenvalues
+    assert limit_of(found, 0.5, theory) == pytest.approx(3 / (high + decay))
+    assert best_from_any_start(found, 0.5, theory) == pytest.approx(3 / (low + high + 2 * decay))
+
+
 def test_what_is_compared_follows_what_is_known() -> None:
     net = ProblemFacts(name="edge", weights=1153, samples=20, sharpness=4.0)
     asked = heat(Optimizer(name="adam"), None, net, 4000, "cosine")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from lrtui.messages import Heat, Optimizer, Start
@@ -33,11 +35,10 @@ async def test_the_map_shows_limits_and_the_best_where_they_are(size: tuple[int,
             momentum, cells = float(row[:LEFT]), row[LEFT:]
             limit = theory().with_optimizer(Optimizer(momentum=momentum)).max_stable_lr
             at = cells.index("┃")
-            for i, lr in enumerate(heated.lrs):
-                # A cell is on its side of the limit.
-                assert (wide * i + wide / 2 < at + 0.5 + 1e-9) == (lr < limit) or (
-                    wide * i <= at < wide * (i + 1)
-                )
+            # Rates are equal factors apart, and each is at the middle of its cell.
+            apart = math.log(heated.lrs[-1] / heated.lrs[0]) / (len(heated.lrs) - 1)
+            exact = wide * (math.log(limit / heated.lrs[0]) / apart + 0.5)
+            assert exact - 1.1 < at < exact + 0.1
             assert set(cells[at + wide :].strip()) <= {"╳", "╱", "┊"}
             if heated.momenta[best.row] == momentum:
                 assert cells.index("★") == wide * best.column

@@ -30,6 +30,7 @@ from lrtui.messages import (
 from lrtui.problems.load import load
 from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.ahead import run_ahead
+from lrtui.trainer.conclusion import bound
 from lrtui.trainer.loop import Trainer
 from lrtui.trainer.schedules import factors
 from lrtui.trainer.sweep import sweep
@@ -160,6 +161,12 @@ def test_a_race_takes_the_schedule_in(problem: str) -> None:
         reports = [m for m in run.told if isinstance(m, Progress) and m.run == i]
         told = [lr for m in reports for lr in m.scalars["lr"]]
         assert told[:-1] == pytest.approx(rates)
+
+
+def test_a_rate_that_moves_may_end_above_the_start_without_having_diverged() -> None:
+    line = load(ProblemSettings())
+    assert bound(line, Optimizer(), "constant", 7.0) == 7.0
+    assert bound(line, Optimizer(), "linear", 7.0) == 7000.0
 
 
 def test_factors_do_not_end_and_a_constant_rate_has_none() -> None:

@@ -1,0 +1,106 @@
+"""Reports of a run cut into pieces, and put together again."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
+
+from msgspec.structs import replace
+
+from lrtui.messages import AnyMessage, Ended, Greeting, Progress, Rewound, Started, State
+
+
+def pieces(progress: Progress, seconds_before: float) -> Iterator[Progress]:
+    """Split a report: one step each as far as it has the weights of each, then the rest.
+
+    Args:
+        progress: the report.
+        seconds_before: the seconds of the last report of this run.
+    """
+    steps, alone = progress.numbered(), len(progress.trajectory)
+    per_step = (progress.seconds - seconds_before) / len(steps)
+    for first, end in pairwise(sorted({*range(alone + 1), len(steps)})):
+        told = progress.trajectory[first:end]
+        yield replace(
+            progress,
+            steps=[*steps[first:end]] if isinstance(progress.steps, list) else steps[first],
+            scalars={name: column[first:end] for name, column in progress.scalars.items()},
+            weights=told[-1] if told else progress.weights,
+            trajectory=told,
+            seconds=seconds_before + per_step * end if end < len(steps) else progress.seconds,
+        )
+
+
+def cut(progress: Progress, step: int) -> tuple[Progress, Progress | None]:
+    """Return a report up to a step, which is not before its first, and the rest if there is one."""
+    steps = progress.numbered()
+    first = bisect_right(steps, step)
+    if first >= len(steps):
+        return progress, None
+    parts = []
+    for part in (slice(0, first), slice(first, None)):
+        told = progress.trajectory[part]
+        weights = told[-1] if part.stop and len(told) == first else progress.weights
+        parts.append(
+            replace(
+                progress,
+                steps=[*steps[part]] if isinstance(progress.steps, list) else steps[part][0],
+                scalars={name: column[part] for name, column in progress.scalars.items()},
+                trajectory=told,
+                weights=weights,
+            )
+        )
+    return parts[0], parts[1]
+
+
+def joined(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """Return messages with the reports of one run together, as far as that changes nothing.
+
+    What says how a run is driven stays between them, so that a change of the rate keeps its place.
+    """
+    found: list[AnyMessage] = []
+    held: dict[int, list[Progress]] = {}
+
+    def release() -> None:
+        found.extend(one(reports) for reports in held.values())
+        held.clear()
+
+    for message in messages:
+        if isinstance(message, Progress):
+            held.setdefault(message.run, []).append(message)
+            continue
+        if isinstance(message, State | Started | Ended | Greeting | Rewound):
+            release()
+        found.append(message)
+    release()
+    return found
+
+
+def one(reports: Sequence[Progress]) -> Progress:
+    """Return reports of a run, which follow on each other, as one."""
+    last = reports[-1]
+    if len(reports) == 1:
+        return last
+    names = set(last.scalars).intersection(*(report.scalars for report in reports))
+    steps = [report.numbered() for report in reports]
+    numbers: int | list[int] = reports[0].first
+    if any(b[0] - a[-1] != 1 for a, b in pairwise(steps)) or any(
+        isinstance(report.steps, list) for report in reports
+    ):
+        numbers = [*chain.from_iterable(steps)]
+    trajectory: list[list[float | None]] = []
+    for report, told in zip(reports, steps, strict=True):
+        trajectory += report.trajectory
+        if len(report.trajectory) < len(told):
+            break
+    return replace(
+        last,
+        steps=numbers,
+        scalars={
+            name: [*chain.from_iterable(report.scalars[name] for report in reports)]
+            for name in last.scalars
+            if name in names
+        },
+        trajectory=trajectory,
+    )
