@@ -215,6 +215,10 @@ class Checkpoint(Command, tag="checkpoint", frozen=True, kw_only=True):
     """Write a checkpoint, the training's own way."""
 
 
+class TakeSnapshot(Command, tag="take_snapshot", frozen=True, kw_only=True):
+    """Take a snapshot to go back to."""
+
+
 class Rewind(Command, tag="rewind", frozen=True, kw_only=True):
     """Go back to a snapshot, and on from there at a rate scaled by a factor.
 
@@ -231,7 +235,7 @@ class Stop(Command, tag="stop", frozen=True, kw_only=True):
     """End the training in good order."""
 
 
-Steering = Hold | Scale | Release | Checkpoint | Rewind | Stop
+Steering = Hold | Scale | Release | Checkpoint | TakeSnapshot | Rewind | Stop
 AnyCommand = Start | SetLr | Pause | Resume | Step | SetSpeed | Sweep | Load | Watch | Steering
 
 LabCapability = Literal["start", "set_lr", "pause", "step", "speed", "sweep", "load"]
