@@ -49,6 +49,9 @@ class Monitor:
             monitor.step(loss)
             if monitor.should_stop:
                 break
+
+    Attributes:
+        control: of its rate.
     """
 
     def __init__(
@@ -74,21 +77,33 @@ class Monitor:
         """
         optimizers = [optimizer] if isinstance(optimizer, Optimizer) else [*optimizer]
         schedules = [*scheduler] if isinstance(scheduler, Sequence) else [scheduler]
-        self._control = RateControl(optimizers[0])
+        self._prepare(optimizers[0], checkpoint, name, journal)
         for each in optimizers:
-            attach(self._control, each)
-        self._prepare(self._control, optimizers[0], checkpoint, name, journal)
+            attach(self.control, each)
         if model is not None:
             self._steering.snapshots = Snapshots(model, optimizers, schedules)
 
+    @classmethod
+    def of_all(cls, optimizer: Optimizer, name: str | None, journal: str | None) -> Self:
+        """Return a monitor that is attached to no optimizer, for one who does that for all.
+
+        A stop interrupts the training, as Ctrl-C would.
+        """
+        made = cls.__new__(cls)
+        made._prepare(
+            optimizer, None, os.environ.get("LRTUI_NAME"), os.environ.get("LRTUI_JOURNAL")
+        )
+        made._steering.on_stop = interrupt
+        return made
+
     def _prepare(
         self,
-        control: RateControl,
         optimizer: Optimizer,
         checkpoint: Callable[[], object] | None,
         name: str | None,
         journal: str | os.PathLike[str] | None,
     ) -> None:
+        self.control = RateControl(optimizer)
         self._name = name or Path(sys.argv[0]).name or "python"
         self._pid = os.getpid()
         self._server: Server | None = None
@@ -99,7 +114,7 @@ class Monitor:
         self._journal = Path(journal) if journal is not None else None
         self._written: Journal | None = None
         self._teller = Teller(self._name, in_short(optimizer))
-        self._steering = Steering(control, checkpoint, None, self._teller.losses, self._leave)
+        self._steering = Steering(self.control, checkpoint, None, self._teller.losses, self._leave)
         self._gate = self._steering.gate
         self._gate.attend_at = 0  # to begin with the first step
         self._device = DeviceRows()
@@ -115,7 +130,7 @@ class Monitor:
             loss: of this step, a number or a tensor of one element; nothing is read from a device.
             scalars: anything else to be shown, by name.
         """
-        gate, control = self._gate, self._control
+        gate, control = self._gate, self.control
         gate.step = step = gate.step + 1
         if loss.__class__ is not float:
             loss = self._read(loss)
@@ -270,7 +285,7 @@ class Monitor:
         self._closed = True
         atexit.unregister(self._at_exit)
         self._gate.attend_at = NEVER
-        self._control.release()
+        self.control.release()
         if self._ranks is not None:
             self._ranks.end()
         if outcome == "done" and self._steering.stopping:
@@ -304,6 +319,11 @@ MONITORS: weakref.WeakSet[Monitor] = weakref.WeakSet()
 
 def nothing(_: object) -> None:
     """Record nothing."""
+
+
+def interrupt() -> None:
+    """Interrupt the training, as Ctrl-C would."""
+    raise KeyboardInterrupt
 
 
 def in_short(optimizer: Optimizer) -> str:
