@@ -90,9 +90,7 @@ class Monitor:
         A stop interrupts the training, as Ctrl-C would.
         """
         made = cls.__new__(cls)
-        made._prepare(
-            optimizer, None, os.environ.get("LRTUI_NAME"), os.environ.get("LRTUI_JOURNAL")
-        )
+        made._prepare(optimizer, None, name, journal)
         made._steering.on_stop = interrupt
         return made
 

@@ -86,7 +86,11 @@ def run(
         ValueError: there is no such script or module; says so.
         SystemExit: the script has asked for it.
     """
-    code, main = load_module(target) if is_module else load_script(target)
+    try:
+        code, main = load_module(target) if is_module else load_script(target)
+    except SyntaxError as error:
+        sys.excepthook(type(error), error, None)
+        return 1
     origin = str(main.__file__)
     sys.argv = [origin, *arguments]
     if not sys.flags.safe_path:
