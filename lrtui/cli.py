@@ -247,7 +247,6 @@ def list_problems(as_json: bool) -> None:
 def print_all(options: Runs, source: Source) -> int:
     """Print what was asked for as text; return the exit code."""
     from lrtui import plain
-    from lrtui.messages import Start
 
     failure = ""
     match options:
@@ -264,17 +263,7 @@ def print_all(options: Runs, source: Source) -> int:
         case LabOptions():
             printer = plain.Printer(options.every, options.json, sys.stdout)
             speed = usual(options.speed, on_screen=False)
-            runs = [
-                Start(
-                    run=1,
-                    lr=lr,
-                    steps=options.steps_of_a_run,
-                    speed=speed,
-                    optimizer=options.optimizer,
-                )
-                for lr in options.lrs
-            ]
-            failure = plain.play(source, runs, printer)
+            failure = plain.play(source, plain.started(options, speed), printer)
             if printer.session.unusable:
                 complain(failure)
                 return 2
@@ -303,7 +292,7 @@ def show(options: Runs, source: Source, scenes: Sequence[Scene]) -> int:
     if isinstance(options, LabOptions):
         controller = Controller(
             source,
-            options.lrs,
+            options.races,
             settings=options.settings,
             optimizer=options.optimizer,
             steps=options.steps_of_a_run,

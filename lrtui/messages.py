@@ -18,6 +18,9 @@ from lrtui.problems.settings import ProblemSettings
 PROTOCOL = 2
 """Version of this vocabulary. lrtui 0.1 spoke 1, see ``lrtui.sources.protocol1``."""
 
+MOST_ENTRANTS = 8
+"""Runs of a race, at most: as many as can be told apart on a chart."""
+
 LARGEST = 3.5e38
 """Slightly more than the largest float32: no loss and no weight exceeds it."""
 
@@ -129,8 +132,63 @@ class Start(Command, tag="start", frozen=True, kw_only=True):
     optimizer: Optimizer = Optimizer()
 
 
+class Entrant(Struct, frozen=True, kw_only=True):
+    """One of the runs of a race: what it does not share with the others.
+
+    Attributes:
+        run: number of the run.
+        lr: learning rate.
+        optimizer: what takes the steps.
+    """
+
+    run: RunNumber
+    lr: LearningRate
+    optimizer: Optimizer = PLAIN
+
+
+class Race(Command, tag="race", frozen=True, kw_only=True):
+    """End the current run, if there is one, and start several that are trained in step.
+
+    Attributes:
+        entrants: the runs, their numbers ascending.
+        steps: how many steps each is to take.
+        speed: steps a second of each, ``None`` for as fast as possible.
+        paused: wait at step 0 until told otherwise.
+    """
+
+    entrants: Annotated[list[Entrant], Meta(min_length=1, max_length=MOST_ENTRANTS)]
+    steps: Steps
+    speed: StepsPerSecond | None
+    paused: bool = False
+
+    def starts(self) -> list[Start]:
+        """Return what would start each of the runs alone."""
+        return [
+            Start(
+                id=self.id,
+                run=entrant.run,
+                lr=entrant.lr,
+                optimizer=entrant.optimizer,
+                steps=self.steps,
+                speed=self.speed,
+                paused=self.paused,
+            )
+            for entrant in self.entrants
+        ]
+
+
+class Alone(Command, tag="alone", frozen=True, kw_only=True):
+    """Go on with one run of a race, and end the others.
+
+    Attributes:
+        run: its number.
+    """
+
+    run: RunNumber
+
+
 class SetLr(Command, tag="set_lr", frozen=True, kw_only=True):
-    """Continue the current run at another learning rate."""
+    """Continue the current run at another learning rate; of several in step, none is changed."""
 
     lr: LearningRate
 
@@ -236,9 +294,24 @@ class Stop(Command, tag="stop", frozen=True, kw_only=True):
 
 
 Steering = Hold | Scale | Release | Checkpoint | TakeSnapshot | Rewind | Stop
-AnyCommand = Start | SetLr | Pause | Resume | Step | SetSpeed | Sweep | Load | Watch | Steering
+AnyCommand = (
+    Start
+    | Race
+    | Alone
+    | SetLr
+    | Pause
+    | Resume
+    | Step
+    | SetSpeed
+    | Sweep
+    | Load
+    | Watch
+    | Steering
+)
 
-LabCapability = Literal["start", "set_lr", "pause", "step", "speed", "sweep", "load"]
+LabCapability = Literal[
+    "start", "race", "alone", "set_lr", "pause", "step", "speed", "sweep", "load"
+]
 """What can be asked of our own trainer."""
 
 Capability = Literal[LabCapability, "hold", "scale", "release", "checkpoint", "rewind", "stop"]
@@ -489,12 +562,15 @@ class Started(Message, tag="started", frozen=True, kw_only=True):
         lr: learning rate.
         steps: steps it will take, ``None`` where that is open.
         optimizer: what takes the steps; in words where it is none of ours.
+        race: numbers of the runs that are trained in step, its own among them; empty where it is
+            trained alone.
     """
 
     run: RunNumber
     lr: RateInForce
     steps: Steps | None
     optimizer: Optimizer | str = "sgd"
+    race: list[RunNumber] = []
 
 
 class State(Message, tag="state", frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from lrtui import __version__
 from lrtui.ascii_fallback import lacks_unicode, printable
-from lrtui.messages import Optimizer, OptimizerName
+from lrtui.messages import MOST_ENTRANTS, Optimizer, OptimizerName
 from lrtui.problems.settings import BUILT_IN, Device, Noise, ProblemSettings, Spread
 from lrtui.run.rate import parse_rate
 
@@ -50,6 +50,8 @@ examples:
                                   a regression on your own table
   lrtui --lr 0.1 --lr 0.7 --lr 1.01
                                   the post's three rates, one after another
+  lrtui --race --lr 0.1 --lr 0.7 --lr 1.01
+                                  the three in step, on one chart
   lrtui --lr 0.7 --speed max      as fast as torch goes
   lrtui --save runs.jsonl         record the session, for lrtui replay
   lrtui sweep                     what every rate would do, as a table
@@ -126,6 +128,7 @@ class LabOptions(ProblemOptions, ScreenOptions):
     """Options of ``lrtui`` itself; a speed of 0 is the usual one, ``None`` as fast as possible."""
 
     lr: list[float] | None
+    race: bool
     speed: float | None
     save: Path | None
     plain: bool
@@ -136,6 +139,11 @@ class LabOptions(ProblemOptions, ScreenOptions):
     def lrs(self) -> list[float]:
         """Rates to run, one after another."""
         return self.lr or [self.settings.lrs[0]]
+
+    @property
+    def races(self) -> list[list[float]]:
+        """The same, those that are run in step in one list."""
+        return [self.lrs] if self.race else [[lr] for lr in self.lrs]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -369,7 +377,9 @@ def add_lab(parser: Parser) -> None:
     add = parser.add_argument
     lr = "the learning rate (0.1 for the line); given several times, the runs follow one another"
     add("--version", action="version", version=f"lrtui {__version__}")
+    race = f"train the rates in step, on one chart ({MOST_ENTRANTS} at most)"
     add("--lr", type=rate, action="append", metavar="RATE", help=lr)
+    add("--race", action="store_true", help=race)
     add_problem(add)
     add_speed(add, "steps")
     add_screen(add)
@@ -525,6 +535,9 @@ def parse(words: Sequence[str]) -> tuple[Parser, Options]:
     options: Options = found.kind(**{f.name: getattr(found, f.name) for f in fields(found.kind)})
     if isinstance(options, SweepOptions) and (options.low or 0) > (options.high or math.inf):
         parser.error("--from is larger than --to")
+    in_range = 2 <= len(found.lr or []) <= MOST_ENTRANTS if "race" in found else True
+    if isinstance(options, LabOptions) and options.race and not in_range:
+        parser.error(f"--race needs --lr two to {MOST_ENTRANTS} times")
     return parser, options
 
 

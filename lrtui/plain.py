@@ -13,19 +13,21 @@ from lrtui.ascii_fallback import printable
 from lrtui.messages import (
     AnyMessage,
     Ended,
+    Entrant,
     Failed,
     Greeting,
     NoResult,
     Printed,
     ProblemFacts,
     Progress,
+    Race,
     Start,
     State,
     Sweep,
     Unusable,
     encode,
 )
-from lrtui.options import SweepOptions
+from lrtui.options import LabOptions, SweepOptions
 from lrtui.reports import SweepTable
 from lrtui.run.rate import rate_text
 from lrtui.run.rate_axis import ADAPTIVE, ends, spaced, table
@@ -58,22 +60,23 @@ class Printer:
 
     def take(self, message: AnyMessage) -> None:
         """Print a message."""
-        known = self.session.current
+        known = self.session.of(message)
         lr = known.lr if known else None
         changed = self.session.apply(message)
+        run = self.session.of(message)
         if not self.as_json:
             # What is printed may come from a file, or from whatever training code printed.
             lines = [*map(printable, self._lines(message, changed, lr))]
         else:
             lines = [encode(message).decode()]
-            if isinstance(message, Ended) and changed and self.session.current:
-                lines.append(encode(self.session.summary(self.session.current)).decode())
+            if isinstance(message, Ended) and changed and run:
+                lines.append(encode(self.session.summary(run)).decode())
         for line in lines:
             print(line, file=self.out, flush=True)
 
     def _lines(self, message: AnyMessage, changed: bool, lr: float | None) -> list[str]:
         """Return a message in words, one line for each step that is reported."""
-        run = self.session.current
+        run = self.session.of(message)
         match message:
             case Greeting():
                 return [f"{message.title.replace(' · ', ', ')} ({message.program})"]
@@ -90,8 +93,9 @@ class Printer:
                 said = (
                     [f"run {run.number}  rate {rate_text(run.lr)}{by}"] if not message.first else []
                 )
+                which = f"run {run.number}  " if run.race else ""
                 losses = told_losses(message, self.every)
-                return said + [f"step {step:>6}  loss {loss}" for step, loss in losses]
+                return said + [f"{which}step {step:>6}  loss {loss}" for step, loss in losses]
             case Ended() if run and changed:
                 verdict, evidence, ground = run.reading()
                 facts = []
@@ -114,19 +118,40 @@ def in_brackets(text: str) -> str:
     return f" ({text})" if text else ""
 
 
-def play(source: Source, runs: Sequence[Start], printer: Printer) -> str:
+def started(options: LabOptions, speed: float | None) -> list[Start | Race]:
+    """Return what starts each of the runs that were asked for, or several in step."""
+    steps, by = options.steps_of_a_run, options.optimizer
+    if options.race:
+        entrants = [Entrant(run=1, lr=lr, optimizer=by) for lr in options.lrs]
+        return [Race(entrants=entrants, steps=steps, speed=speed)]
+    return [Start(run=1, lr=lr, steps=steps, speed=speed, optimizer=by) for lr in options.lrs]
+
+
+def play(source: Source, runs: Sequence[Start | Race], printer: Printer) -> str:
     """Carry out runs in turn and print what comes of them; return why that failed, if it did.
 
     Args:
         source: the trainer.
-        runs: what starts each; their numbers are given here.
+        runs: what starts each, or several in step; their numbers are given here.
         printer: prints the messages.
     """
-    messages = stream(source)
+    messages, session = stream(source), printer.session
     for start in runs:
-        run = printer.session.begin(start.lr, start.steps, start.optimizer)
-        source.send(replace(start, run=run.number))
-        while run.is_on:
+        if isinstance(start, Race):
+            begun = session.begin_race([(e.lr, e.optimizer) for e in start.entrants], start.steps)
+            source.send(
+                replace(
+                    start,
+                    entrants=[
+                        replace(entrant, run=run.number)
+                        for entrant, run in zip(start.entrants, begun, strict=True)
+                    ],
+                )
+            )
+        else:
+            begun = [session.begin(start.lr, start.steps, start.optimizer)]
+            source.send(replace(start, run=begun[0].number))
+        while any(run.is_on for run in begun):
             if (message := next(messages, None)) is None:
                 return ENDED_EARLY
             printer.take(message)
@@ -134,8 +159,8 @@ def play(source: Source, runs: Sequence[Start], printer: Printer) -> str:
                 return "\n".join([message.reason, *message.details])
             if isinstance(message, Unusable):
                 return message.reason
-        if run.outcome == "failed":
-            return run.reason
+        if failed := [run for run in begun if run.outcome == "failed"]:
+            return failed[0].reason
     return ""
 
 

@@ -16,6 +16,7 @@ from lrtui.messages import (
     Greeting,
     Message,
     Progress,
+    Race,
     Start,
     Sweep,
     decode_message,
@@ -57,6 +58,8 @@ class InProcess(Source):
         self.sent.append(command)
         if isinstance(command, Start):
             self._trainer.train(command)
+        elif isinstance(command, Race):
+            self._trainer.train(*command.starts())
         elif isinstance(command, Sweep):
             assert self._trainer.problem is not None
             *_, found = swept(self._trainer.problem, command)

@@ -14,10 +14,12 @@ from lrtui.messages import (
     ALL_CAPABILITIES,
     AnyMessage,
     Command,
+    Entrant,
     Failed,
     Greeting,
     Printed,
     Progress,
+    Race,
     Start,
     Started,
     State,
@@ -287,3 +289,19 @@ def test_a_sweep_of_a_source_that_fails_or_cannot_sweep() -> None:
         reason = sweep(source, asked("--count", "3", "--steps", "1"), out)
         assert reason == said
     assert out.getvalue() == ""
+
+
+def test_a_race_is_printed_as_runs_are() -> None:
+    race = Race(entrants=[Entrant(run=1, lr=0.1), Entrant(run=1, lr=1.01)], steps=100, speed=None)
+    out = io.StringIO()
+    assert play(InProcess(), [race], Printer(50, True, out)) == ""
+    told = [json.loads(line) for line in out.getvalue().splitlines()]
+    alone = objects(0.1, 1.01)
+    for key in ("reason", "verdict", "settled_at", "advice", "rate"):
+        mine, its = ([m[key] for m in t if m["type"] == "summary"] for t in (told, alone))
+        assert mine == its
+    out = io.StringIO()
+    assert play(InProcess(), [race], Printer(50, False, out)) == ""
+    lines = out.getvalue().splitlines()
+    assert "run 2  step     50  loss 14.8442" in lines
+    assert sum("settled: at step 68" in line for line in lines) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -13,22 +12,16 @@ from lrtui.messages import (
     Capability,
     Checkpoint,
     Hold,
-    Load,
     Pause,
     Release,
     Resume,
     Rewind,
     Scale,
-    SetLr,
-    SetSpeed,
-    Start,
     State,
     Steered,
     Step,
     Stop,
-    Sweep,
     TakeSnapshot,
-    Watch,
 )
 from lrtui.messages import Snapshots as SnapshotsTold
 from lrtui.monitor.gate import NEVER, Gate, Order
@@ -182,9 +175,7 @@ class Steering:
                 self.stopping = True
                 gate.paused, gate.pause_at = False, NEVER
                 return "asked to stop"
-            case Start() | SetLr() | SetSpeed() | Sweep() | Load() | Watch():
-                raise ValueError("that cannot be asked of a training that is not lrtui's own")
-        assert_never(command)
+        raise ValueError("that cannot be asked of a training that is not lrtui's own")
 
     def _write_checkpoint(self) -> str:
         if self._checkpoint is None:

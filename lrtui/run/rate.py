@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from lrtui.messages import MOST_ENTRANTS
+
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 UNFINISHED = re.compile(r"\+?(0*[.,]?0*|\d+[.,]?\d*e[+-]?|[.,]\d+e[+-]?)", re.ASCII | re.IGNORECASE)
@@ -12,6 +14,9 @@ UNFINISHED = re.compile(r"\+?(0*[.,]?0*|\d+[.,]?\d*e[+-]?|[.,]\d+e[+-]?)", re.AS
 
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 """A comma that may separate thousands: 1,000 would be one or a thousand."""
+
+SEPARATOR = re.compile(r"[,;]?\s+")
+"""What stands between two rates."""
 
 LONGEST = 40
 """Characters of a rate, at most."""
@@ -48,9 +53,30 @@ def parse_rate(text: str) -> float:
     return lr
 
 
+def parse_rates(text: str) -> list[float]:
+    """Read the learning rates of a race with blanks between them, such as ``0.1 0.7 1.01``.
+
+    Raises:
+        ValueError: one is not a learning rate, or they are too many; says why.
+    """
+    parts = SEPARATOR.split(text.strip())
+    if len(parts) > MOST_ENTRANTS:
+        raise ValueError(f"{len(parts)} rates; a race has {MOST_ENTRANTS} at most")
+    return [parse_rate(part) for part in parts]
+
+
 def complaint(text: str) -> str:
+    """Say why a text is no list of rates and cannot become one by typing on; empty if it can."""
+    *whole, last = SEPARATOR.split(text.lstrip())
+    try:
+        parse_rates(" ".join([*whole, "1"]))
+    except ValueError as error:
+        return str(error)
+    return _complaint(last) if last or not whole else ""
+
+
+def _complaint(text: str) -> str:
     """Say why a text is not a rate and cannot become one by typing on; empty if it can."""
-    text = text.strip()
     if UNFINISHED.fullmatch(text) or (THOUSANDS.fullmatch(text) and text.count(",") == 1):
         return ""
     try:

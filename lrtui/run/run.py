@@ -64,6 +64,12 @@ class Run:
         outcome: how it ended, ``None`` while it is on.
         reason: why it ended, in a sentence.
         first_lr: the rate it started with.
+        race: numbers of the runs that are trained in step, its own among them; empty where it is
+            trained alone.
+        times: how often the same run was started.
+        name: what a person calls it.
+        pinned: whether it stays on the charts whatever is run after it.
+        hidden: whether it is left out of them.
     """
 
     number: int
@@ -89,6 +95,11 @@ class Run:
     outcome: Outcome | None = None
     reason: str = ""
     first_lr: float = field(init=False)
+    race: Sequence[int] = ()
+    times: int = 1
+    name: str = ""
+    pinned: bool = False
+    hidden: bool = False
     # Once its losses are forgotten:
     _last_reading: tuple[Verdict, str, Ground] | None = None
     _last_settled_at: int | None = None
@@ -101,6 +112,16 @@ class Run:
     def is_on(self) -> bool:
         """Whether it has not ended yet."""
         return self.outcome is None
+
+    def is_repeated_by(self, other: Run) -> bool:
+        """Return whether a new run goes the same way: same problem, rate and optimizer.
+
+        What a person has marked, and what was changed on the way, is not the same.
+        """
+        mine = (self.first_lr, self.optimizer, self.facts)
+        same = mine == (other.first_lr, other.optimizer, other.facts)
+        as_long = self.outcome == "stopped" or self.steps == other.steps
+        return same and as_long and not (self.changes or self.name or self.pinned)
 
     @property
     def steps_per_second(self) -> float | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from lrtui.messages import (
+    MOST_ENTRANTS,
     OWN,
     PLAIN,
     Ahead,
@@ -56,6 +58,7 @@ class Session:
         speed: steps a second, as the source confirmed it; ``None`` for as fast as possible.
         failure: why there is no source any more, empty as long as there is one.
         unusable: why the problem cannot be trained, empty as long as it can.
+        focus: number of the run of a race that is shown where one is, ``None`` for the first.
     """
 
     def __init__(self) -> None:
@@ -68,14 +71,34 @@ class Session:
         self.paused = False
         self.speed: float | None = None
         self.failure = self.unusable = ""
+        self.focus: int | None = None
         self._theories: dict[Optimizer, Theory] = {}
         self._swept: dict[Optimizer, Swept] = {}
         self._last_number = 0
 
     @property
+    def abreast(self) -> list[Run]:
+        """The runs started last, in step; one, unless it is a race."""
+        race = self.runs[-1].race if self.runs else ()
+        return [run for run in self.runs[-MOST_ENTRANTS:] if run.number in race] or self.runs[-1:]
+
+    @property
     def current(self) -> Run | None:
-        """The run started last, on or over."""
-        return self.runs[-1] if self.runs else None
+        """The run started last, on or over; of a race, the one that is in focus."""
+        found = self.abreast
+        return next((run for run in found if run.number == self.focus), found[0] if found else None)
+
+    def of(self, message: AnyMessage) -> Run | None:
+        """Return which of the runs started last a message is about; the current one for none."""
+        number = getattr(message, "run", None)
+        if number is None:
+            return self.current
+        return next((run for run in self.abreast if run.number == number), None)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether a run has not ended yet."""
+        return any(run.is_on for run in self.abreast)
 
     @property
     def has_losses(self) -> bool:
@@ -119,27 +142,48 @@ class Session:
 
     def begin(self, lr: float, steps: int | None, optimizer: Optimizer | str = PLAIN) -> Run:
         """Add a new run; the one before it is over, whatever messages about it still come."""
-        return self._add(self._last_number + 1, lr, steps, optimizer)
+        return self._add(self._last_number + 1, lr, steps, optimizer, ())
 
-    def _add(self, number: int, lr: float, steps: int | None, optimizer: Optimizer | str) -> Run:
-        before = self.current
-        if before and before.is_on:
-            before.outcome, before.reason = "stopped", f"stopped after {before.step:,} steps"
-        if before and before.outcome == "stopped":
-            # The same rate from the same start goes the same way: what was cut short says no more.
-            same = before.first_lr == lr and not before.changes
-            same = same and before.optimizer == optimizer and before.facts == self.facts
-            if before.loss is None or same:
-                self.runs.pop()
+    def begin_race(self, entrants: Sequence[tuple[float, Optimizer]], steps: int) -> list[Run]:
+        """Add new runs that are trained in step, each of a rate and an optimizer."""
+        first = self._last_number + 1
+        race = range(first, first + len(entrants))
+        return [
+            self._add(number, lr, steps, optimizer, race)
+            for number, (lr, optimizer) in zip(race, entrants, strict=True)
+        ]
+
+    def _add(
+        self,
+        number: int,
+        lr: float,
+        steps: int | None,
+        optimizer: Optimizer | str,
+        race: Sequence[int],
+    ) -> Run:
+        run = Run(number, lr, steps, optimizer, self.facts, race=race)
+        before = [old for old in self.abreast if old.number not in race]
+        for old in before:
+            if old.is_on:
+                old.outcome, old.reason = "stopped", f"stopped after {old.step:,} steps"
+        if before:
+            self.focus, self.paused = None, False
+        # The same rate from the same start goes the same way: the earlier run says no more.
+        gone = [
+            old
+            for old in self.runs
+            if old.number not in race
+            and ((old in before and old.loss is None) or old.is_repeated_by(run))
+        ]
+        run.times += sum(old.times for old in gone if old.is_repeated_by(run))
+        self.runs = [*(old for old in self.runs if old not in gone), run]
         self._last_number = number
-        self.paused = False
-        run = Run(number, lr, steps, optimizer, self.facts)
-        self.runs.append(run)
         for old in self.runs[:-KEPT]:
             if old.series is not None:
                 old.forget_losses()
         for old in self.runs[:-1]:
-            old.ahead = None
+            if old.number not in race:
+                old.ahead = None
         del self.runs[:-LISTED]
         return run
 
@@ -163,7 +207,6 @@ class Session:
         Returns:
             Whether anything changed.
         """
-        run = self.current
         match message:
             case Greeting():
                 self.greeting, self.failure, self.unusable = message, "", ""
@@ -179,25 +222,30 @@ class Session:
                 self._swept[message.optimizer] = message
             case Failed(reason=reason):
                 self.failure = reason
-                if run and run.is_on:
-                    run.outcome, run.reason = "failed", reason
+                self._end_all(reason)
             case Unusable(reason=reason):
                 self.unusable = reason
-                if run and run.is_on:
-                    run.outcome, run.reason = "failed", reason
+                self._end_all(reason)
             case Started(run=number, lr=lr, steps=steps, optimizer=optimizer) if (
                 number > self._last_number
             ):
-                self._start(self._add(number, lr, steps, known(optimizer)), message)
+                self._start(self._add(number, lr, steps, known(optimizer), message.race), message)
             case (
                 Started() | State() | Progress() | Ahead() | Sharpness() | Slice() | Picture()
             ) | Ended():
-                if run is None or run.number != message.run or not run.is_on:
+                run = self.of(message)
+                if run is None or not run.is_on:
                     return False
                 self._follow(run, message)
             case _:
                 return False
         return True
+
+    def _end_all(self, reason: str) -> None:
+        """Note that the runs that are on have failed."""
+        for run in self.abreast:
+            if run.is_on:
+                run.outcome, run.reason = "failed", reason
 
     def _follow(
         self,

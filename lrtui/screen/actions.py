@@ -83,6 +83,8 @@ ACTIONS = (
            "telling", needs="start"),
     Action("optimizer", "o", "optimizer", "Restart with the next optimizer at the same rate.",
            "optimizer", needs="start"),
+    Action("race_optimizers", "O", "race the optimizers",
+           "Race the optimizers at the same rate.", needs="race"),
     Action("scale", "y", "scale of the loss",
            "Show the loss linear, logarithmic, or above its minimum.", "scale"),
     Action("lens", "b", "bowl or map", "Turn the lens: the bowl, or the map of slope and bias.",

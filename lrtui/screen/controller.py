@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -13,9 +13,11 @@ from msgspec.structs import replace
 from lrtui.messages import (
     OWN,
     PLAIN,
+    Alone,
     AnyMessage,
     Command,
     Ended,
+    Entrant,
     Failed,
     Load,
     NoResult,
@@ -24,6 +26,7 @@ from lrtui.messages import (
     Printed,
     ProblemFacts,
     Progress,
+    Race,
     Resume,
     SetLr,
     SetSpeed,
@@ -77,7 +80,7 @@ class Controller:
     def __init__(
         self,
         source: Source,
-        lrs: Iterable[float],
+        lrs: Iterable[Sequence[float]],
         *,
         steps: int,
         speed: float | None,
@@ -89,7 +92,7 @@ class Controller:
 
         Args:
             source: answers commands with messages.
-            lrs: learning rates to run, one after another.
+            lrs: learning rates to run, one race after another; a race of one is a run.
             settings: of the problem that is trained; ``None`` where nothing is.
             optimizer: what takes the steps.
             steps: steps of a run.
@@ -105,7 +108,8 @@ class Controller:
         if settings is not None and settings.name != "line":
             self.view.scale = "log"  # a network's loss falls by factors
         self._optimizer = optimizer
-        self._lr = self._queue[0] if self._queue else self._settings.lrs[0]
+        self._lr = self._queue[0][0] if self._queue else self._settings.lrs[0]
+        self._entrants: Sequence[tuple[float, Optimizer]] = []  # of the last start
         self._speed = speed
         self._paused = False
         self._ids = count(1)
@@ -129,32 +133,79 @@ class Controller:
         self.view.steps = steps or self.view.steps
         if steps:
             self._sweep()
-        self._start(lr)
+        self._start([(lr, self._optimizer)])
+
+    def race(self, entrants: Sequence[tuple[float, Optimizer]]) -> None:
+        """Start new runs that are trained in step, each of a rate and an optimizer."""
+        if len(entrants) == 1:
+            self.run(entrants[0][0])
+        elif not self.session.offers("race"):
+            self.complain("several rates cannot be run in step here")
+        else:
+            self._queue.clear()
+            self._start(entrants)
+
+    def race_rates(self, lrs: Sequence[float]) -> None:
+        """Start new runs in step, one for each rate."""
+        self.race([(lr, self._optimizer) for lr in lrs])
+
+    def race_optimizers(self) -> None:
+        """Start new runs in step at the same rate, one for each optimizer."""
+        self.race([(self._lr, optimizer) for optimizer in self._optimizers()])
+
+    def go_on_alone(self) -> None:
+        """Go on with the run in focus alone; where no race is on, run the highlighted one again."""
+        session = self.session
+        highlighted = next((r for r in session.runs if r.number == self.view.highlighted), None)
+        if self.view.race and session.is_on and session.current and session.current.is_on:
+            self._lr = session.current.lr
+            self._entrants = []
+            self._send(Alone(run=session.current.number))
+        elif highlighted and isinstance(highlighted.optimizer, Optimizer):
+            self._optimizer = highlighted.optimizer
+            self.run(highlighted.first_lr)
+        else:
+            self.complain("a learning rate is needed, such as 0.1")
 
     def run_next(self) -> None:
         """Start the next of the rates that were given, if there is one."""
         if self._queue:
-            self._start(self._queue.popleft())
+            self._start([(lr, self._optimizer) for lr in self._queue.popleft()])
 
-    def _start(self, lr: float) -> None:
-        steps = self.view.steps
-        by = self._optimizer
-        run = self.session.begin(lr, steps, by)
-        self._lr, self._paused = lr, False
-        self._send(Start(run=run.number, lr=lr, steps=steps, speed=self._speed, optimizer=by))
-        self._begun(run.number, lr)
+    def _start(self, entrants: Sequence[tuple[float, Optimizer]]) -> None:
+        steps, speed = self.view.steps, self._speed
+        self._entrants = entrants
+        self._lr, self._paused = entrants[0][0], False
+        self.view.highlighted = None
+        if len(entrants) == 1:
+            ((lr, by),) = entrants
+            run = self.session.begin(lr, steps, by)
+            self._send(Start(run=run.number, lr=lr, steps=steps, speed=speed, optimizer=by))
+            self._begun(run.number, lr)
+            return
+        runs = self.session.begin_race(entrants, steps)
+        told = [
+            Entrant(run=run.number, lr=lr, optimizer=by)
+            for run, (lr, by) in zip(runs, entrants, strict=True)
+        ]
+        self._send(Race(entrants=told, steps=steps, speed=speed))
+        for entrant in told:
+            self._begun(entrant.run, entrant.lr)
 
     def _begun(self, number: int, lr: float) -> None:
         self.view.details = []
         self.clear_notice()
-        if self._run_line is not None and self.view.log[0] is self._run_line:
+        if self._run_line is not None and self.view.log[0] is self._run_line and not self.view.race:
             self.view.log.popleft()  # the run before has not done anything to tell
         self._run_line = (f"run {number}  rate {rate_text(lr)}", "dim")
         self.view.log.appendleft(self._run_line)
 
     def restart(self) -> None:
-        """Restart at the same rate."""
-        self.run(self._lr)
+        """Restart at the same rate, or the same race."""
+        if len(self._entrants) > 1:
+            self.race(self._entrants)
+        else:
+            self.run(self._lr)
 
     def run_scaled(self, factor: float) -> None:
         """Restart at the rate times a factor."""
@@ -170,14 +221,16 @@ class Controller:
 
     def run_next_optimizer(self) -> None:
         """Restart at the same rate with the next optimizer."""
-        facts = self.session.facts
-        choice = [*OPTIMIZERS]
-        if facts is not None and facts.own_optimizer:
-            choice.append(OWN)
+        choice = self._optimizers()
         at = choice.index(self._optimizer) + 1 if self._optimizer in choice else 0
         self._optimizer = choice[at % len(choice)]
         self.run(self._lr)
         self._sweep()
+
+    def _optimizers(self) -> list[Optimizer]:
+        """Return the optimizers that there are to choose from."""
+        facts = self.session.facts
+        return [*OPTIMIZERS, *([OWN] if facts is not None and facts.own_optimizer else [])]
 
     def take_up(self, name: str) -> None:
         """Take up another of the built-in problems, and run its first rate."""
@@ -203,7 +256,9 @@ class Controller:
 
     def continue_scaled(self, factor: float) -> None:
         """Continue at the rate times a factor, without a restart."""
-        if self._is_on():
+        if self.session.is_on and len(self.view.race) > 1:
+            self.complain("several runs are on; Enter goes on with the one in focus alone")
+        elif self._is_on():
             self._lr = scaled(self._lr, factor)
             self._send(SetLr(lr=self._lr))
 
@@ -232,7 +287,7 @@ class Controller:
     def _set_speed(self, speed: float | None) -> None:
         self._speed = speed
         self._send(SetSpeed(speed=speed))
-        if self.session.current is None or not self.session.current.is_on:
+        if not self.session.is_on:
             # Nobody is there to confirm it; the next run takes it along.
             self.notify(
                 "the next run goes "
@@ -247,8 +302,7 @@ class Controller:
 
     def _is_on(self) -> bool:
         """Return whether a run is on; say so if none is."""
-        run = self.session.current
-        if run is not None and run.is_on:
+        if self.session.is_on:
             return True
         again = "; r restarts, or type a rate" if self.session.offers("start") else ""
         self.complain(f"no run is on{again}")
@@ -268,21 +322,28 @@ class Controller:
             self.notify(f"{losses} written to {path}", "good")
 
     def highlight_older(self) -> None:
-        """Highlight the next older run."""
-        marked = self.view.highlighted
-        older = [r.number for r in self.session.runs[:-1] if marked is None or r.number < marked]
-        if older:
-            self.highlight(older[-1])
+        """Highlight the next older run; of a race, shift the focus first."""
+        self._highlight_next([run.number for run in reversed(self.session.runs)])
 
     def highlight_newer(self) -> None:
         """Highlight the next newer run, or none."""
-        marked = self.view.highlighted
-        if marked is not None:
-            newer = [r.number for r in self.session.runs[:-1] if r.number > marked]
-            self.highlight(newer[0] if newer else None)
+        self._highlight_next([run.number for run in self.session.runs])
+
+    def _highlight_next(self, numbers: Sequence[int]) -> None:
+        current = self.session.current
+        if current is None:
+            return
+        at = current.number if self.view.highlighted is None else self.view.highlighted
+        after = [*numbers, None][numbers.index(at) + 1] if at in numbers else None
+        if after is not None:
+            self.highlight(after)
 
     def highlight(self, number: int | None) -> None:
-        """Highlight a run, or none."""
+        """Highlight a run, or none; one of a race, or the current one, is in focus instead."""
+        abreast = [run.number for run in self.session.abreast]
+        if number in abreast:
+            self.session.focus = number
+            number = None
         self.view.highlighted = number
         self.view.dirty = True
 
@@ -307,8 +368,7 @@ class Controller:
         for message in messages:
             self.take(message)
         now = monotonic()
-        run = self.session.current
-        if messages or run is None or not run.is_on or self.session.paused:
+        if messages or not self.session.is_on or self.session.paused:
             self._heard = now
         silent = now - self._heard
         silent_for = int(silent) if silent >= SILENCE else 0
@@ -323,6 +383,8 @@ class Controller:
         changed = self.session.apply(message)
         self.view.dirty |= changed
         run = self.session.current
+        number = getattr(message, "run", None)
+        by = f"{number}: " if self.view.race and number else ""
         match message:
             case Printed(text=text):
                 self._log(text, "change")
@@ -347,11 +409,11 @@ class Controller:
                     self._log(change_text(message), "change")
                 self._confirm(message)
             case Ended() if changed:
-                self._log(message.reason, "dim")
-            case Progress() if changed:
+                self._log(by + message.reason, "dim")
+            case Progress() if changed and run and run.number == number:
                 for step, loss in [*told_losses(message, self._every)][-LOG_LINES:]:
                     self._log(f"{step:>6,} {loss}", "text")
-        if run and run.outcome in ("done", "diverged"):
+        if run and not self.session.is_on and run.outcome in ("done", "diverged"):
             self.run_next()
 
     def _confirm(self, state: State) -> None:
@@ -359,7 +421,9 @@ class Controller:
         if state.answers == self._unanswered:
             self._unanswered = 0
         if not self._unanswered:
-            self._lr, self._paused, self._speed = state.lr, state.paused, state.speed
+            self._paused, self._speed = state.paused, state.speed
+            if not self.view.race:
+                self._lr = state.lr
 
     def _sweep(self) -> None:
         """Ask what every rate would do, for the ruler."""

@@ -13,7 +13,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import Input
 
-from lrtui.run.rate import parse_rate, rate_text
+from lrtui.run.rate import parse_rates, rate_text
 from lrtui.screen import layout
 from lrtui.screen.actions import ACTIONS, BY_KEY, BY_NAME
 from lrtui.screen.controller import LARGER, SMALLER, Controller
@@ -187,14 +187,17 @@ class MainScreen(Screen[None]):
         self.submit(event.value)
 
     def submit(self, text: str) -> None:
-        """Run the rate that was typed, or say what is wrong with it."""
+        """Run the rate that was typed, or several in step, or say what is wrong with them."""
+        if not text.strip():
+            self.controller.go_on_alone()
+            return
         try:
-            lr = parse_rate(text)
+            lrs = parse_rates(text)
         except ValueError as error:
             self.controller.complain(str(error))
             return
         self.query_one(RateField).clear()
-        self.controller.run(lr)
+        self.controller.race_rates(lrs)
 
     @on(Input.Changed)
     def _typing(self, event: Input.Changed) -> None:
@@ -259,6 +262,10 @@ class MainScreen(Screen[None]):
     def action_optimizer(self) -> None:
         """Restart with the next optimizer."""
         self.controller.run_next_optimizer()
+
+    def action_race_optimizers(self) -> None:
+        """Race the optimizers at the same rate."""
+        self.controller.race_optimizers()
 
     def action_advice(self) -> None:
         """Take the advice."""

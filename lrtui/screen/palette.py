@@ -25,6 +25,9 @@ SIXTEEN = {
     "earlier-2": "bright_magenta",
     "earlier-3": "blue",
     "earlier-4": "white",
+    "earlier-5": "bright_cyan",
+    "earlier-6": "red",
+    "earlier-7": "bright_green",
 }
 """Tones as colours of the terminal's own sixteen."""
 
@@ -90,6 +93,9 @@ def blended(variables: Mapping[str, str]) -> dict[str, Style]:
         "earlier-2": Color.parse("#b066c8"),
         "earlier-3": Color.parse("#5f8a45"),
         "earlier-4": Color.parse("#9c7560"),
+        "earlier-5": Color.parse("#5a7fd6"),
+        "earlier-6": Color.parse("#c0607f"),
+        "earlier-7": Color.parse("#8a8f98"),
     }
     return {
         tone: Style(color=moved(color, ground, VISIBLE if tone == "faint" else READABLE).rich_color)

@@ -10,7 +10,8 @@ from textual.widgets import Input
 
 from lrtui.screen.actions import BY_KEY
 
-IN_A_NUMBER = set("0123456789.,eE+-")
+IN_A_NUMBER = set("0123456789.,eE+- ")
+"""What a number has, and the blank between two of them."""
 
 JOINS = 0.4
 """Seconds within which a digit takes in the sign typed before it, as in ``.7`` or ``-1``."""
@@ -20,7 +21,8 @@ class RateField(Input):
     """Takes the characters of a number and leaves every other key to the screen.
 
     It always has the focus, so a number can be typed at any time. While it is empty, ``.``,
-    ``+`` and ``-`` are the screen's commands; once a digit is in it, they are the number's.
+    ``+``, ``-`` and the blank are the screen's commands; once a digit is in it, they are the
+    number's, and the blank stands between the rates of a race.
     What is neither a number's nor a command is taken as well, and complained about: a character
     that was dropped silently would make another number of what was typed.
     """

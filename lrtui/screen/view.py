@@ -19,6 +19,9 @@ LOG_LINES = 200
 EARLIER = ("earlier-1", "earlier-2", "earlier-3", "earlier-4")
 """Tones of the earlier runs on a chart, most recent first: as many as can be told apart."""
 
+LANES = ("prediction", *EARLIER, "earlier-5", "earlier-6", "earlier-7")
+"""Tones of the runs of a race, in the order in which they were named."""
+
 
 @dataclass
 class View:
@@ -63,13 +66,35 @@ class View:
         all_: list[Scale] = ["linear", "log", "above minimum"]
         return all_ if self.session.quadratic else all_[:2]
 
+    @property
+    def race(self) -> list[Run]:
+        """The runs of the race that was started last; empty where it is a single run."""
+        abreast = self.session.abreast
+        return abreast if len(abreast) > 1 else []
+
+    def tone(self, run: Run) -> str:
+        """Return the tone of a run that was started last."""
+        race = self.race
+        return LANES[race.index(run)] if run in race else LANES[0]
+
     def behind(self) -> list[tuple[Run, str]]:
         """Return the runs drawn behind the current one, most recent first, and their tones.
 
-        The highlighted one is drawn however old it is.
+        The others of a race, then the highlighted and the pinned ones however old they are, then
+        the most recent; of no race more than can be told apart.
         """
-        runs = [run for run in self.session.of_this_problem() if run is not self.session.current]
+        current, race = self.session.current, self.race
+        found = [
+            (run, self.tone(run))
+            for run in reversed(race)
+            if run is not current and run.series is not None
+        ]
+        abreast = self.session.abreast
+        runs = [run for run in reversed(self.session.of_this_problem()) if run not in abreast]
         drawn = [run for run in runs if run.series is not None and run.series.count > 1]
-        found = list(zip(reversed(drawn), EARLIER, strict=False))
-        others = [(run, tone) for run, tone in found if run.number != self.highlighted]
-        return [(r, "strong") for r in drawn if r.number == self.highlighted] + others
+        marked = [run for run in drawn if run.number == self.highlighted]
+        kept = [run for run in drawn if run.pinned and run not in marked]
+        recent = [run for run in drawn if not (run.hidden or run.pinned) and run not in marked]
+        tones = [tone for tone in EARLIER if tone not in map(self.tone, race)]
+        others = zip([*kept, *([] if race else recent)], tones, strict=False)
+        return [*found, *((run, "strong") for run in marked), *others]

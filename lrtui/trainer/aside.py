@@ -1,21 +1,21 @@
-"""Work between two steps of a training, which the training must not notice."""
+"""Random states of their own: for runs in step, and for work that no run must notice."""
 
 from __future__ import annotations
 
 import io
 import random
 import sys
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import torch
 
 
-class Aside:
-    """What is done between two steps of a training, and must leave no trace in it.
+class Chance:
+    """Random states of its own for a piece of work.
 
-    Within a ``with`` block all random states are those at the end of the last block, and nothing
-    is printed; after it the states are those before it.
+    Within a ``with`` block all random states are those at the end of the last block; after it
+    they are those before it.
     """
 
     def __init__(self, device: str, seed: int = 0) -> None:
@@ -29,7 +29,6 @@ class Aside:
         self._device = None if device == "cpu" else getattr(torch, device)
         self._inside: list[Any] | None = None
         self._outside: list[Any] = []
-        self._printed: tuple[TextIO, TextIO] = (sys.stdout, sys.stderr)
 
     def __enter__(self) -> None:
         self._outside = self._states()
@@ -42,11 +41,8 @@ class Aside:
                 self._device.manual_seed(self._seed)
         else:
             self._restore(self._inside)
-        self._printed = sys.stdout, sys.stderr
-        sys.stdout = sys.stderr = io.StringIO()
 
     def __exit__(self, *raised: object) -> None:
-        sys.stdout, sys.stderr = self._printed
         self._inside = self._states()
         self._restore(self._outside)
 
@@ -61,3 +57,19 @@ class Aside:
         torch.set_rng_state(states[2])
         if self._device is not None:
             self._device.set_rng_state(states[3])
+
+
+class Aside(Chance):
+    """What is done between two steps of a training, and must leave no trace in it.
+
+    Within a ``with`` block random states are its own, and nothing is printed.
+    """
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._printed = sys.stdout, sys.stderr
+        sys.stdout = sys.stderr = io.StringIO()
+
+    def __exit__(self, *raised: object) -> None:
+        sys.stdout, sys.stderr = self._printed
+        super().__exit__(*raised)

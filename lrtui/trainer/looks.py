@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 
 import torch
 
 from lrtui.messages import Message, Picture, Printed, Sharpness, Start
+from lrtui.problems.line import LineTraining
 from lrtui.problems.problem import Problem
-from lrtui.trainer.curvature import Allowance, Curvature
+from lrtui.trainer.curvature import SHARE, Allowance, Curvature
 from lrtui.trainer.runs import AnyTraining
 from lrtui.trainer.side_work import SideWork
 from lrtui.trainer.slice import Slicer
@@ -35,6 +36,7 @@ class Looks:
         start: Start,
         training: AnyTraining,
         gauges: tuple[Curvature, Slicer],
+        share: float,
         side_work: SideWork,
         send: Callable[[Message], None],
     ) -> None:
@@ -46,6 +48,7 @@ class Looks:
             training: its model and optimizer.
             gauges: what measures the sharpness and the loss along a step: they know from other
                 runs of the problem how it is done.
+            share: of the time for looks that this run has; less than 1 where others are beside it.
             side_work: where measurements are made that take long.
             send: takes the messages.
         """
@@ -57,9 +60,9 @@ class Looks:
         self._pictured_at, self._pictured_step = -math.inf, -1
         self._curvature, self._slicer = gauges
         self._curvature.restart()
-        self._sharpness_due, self._slice_due = Allowance(), Allowance(SLICE_SHARE)
+        self._sharpness_due = Allowance(share * SHARE)
+        self._slice_due = Allowance(share * SLICE_SHARE)
         self._measured_step = -1
-        side_work.drop("sharpness")
         quadratic = problem.quadratic
         self._is_constant = quadratic is not None and not start.optimizer.is_adaptive
         if self._is_constant and quadratic is not None:
@@ -81,13 +84,13 @@ class Looks:
             return
         if now:
             self._measured_step = step
-            self._side_work.finish("sharpness", self._measure(step))
+            self._side_work.finish("sharpness", self._measure(step), self._run)
         elif time >= self._sharpness_due.due:
             self._measured_step = step
             self._sharpness_due.due = math.inf  # until it is done
-            self._side_work.begin("sharpness", self._measure(step))
+            self._side_work.begin("sharpness", self._measure(step), self._run)
 
-    def steps(self, count: int, step: int, alone: bool) -> Sequence[float]:
+    def steps(self, count: int, step: int, alone: bool) -> Iterable[float]:
         """Take steps and return the loss after each; look along the first where it is time to.
 
         Args:
@@ -95,23 +98,25 @@ class Looks:
             step: steps taken before.
             alone: whether the run holds after it: then it is looked at whatever the time.
         """
-        began = perf_counter()
+        began, training = perf_counter(), self._training
+        if not isinstance(training, Training | LineTraining):
+            return training.steps(count)  # of several in one batch
         if began < self._slice_due.due and not alone:
-            return self._training.steps(count)
-        loss, cut = self._slicer.step(self._training, self._run, step)  # type: ignore[arg-type]
+            return training.steps(count)
+        loss, cut = self._slicer.step(training, self._run, step)
         if cut is not None:
             self._send(cut)
         now = perf_counter()
         self._slice_due.charge(now - began, now)
         self._slice_due.due = max(self._slice_due.due, now + SLICE_EVERY)
-        return [loss]
+        return [loss, *(training.steps(count - 1) if count > 1 and math.isfinite(loss) else [])]
 
     def _take_picture(self, step: int) -> None:
-        picture = self._problem.picture
-        if picture is None:
+        picture, model = self._problem.picture, self._training.model
+        if picture is None or model is None:
             return
         try:
-            values = picture(self._training.model)
+            values = picture(model)
         except (Exception, SystemExit) as error:
             self._problem.picture = None  # it will not do better at the next step
             self._send(Printed(text=f"no picture: {self._problem.explain(error)}"))

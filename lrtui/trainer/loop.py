@@ -6,27 +6,25 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import chain
 from queue import Empty, SimpleQueue
 from time import perf_counter
 
 from msgspec.structs import replace
 
 from lrtui.messages import (
-    LARGEST,
     OWN,
     PLAIN,
+    Alone,
     AnyCommand,
-    Ended,
     Load,
     Message,
     Optimizer,
-    Outcome,
     Printed,
+    Race,
     SetLr,
     Start,
-    Started,
-    State,
     Sweep,
     Swept,
     Unusable,
@@ -37,15 +35,19 @@ from lrtui.problems.load import load
 from lrtui.problems.problem import Problem, explained
 from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.ahead import run_ahead
-from lrtui.trainer.conclusion import bound, conclusion
+from lrtui.trainer.aside import Chance
 from lrtui.trainer.curvature import Curvature
-from lrtui.trainer.looks import Looks, start_sharpness
+from lrtui.trainer.lane import Lane
+from lrtui.trainer.looks import start_sharpness
 from lrtui.trainer.range_test import range_test
-from lrtui.trainer.reporter import Reporter
-from lrtui.trainer.runs import begin
+from lrtui.trainer.runs import begin, begin_in_one_batch
 from lrtui.trainer.side_work import SideWork
 from lrtui.trainer.slice import Slicer
 from lrtui.trainer.sweep import sweep
+
+RACE_BURST, SHORT = 10, 0.0005
+"""Steps that each run of a race takes in its turn as fast as possible, where one takes all of them
+together at most so many seconds: a command waits for the end of the turn."""
 
 Inbox = SimpleQueue[AnyCommand]
 
@@ -102,6 +104,8 @@ class Trainer:
                     command = None
                 case Start():
                     command = self.train(command)
+                case Race():
+                    command = self.train(*command.starts())
                 case _:
                     command = None
 
@@ -120,7 +124,7 @@ class Trainer:
         except (Exception, SystemExit) as error:
             self._send(Unusable(reason=self._explain(error)))
             return
-        self.problem, self._gauges = problem, (Curvature(problem), Slicer(problem))
+        self.problem, self._gauges = problem, [(Curvature(problem), Slicer(problem))]
         # The facts come last: with them, all that is known before a run has been told.
         for message in (problem.scene, problem.quadratic, problem.facts):
             if message is not None:
@@ -137,10 +141,13 @@ class Trainer:
         except OSError:
             return 0.0
 
-    def train(self, start: Start) -> Start | Load | None:
-        """Carry out one run, and the commands that come meanwhile.
+    def train(self, *starts: Start) -> Start | Race | Load | None:
+        """Carry out one run, or several in step, and the commands that come meanwhile.
 
         A person's file that has changed since it was loaded, or could not be used, is loaded again.
+
+        Args:
+            starts: what starts each; in everything but rate and optimizer they are the same.
 
         Returns:
             The command that ended it early, to start another run or take up another problem.
@@ -150,106 +157,108 @@ class Trainer:
             self._take_up()
         if (problem := self.problem) is None:
             return None
-        start = replace(start, optimizer=resolved(start.optimizer, problem))
+        starts = tuple(replace(s, optimizer=resolved(s.optimizer, problem)) for s in starts)
         try:
-            training = begin(problem, start.lr, start.optimizer)
+            lanes = self._line_up(problem, starts)
         except (Exception, SystemExit) as error:
             self.problem = None
             self._send(Unusable(reason=self._explain(error)))
             return None
-        pace = Pace(start.speed, perf_counter(), start.paused)
-        reporter = Reporter(start.run, training, self._send)
-        changes: list[tuple[int, float]] = []
-        self._side_work.drop("ahead")
-        is_ahead = is_known(problem, start, changes)
+        pace = Pace(starts[0].speed, perf_counter(), starts[0].paused)
+        for kind in ("ahead", "sharpness"):
+            self._side_work.drop(kind)
+        race = [start.run for start in starts] if len(starts) > 1 else []
+        while len(self._gauges) < len(lanes):
+            self._gauges.append((Curvature(problem), Slicer(problem)))
+        for lane, gauges in zip(lanes, self._gauges, strict=False):
+            lane.begin(race, pace, gauges, self._side_work)
+        is_ahead, took = False, 0.0
 
-        def send_state(command: AnyCommand, asked_by: str) -> None:
-            self._send(
-                State(
-                    run=start.run,
-                    step=reporter.step,
-                    paused=pace.paused,
-                    speed=pace.speed,
-                    lr=training.lr,
-                    asked_by=asked_by,
-                    answers=command.id,
-                )
-            )
-
-        def end(outcome: Outcome, reason: str) -> None:
-            reporter.flush()
-            self._send(
-                Ended(
-                    run=start.run,
-                    outcome=outcome,
-                    step=reporter.step,
-                    loss=reporter.last_finite,
-                    reason=reason,
-                )
-            )
-
-        optimizer = start.optimizer
-        named = problem.facts.own_optimizer if optimizer.name == "own" else optimizer
-        self._send(Started(run=start.run, lr=start.lr, steps=start.steps, optimizer=named))
-        send_state(start, "")
-        looks = Looks(problem, start, training, self._gauges, self._side_work, self._send)
-        looks.take(reporter.step)
-
-        while reporter.step < start.steps and abs(training.loss) <= LARGEST:
+        while on := [lane for lane in lanes if lane.is_on]:
+            if over := [lane for lane in on if lane.is_over]:
+                for lane in over:
+                    lane.conclude()
+                continue
             now = perf_counter()
-            if now >= reporter.due:
-                reporter.flush()
-                looks.take(reporter.step)
+            report_due = min(lane.reporter.due for lane in on)
+            if now >= report_due:
+                for lane in on:
+                    lane.report()
                 self._side_work.advance(perf_counter() + SIDE_WORK_SHARE, self._has_command)
             if not is_ahead and (pace.speed is not None or pace.paused):
                 is_ahead = True
-                self._side_work.begin("ahead", run_ahead(problem, start, changes))
+                self._run_ahead(problem, on)
             due = pace.due()
             if now < due or self._has_command():
-                command = self._wait_for_command(min(due, reporter.due) - now)
-                if isinstance(command, Start | Load):
-                    end("stopped", f"stopped after {reporter.step:,} steps")
+                command = self._wait_for_command(min(due, report_due) - now)
+                if isinstance(command, Start | Race | Load):
+                    for lane in on:
+                        lane.stop()
                     return command
                 if command is not None:
-                    reporter.flush()
-                    if pace.paused:
-                        reporter.restart_clock()
-                    if isinstance(command, SetLr):
-                        training.lr = command.lr
-                        self._side_work.drop("ahead")
-                        changes = [*changes, (reporter.step, command.lr)]
-                        is_ahead = is_known(problem, start, changes)
-                    else:
-                        pace.apply(command, perf_counter())
-                    send_state(command, "viewer")
+                    is_ahead &= not isinstance(command, SetLr)
+                    self._obey(command, on, pace)
                 continue
 
-            at_once = 1 if pace.speed or pace.paused else training.burst
-            count = min(at_once, start.steps - reporter.step)
-            try:
-                for loss in looks.steps(count, reporter.step, alone=pace.steps_left == 1):
-                    reporter.record(loss)
-            except (Exception, SystemExit) as error:
-                end("failed", f"at step {reporter.step + 1:,}: {self._explain(error)}")
-                return None
+            at_once = 1
+            if pace.speed is None and not pace.paused:
+                at_once = max(lane.burst for lane in on)
+                if race and at_once == 1 and took < SHORT:
+                    at_once = RACE_BURST
+            count = min(at_once, *(lane.start.steps - lane.reporter.step for lane in on))
+            for lane in on:
+                try:
+                    lane.advance(count, alone=pace.steps_left == 1)
+                except (Exception, SystemExit) as error:
+                    step = lane.reporter.step + 1
+                    lane.end("failed", f"at step {step:,}: {self._explain(error)}")
+            took = (perf_counter() - now) / count
             pace.took_step(now)
             if pace.paused and not pace.steps_left:
-                looks.take(reporter.step, now=True)
-                reporter.flush()
-
-        looks.take(reporter.step, now=True)
-        most = bound(problem, optimizer, reporter.first_loss)
-        end(
-            *conclusion(
-                training.loss,
-                training.lr,
-                reporter.step,
-                reporter.first_loss,
-                reporter.last_finite,
-                most,
-            )
-        )
+                for lane in on:
+                    if lane.is_on:
+                        lane.report(now=True)
         return None
+
+    def _line_up(self, problem: Problem, starts: Sequence[Start]) -> list[Lane]:
+        """Return new runs at step 0."""
+        together = begin_in_one_batch(problem, starts)
+        lanes = []
+        for i, start in enumerate(starts):
+            # Of several, each draws the random numbers that it would draw alone.
+            apart = len(starts) > 1 and together is None and problem.file is not None
+            chance = Chance(problem.device, problem.seed) if apart else nullcontext()
+            with chance:
+                training = together[i] if together else begin(problem, start.lr, start.optimizer)
+            lanes.append(Lane(problem, start, training, chance, self._send))
+        return lanes
+
+    def _run_ahead(self, problem: Problem, lanes: Sequence[Lane]) -> None:
+        """Have run ahead what is not known without, one run after another."""
+        unknown = [lane for lane in lanes if not is_known(problem, lane.start, lane.changes)]
+        works = (run_ahead(problem, lane.start, lane.changes) for lane in unknown)
+        self._side_work.begin("ahead", chain.from_iterable(works))
+
+    def _obey(self, command: AnyCommand, lanes: Sequence[Lane], pace: Pace) -> None:
+        """Carry out a command about the runs that are on."""
+        for lane in lanes:
+            lane.reporter.flush()
+            if pace.paused:
+                lane.reporter.restart_clock()
+        match command:
+            case SetLr(lr=lr):
+                if len(lanes) == 1:
+                    lanes[0].change_lr(lr)
+                self._side_work.drop("ahead")
+            case Alone(run=run):
+                for lane in lanes:
+                    if lane.start.run != run:
+                        lane.stop()
+            case _:
+                pace.apply(command, perf_counter())
+        for lane in lanes:
+            if lane.is_on:
+                lane.tell_state(pace, command.id, "viewer")
 
     def _has_command(self) -> bool:
         return not self._inbox.empty()

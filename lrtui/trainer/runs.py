@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from torch import nn
 
-from lrtui.messages import Optimizer
+from lrtui.messages import Optimizer, Start
 from lrtui.problems.line import LineFit, LineTraining
-from lrtui.problems.problem import Batch, Problem
+from lrtui.problems.line_race import LineLane, LineRace
+from lrtui.problems.problem import Problem
 from lrtui.trainer.training import Training
 
 
@@ -18,21 +20,18 @@ class AnyTraining(Protocol):
     Attributes:
         lr: learning rate; may be changed between two steps.
         loss: at the current weights.
-        model: the model that is trained.
-        batch: of the next step.
         burst: how many steps are best taken at a time.
     """
 
     lr: float
     loss: float
-    model: nn.Module
-    batch: Batch
     burst: int
 
-    def step(self) -> float:
-        """Take one step and return the loss at the new weights."""
+    @property
+    def model(self) -> nn.Module | None:
+        """The model that is trained; ``None`` where it has none of its own."""
 
-    def steps(self, count: int) -> list[float]:
+    def steps(self, count: int) -> Iterable[float]:
         """Take steps and return the loss after each, up to the first that is not finite."""
 
     def weights(self) -> list[float]:
@@ -48,3 +47,13 @@ def begin(problem: Problem, lr: float, optimizer: Optimizer) -> AnyTraining:
     if isinstance(problem, LineFit) and problem.is_exact(optimizer):
         return LineTraining(problem, lr)
     return Training(problem, lr, optimizer)
+
+
+def begin_in_one_batch(problem: Problem, starts: Sequence[Start]) -> list[AnyTraining] | None:
+    """Return new runs that are trained in one batch, ``None`` where that cannot be."""
+    if len(starts) < 2 or not isinstance(problem, LineFit):
+        return None
+    if not all(problem.is_exact(start.optimizer) for start in starts):
+        return None
+    race = LineRace(problem, [start.lr for start in starts])
+    return [LineLane(race, place, start.lr) for place, start in enumerate(starts)]

@@ -36,36 +36,42 @@ class SideWork:
         """
         self._explain = explain
         self._send = send
-        self._works: dict[str, Work] = {}
+        self._works: dict[tuple[str, int], Work] = {}  # by their kind and the run they belong to
         self._aside = Aside(device)
 
-    def begin(self, name: str, work: Work) -> None:
-        """Take up new work in place of what was going on under the same name."""
-        self._works[name] = work
+    def begin(self, kind: str, work: Work, run: int = 0) -> None:
+        """Take up new work in place of what was going on of the same kind for the same run.
 
-    def finish(self, name: str, work: Work) -> None:
-        """Do all of a piece of work at once, in place of what was going on under the same name."""
-        self._works[name] = work
+        Args:
+            kind: one of ``ORDER``.
+            work: pieces of it are done one after another.
+            run: number of the run that it belongs to, 0 where it belongs to none.
+        """
+        self._works[kind, run] = work
+
+    def finish(self, kind: str, work: Work, run: int) -> None:
+        """Do all of a piece of work at once, in place of what was going on; see ``begin``."""
+        self._works[kind, run] = work
         with self._aside:
-            while name in self._works:
-                self._go_on(name, work)
+            while (kind, run) in self._works:
+                self._go_on((kind, run), work)
 
-    def _go_on(self, name: str, work: Work) -> None:
+    def _go_on(self, key: tuple[str, int], work: Work) -> None:
         """Do a piece of work; what a person's code raises in it ends the work, not the run."""
         try:
             result = next(work)
         except StopIteration:
-            del self._works[name]
+            del self._works[key]
         except (Exception, SystemExit) as error:
-            del self._works[name]
-            self._send(NoResult(work=name, reason=self._explain(error)))
+            del self._works[key]
+            self._send(NoResult(work=key[0], reason=self._explain(error)))
         else:
             if result is not None:
                 self._send(result)
 
-    def drop(self, name: str) -> None:
-        """Give up the work of a name, if there is any."""
-        self._works.pop(name, None)
+    def drop(self, kind: str) -> None:
+        """Give up all work of a kind."""
+        self._works = {key: work for key, work in self._works.items() if key[0] != kind}
 
     def advance(self, until: float, interrupted: Callable[[], bool]) -> None:
         """Work until a time on ``perf_counter``'s clock, the end of the work or an interruption."""
@@ -73,5 +79,5 @@ class SideWork:
             return
         with self._aside:
             while self._works and perf_counter() < until and not interrupted():
-                name = next(name for name in ORDER if name in self._works)
-                self._go_on(name, self._works[name])
+                key = min(self._works, key=lambda key: ORDER.index(key[0]))
+                self._go_on(key, self._works[key])

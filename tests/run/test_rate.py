@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrtui.run.rate import complaint, parse_rate, rate_cell, rate_text, scaled
+from lrtui.run.rate import complaint, parse_rate, parse_rates, rate_cell, rate_text, scaled
 
 rates = st.floats(min_value=5e-324, max_value=1.7e308, allow_nan=False)
 
@@ -101,6 +101,27 @@ def test_no_complaint_while_a_rate_is_being_typed(rate: float, point: str) -> No
 @pytest.mark.parametrize("text", ["abc", "-", "1e999", "1..", "0.1x", "nan", "1_0", "0,1,", "0x1"])
 def test_a_complaint_as_soon_as_it_cannot_become_a_rate(text: str) -> None:
     assert complaint(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("0.1 0.7 1.01", [0.1, 0.7, 1.01]),
+        ("  0,1   .7 ", [0.1, 0.7]),
+        ("0.1, 0.7; 1e-3", [0.1, 0.7, 1e-3]),
+        ("0.3", [0.3]),
+    ],
+)
+def test_rates_with_blanks_between_them(text: str, found: list[float]) -> None:
+    assert parse_rates(text) == found
+    assert not any(complaint(text[:end]) for end in range(len(text)) if text[end - 1] not in ",;")
+
+
+@pytest.mark.parametrize("text", ["0.1 abc", "0.1 -1 ", "1 2 3 4 5 6 7 8 9", "0.1 0 "])
+def test_rates_that_cannot_be_raced(text: str) -> None:
+    assert complaint(text)
+    with pytest.raises(ValueError, match=r"number|more than 0|a race has 8 at most"):
+        parse_rates(text)
 
 
 @given(rates, st.sampled_from([0.8, 1.25]))

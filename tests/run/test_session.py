@@ -7,7 +7,7 @@ import math
 import pytest
 from msgspec.structs import replace
 
-from lrtui.messages import Ended, Failed, Printed, ProblemFacts, Progress, Started, State
+from lrtui.messages import PLAIN, Ended, Failed, Printed, ProblemFacts, Progress, Started, State
 from lrtui.run.run import Run
 from lrtui.run.session import KEPT, LISTED, Session
 from tests.run.quadratics import descent, greeting, progress, quadratic
@@ -100,8 +100,55 @@ def test_a_restart_at_the_same_rate_replaces_the_run_that_it_cuts_short() -> Non
         session.apply(progress(number, 0, [4.0]))
     assert [run.number for run in session.runs] == [50]
     session.apply(ended(50, 100))
-    session.begin(0.1, 100)  # the one before was not cut short
-    assert [run.number for run in session.runs] == [50, 51]
+    session.begin(0.1, 100)  # it will go the way that the one before went to its end
+    assert [(run.number, run.times) for run in session.runs] == [(51, 51)]
+
+
+@pytest.mark.parametrize("kept", ["another rate", "longer", "pinned", "named", "changed"])
+def test_a_run_that_says_something_else_is_kept(kept: str) -> None:
+    session = Session()
+    run = session.begin(0.1, 100)
+    session.apply(progress(1, 0, [4.0]))
+    if kept == "changed":
+        session.apply(state(1, 0, 0.2))
+    session.apply(ended(1, 100))
+    run.pinned, run.name = kept == "pinned", "mine" if kept == "named" else ""
+    session.begin(0.2 if kept == "another rate" else 0.1, 200 if kept == "longer" else 100)
+    assert [(run.number, run.times) for run in session.runs] == [(1, 1), (2, 1)]
+
+
+def test_the_runs_of_a_race_are_on_together() -> None:
+    session = Session()
+    first = session.begin(0.5, 10)
+    session.apply(progress(1, 0, [4.0]))
+    session.begin_race([(0.1, PLAIN), (0.7, PLAIN), (0.1, PLAIN)], 10)
+    assert first.outcome == "stopped"
+    assert [run.number for run in session.abreast] == [2, 3, 4]
+    assert session.current is session.abreast[0]
+    for number in (2, 3, 4):
+        session.apply(Started(run=number, lr=0.1 * number, steps=10, race=[2, 3, 4]))
+        assert session.apply(progress(number, 0, [4.0 / number]))
+    session.apply(ended(2, 10))
+    assert session.is_on
+    session.focus = 3
+    assert session.current.number == 3
+    session.apply(ended(3, 10))
+    session.apply(ended(4, 10))
+    assert not session.is_on
+    session.begin(0.3, 10)
+    assert [run.number for run in session.abreast] == [5]
+
+
+def test_a_recorded_race_is_a_race() -> None:
+    session = Session()
+    for number in (1, 2):
+        session.apply(Started(run=number, lr=0.1 * number, steps=10, race=[1, 2]))
+    for number in (1, 2):
+        session.apply(progress(number, 0, [4.0 / number]))
+    assert [(run.number, run.loss, run.is_on) for run in session.abreast] == [
+        (1, 4.0, True),
+        (2, 2.0, True),
+    ]
 
 
 def test_a_recorded_restart_at_the_same_rate_replaces_too() -> None:

@@ -21,6 +21,7 @@ from lrtui.messages import (
     ProblemFacts,
     Progress,
     Quadratic,
+    Race,
     Resume,
     SetLr,
     SetSpeed,
@@ -173,6 +174,15 @@ class FakeTrainer(FakeSource):
     def _answer(self, command: Command) -> list[AnyMessage]:
         if isinstance(command, Sweep):
             return [swept(command)]
+        if isinstance(command, Race):
+            # One after another, which is not how a trainer tells it, but as good.
+            race = [entrant.run for entrant in command.entrants]
+            parts = [self._answer(start) for start in command.starts()]
+            return [
+                replace(message, race=race) if isinstance(message, Started) else message
+                for part in parts
+                for message in part
+            ]
         if isinstance(command, Start):
             told = self._train(command)
             on = not any(isinstance(message, Ended) for message in told)
@@ -207,7 +217,7 @@ def make_app(
     settings = settings or ProblemSettings()
     controller = Controller(
         source,
-        lrs or (0.1,),
+        [[lr] for lr in lrs or (0.1,)],
         settings=settings,
         steps=steps,
         speed=speed,

@@ -110,9 +110,9 @@ async def test_what_a_source_cannot_do_is_not_offered() -> None:
     async with app.run_test(size=(160, 60)) as pilot:
         await frame(pilot, 2)
         assert "rate 0.3" in text(app, "loss")
-        missing = [a for a in ACTIONS if a.needs in ("start", "set_lr", "sweep")]
+        missing = [a for a in ACTIONS if a.needs in ("start", "set_lr", "sweep", "race")]
         offered = [a for a in ACTIONS if a not in missing]
-        assert len(missing) == 8
+        assert len(missing) == 9
         footer = text(app, "footer")
         assert "0-9" not in footer
         titles = {command.title for command in app.get_system_commands(app.screen)}

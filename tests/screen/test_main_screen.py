@@ -109,10 +109,14 @@ async def test_commands_work_while_a_number_is_typed() -> None:
     app = make_app(source)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
-        await press(pilot, "0", ".", "3", "space", "y")
-        assert asked(source)[-1] == Pause()
+        await press(pilot, "0", ".", "3", "y")
         assert main_screen(app).view.scale == "log"
         assert main_screen(app).query_one(RateField).value == "0.3"
+        await press(pilot, "space")  # between two rates; in an empty field it pauses
+        assert main_screen(app).query_one(RateField).value == "0.3 "
+        await press(pilot, "escape")
+        await press(pilot, "space")
+        assert asked(source)[-1] == Pause()
 
 
 async def test_keys_that_change_the_run() -> None:

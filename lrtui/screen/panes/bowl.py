@@ -12,7 +12,7 @@ from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Floats, Layer
+    from lrtui.screen.chart import Floats, Layer, Mark
 
 HOPS = 8
 """Steps of the current run that are drawn, the last ones: more would fill the bowl."""
@@ -53,27 +53,43 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     walls = np.linspace(-half, half, 120)
     layers: list[Layer] = [Curve(walls, steepness * walls**2, "faint")]
     seen = recent[np.abs(recent) <= half]
-    layers.append(Path(seen, steepness * seen**2, "prediction"))
+    tone = view.tone(run) if run else "prediction"
+    layers.append(Path(seen, steepness * seen**2, tone))
     layers.append(Mark(0.0, 0.0, "┴", "good"))
+    for lane in view.race:
+        if lane is not run and len(there := weights_of(lane, dimension)[-1:]):
+            place = float(((there - theory.minimum) @ across)[0])
+            layers.append(ball(view, lane, place, min(steepness * place**2, top)))
     legend: Row = [("loss across the valley", "dim")]
     if len(recent):
         now = float(recent[-1])
         if abs(now) <= half:
-            layers.append(Mark(now, steepness * now**2, "●", "strong-prediction"))
+            assert run is not None
+            layers.append(ball(view, run, now, steepness * now**2))
         where = "at the minimum" if abs(now) < 1e-3 * half else f"{abs(now):.2g} from the minimum"
         where = where if len(where) + 2 <= width else f"{abs(now):.2g} away"
-        legend = [("●", "prediction"), (f" {where}", "dim"), (", across the valley", "dim")]
+        legend = [("●", tone), (f" {where}", "dim"), (", across the valley", "dim")]
     # The minimum in the middle of a cell, or a ball a hair beside it would be a cell beside it.
     shift = half / width if width % 2 == 0 else 0.0
     x, y = Axis(-half - shift, half - shift), Axis(-0.02 * top, top)
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers, axes=False)]
 
 
+def ball(view: View, run: Run, x: float, y: float) -> Mark:
+    """Return the mark of where a run is now: the last digit of its number in a race."""
+    from lrtui.screen.chart import Mark
+
+    tone = view.tone(run)
+    if view.race:
+        return Mark(x, y, str(run.number)[-1], tone)
+    return Mark(x, y, "●", "strong-prediction")
+
+
 def depends_on(view: View, width: int) -> object:
     """Return what the picture depends on."""
     run = view.session.current
-    weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
-    return (run.number, len(run.trajectory), weights) if run else ()
+    where = [(lane.number, [f"{w:.4g}" for w in lane.weights]) for lane in view.session.abreast]
+    return (run.number, len(run.trajectory), where) if run else ()
 
 
 BOWL = Pane(

@@ -25,15 +25,18 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     x_axis, y_axis = axes(scene, canvas.rows)
     layers: list[Layer] = [Cloud(scene.x, scene.y, "target")]
     weights = run.weights if run and len(run.weights) == 2 else ()
-    if weights and all(map(math.isfinite, weights)):
-        layers += prediction(x_axis, y_axis, *weights)
-    return [legend(weights, width), *draw(width, height - 1, x_axis, y_axis, layers)]
+    if run and weights and all(map(math.isfinite, weights)):
+        layers += prediction(x_axis, y_axis, *weights, view.tone(run))
+    return [
+        legend(weights, width, view.tone(run) if run else "prediction"),
+        *draw(width, height - 1, x_axis, y_axis, layers),
+    ]
 
 
-def legend(weights: tuple[float, ...], width: int) -> Row:
+def legend(weights: tuple[float, ...], width: int, tone: str) -> Row:
     """Return the row above the chart; the numbers come first where there is little room."""
     where = "slope {:.3g}, bias {:.3g}".format(*weights) if weights else ""
-    row: Row = [("━━", "prediction"), (f" prediction: {where}" if where else " prediction", "dim")]
+    row: Row = [("━━", tone), (f" prediction: {where}" if where else " prediction", "dim")]
     target: Row = [("  ⠐⠄", "target"), (" target", "dim")]
     if where and length(row) + length(target) > width:
         row[1] = (f" {where}", "dim")
@@ -54,24 +57,24 @@ def axes(scene: LineScene, rows: int) -> tuple[Axis, Axis]:
     return Axis(min(scene.x), max(scene.x)), y.aligned(rows)
 
 
-def prediction(x: Axis, y: Axis, slope: float, bias: float) -> list[Layer]:
+def prediction(x: Axis, y: Axis, slope: float, bias: float, tone: str) -> list[Layer]:
     """Return the line ``slope · x + bias``, or where to look for it if it is off the canvas."""
     from lrtui.screen.chart import Label, Path
 
     ends = [slope * end + bias for end in (x.low, x.high)]
     middle = slope * (x.low + x.high) / 2 + bias
     if all(map(math.isfinite, ends)) and min(ends) <= y.high and max(ends) >= y.low:
-        return [Path([x.low, x.high], ends, "prediction")]
+        return [Path([x.low, x.high], ends, tone)]
     above = middle > y.high
     sign, at = ("▲", y.high) if above else ("▼", y.low)
-    return [Label((x.low + x.high) / 2, at, f"{sign} prediction {sign}", "prediction")]
+    return [Label((x.low + x.high) / 2, at, f"{sign} prediction {sign}", tone)]
 
 
 def depends_on(view: View, width: int) -> object:
     """Return what the chart depends on."""
     run = view.session.current
     weights = tuple(f"{w:.4g}" for w in run.weights) if run else ()
-    return view.session.scene, weights
+    return view.session.scene, weights, view.tone(run) if run else ""
 
 
 FIT = Pane(

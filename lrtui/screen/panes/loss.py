@@ -11,7 +11,7 @@ from lrtui.run.rate import rate_text
 from lrtui.run.run import Run
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.spans import Row, fitted
-from lrtui.screen.view import EARLIER, Scale, View
+from lrtui.screen.view import Scale, View
 
 if TYPE_CHECKING:
     from lrtui.run.series import LossSeries
@@ -42,8 +42,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     floor = quadratic.min_loss if quadratic and scale == "above minimum" else 0.0
     rounding = ROUNDING * floor
     runs = [run, *(old for old, _ in behind)]
+    reach = max(view.race, key=lambda lane: lane.step, default=run)  # the one that got furthest
     canvas = Canvas.of(width, height - 1)
-    last = steps_shown(run, [old for old, _ in behind])
+    last = steps_shown(reach, [old for old, _ in behind])
     x_axis = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
     y_axis = loss_axis(runs, scale, rounding, canvas)
 
@@ -69,19 +70,31 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
         names.append(Label(step, y_axis.high, rate_text(lr), "change"))
     at, loss = run.series.curve()
-    layers.append(Curve(at, shown(loss), "prediction"))
+    mine = view.tone(run)
+    layers.append(Curve(at, shown(loss), mine))
+    if view.race:
+        names.append(named(str(run.number), x_axis, y_axis, at, shown(loss), mine, len(names)))
     if run.settled_at is not None and run.settled_at <= last:
         settled = float(np.interp(run.settled_at, at, shown(loss)))
         layers.append(Mark(run.settled_at, settled, "▲", "good"))
     if run.series.broken is not None:
         layers.append(Mark(run.series.broken, y_axis.high, "✕", "bad"))
-    legend: Row = [("━━", "prediction"), (f" rate {rate_text(run.lr)}", "dim")]
+    race = [(old, tone) for old, tone in behind if old in view.race]
+    listed = [*reversed(race), *behind[len(race) :]]
+    legend: Row = [("━━", mine), (f" {run.number}:"[: 3 * len(view.race)], mine)]
+    legend.append((f" rate {rate_text(run.lr)}", "dim"))
     legend.append((f"  {scale}{', too steep for linear' if steepened else ''}", "dim"))
-    legend += [(f"  {old.number}: {rate_text(old.lr)}", tone) for old, tone in behind]
+    legend += [(f"  {old.number}: {told_apart(old, run)}", tone) for old, tone in listed]
     legend.append((f"  {loss_now(view, run.series)}", "text"))
     if ahead is not None:
         legend.append(("  ⠒⠒ forecast" if run.is_exact else "  ⠒⠒ run ahead", "forecast"))
     return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, [*layers, *names])]
+
+
+def told_apart(run: Run, current: Run) -> str:
+    """Return what tells a run from the current one: its name, rate, or optimizer."""
+    same = run.lr == current.lr and run.title != current.title
+    return run.name or (run.title if same else rate_text(run.lr))
 
 
 def scale_of(view: View, run: Run) -> Scale:
@@ -177,15 +190,24 @@ def depends_on(view: View, width: int) -> object:
     """
     run = view.session.current
     assert run is not None
-    assert run.series is not None
-    series = run.series
-    steps = steps_shown(run, view.session.runs[-1 - len(EARLIER) : -1])
+    behind = view.behind()
+    steps = steps_shown(
+        max(view.race, key=lambda lane: lane.step, default=run), [old for old, _ in behind]
+    )
+    moving = [seen(view, lane, steps, width) for lane in view.race or [run]]
+    others = [(old.number, old.name, tone) for old, tone in behind]
+    return run.number, others, view.session.quadratic is None, steps, moving, view.scale
+
+
+def seen(view: View, run: Run, steps: int, width: int) -> object:
+    """Return what can be seen of a run that may be on."""
+    if (series := run.series) is None:
+        return None
     dot = run.step * 2 * width // steps
-    range_ = f"{series.smallest:.2g} {series.largest:.3g} {loss_now(view, series)}"
-    events = (run.settled_at, series.broken, len(run.changes), run.outcome)
+    now = loss_now(view, series) if run is view.session.current else ""
+    range_ = f"{series.smallest:.2g} {series.largest:.3g} {now}"
     ahead = (run.ahead.count, run.ahead_outcome) if run.ahead else None
-    about = (run.number, len(view.session.runs), view.session.quadratic is None, ahead)
-    return (*about, steps, dot, range_, *events, view.scale, view.highlighted)
+    return dot, range_, ahead, run.settled_at, series.broken, len(run.changes), run.outcome
 
 
 def loss_now(view: View, series: LossSeries) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from lrtui.messages import LineScene, PlaneScene
 from lrtui.run.run import with_nan
 from lrtui.run.theory import Theory
+from lrtui.screen.panes.bowl import ball, weights_of
 from lrtui.screen.panes.bowl import depends_on as trajectory_seen
-from lrtui.screen.panes.bowl import weights_of
 from lrtui.screen.panes.fit import FIT
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scene import has_scene, has_theory, waits_for_scene, waits_for_theory
@@ -36,11 +36,13 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     for old, tone in reversed(view.behind()):
         weights = weights_of(old, 2)
         layers.append(Path(weights[:, 0], weights[:, 1], tone))
-        if len(weights) > 1:  # at the first step, which is as long as its rate is large
+        if old in view.race and len(weights):
+            names.append(Mark(weights[-1, 0], weights[-1, 1], str(old.number)[-1], tone))
+        elif len(weights) > 1:  # at the first step, which is as long as its rate is large
             names.append(Label(weights[1, 0], weights[1, 1], str(old.number), tone))
     if run is not None and len(weights := weights_of(run, 2)):
-        layers.append(Path(weights[:, 0], weights[:, 1], "prediction"))
-        layers.append(Mark(weights[-1, 0], weights[-1, 1], "●", "strong-prediction"))
+        layers.append(Path(weights[:, 0], weights[:, 1], view.tone(run)))
+        names.append(ball(view, run, float(weights[-1, 0]), float(weights[-1, 1])))
     layers += names
     legend: Row = []
     if isinstance(scene, LineScene) and scene.true_weights:
@@ -110,7 +112,8 @@ def contours(across: ArrayLike, up: ArrayLike, losses: Floats, levels: Floats) -
 
 def depends_on(view: View, width: int) -> object:
     """Return what the picture depends on."""
-    return trajectory_seen(view, width), len(view.session.runs), view.highlighted
+    others = [(old.number, tone) for old, tone in view.behind()]
+    return trajectory_seen(view, width), others
 
 
 MAP = Pane(

@@ -14,7 +14,7 @@ from lrtui.run.rate import rate_text
 from lrtui.run.rate_axis import graded, outcomes
 from lrtui.run.theory import Theory
 from lrtui.screen.panes.pane import Pane, RunRate
-from lrtui.screen.spans import Row
+from lrtui.screen.spans import Row, Span
 from lrtui.screen.view import View
 
 if TYPE_CHECKING:
@@ -159,15 +159,11 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         return []
     found = outcomes(swept, theory, view.steps)
     grades = shades(swept, theory, found)
-    run = view.session.current
-    here = ruler.column(run.lr) - ruler.canvas.left if run else -1
+    here = {ruler.column(lr) - ruler.canvas.left: span for lr, span in signs(view)}
     line: Row = []
     for cell in range(ruler.canvas.columns):
         i = rate_in(cell, ruler, swept.lrs, found)
-        if cell == here:
-            line.append(("◆", "strong-prediction"))
-        else:
-            line.append(grades[i])
+        line.append(here.get(cell, grades[i]))
     row: Row = []
     at = 0
     for start, text, _, tone in labels(ruler, view, width):
@@ -178,6 +174,15 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if theory is None and not any(text.strip() for text, tone in row if tone == "dim"):
         row.append((horizon(swept, width - at).rjust(width - at), "dim"))
     return [[(ruler.left, "dim"), *line, (ruler.right, "dim")], row][:height]
+
+
+def signs(view: View) -> list[tuple[float, Span]]:
+    """Return the rates of the runs that were started last, each with the sign of its run."""
+    race, run = view.race, view.session.current
+    if not race:
+        return [(run.lr, ("◆", "strong-prediction"))] if run else []
+    found = [(lane.lr, (str(lane.number)[-1], view.tone(lane))) for lane in race]
+    return sorted(found, key=lambda sign: run is not None and sign[0] == run.lr)
 
 
 def shades(swept: Swept, theory: Theory | None, found: Sequence[Outcome]) -> list[tuple[str, str]]:
@@ -207,9 +212,8 @@ def horizon(swept: Swept, width: int) -> str:
 
 def depends_on(view: View, width: int) -> object:
     """Return what the ruler depends on."""
-    run = view.session.current
     session = view.session
-    return session.swept, session.theory is None, view.steps, run.lr if run else None
+    return session.swept, session.theory is None, view.steps, signs(view)
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None:

@@ -18,26 +18,28 @@ RATE = 8
 SHORT = 13
 """Cells of a state, unless a longer one is listed."""
 
-BY = 10
-"""Cells of an optimizer, where the runs have several."""
+BY = 17
+"""Cells of an optimizer at most, where the runs have several."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """List the runs, most recent first, the highlighted one always."""
     session = view.session
     tones = {run.number: tone for run, tone in view.behind()}
-    by = BY if len({run.title for run in session.runs}) > 1 else 0
     here = listed(view, height)
-    states = [state(run, session.paused and run is session.current) for run in here]
+    titles = {run.title for run in session.runs}
+    by = min(max(map(len, titles)) + 1, BY) if len(titles) > 1 else 0
+    abreast = session.abreast
+    states = [state(run, session.paused and run in abreast) for run in here]
     wide = max([SHORT, *map(len, states)])
     title: Row = [(f"  {'#':>3}  {'rate':<{RATE}} {'by'[:by]:<{by}}{'':<{wide + 2}}", "dim")]
     title += [(f"{name:>{size}}", "dim") for name, size in COLUMNS]
     rows = [fitted(title, width)]
     for run, now in zip(here, states, strict=True):
         current = run is session.current
-        highlighted = run.number == view.highlighted
+        highlighted = run.number == view.highlighted or (current and bool(view.race))
         sign, look = LOOKS[now]
-        tone = "prediction" if current else tones.get(run.number, "")
+        tone = view.tone(run) if run in abreast else tones.get(run.number, "")
         pace = run.steps_per_second
         cells = (
             "–" if run.forecast is None else f"{run.forecast:,}",
@@ -60,7 +62,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 def listed(view: View, height: int) -> list[Run]:
     """Return the runs that fit into a number of rows, one of them for the titles."""
     runs = list(reversed(view.session.runs))
-    at = next((i for i, run in enumerate(runs) if run.number == view.highlighted), 0)
+    wanted = view.highlighted or view.session.focus
+    at = next((i for i, run in enumerate(runs) if run.number == wanted), 0)
     first = max(at - height + 2, 0)
     return runs[first : first + max(height - 1, 0)]
 

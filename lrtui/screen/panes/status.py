@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 
-from lrtui.run.rate import complaint
+from lrtui.run.rate import complaint, rate_text
 from lrtui.run.run import Run
 from lrtui.run.words import advice_text
 from lrtui.screen.panes.pane import Pane, Press
-from lrtui.screen.spans import Row, fitted
+from lrtui.screen.spans import Row, fitted, length
 from lrtui.screen.view import View
 
 LOOKS = {
@@ -48,6 +49,8 @@ def state(run: Run, paused: bool) -> str:
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw what is told in all rows but the last, and the advice in that."""
+    if view.race and not urgent(view):
+        return [*race_rows(view, width, max(height - 1, 1)), fitted(below(view), width)][:height]
     sign, text, tone = told(view)
     lines = textwrap.wrap(text, max(width - 2, 1)) or [""]
     room = max(height - 1, 1)
@@ -58,6 +61,59 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     rows += [[] for _ in range(room - len(rows))]
     rows.append(fitted(below(view), width))
     return rows[:height]
+
+
+def race_rows(view: View, width: int, height: int) -> list[Row]:
+    """Return a cell for each run of a race: its number, rate and verdict, as far as they fit."""
+    race, paused = view.race, view.session.paused
+    by = len({run.title for run in race}) > 1
+    for form, gap, with_rate in FORMS:
+        cells = []
+        for run in race:
+            now = state(run, paused)
+            sign, tone = LOOKS[now]
+            here = run is view.session.current
+            name = f"{rate_text(run.lr)} {run.title}" if by else rate_text(run.lr)
+            text = form(sign, now, fate(run))
+            number: Row = [(f"{run.number}", view.tone(run)), (" ", "dim")]
+            if with_rate:
+                number.append((f"{name} ", "strong" if here else "text"))
+            cells.append([*number, (text, tone)])
+        rows: list[Row] = [[]]
+        for cell in cells:
+            if rows[-1] and length(rows[-1]) + gap + length(cell) > width:
+                rows.append([])
+            rows[-1] += ([(" " * gap, "dim")] if rows[-1] else []) + cell
+        if len(rows) <= height:
+            break
+    return [*(fitted(row, width) for row in rows[:height]), *([[]] * (height - len(rows)))]
+
+
+FORMS: tuple[tuple[Callable[[str, str, str], str], int, bool], ...] = (
+    (lambda sign, now, fate: f"{sign} {now} {fate}", 3, True),
+    (lambda sign, now, fate: f"{sign} {fate or now}", 3, True),
+    (lambda sign, now, fate: f"{sign} {fate.rsplit(' ', 1)[-1]}", 2, True),
+    (lambda sign, now, fate: sign, 1, True),
+    (lambda sign, now, fate: sign, 1, False),
+)
+"""How a run of a race is told, from most to fewest words; the cells between two of them, and
+whether its rate stands there."""
+
+
+def fate(run: Run) -> str:
+    """Say where a run settles, as far as that is known; else its loss."""
+    if run.settled_at is not None:
+        return f"at {run.settled_at:,}"
+    if run.forecast is not None:
+        return f"at {run.forecast:,}"
+    return f"loss {run.loss:.2g}" if run.loss is not None else ""
+
+
+def urgent(view: View) -> bool:
+    """Return whether there is something to say that comes before any verdict."""
+    session = view.session
+    wrong = complaint(view.typed) or view.notice[0] or session.unusable
+    return bool(wrong or session.failure or view.silent_for or not session.has_losses)
 
 
 def told(view: View) -> Told:
@@ -72,7 +128,7 @@ def told(view: View) -> Told:
     if session.unusable:
         again = "; r loads it again" if session.offers("start") else ""
         return "✕", f"{session.unusable}{again}", "bad"
-    if session.failure and (run is None or not run.is_on):
+    if session.failure and not session.is_on:
         again = "; r starts a new one" if session.offers("start") else ""
         return "!", f"{session.failure}{again}", "bad"
     waited = f" ({view.silent_for} s)" if view.silent_for else ""

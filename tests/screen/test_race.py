@@ -1,0 +1,122 @@
+"""A race on the screen: several runs on one chart, and what keys do to them."""
+
+from __future__ import annotations
+
+import pytest
+
+from lrtui.messages import Alone, Entrant, Pause, Race, Start
+from lrtui.screen.controller import OPTIMIZERS
+from tests.screen.fake import (
+    FakeTrainer,
+    asked,
+    frame,
+    main_screen,
+    make_app,
+    only_until,
+    press,
+    starts,
+    text,
+)
+
+
+async def test_rates_typed_with_blanks_are_raced() -> None:
+    source = FakeTrainer()
+    app = make_app(source, 0.5)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await press(pilot, *"0.1", "space", *"0.7", "space", *"1.01", "enter")
+        await frame(pilot, 2)
+        assert asked(source)[-1] == Race(
+            entrants=[Entrant(run=run, lr=lr) for run, lr in ((2, 0.1), (3, 0.7), (4, 1.01))],
+            steps=100,
+            speed=20.0,
+        )
+        status = text(app, "status")
+        assert "2 0.1 ✓ settled at 71" in status
+        assert "3 0.7 ✓ settled at 8" in status
+        assert "4 1.01 ✕ diverged" in status
+        ruler = text(app, "ruler").splitlines()[0]
+        assert ruler.index("2") < ruler.index("3") < ruler.index("4")
+        assert "◆" not in ruler
+        chart = text(app, "loss").splitlines()[1:-2]
+        for number in "234":  # told apart without colour
+            assert sum(line[8:].count(number) for line in chart) == 1
+        assert "1: 0.5" not in text(app, "loss")
+        await press(pilot, "b")
+        await frame(pilot)
+        drawn = "\n".join(text(app, "map").splitlines()[1:])
+        assert drawn.count("2") == 1
+        await press(pilot, "r")
+        await frame(pilot)
+        assert isinstance(asked(source)[-1], Race)
+        assert [run.times for run in main_screen(app).view.race] == [2, 2, 2]
+
+
+async def test_keys_act_on_all_runs_and_enter_goes_on_with_the_one_in_focus() -> None:
+    source = FakeTrainer(only_until(3))
+    app = make_app(source, 0.5)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await press(pilot, *"0.1", "space", *"0.7", "enter")
+        await frame(pilot, 2)
+        await press(pilot, "space")
+        assert asked(source)[-1] == Pause()
+        await press(pilot, "right_curly_bracket")
+        await frame(pilot)
+        assert "Enter goes on with the one in focus alone" in text(app, "status")
+        fit = text(app, "fit")
+        await press(pilot, "up")
+        await frame(pilot)
+        assert text(app, "fit") != fit  # that of the other run
+        await press(pilot, "enter")
+        assert asked(source)[-1] == Alone(run=3)
+
+
+async def test_enter_runs_a_highlighted_run_again() -> None:
+    source = FakeTrainer()
+    app = make_app(source, 0.1, 0.7, 0.3)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 4)
+        await press(pilot, "down", "down")
+        await press(pilot, "enter")
+        await frame(pilot)
+        assert starts(source)[-1] == 0.1
+
+
+async def test_optimizers_are_raced_at_one_rate() -> None:
+    source = FakeTrainer()
+    app = make_app(source, 0.05)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await press(pilot, "O")
+        await frame(pilot)
+        race = asked(source)[-1]
+        assert isinstance(race, Race)
+        assert [(e.lr, e.optimizer) for e in race.entrants] == [(0.05, by) for by in OPTIMIZERS]
+        for optimizer in OPTIMIZERS[1:3]:
+            assert optimizer.title in text(app, "loss").splitlines()[0]
+
+
+@pytest.mark.parametrize("typed", ["0.1 0", "0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9"])
+async def test_what_cannot_be_raced_is_refused(typed: str) -> None:
+    source = FakeTrainer()
+    app = make_app(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await press(pilot, *(key if key != " " else "space" for key in typed), "enter")
+        await frame(pilot)
+        assert "✕" in text(app, "status")
+        assert len([c for c in source.sent if isinstance(c, Start | Race)]) == 1
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 20), (40, 12)])
+async def test_eight_runs_stand_in_the_status_at_every_size(size: tuple[int, int]) -> None:
+    app = make_app(FakeTrainer())
+    async with app.run_test(size=size) as pilot:
+        await frame(pilot)
+        rates = ("0.001", "0.01", "0.1", "0.3", "0.5", "0.7", "0.9", "1.01")
+        main_screen(app).controller.race_rates([float(rate) for rate in rates])
+        await frame(pilot, 2)
+        status = text(app, "status")
+        signs = sum(status.count(sign) for sign in "✓✕…▷")
+        assert signs == 8
