@@ -28,7 +28,6 @@ from lrtui.monitor.gate import NEVER, Gate, Order
 from lrtui.monitor.rate import RateControl
 from lrtui.monitor.snapshots import LEFT_OUT, Snapshots
 from lrtui.monitor.teller import RUN, Addressed, to_all
-from lrtui.run.rate import rate_text
 
 
 class Steering:
@@ -140,15 +139,15 @@ class Steering:
         match command:
             case Hold(lr=lr):
                 control.hold(lr)
-                return f"rate held at {rate_text(lr)}"
+                return f"rate held at {short(lr)}"
             case Scale(by=by):
                 if not 0 < control.now()[0] * by < float("inf") and control.now()[0]:
                     raise ValueError("that would not be a rate any more")
                 control.scale_by(by)
-                return f"rate × {by:.4g}: {rate_text(control.now()[0])}"
+                return f"rate × {by:.4g}: {short(control.now()[0])}"
             case Release():
                 control.release()
-                return f"rate back to the schedule: {rate_text(control.now()[0])}"
+                return f"rate back to the schedule: {short(control.now()[0])}"
             case Pause():
                 gate.paused = True
                 return "paused; a time limit of the job runs on"
@@ -197,8 +196,13 @@ class Steering:
             raise ValueError(f"it could not go back: {in_words(error)}") from error
         if command.by != 1:
             self.control.scale_by(command.by)
-        on = f"on at {rate_text(self.control.now()[0])}"
+        on = f"on at {short(self.control.now()[0])}"
         return f"back to the weights of step {step:,}, {on}; {LEFT_OUT}"
+
+
+def short(lr: float) -> str:
+    """Write a rate as a schedule has it, in few digits."""
+    return f"{lr:.4g}"
 
 
 def in_words(error: BaseException) -> str:

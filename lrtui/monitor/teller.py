@@ -5,6 +5,7 @@ Everything here is called by the thread of the server.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
@@ -125,11 +126,20 @@ class Teller:
     def so_far(self, state: State) -> list[AnyMessage]:
         """Return what was so far, for a viewer who comes late."""
         started = self._started or Started(run=RUN, lr=state.lr, steps=None)
-        rows = self._history.rows()
-        pieces = [rows[i : i + PIECE] for i in range(0, len(rows), PIECE)]
         told: list[AnyMessage] = [started, state]
-        told += [progress(RUN, piece, self._seconds) for piece in pieces]
-        return [*told, *self._events]
+        rows = deque(self._history.rows())
+        for event in [*self._events, None]:
+            until = event.step if isinstance(event, Steered) else 0 if event else math.inf
+            piece: list[Row] = []
+            while rows and rows[0].step <= until:
+                piece.append(rows.popleft())
+            told += [
+                progress(RUN, piece[i : i + PIECE], self._seconds)
+                for i in range(0, len(piece), PIECE)
+            ]
+            if event is not None:
+                told.append(event)
+        return told
 
     def take(self, paused: bool) -> list[Addressed]:
         """Return what is to be told of what training has left since the last call."""

@@ -15,10 +15,14 @@ from lrtui.messages import (
     Picture,
     ProblemFacts,
     Progress,
+    Ranks,
     Sharpness,
     Slice,
+    Snapshots,
+    Steered,
 )
 from lrtui.run.diagnosis import Diagnosis, Verdict
+from lrtui.run.live import Live
 
 if TYPE_CHECKING:
     from lrtui.run.series import LossSeries
@@ -49,6 +53,7 @@ class Run:
         step: steps taken so far.
         loss: last finite loss.
         series: its losses; ``None`` before the first, and once it is too old to be drawn.
+        rates: the rate in force at each step, ``None`` where nothing moves it.
         weights: as they are now, NaN where not finite; empty where they are many.
         trajectory: weights after each step, as far as they were reported one by one.
         diagnosis: of its curve, from its start or the last change of the rate.
@@ -70,6 +75,7 @@ class Run:
         name: what a person calls it.
         pinned: whether it stays on the charts whatever is run after it.
         hidden: whether it is left out of them.
+        live: what a training that is not ours tells besides, ``None`` for ours.
     """
 
     number: int
@@ -80,6 +86,7 @@ class Run:
     step: int = 0
     loss: float | None = None
     series: LossSeries | None = None
+    rates: LossSeries | None = None
     weights: tuple[float, ...] = ()
     trajectory: list[tuple[float, ...]] = field(default_factory=list)
     diagnosis: Diagnosis | None = None
@@ -100,6 +107,7 @@ class Run:
     name: str = ""
     pinned: bool = False
     hidden: bool = False
+    live: Live | None = None
     # Once its losses are forgotten:
     _last_reading: tuple[Verdict, str, Ground] | None = None
     _last_settled_at: int | None = None
@@ -121,7 +129,8 @@ class Run:
         mine = (self.first_lr, self.optimizer, self.facts)
         same = mine == (other.first_lr, other.optimizer, other.facts)
         as_long = self.outcome == "stopped" or self.steps == other.steps
-        return same and as_long and not (self.changes or self.name or self.pinned)
+        marked = self.changes or self.name or self.pinned or self.live
+        return same and as_long and not marked
 
     @property
     def steps_per_second(self) -> float | None:
@@ -190,7 +199,7 @@ class Run:
     def forget_losses(self) -> None:
         """Drop what takes memory and is not drawn any more; what the curve meant stays."""
         self._last_reading, self._last_settled_at = self.reading(), self.settled_at
-        self.series = self.ahead = self.slice = self.picture = None
+        self.series = self.rates = self.ahead = self.slice = self.picture = None
         self.trajectory, self.sharpness = [], []
 
     def _scales(self) -> str:
@@ -229,6 +238,20 @@ class Run:
         verdict, evidence = self._measured(self.ahead)
         last = self.steps if self.steps is not None else self.step
         return verdict, f"at step {last:,} it is at {self.ahead.last:.3g}; {evidence}"
+
+    def note(self, message: Steered | Ranks | Snapshots) -> None:
+        """Take in what is done to a training that is not ours, and how far its processes are."""
+        if self.live is not None:
+            self.live.note(message)
+        moves = ("hold", "scale", "release", "rewind")
+        if isinstance(message, Steered) and message.done and message.command in moves:
+            self.changes.append((message.step, message.lr))
+
+    def begin_anew(self) -> None:
+        """Forget what was told of it: all of it is told again."""
+        self.series = self.rates = None
+        self.live = Live() if self.live is not None else None
+        self.trajectory, self.changes = [], []
 
     def look_ahead(self, message: Ahead) -> None:
         """Take in a piece of the same run, run ahead."""
@@ -273,6 +296,11 @@ class Run:
         if self.series is None:
             self.series = LossSeries(self.target)
         self.series.append(steps, progress.losses)
+        if "lr" in progress.scalars:
+            self.rates = self.rates or LossSeries()
+            self.rates.append(steps, progress.scalars["lr"])
+        if self.live is not None:
+            self.live.take(progress)
         if self.ahead is not None and not self._is_as_foreseen(progress):
             self.forget_ahead("no two runs of this model are the same; it cannot be run ahead")
         self.trajectory += map(with_nan, progress.trajectory)

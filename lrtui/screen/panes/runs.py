@@ -77,12 +77,19 @@ def click(view: View, x: int, y: int, width: int, height: int) -> Highlight | No
     return Highlight(None if number == view.highlighted else number)
 
 
+def applies(view: View) -> bool:
+    """Return whether there is something to compare: a training that is not ours is alone."""
+    run = view.session.current
+    return run is None or run.live is None or len(view.session.runs) > 1
+
+
 RUNS = Pane(
     id="runs",
     title="runs",
     place="bottom",
     draw=draw,
     help="The runs, most recent first; a click highlights one.",
+    applies=applies,
     fits=in_two_rows,
     widths=(44, 70),
     click=click,
