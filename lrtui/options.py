@@ -25,7 +25,7 @@ commands:
   tour                            the post as a story (lrtui tour --help)
   replay FILE                     runs that were saved (lrtui replay --help)
   run SCRIPT                      python SCRIPT, watched (lrtui run --help)
-  watch                           a training that is running (lrtui watch --help)
+  watch                           one that is running (lrtui watch --help)
   tell                            steer it without a screen (lrtui tell --help)
   problems                        the problems that come with lrtui
 

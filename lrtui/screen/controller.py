@@ -414,8 +414,9 @@ class Controller:
                 self.view.steps = message.steps or self.view.steps
                 if run and run.live:
                     self.view.scale = "log"  # most losses fall by factors
-                if run and run is before:
-                    self.view.log.clear()  # all of it is told again
+                    if run is before:
+                        self.view.log.clear()  # all of it is told again
+                        self._run_line = None
                 self._begun(message.run, message.lr)
             case State() if changed and run:
                 if message.asked_by and run.lr != lr:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lrtui.run.live import Live
-from lrtui.screen.axis import Axis, round_up
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.spans import Row, fitted
@@ -33,7 +32,7 @@ def turn(view: View) -> None:
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the scalar by step."""
-    from lrtui.screen.chart import Canvas, Curve, Layer, Mark, draw
+    from lrtui.screen.chart import Axis, Canvas, Curve, Layer, Mark, draw, round_up
 
     run, live, name = view.session.current, live_of(view), chosen(view)
     assert run is not None

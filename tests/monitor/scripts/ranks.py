@@ -17,24 +17,21 @@ torch.manual_seed(0)
 model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(16, 1))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 x, y = torch.randn(64, 16), torch.randn(64, 1)
-rates = []
-optimizer.register_step_post_hook(lambda *_: None)
+rates, hooks = [], []
+
+
 # Registered after lrtui's own, so that it sees the rate in force.
-late = {"done": False}
-
-
-def note(*_):
+def note(optimizer, arguments, keywords):
     rates.append(optimizer.param_groups[0]["lr"])
 
 
-for step in range(steps):
+for _ in range(steps):
     optimizer.zero_grad()
     loss = torch.nn.functional.mse_loss(model(x), y)
     loss.backward()
     optimizer.step()
-    if not late["done"]:
-        optimizer.register_step_pre_hook(note)
-        late["done"] = True
+    if not hooks:
+        hooks.append(optimizer.register_step_pre_hook(note))
     time.sleep(0.001)
     if random.random() < straggle:
         time.sleep(0.02 * random.random())
