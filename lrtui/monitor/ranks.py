@@ -80,7 +80,6 @@ class Ranks:
         self._asked: SimpleQueue[Order] = SimpleQueue()
         self._ended = False
         self._reported = 0.0
-        self._counted = 0
         Thread(target=self._run, name="lrtui ranks", daemon=True).start()
 
     def ask(self, order: Order) -> None:
@@ -175,19 +174,22 @@ class Ranks:
             time.sleep(QUICK)
 
     def _report(self) -> None:
-        """Tell rank 0 once a second how far this rank is; on rank 0, hear it of all."""
+        """Tell rank 0 how far this rank is; on rank 0, hear it of all once a second."""
         now = time.monotonic()
-        if (passed := now - self._reported) < REPORT:
+        passed = now - self._reported
+        if passed < (REPORT / 4 if self._rank else REPORT):
             return
-        step = self._gate.step
-        pace = (step - self._counted) / passed if self._reported else 0.0
-        self._reported, self._counted = now, step
+        first = not self._reported
+        self._reported = now
         if self._rank:
-            self._store.set(f"far {self._rank}", f"{step} {pace}")
+            self._store.set(f"far {self._rank}", str(self._gate.step))
             return
-        self.far[0] = (step, pace, self._ended)
-        for rank in range(1, self._size):
-            if self._store.check([key := f"far {rank}"]):
-                told, its_pace = self._store.get(key).decode().split()
+        for rank in range(self._size):
+            step, ended = self._gate.step, self._ended
+            if rank:
+                if not self._store.check([key := f"far {rank}"]):
+                    continue
+                step = int(self._store.get(key))
                 ended = self._store.check([f"ended {rank}"])
-                self.far[rank] = (int(told), float(its_pace), ended)
+            pace = 0.0 if first else (step - self.far[rank][0]) / passed
+            self.far[rank] = (step, max(pace, 0.0), ended)

@@ -89,10 +89,10 @@ def run(
     try:
         code, main = load_module(target) if is_module else load_script(target)
     except SyntaxError as error:
-        sys.excepthook(type(error), error, None)
+        sys.excepthook(type(error), error.with_traceback(None), None)
         return 1
     origin = str(main.__file__)
-    sys.argv = [origin, *arguments]
+    sys.argv = [origin if is_module else target, *arguments]
     if not sys.flags.safe_path:
         sys.path[0] = os.getcwd() if is_module else os.path.dirname(os.path.realpath(origin))
     sys.modules["__main__"] = main
@@ -133,7 +133,9 @@ def load_script(path: str) -> tuple[CodeType, ModuleType]:
     Raises:
         ValueError: it cannot be read; says why.
     """
-    found = Path(path, "__main__.py") if Path(path).is_dir() else Path(path)
+    found = Path(os.path.abspath(path))
+    if found.is_dir():
+        found /= "__main__.py"
     try:
         source = found.read_bytes()
     except OSError as error:

@@ -134,10 +134,10 @@ def test_scales_multiply_and_a_held_rate_is_scaled_too() -> None:
     control = RateControl(optimizer)
     control.scale_by(0.5)
     control.scale_by(0.5)
-    assert control.now() == (pytest.approx(0.025), 0.1)
+    assert control.now() == pytest.approx((0.025, 0.1))
     control.hold(0.04)
     control.scale_by(2)
-    assert control.now() == (pytest.approx(0.08), 0.1)
+    assert control.now() == pytest.approx((0.08, 0.1))
     control.release()
     assert control.now() == (0.1, 0.1)
 
@@ -154,7 +154,7 @@ def test_a_step_that_raises_leaves_no_trace_in_a_checkpoint_or_the_next_step() -
 
     for _ in range(2):
         with pytest.raises(RuntimeError):
-            optimizer.step(closure)  # type: ignore[arg-type]
+            optimizer.step(closure)
         assert optimizer.param_groups[0]["lr"] == 0.05
     assert optimizer.state_dict()["param_groups"][0]["lr"] == 0.1
     weight.grad = -torch.ones(1)
