@@ -62,9 +62,12 @@ class Connection:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self.socket.settimeout(patience)
-            self.socket.connect(os.fspath(path))
-            data = b""
             until = time.monotonic() + patience
+            while not self._connect(path):
+                if time.monotonic() > until:
+                    raise TimeoutError(f"{path} takes no more connections now")
+                time.sleep(0.01)
+            data = b""
             while b"\n" not in data:
                 if len(data) > 1 << 20 or time.monotonic() > until:
                     raise TimeoutError(f"{path} does not say who it is")
@@ -79,6 +82,14 @@ class Connection:
         except BaseException:
             self.socket.close()
             raise
+
+    def _connect(self, path: Path) -> bool:
+        """Connect, as far as there is room in the queue."""
+        try:
+            self.socket.connect(os.fspath(path))
+        except BlockingIOError:
+            return False
+        return True
 
 
 def find() -> list[Training]:

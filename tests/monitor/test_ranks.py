@@ -58,10 +58,9 @@ def test_commands_with_stragglers_take_effect_at_the_same_step(tmp_path: Path) -
     first, second = results(tmp_path, 2)
     assert first == second  # rates of all steps, and the weights at the end
     rates = first["rates"]  # from the second step on: it was attached after the first
-    for answer, following in pairwise([*told, None]):
-        assert answer is not None
-        last = following.step if following is not None else len(rates) + 1
-        for step in range(max(answer.step + 1, 2), last + 1):
+    ends = [*(answer.step for answer in told), len(rates) + 1]
+    for answer, (first_step, last) in zip(told, pairwise(ends), strict=True):
+        for step in range(max(first_step + 1, 2), last + 1):
             assert rates[step - 2] == pytest.approx(answer.lr, rel=1e-12)
 
 
