@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import time
 from pathlib import Path
@@ -173,7 +172,7 @@ class SocketSource(Source):
             return
         self._is_on = False
         assert self._greeting is not None
-        gone = not Path(f"/proc/{self._greeting.pid}").exists() if os.path.isdir("/proc") else True
+        gone = has_ended(self._greeting.pid)
         how = "it was killed or crashed" if gone else "it does not answer any more"
         reason = f"lost at step {self._step:,}: {how}; waiting for it to come back"
         self._messages.append(
@@ -207,3 +206,12 @@ class SocketSource(Source):
 def renumbered(message: AnyMessage, run: int) -> AnyMessage:
     """Return a message about a run, with another number of it."""
     return replace(message, run=run) if hasattr(message, "run") else message
+
+
+def has_ended(pid: int) -> bool:
+    """Return whether a process of this machine has ended, as far as can be told."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"  # nobody has asked how it ended yet
