@@ -15,7 +15,7 @@ from lrtui.messages import AnyCommand, AnyMessage, Watch, decode_command, encode
 from lrtui.monitor.teller import Addressed, to_all
 from lrtui.monitor.viewers import HEARD, Viewer
 
-TICK = 0.05
+TICK = 0.1
 """Seconds between two reports."""
 
 IDLE = 0.5

@@ -3,7 +3,16 @@
 import sys
 from importlib import import_module
 
-NAMES = ("first_frame", "throughput", "key_to_screen", "redraw", "batch", "line", "any_model")
+NAMES = (
+    "first_frame",
+    "throughput",
+    "key_to_screen",
+    "redraw",
+    "batch",
+    "line",
+    "any_model",
+    "monitor",
+)
 
 for name in sys.argv[1:] or NAMES:
     import_module(f"tests.benchmarks.{name}").main()

@@ -52,8 +52,14 @@ class Running:
             env={**os.environ, "LRTUI_DIR": str(folder), **env},
             stdout=self.out,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
         )
+
+    def begin(self) -> None:
+        """Let a script go on that waits for a line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
 
     def sockets(self) -> list[Path]:
         return [*self.folder.glob("*.sock")]
@@ -83,6 +89,8 @@ class Running:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         self.out.close()
 
 

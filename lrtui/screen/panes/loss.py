@@ -116,7 +116,7 @@ def smoothed(series: LossSeries, columns: int) -> tuple[Floats, Floats]:
 def told_apart(run: Run, current: Run) -> str:
     """Return what tells a run from the current one: its name, rate, or optimizer."""
     same = run.lr == current.lr and run.title != current.title
-    return run.name or (run.title if same else rate_text(run.lr))
+    return run.name or (run.title if same else told_rate(run, run.lr))
 
 
 def scale_of(view: View, run: Run) -> Scale:
