@@ -278,7 +278,7 @@ class TakeSnapshot(Command, tag="take_snapshot", frozen=True, kw_only=True):
 
 
 class Rewind(Command, tag="rewind", frozen=True, kw_only=True):
-    """Go back to a snapshot, and on from there at a rate scaled by a factor.
+    """Go back to a snapshot, and on from there at the rate that was in force then, scaled.
 
     Attributes:
         step: of the snapshot; ``None`` for the last one before the loss rose.

@@ -81,7 +81,7 @@ class Monitor:
         for each in optimizers:
             attach(self.control, each)
         if model is not None:
-            self._steering.snapshots = Snapshots(model, optimizers, schedules)
+            self._steering.snapshots = Snapshots([model, *optimizers, *schedules, self.control])
 
     @classmethod
     def of_all(cls, optimizer: Optimizer, name: str | None, journal: str | None) -> Self:

@@ -62,6 +62,15 @@ class RateControl:
         self.held, self.scale = None, 1.0
         self._active = False
 
+    def state_dict(self) -> dict[str, float | None]:
+        """Return what a person made of the rate, for a snapshot."""
+        return {"held": self.held, "scale": self.scale}
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Take up what a person had made of the rate."""
+        self.held, self.scale = state["held"], state["scale"]
+        self._active = self.held is not None or self.scale != 1.0
+
     def now(self) -> tuple[float, float]:
         """Return the rate in force of the next step and the schedule's, as they are known now."""
         scheduled = float(first_rate(self._first))

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 BUDGET = 0.01
 """Share of the time that taking snapshots may cost."""
@@ -57,7 +56,7 @@ class Snapshot:
     Attributes:
         step: steps taken.
         level: median of the last losses, infinite where there were none.
-        states: of model, optimizers and schedules, on the CPU.
+        states: of what is taken back, tensors on the CPU.
         chance: states of the random generators.
         nbytes: memory of its tensors.
     """
@@ -77,19 +76,15 @@ class Snapshots:
         before_the_rise: step of the last one before the loss rose, ``None`` where there is none.
     """
 
-    def __init__(
-        self, model: nn.Module, optimizers: Sequence[Optimizer], schedules: Sequence[Stateful]
-    ) -> None:
+    def __init__(self, parts: Sequence[Stateful]) -> None:
         """Take none yet.
 
         Args:
-            model: what is trained.
-            optimizers: what takes the steps.
-            schedules: what changes the rate, and anything else with a state.
+            parts: what is taken back: model, optimizers, schedules, the control of the rate.
         """
         self.due = 0.0
         self.before_the_rise: int | None = None
-        self._parts: list[Stateful] = [model, *optimizers, *schedules]
+        self._parts = [*parts]
         self._ring: deque[Snapshot] = deque(maxlen=KEPT)
 
     @property

@@ -65,12 +65,11 @@ class Steering:
             return
         run = self._view.session.current
         snapshots = run.live.snapshots if run and run.live else None
-        if run is None or snapshots is None:
+        if snapshots is None:
             self._notify("there is no snapshot yet to go back to", "bad")
             return
-        rate = run.rates.last if run.rates is not None else run.lr
-        on = f"goes back to the weights of step {snapshots.before:,}, on at {rate / 2:.4g}"
-        if self._sure("t", on):
+        back = f"goes back to the weights of step {snapshots.before:,}, on at half the rate of then"
+        if self._sure("t", back):
             self._send(Rewind(step=snapshots.before))
 
     def _sure(self, key: str, does: str) -> bool:

@@ -121,6 +121,9 @@ def test_going_back_brings_weights_schedule_and_loss_back(tmp_path: Path) -> Non
         viewer.wait_for(lambda: at(viewer) > blown.step + 20, "a spike")
         back = viewer.tell(Rewind())
         assert back.done
+        to = int(back.text.split("step ")[1].split(",")[0])
+        # Not at half of what blew it up: at half of what it had there.
+        assert back.lr == pytest.approx(schedule(to + 1) / 2, rel=1e-3)
         assert "the order of the data is not rewound" in back.text
         viewer.tell(Release())
         wrong = viewer.tell(Rewind(step=10**9))
@@ -131,7 +134,6 @@ def test_going_back_brings_weights_schedule_and_loss_back(tmp_path: Path) -> Non
         assert running.wait() == 0
         viewer.read_all()
     losses = json.loads(out.read_text())["losses"]
-    to = int(back.text.split("step ")[1].split(",")[0].replace(";", ""))
     assert to <= blown.step
     # The step after it starts from the weights that the step after the snapshot started from.
     assert losses[back.step] == pytest.approx(losses[to], rel=1e-5)
