@@ -274,7 +274,13 @@ class Checkpoint(Command, tag="checkpoint", frozen=True, kw_only=True):
 
 
 class TakeSnapshot(Command, tag="take_snapshot", frozen=True, kw_only=True):
-    """Take a snapshot to go back to."""
+    """Take a snapshot to go back to.
+
+    Attributes:
+        level: median of the last losses, ``None`` where there were none; the same for all ranks.
+    """
+
+    level: Number | None = None
 
 
 class Rewind(Command, tag="rewind", frozen=True, kw_only=True):

@@ -112,7 +112,7 @@ class Monitor:
         self._journal = Path(journal) if journal is not None else None
         self._written: Journal | None = None
         self._teller = Teller(self._name, in_short(optimizer))
-        self._steering = Steering(self.control, checkpoint, None, self._teller.losses, self._leave)
+        self._steering = Steering(self.control, checkpoint, None, self._leave)
         self._gate = self._steering.gate
         self._gate.attend_at = 0  # to begin with the first step
         self._device = DeviceRows()
@@ -238,7 +238,7 @@ class Monitor:
         snapshots = self._steering.snapshots
         if snapshots is not None and time.monotonic() >= snapshots.due and not gate.paused:
             snapshots.due = math.inf  # until it was taken
-            self._send(Order(TakeSnapshot()))
+            self._send(Order(TakeSnapshot(level=teller.level)))
         return told
 
     def _how_far(self) -> RanksTold:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 import random
-import statistics
 import sys
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,14 +23,11 @@ SHORTEST = 1.0
 PUT_OFF = 30.0
 """Seconds after which one that could not be taken is tried again."""
 
-KEPT = 8
-"""Snapshots that are kept, where they are small."""
+KEPT = 10
+"""Snapshots that are kept, where they are small: dense of late, ever sparser further back."""
 
 LARGEST = 4 * 2**30
 """Bytes that they may take together; two are kept whatever they take."""
-
-LEVEL = 20
-"""Losses whose median is the level at which a snapshot was taken."""
 
 NEAR_BEST = 1.2
 """A snapshot is from before the loss rose if its level is at most that many times the lowest."""
@@ -69,7 +65,7 @@ class Snapshot:
 
 
 class Snapshots:
-    """A ring of snapshots, taken as often as a budget of time allows.
+    """Snapshots taken as often as a budget of time allows, of which few are kept.
 
     Attributes:
         due: when the next one is to be taken, by ``time.monotonic``.
@@ -85,12 +81,26 @@ class Snapshots:
         self.due = 0.0
         self.before_the_rise: int | None = None
         self._parts = [*parts]
-        self._ring: deque[Snapshot] = deque(maxlen=KEPT)
+        self._ring: list[Snapshot] = []
 
     @property
     def steps(self) -> list[int]:
         """The steps of those that are kept, ascending."""
         return [snapshot.step for snapshot in self._ring]
+
+    def _drop_one(self, now: int) -> None:
+        """Drop the one that is missed least: the gap that it leaves is the smallest for its age.
+
+        Never the last one before the loss rose, where there is another.
+        """
+        ring = self._ring
+        steps = [0, *self.steps, now]
+        gaps = [
+            (math.inf if ring[i].step == self.before_the_rise else 0)
+            + (steps[i + 2] - steps[i]) / (now - steps[i + 1] + 1)
+            for i in range(len(ring))
+        ]
+        del ring[gaps.index(min(gaps))]
 
     def put_off(self) -> None:
         """Put off the next one: it could not be taken now."""
@@ -101,22 +111,24 @@ class Snapshots:
         allowed = best + (NEAR_BEST - 1) * abs(best)
         return next(s.step for s in reversed(self._ring) if s.level <= allowed)
 
-    def take(self, step: int, losses: Sequence[float]) -> None:
+    def take(self, step: int, level: float | None) -> None:
         """Take one, and put off the next for as long as that took is worth.
 
         Args:
             step: steps taken.
-            losses: the last finite ones.
+            level: median of the last losses, ``None`` where there were none.
         """
         start = time.monotonic()
         if self._ring and self._ring[-1].step >= step:
             return
         states = [on_cpu(part.state_dict()) for part in self._parts]
         nbytes = sum(map(size, states))
-        while len(self._ring) >= 2 and sum(s.nbytes for s in self._ring) + nbytes > LARGEST:
-            self._ring.popleft()
-        level = statistics.median(losses) if losses else float("inf")
-        self._ring.append(Snapshot(step, level, states, chance(), nbytes))
+        while len(self._ring) >= KEPT or (
+            len(self._ring) >= 2 and sum(s.nbytes for s in self._ring) + nbytes > LARGEST
+        ):
+            self._drop_one(step)
+        known = math.inf if level is None else level
+        self._ring.append(Snapshot(step, known, states, chance(), nbytes))
         self.before_the_rise = self._before_the_rise()
         now = time.monotonic()
         self.due = now + max((now - start) / BUDGET, SHORTEST)

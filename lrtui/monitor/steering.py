@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -46,7 +46,6 @@ class Steering:
         control: RateControl,
         checkpoint: Callable[[], object] | None,
         snapshots: Snapshots | None,
-        losses: Sequence[float],
         tell: Callable[[Addressed], None],
     ) -> None:
         """Change nothing.
@@ -55,7 +54,6 @@ class Steering:
             control: of the rate.
             checkpoint: writes a checkpoint, ``None`` where nobody knows how.
             snapshots: what there is to go back to.
-            losses: the last ones, kept up to date.
             tell: takes what is to be told.
         """
         self.gate = Gate(self.carry_out)
@@ -63,7 +61,6 @@ class Steering:
         self.stopping = False
         self.on_stop: Callable[[], None] | None = None
         self._checkpoint = checkpoint
-        self._losses = losses
         self._tell = tell
 
     @property
@@ -159,11 +156,11 @@ class Steering:
                 return "one step" if count == 1 else f"{count:,} steps"
             case Checkpoint():
                 return self._write_checkpoint()
-            case TakeSnapshot():
+            case TakeSnapshot(level=level):
                 if self.snapshots is None:
                     raise ValueError("there are no snapshots: no model was given to the Monitor")
                 try:
-                    self.snapshots.take(gate.step, [*self._losses])
+                    self.snapshots.take(gate.step, level)
                 except Exception as error:  # such as no memory
                     self.snapshots.put_off()
                     raise ValueError(f"no snapshot: {in_words(error)}") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+import statistics
 import sys
 import time
 from collections import deque
@@ -41,6 +42,9 @@ PIECE = 2000
 
 EVENTS = 1000
 """Commands that are kept for those who come late."""
+
+LEVEL = 20
+"""Losses whose median is the level of the loss."""
 
 SECOND = 1.0
 """Seconds between two reports of how far each rank is."""
@@ -90,7 +94,7 @@ class Teller:
             optimizer: in words.
         """
         self.out: Out = deque(maxlen=1 << 17)
-        self.losses: deque[float] = deque(maxlen=20)
+        self.losses: deque[float] = deque(maxlen=LEVEL)
         self.pace = 0.0
         self.ranks = 1
         self._name, self._optimizer = name, optimizer
@@ -102,6 +106,11 @@ class Teller:
         self._seconds = 0.0
         self._last = self._counted_at = time.monotonic()
         self._counted = 0
+
+    @property
+    def level(self) -> float | None:
+        """Median of the last losses, ``None`` where there were none."""
+        return statistics.median(self.losses) if self.losses else None
 
     def greeting(self, step: int, capabilities: Sequence[str]) -> Greeting:
         """Return who this is."""
@@ -174,7 +183,7 @@ class Teller:
             lr = rows[0].lr
             self._started = Started(run=RUN, lr=max(lr, 0.0), steps=None, optimizer=self._optimizer)
         self._history.add(rows)
-        self.losses += [row.loss for row in rows[-20:] if abs(row.loss) < float("inf")]
+        self.losses += [row.loss for row in rows[-LEVEL:] if abs(row.loss) < float("inf")]
         told.append(to_all(progress(RUN, extremes(rows, MOST), self._seconds)))
         rows.clear()
 

@@ -177,7 +177,8 @@ def fortunes(run: Run) -> Row:
     row: Row = []
     if (spike := live.spike) is not None:
         over = "not recovered" if spike.over is None else f"recovered in {spike.over:,} steps"
-        text = f"  last spike at {spike.step:,}, {spike.times:.2g} × the level before; {over}"
+        times = f"{spike.times:,.0f}" if spike.times >= 100 else f"{spike.times:.2g}"
+        text = f"  last spike at {spike.step:,}, {times} × the level before; {over}"
         row.append((text, "edge"))
     if live.snapshots is not None and run.is_on:
         row += [
