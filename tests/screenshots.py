@@ -126,11 +126,12 @@ def moving(cast: Path, path: Path) -> None:
         # Up to the end of the program: afterwards there is the table on the normal screen.
         if "\x1b[?1049l" in data:
             break
-        if at - since >= FRAME and "rate" in screen.display[1]:
+        is_there = "rate" in screen.display[1]
+        if at - since >= FRAME and is_there:
             frames.append(picture(screen, 14))
             shown.append(round(1000 * (at - since)))
             since = at
-        elif not frames:
+        elif not is_there:
             since = at
         stream.feed(UNKNOWN_TO_PYTE.sub(b"", data.encode()))
     frames.append(picture(screen, 14))
