@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,10 +12,13 @@ from lrtui.ascii_fallback import printable, write_plain
 from lrtui.options import (
     HeatOptions,
     LabOptions,
+    Parser,
     ProblemsOptions,
     ReplayOptions,
     SweepOptions,
+    TellOptions,
     TourOptions,
+    WatchOptions,
     parse,
 )
 from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from lrtui.sources.source import Source
     from lrtui.tour.script import Scene
 
-Runs = LabOptions | SweepOptions | HeatOptions | TourOptions | ReplayOptions
+Runs = LabOptions | SweepOptions | HeatOptions | TourOptions | ReplayOptions | WatchOptions
 """Options of the commands that show runs."""
 
 SCREEN_SPEED = 20.0
@@ -33,10 +37,13 @@ SCREEN_SPEED = 20.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run lrtui; return 0 when it was carried out, 1 when it could not be, 2 for bad input."""
+    words = sys.argv[1:] if arguments is None else [*arguments]
+    if words[:1] == ["run"]:
+        return run_script(words[1:])  # whatever it does or raises is its own
     open_closed_streams()
     try:
         try:
-            return run(sys.argv[1:] if arguments is None else arguments)
+            return run(words)
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -65,7 +72,14 @@ def run(words: Sequence[str]) -> int:
     if isinstance(options, ProblemsOptions):
         list_problems(options.json)
         return 0
+    if isinstance(options, TellOptions):
+        return tell(parser, options)
     on_screen = shows_screen(options)
+    if isinstance(options, WatchOptions) and options.training is None:
+        chosen = choose_training(parser, options, on_screen)
+        if isinstance(chosen, int):
+            return chosen
+        options = dataclasses.replace(options, training=chosen)
     scenes: list[Scene] = []
     try:
         if isinstance(options, TourOptions):
@@ -124,6 +138,12 @@ def open_source(options: Runs, on_screen: bool) -> Source:
 
         return Replay(options.file, usual(options.speed, on_screen), options.follow)
 
+    if isinstance(options, WatchOptions):
+        from lrtui.sources.socket import SocketSource
+        from lrtui.sources.trainings import choose
+
+        return SocketSource(choose(options.training), read_only=options.read_only)
+
     from lrtui.sources.process import ProcessSource
 
     # Started before anything else is imported: torch loads while the first frame is drawn.
@@ -153,6 +173,76 @@ def kept_runs(options: Runs) -> Iterator[AnyMessage]:
         from lrtui.sources.recorder import kept
 
         yield from kept(options.keep)
+
+
+def choose_training(parser: Parser, options: WatchOptions, on_screen: bool) -> str | int:
+    """Return the socket of the training that a person chooses from the list.
+
+    The exit code, where none is chosen: without a screen the list is printed, and that is all.
+    """
+    from lrtui.messages import encode
+    from lrtui.run.words import training_line
+    from lrtui.sources.trainings import find
+
+    try:
+        found = find()
+    except OSError as error:
+        parser.error(str(error))
+    if on_screen:
+        prepare(os.environ)
+        from lrtui.screen.trainings import choose_on_screen
+
+        return choose_on_screen(options.theme) or 0
+    for training in found:
+        if training.greeting is None:
+            print(f"{training.pid:>8}  does not answer")
+        elif options.json:
+            print(encode(training.greeting).decode())
+        else:
+            print(printable(training_line(training.greeting)))
+    if not found:
+        complain("no training is running: start one by lrtui run, or put a Monitor into it")
+    return 0 if found else 1
+
+
+def tell(parser: Parser, options: TellOptions) -> int:
+    """Tell a training something; return the exit code."""
+    from lrtui.sources.trainings import choose
+    from lrtui.tell import parse_command
+    from lrtui.tell import tell as tell_it
+
+    try:
+        target, command = parse_command(options.words)
+        training = choose(target)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    text, done = tell_it(training, command, options.wait)
+    if done:
+        print(printable(text))
+    else:
+        complain(text)
+    return 0 if done else 1
+
+
+def run_script(words: Sequence[str]) -> int:
+    """Run a script or a module as python does, watched; return its exit code."""
+    from lrtui.options import run_options
+
+    options = run_options(words)
+
+    from lrtui.monitor.script import run as run_it
+
+    try:
+        return run_it(
+            options.target,
+            options.arguments,
+            is_module=options.is_module,
+            name=options.name,
+            journal=options.journal,
+        )
+    except ValueError as error:
+        complain(str(error))
+        return 2
 
 
 def usual(speed: float | None, on_screen: bool) -> float | None:
@@ -190,6 +280,8 @@ def print_all(options: Runs, source: Source, earlier: Sequence[AnyMessage]) -> i
                 return 2
         case ReplayOptions():
             plain.replay(source, plain.Printer(options.every, options.json, sys.stdout))
+        case WatchOptions():
+            plain.replay(source, plain.Printer(options.every, options.json, sys.stdout))
         case LabOptions():
             printer = plain.Printer(options.every, options.json, sys.stdout)
             printer.session.open_again(earlier)
@@ -221,7 +313,7 @@ def show(
         from lrtui.tour.player import make_tour
 
         return run_app(make_tour(source, scenes, options), theme)
-    speed = usual(options.speed, on_screen=True)
+    speed = None if isinstance(options, WatchOptions) else usual(options.speed, on_screen=True)
     if isinstance(options, LabOptions):
         controller = Controller(
             source,

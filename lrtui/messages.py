@@ -37,6 +37,8 @@ Seconds = Annotated[float, Meta(ge=0)]
 Outcome = Literal["done", "diverged", "stopped", "failed", "disconnected"]
 OptimizerName = Literal["sgd", "nesterov", "adam", "adamw", "own"]
 Share = Annotated[float, Meta(ge=0, lt=1)]
+RateInForce = Annotated[float, Meta(ge=0)]
+"""A learning rate as a schedule has it: a warm-up begins at 0."""
 
 SCHEDULES = ("constant", "cosine", "linear", "step", "onecycle", "warmup:N")
 """How the rate moves over the steps of a run; N is a number of steps."""
@@ -297,16 +299,85 @@ class Load(Command, tag="load", frozen=True, kw_only=True):
     problem: ProblemSettings
 
 
+# Of a training that is not ours:
+
+
+class Watch(Command, tag="watch", frozen=True, kw_only=True):
+    """Tell what was so far, then what comes; until this is sent, only commands are answered."""
+
+
+class Hold(Command, tag="hold", frozen=True, kw_only=True):
+    """Hold the rate, whatever the schedule asks for; groups of parameters keep their ratios."""
+
+    lr: LearningRate
+
+
+class Scale(Command, tag="scale", frozen=True, kw_only=True):
+    """Multiply the rate in force; the schedule goes on, times all factors so far."""
+
+    by: Annotated[float, Meta(gt=0, le=LARGEST)]
+
+
+class Release(Command, tag="release", frozen=True, kw_only=True):
+    """Give the rate back to the schedule."""
+
+
+class Checkpoint(Command, tag="checkpoint", frozen=True, kw_only=True):
+    """Write a checkpoint, the training's own way."""
+
+
+class TakeSnapshot(Command, tag="take_snapshot", frozen=True, kw_only=True):
+    """Take a snapshot to go back to.
+
+    Attributes:
+        level: median of the last losses, ``None`` where there were none; the same for all ranks.
+    """
+
+    level: Number | None = None
+
+
+class Rewind(Command, tag="rewind", frozen=True, kw_only=True):
+    """Go back to a snapshot, and on from there at the rate that was in force then, scaled.
+
+    Attributes:
+        step: of the snapshot; ``None`` for the last one before the loss rose.
+        by: the factor.
+    """
+
+    step: StepNumber | None = None
+    by: Annotated[float, Meta(gt=0, le=LARGEST)] = 0.5
+
+
+class Stop(Command, tag="stop", frozen=True, kw_only=True):
+    """End the training in good order."""
+
+
+Steering = Hold | Scale | Release | Checkpoint | TakeSnapshot | Rewind | Stop
 AnyCommand = (
-    Start | Race | Alone | SetLr | Pause | Resume | Step | SetSpeed | Sweep | Heat | Seek | Load
+    Start
+    | Race
+    | Alone
+    | SetLr
+    | Pause
+    | Resume
+    | Step
+    | SetSpeed
+    | Sweep
+    | Heat
+    | Seek
+    | Load
+    | Watch
+    | Steering
 )
 
 LabCapability = Literal[
     "start", "race", "alone", "set_lr", "pause", "step", "speed", "sweep", "heat", "load"
 ]
-"""What can be asked of a trainer; see ``Capability``."""
+"""What can be asked of our own trainer."""
 
-Capability = Literal[LabCapability, "seek"]
+Capability = Literal[
+    LabCapability, "seek", "hold", "scale", "release", "checkpoint", "rewind", "stop"
+]
 """What can be asked of a source: the ``type`` of the command that asks for it. A source that can
 ``pause`` can resume."""
 
@@ -341,6 +412,12 @@ class Greeting(Message, tag="greeting", frozen=True, kw_only=True):
         rank: its number among processes that train together.
         title: what is trained, in words; parts separated by `` · ``, the most important first.
         capabilities: see ``Capability``; those of a newer peer may be unknown.
+        name: what a person calls it, empty where nobody gave it a name.
+        command: its command line.
+        since: when it started, in seconds since 1970; 0 where that does not matter.
+        ranks: how many processes train together.
+        step: steps taken when this was said.
+        loss: the last loss then, ``None`` if there was none.
     """
 
     protocol: int = PROTOCOL
@@ -350,6 +427,12 @@ class Greeting(Message, tag="greeting", frozen=True, kw_only=True):
     rank: int = 0
     title: str
     capabilities: list[str]
+    name: str = ""
+    command: list[str] = []
+    since: Seconds = 0.0
+    ranks: Annotated[int, Meta(ge=1)] = 1
+    step: StepNumber = 0
+    loss: Number | None = None
 
 
 class LineScene(Message, tag="line_scene", frozen=True, kw_only=True):
@@ -594,7 +677,7 @@ class Started(Message, tag="started", frozen=True, kw_only=True):
     """
 
     run: RunNumber
-    lr: LearningRate
+    lr: RateInForce
     steps: Steps | None
     optimizer: Optimizer | str = "sgd"
     schedule: str = "constant"
@@ -612,15 +695,83 @@ class State(Message, tag="state", frozen=True, kw_only=True):
         lr: learning rate in force from here on; the peak, where the run has a schedule.
         asked_by: who asked for it, empty where nobody did.
         answers: ``id`` of the command that this answers, 0 if none.
+        scheduled: rate that the schedule asks for, ``None`` where there is none but ``lr``.
+        held: rate that a person holds it at, ``None`` for no such rate.
+        scale: what a person multiplies the schedule's rate by.
+        stopping: whether it was asked to end.
     """
 
     run: RunNumber
     step: StepNumber
     paused: bool
     speed: StepsPerSecond | None
-    lr: LearningRate
+    lr: RateInForce
     asked_by: str = ""
     answers: int = 0
+    scheduled: RateInForce | None = None
+    held: LearningRate | None = None
+    scale: Annotated[float, Meta(gt=0)] = 1.0
+    stopping: bool = False
+
+
+class Steered(Message, tag="steered", frozen=True, kw_only=True):
+    """A command took effect on a training, or could not: told to all who watch it.
+
+    Attributes:
+        run: number of the run.
+        step: steps taken when it did.
+        command: its type.
+        text: what it did, in words; where it could not, why not.
+        done: whether it took effect.
+        lr: rate in force from here on.
+        asked_by: who asked for it.
+        at: when, in seconds since 1970.
+        answers: ``id`` of the command, for the one who sent it; 0 for all others.
+    """
+
+    run: RunNumber
+    step: StepNumber
+    command: str
+    text: str
+    done: bool = True
+    lr: RateInForce
+    asked_by: str
+    at: Seconds
+    answers: int = 0
+
+
+class Ranks(Message, tag="ranks", frozen=True, kw_only=True):
+    """How far the processes of a training are, at most once a second.
+
+    Attributes:
+        run: number of the run.
+        steps: steps that each has taken, by rank.
+        paces: steps a second of each, of late.
+        ended: ranks that have left.
+    """
+
+    run: RunNumber
+    steps: Annotated[list[StepNumber], Meta(min_length=1, max_length=100_000)]
+    paces: list[Annotated[float, Meta(ge=0)]]
+    ended: list[int] = []
+
+    def __post_init__(self) -> None:
+        """Check that the columns fit together."""
+        check_equal_lengths(self.steps, self.paces)
+
+
+class Snapshots(Message, tag="snapshots", frozen=True, kw_only=True):
+    """Which snapshots of a training there are to go back to.
+
+    Attributes:
+        run: number of the run.
+        steps: at which they were taken, ascending.
+        before: the one that a rewind without a step goes back to.
+    """
+
+    run: RunNumber
+    steps: list[StepNumber]
+    before: StepNumber
 
 
 class Progress(Message, tag="progress", frozen=True, kw_only=True):
@@ -850,6 +1001,9 @@ AnyMessage = (
     | Rewound
     | Started
     | State
+    | Steered
+    | Ranks
+    | Snapshots
     | Progress
     | Ahead
     | Sharpness

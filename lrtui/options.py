@@ -28,6 +28,9 @@ commands:
   heat                            rate by momentum, as a map (lrtui heat --help)
   tour                            the post as a story (lrtui tour --help)
   replay FILE                     runs that were saved (lrtui replay --help)
+  run SCRIPT                      python SCRIPT, watched (lrtui run --help)
+  watch                           one that is running (lrtui watch --help)
+  tell                            steer it without a screen (lrtui tell --help)
   problems                        the problems that come with lrtui
 
 problems:
@@ -212,7 +215,36 @@ class ProblemsOptions:
     ascii: bool
 
 
-Options = LabOptions | SweepOptions | HeatOptions | TourOptions | ReplayOptions | ProblemsOptions
+@dataclass(frozen=True, kw_only=True)
+class WatchOptions(ScreenOptions):
+    """Options of ``lrtui watch``."""
+
+    training: str | None
+    read_only: bool
+    plain: bool
+    json: bool
+    ascii: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TellOptions:
+    """Options of ``lrtui tell``."""
+
+    words: list[str]
+    wait: float
+    ascii: bool
+
+
+Options = (
+    LabOptions
+    | SweepOptions
+    | HeatOptions
+    | TourOptions
+    | ReplayOptions
+    | ProblemsOptions
+    | WatchOptions
+    | TellOptions
+)
 
 
 Add = Callable[..., argparse.Action]
@@ -460,6 +492,35 @@ def add_problems(parser: Parser) -> None:
     add_form(parser.add_argument, plain=False)
 
 
+def add_watch(parser: Parser) -> None:
+    """Complete the parser of ``lrtui watch``."""
+    parser.description = (
+        "Watch and steer a training of yours that is running: one with a Monitor in it, or started "
+        "by lrtui run. Over SSH: ssh -t HOST lrtui watch."
+    )
+    add = parser.add_argument
+    which = "its process, name or socket; none for a list to choose from"
+    add("training", nargs="?", metavar="PID|NAME|SOCKET", help=which)
+    add("--read-only", action="store_true", help="steer nothing")
+    add_screen(add, save=False)
+    add_form(add)
+
+
+def add_tell(parser: Parser) -> None:
+    """Complete the parser of ``lrtui tell``."""
+    parser.usage = "lrtui tell [PID|NAME|SOCKET] COMMAND [--wait SECONDS]"
+    parser.description = (
+        "Steer a training and print the step at which it took effect. COMMAND: lr RATE, "
+        "scale FACTOR, release, pause, resume, step, checkpoint, rewind [STEP], stop. Exit code 0 "
+        "when it took effect, 1 when it could not be done, 2 for bad input."
+    )
+    add = parser.add_argument
+    seconds = within(0.1, 1e9, "a number of seconds is")
+    add("words", nargs="*", metavar="COMMAND", help="see above")
+    add("--wait", type=seconds, default=60.0, metavar="SECONDS", help="for an answer (60)")
+    add_form(add, plain=False, json=False)
+
+
 COMMANDS: dict[str, tuple[Callable[[Parser], None], type[Options]]] = {
     "": (add_lab, LabOptions),
     "sweep": (add_sweep, SweepOptions),
@@ -467,6 +528,8 @@ COMMANDS: dict[str, tuple[Callable[[Parser], None], type[Options]]] = {
     "tour": (add_tour, TourOptions),
     "replay": (add_replay, ReplayOptions),
     "problems": (add_problems, ProblemsOptions),
+    "watch": (add_watch, WatchOptions),
+    "tell": (add_tell, TellOptions),
 }
 """Commands by name, none for ``lrtui`` itself: what completes the parser, and the options."""
 
@@ -552,3 +615,43 @@ def parse(words: Sequence[str], parser_class: type[Parser] = Parser) -> tuple[Pa
     if isinstance(options, LabOptions) and options.race and not in_range:
         parser.error(f"--race needs --lr two to {MOST_ENTRANTS} times")
     return parser, options
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Options of ``lrtui run``, and what it runs: a script, or a module by its name."""
+
+    target: str
+    is_module: bool
+    arguments: Sequence[str]
+    name: str | None
+    journal: str | None
+
+
+def run_options(words: Sequence[str]) -> RunOptions:
+    """Read the command line of ``lrtui run``; what follows the script is the script's own."""
+    end = 0
+    while end < len(words) and words[end].startswith("-") and words[end] != "-m":
+        end += 2 if words[end] in ("--name", "--journal") else 1
+    end += 2 if words[end : end + 1] == ["-m"] else 1
+    parser = Parser(prog="lrtui run", allow_abbrev=False)
+    parser.usage = "lrtui run [--name NAME] [--journal FILE] SCRIPT|-m MODULE [arguments]"
+    parser.description = (
+        "Run a script or a module as python does, to be watched by lrtui watch: its rate can be "
+        "changed, it can be paused and stopped, and nothing in it need be changed for that."
+    )
+    add = parser.add_argument
+    add("--name", metavar="NAME", help="what the list of trainings calls it (the script's name)")
+    add("--journal", metavar="FILE", help="where commands are noted (beside the socket)")
+    add("-m", dest="module", metavar="MODULE", help="a module, as python -m")
+    add("script", nargs="?", metavar="SCRIPT", help="a script")
+    found = parser.parse_args(words[:end])
+    if (found.script is None) == (found.module is None):
+        parser.error("a script or -m MODULE is needed")
+    return RunOptions(
+        target=found.module or found.script,
+        is_module=found.module is not None,
+        arguments=words[end:],
+        name=found.name,
+        journal=found.journal,
+    )

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import pyte
 from PIL import Image
 
+from tests.monitor.trainings import script, training
 from tests.picture import picture
 from tests.terminal import UNKNOWN_TO_PYTE, terminal
 
@@ -81,6 +82,36 @@ def record(tour: str, cast: Path) -> None:
     print(cast.name, f"{cast.stat().st_size / 1000:.0f} kB")
 
 
+LIVE = (
+    # seconds to wait, keys
+    (7.0, ""),
+    (0.5, "0.2"),
+    (5.0, "\r"),
+    (2.5, "t"),
+    (6.0, "t"),
+    (5.0, "u"),
+    (2.0, "q"),
+)
+"""A training that goes well, a rate that is too high, the spike, the way back, the recovery."""
+
+
+def record_live(cast: Path) -> None:
+    """Record how a training that is running is watched and steered."""
+    asciinema = shutil.which("asciinema", path=str(Path(sys.executable).parent)) or "asciinema"
+    with training(script("network")) as running:
+        running.socket()
+        env = {"LRTUI_DIR": str(running.folder)}
+        shown = f"{sys.executable} -m lrtui watch network.py"
+        command = [asciinema, "rec", "-q", "--overwrite", "-c", shown, str(cast)]
+        with terminal(command=command, env=env) as recorder:
+            recorder.wait_for("● live")
+            for seconds, keys in LIVE:
+                recorder.type(keys)
+                recorder.drain(seconds)
+            assert recorder.wait_for_end() == 0, recorder.text
+    print(cast.name, f"{cast.stat().st_size / 1000:.0f} kB")
+
+
 def moving(cast: Path, path: Path) -> None:
     """Turn a recording into a moving picture."""
     header, *events = map(json.loads, cast.read_text().splitlines())
@@ -95,11 +126,12 @@ def moving(cast: Path, path: Path) -> None:
         # Up to the end of the program: afterwards there is the table on the normal screen.
         if "\x1b[?1049l" in data:
             break
-        if at - since >= FRAME and "rate" in screen.display[1]:
+        is_there = "rate" in screen.display[1]
+        if at - since >= FRAME and is_there:
             frames.append(picture(screen, 14))
             shown.append(round(1000 * (at - since)))
             since = at
-        elif not frames:
+        elif not is_there:
             since = at
         stream.feed(UNKNOWN_TO_PYTE.sub(b"", data.encode()))
     frames.append(picture(screen, 14))
@@ -130,6 +162,11 @@ def main() -> None:
                 cast = Path(folder) / "tour.cast"
                 record(tour, cast)
                 moving(cast, FOLDER / f"{name}.gif")
+    if not names or "live" in names:
+        with TemporaryDirectory() as folder:
+            cast = Path(folder) / "live.cast"
+            record_live(cast)
+            moving(cast, FOLDER / "live.gif")
 
 
 if __name__ == "__main__":

@@ -221,7 +221,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"lrtui {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["lab", "sweep", "heat", "tour", "replay"])
+@pytest.mark.parametrize("command", ["lab", "sweep", "heat", "tour", "replay", "watch"])
 def test_help_shows_every_option(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ NEVER = {
     "problems": {"textual", "plotext"},
     "trainer": {"textual", "plotext"},
     "monitor": {"textual", "plotext"},
+    "integrations": {"textual", "plotext"},
     "run": {"torch", "textual"},
     "screen": {"torch"},
     "sources": {"torch", "textual", "plotext"},
@@ -82,7 +83,7 @@ def test_the_imports_of_some_code_are_found() -> None:
 def test_the_modules_are_found() -> None:
     assert {"lrtui", "lrtui.cli", "lrtui.run.session", "lrtui.screen.terminal"} <= {*modules()}
     assert "lrtui.messages" in graph()["lrtui.run.session"]
-    assert {room(name) for name in modules()} >= {*NEVER} - {"monitor"}
+    assert {room(name) for name in modules()} >= {*NEVER}
 
 
 @pytest.mark.parametrize("name", modules())
@@ -95,6 +96,9 @@ def test_no_module_names_what_its_room_may_not_import(name: str) -> None:
 def test_no_room_brings_in_what_it_may_not_import(own: str) -> None:
     # Not the entry points: they run the program when they are imported.
     names = [name for name in modules() if room(name) == own and not name.endswith("__main__")]
+    if own == "integrations":
+        pytest.importorskip("lightning")
+        pytest.importorskip("transformers")
     assert not loaded(f"import {', '.join(names)}") & NEVER[own]
 
 
@@ -112,6 +116,7 @@ def test_no_circle_of_imports() -> None:
         # What is needed before the trainer is started, or to tell a person what is wrong.
         ("lrtui.cli, lrtui.plain, lrtui.sources.process, lrtui.sources.replay", set()),
         ("lrtui.run.session, lrtui.tour.script", set()),
+        ("lrtui, lrtui.tell, lrtui.sources.socket, lrtui.monitor.script", set()),
         # What the first frame needs; numpy and plotext come with the first chart.
         ("lrtui.screen.app", {"textual"}),
         ("lrtui.tour.player", {"textual"}),
@@ -121,7 +126,15 @@ def test_what_is_heavy_comes_late(module: str, may: set[str]) -> None:
     assert loaded(f"import {module}") <= may
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["sweep", "--help"]])
+def test_a_monitor_brings_torch_and_nothing_of_the_screen() -> None:
+    assert not loaded("import lrtui; lrtui.Monitor") & {"textual", "plotext"}
+    assert "Monitor" in lrtui.__all__
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["--version"], ["sweep", "--help"], ["watch", "--help"], ["run", "--help"]],
+)
 def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
     code = f"from lrtui.cli import main\ntry: main({words})\nexcept SystemExit: pass"
     assert loaded(code) == set()

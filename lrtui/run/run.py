@@ -15,10 +15,14 @@ from lrtui.messages import (
     Picture,
     ProblemFacts,
     Progress,
+    Ranks,
     Sharpness,
     Slice,
+    Snapshots,
+    Steered,
 )
 from lrtui.run.diagnosis import Diagnosis, Verdict
+from lrtui.run.live import Live
 
 if TYPE_CHECKING:
     from lrtui.run.series import LossSeries
@@ -78,6 +82,7 @@ class Run:
         name: what a person calls it.
         pinned: whether it stays on the charts whatever is run after it.
         hidden: whether it is left out of them.
+        live: what a training that is not ours tells besides, ``None`` for ours.
     """
 
     number: int
@@ -112,6 +117,7 @@ class Run:
     name: str = ""
     pinned: bool = False
     hidden: bool = False
+    live: Live | None = None
     # Once it is over:
     _last_reading: tuple[Verdict, str, Ground] | None = None
     _last_settled_at: int | None = None
@@ -133,7 +139,8 @@ class Run:
         mine = (self.first_lr, self.optimizer, self.schedule, self.facts)
         same = mine == (other.first_lr, other.optimizer, other.schedule, other.facts)
         as_long = self.outcome == "stopped" or self.steps == other.steps
-        return same and as_long and not (self.changes or self.name or self.pinned)
+        marked = self.changes or self.name or self.pinned or self.live
+        return same and as_long and not marked
 
     @property
     def steps_per_second(self) -> float | None:
@@ -284,6 +291,20 @@ class Run:
         last = self.steps if self.steps is not None else self.step
         return verdict, f"at step {last:,} it is at {self.ahead.last:.3g}; {evidence}"
 
+    def note(self, message: Steered | Ranks | Snapshots) -> None:
+        """Take in what is done to a training that is not ours, and how far its processes are."""
+        if self.live is not None:
+            self.live.note(message)
+        moves = ("hold", "scale", "release", "rewind")
+        if isinstance(message, Steered) and message.done and message.command in moves:
+            self.changes.append((message.step, message.lr))
+
+    def begin_anew(self) -> None:
+        """Forget what was told of it: all of it is told again."""
+        self.series = self.rates = None
+        self.live = Live() if self.live is not None else None
+        self.trajectory, self.changes = [], []
+
     def look_ahead(self, message: Ahead) -> None:
         """Take in a piece of the same run, run ahead."""
         from lrtui.run.series import LossSeries
@@ -330,6 +351,8 @@ class Run:
         if "lr" in progress.scalars:
             self.rates = self.rates or LossSeries()
             self.rates.append(steps, progress.scalars["lr"])
+        if self.live is not None:
+            self.live.take(progress)
         if self.ahead is not None and not self._is_as_foreseen(progress):
             self.forget_ahead("no two runs of this model are the same; it cannot be run ahead")
         self.trajectory += map(with_nan, progress.trajectory)

@@ -26,18 +26,22 @@ from lrtui.messages import (
     ProblemFacts,
     Progress,
     Quadratic,
+    Ranks,
     Rewound,
     Scene,
     Sharpness,
     Slice,
+    Snapshots,
     Started,
     State,
+    Steered,
     Swept,
     Unusable,
 )
 from lrtui.reports import AdviceReport, Summary
 from lrtui.run.advice import Advice, advise, advise_from_sweep, best_of, bisect
 from lrtui.run.diagnosis import Diagnosis
+from lrtui.run.live import Live
 from lrtui.run.run import Run
 from lrtui.run.theory import Theory
 
@@ -285,7 +289,16 @@ class Session:
                 by, moves = known(optimizer), message.schedule
                 self._start(self._add(number, lr, steps, by, moves, message.race), message)
             case (
-                Started() | State() | Progress() | Ahead() | Sharpness() | Slice() | Picture()
+                Started()
+                | State()
+                | Steered()
+                | Ranks()
+                | Snapshots()
+                | Progress()
+                | Ahead()
+                | Sharpness()
+                | Slice()
+                | Picture()
             ) | Ended():
                 run = self.of(message)
                 if run is None or not run.is_on:
@@ -324,7 +337,17 @@ class Session:
     def _follow(
         self,
         run: Run,
-        message: Started | State | Progress | Ahead | Sharpness | Slice | Picture | Ended,
+        message: Started
+        | State
+        | Steered
+        | Ranks
+        | Snapshots
+        | Progress
+        | Ahead
+        | Sharpness
+        | Slice
+        | Picture
+        | Ended,
     ) -> None:
         """Take in a message about the current run."""
         match message:
@@ -337,8 +360,13 @@ class Session:
             case Picture():
                 run.picture = message
             case Started():
+                run.begin_anew()
                 self._start(run, message)
+            case Steered() | Ranks() | Snapshots():
+                run.note(message)
             case State():
+                if run.live is not None:
+                    run.live.state = message
                 self.paused, self.speed = message.paused, message.speed
                 if message.lr != run.lr:
                     run.lr = message.lr
@@ -353,6 +381,8 @@ class Session:
     def _start(self, run: Run, started: Started) -> None:
         run.lr, run.steps, run.facts = started.lr, started.steps, self.facts
         run.optimizer, run.schedule = known(started.optimizer), started.schedule
+        if self.greeting is not None and self.greeting.since:  # what is not ours began before us
+            run.live = Live()
         self.unusable = ""
         run.about = self.greeting.title.split(" · ") if self.greeting else ()
         theory = self.theory_of(run.optimizer, run.schedule)

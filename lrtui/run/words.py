@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
-from lrtui.messages import Progress, State
+from lrtui.messages import Greeting, Progress, State
 from lrtui.run.advice import Advice
 from lrtui.run.rate import rate_text
 from lrtui.run.run import Run
@@ -47,3 +48,22 @@ def run_line(run: Run) -> str:
         f"{run.number:>3}  rate {rate_text(run.lr):<11}  {run.status():<13}"
         f"  step {run.step:>5,}  loss {loss}"
     )
+
+
+def training_line(greeting: Greeting) -> str:
+    """Return a training as a row of the list."""
+    loss = "–" if greeting.loss is None else f"{greeting.loss:.4g}"
+    ranks = f"  {greeting.ranks} ranks" if greeting.ranks > 1 else ""
+    return (
+        f"{greeting.pid:>8}  {greeting.name:<20}  {duration(time.time() - greeting.since):>8}"
+        f"  step {greeting.step:>9,}  loss {loss:<9}{ranks}  {' '.join(greeting.command)}"
+        f"  in {greeting.folder}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Write how long something has taken, such as ``3 h 12``."""
+    minutes = int(seconds) // 60
+    if minutes < 1:
+        return f"{int(max(seconds, 0))} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02}"

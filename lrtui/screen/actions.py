@@ -22,6 +22,7 @@ class Action:
         footer: a word for the footer, empty to leave it out there.
         pair: what it and the next one do, in a sentence, where the help has a line for both.
         needs: what the source must be able to do for it.
+        or_needs: what serves it as well.
         typed: the key as a person knows it, where textual calls it something else.
     """
 
@@ -32,6 +33,7 @@ class Action:
     footer: str = ""
     pair: str = ""
     needs: Capability | None = None
+    or_needs: Capability | None = None
     typed: str = ""
 
     @property
@@ -54,9 +56,14 @@ class Action:
         """Return textual's form of it."""
         return Binding(self.key, self.name, self.help, id=self.name, show=False)
 
+    def in_the_lab(self, session: Session) -> bool:
+        """Return whether the source does it as our own trainer does."""
+        return self.or_needs is None or (self.needs is None or session.offers(self.needs))
+
     def is_offered(self, session: Session) -> bool:
         """Return whether the source can do it."""
-        return self.needs is None or session.offers(self.needs)
+        able = self.needs is None or session.offers(self.needs)
+        return able or (self.or_needs is not None and session.offers(self.or_needs))
 
 
 BY = "by the factor"
@@ -70,14 +77,25 @@ ACTIONS = (
     Action("step", "full_stop", "one step", "Take one step, then pause.", "step",
            needs="step", typed="."),
     Action("smaller", "left_square_bracket", "smaller rate", f"Restart at the rate divided {BY}.",
-           "rate ÷/×", f"Restart at the rate divided or multiplied {BY}.", "start", "["),
+           "rate ÷/×", f"Restart at the rate divided or multiplied {BY}.", "start", typed="["),
     Action("larger", "right_square_bracket", "larger rate", f"Restart at the rate multiplied {BY}.",
            needs="start", typed="]"),
     Action("shrink", "left_curly_bracket", "smaller rate, no restart",
            f"Continue at the rate divided {BY}.", "no restart",
-           f"Continue at the rate divided or multiplied {BY}.", "set_lr", "{"),
+           f"Continue at the rate divided or multiplied {BY}.", "set_lr", "scale", "{"),
     Action("grow", "right_curly_bracket", "larger rate, no restart",
-           f"Continue at the rate multiplied {BY}.", needs="set_lr", typed="}"),
+           f"Continue at the rate multiplied {BY}.", needs="set_lr", or_needs="scale", typed="}"),
+    Action("release", "u", "rate back to the schedule", "Give the rate back to the schedule.",
+           "release", needs="release"),
+    Action("rewind", "t", "back to a snapshot",
+           "Go back to the weights before the loss rose, on at half the rate; asks once.",
+           "back", needs="rewind"),
+    Action("checkpoint", "k", "checkpoint", "Have a checkpoint written; asks once.",
+           "checkpoint", needs="checkpoint"),
+    Action("stop", "S", "stop the training", "End the training in good order; asks once.",
+           "stop", needs="stop"),
+    Action("scalar", "l", "next scalar", "Show the next scalar that the training tells.",
+           needs="hold"),
     Action("telling", "p", "telling rates", "Run the rates worth seeing for this problem in turn.",
            "telling", needs="start"),
     Action("optimizer", "o", "optimizer", "Restart with the next optimizer at the same rate.",
@@ -89,11 +107,11 @@ ACTIONS = (
     Action("seek_start", "home", "start of the run",
            "Go to the start of the run that is shown.", "start/end",
            "To the start or end of the run; ← → by a report, a number to its step.", "seek",
-           "home"),
+           typed="home"),
     Action("seek_end", "end", "end of the run", "Go to the end of the run that is shown.",
            needs="seek"),
     Action("run_before", "pageup", "run before", "Go to the run before.", "run",
-           "Go to the run before or after.", "seek", "pgup"),
+           "Go to the run before or after.", "seek", typed="pgup"),
     Action("run_after", "pagedown", "run after", "Go to the run after.", needs="seek",
            typed="pgdn"),
     Action("scale", "y", "scale of the loss",
@@ -112,7 +130,7 @@ ACTIONS = (
     Action("heat", "h", "heat map",
            "Show rate and momentum side by side, and go back.", needs="heat"),
     Action("slower", "minus", "slower", "Take fewer steps a second.", "speed",
-           "Take fewer or more steps a second, up to as many as possible.", "speed", "-"),
+           "Take fewer or more steps a second, up to as many as possible.", "speed", typed="-"),
     Action("faster", "plus", "faster", "Take more steps a second, up to as many as possible.",
            needs="speed", typed="+"),
     Action("older", "down", "older run", "Highlight the next older run, on the charts too.",

@@ -42,6 +42,7 @@ from lrtui.messages import (
     Start,
     Started,
     State,
+    Steered,
     Step,
     Unusable,
 )
@@ -54,6 +55,7 @@ from lrtui.run.session import Session
 from lrtui.run.words import change_text, told_losses
 from lrtui.screen.panes.heat import HEAT
 from lrtui.screen.spans import Span
+from lrtui.screen.steering import Steering
 from lrtui.screen.view import LOG_LINES, View
 from lrtui.sources.source import Source
 
@@ -91,6 +93,7 @@ class Controller:
         view: what there is to show.
         session: the runs so far.
         factor: what one press of a key makes a rate larger or smaller by.
+        steering: what is asked of a training that is not ours.
     """
 
     def __init__(
@@ -121,6 +124,8 @@ class Controller:
         """
         self.session = Session()
         self.view = View(self.session, steps, settings.name if settings else "")
+        self.steering = Steering(self.view, self._send, self._is_on, self.notify)
+        self._logged = 0.0  # when the loss of a training that is not ours was logged last
         self._source = source
         self._queue = deque(lrs)
         self._every = every
@@ -159,7 +164,9 @@ class Controller:
 
     def race(self, entrants: Sequence[tuple[float, Optimizer]]) -> None:
         """Start new runs that are trained in step, each of a rate and an optimizer."""
-        if len(entrants) == 1:
+        if len(entrants) == 1 and self.session.offers("hold") and self.session.greeting:
+            self.steering.hold(entrants[0][0])
+        elif len(entrants) == 1:
             self.run(entrants[0][0])
         elif not self.session.offers("race"):
             self.complain("several rates cannot be run in step here")
@@ -346,6 +353,8 @@ class Controller:
         """Continue at the rate times a factor, without a restart."""
         if self.session.is_on and len(self.view.race) > 1:
             self.complain("several runs are on; Enter goes on with the one in focus alone")
+        elif not self.session.offers("set_lr"):
+            self.steering.scale(factor)
         elif self._is_on():
             self._lr = scaled(self._lr, factor)
             self._send(SetLr(lr=self._lr))
@@ -536,11 +545,26 @@ class Controller:
                 self.view.details = details
             case Started() if changed and not self.session.offers("start"):
                 self.view.steps = message.steps or self.view.steps
+                if run and run.live:
+                    self.view.scale = "log"  # most losses fall by factors
+                    if run is before:
+                        self.view.log.clear()  # all of it is told again
+                        self._run_line = None
                 self._begun(message.run, message.lr)
             case State() if changed and run:
                 if message.asked_by and run.lr != lr:
                     self._log(change_text(message), "change")
                 self._confirm(message)
+            case Steered() if changed:
+                by = "you" if message.answers else message.asked_by
+                self._log(f"{message.step:,} {message.text} ({by})", "change")
+                if message.answers and not message.done:
+                    self.complain(message.text)
+            case Progress() if changed and run and run.live:
+                if run.is_on and monotonic() > self._logged + 1:
+                    self._logged = monotonic()
+                    step, loss = [*told_losses(message, 1)][-1]
+                    self._log(f"{step:>6,} {loss}", "text")
             case Ended() if changed:
                 self._log(by + message.reason, "dim")
             case Progress() if changed and run and run.number == number:

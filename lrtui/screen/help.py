@@ -42,6 +42,8 @@ class Help(ModalScreen[None]):
         keys = Table.grid(padding=(0, 2))
         if self._view.session.offers("start"):
             keys.add_row(Text("0-9", "bold"), "Type a learning rate; Enter runs it, Esc clears it.")
+        elif self._view.session.offers("hold"):
+            keys.add_row(Text("0-9", "bold"), "Type a learning rate; Enter holds it there.")
         actions = iter(offered(self._view.session))
         for action in actions:
             keys.add_row(Text(" ".join(action.signs), "bold"), action.pair or action.help)

@@ -40,6 +40,7 @@ from lrtui.screen.panes.pane import (
     RunCell,
     RunRate,
 )
+from lrtui.screen.panes.scalar import turn
 from lrtui.screen.rate_field import RateField
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ class MainScreen(Screen[None]):
         self.view.dirty = False
         run = self.view.session.current
         if run is not None:
-            self.query_one(RateField).placeholder = rate_text(run.lr)
+            now = rate_text(run.lr) if run.rates is None else f"{run.rates.last:.4g}"
+            self.query_one(RateField).placeholder = now
         for widget in self.query(PaneWidget):
             widget.paint()
             # A key that was pressed meanwhile is answered before the next pane is drawn.
@@ -323,6 +325,27 @@ class MainScreen(Screen[None]):
     def action_grow(self) -> None:
         """Continue at a larger rate."""
         self.controller.continue_scaled(self.controller.factor)
+
+    def action_release(self) -> None:
+        """Give the rate back to the schedule."""
+        self.controller.steering.release()
+
+    def action_rewind(self) -> None:
+        """Go back to a snapshot."""
+        self.controller.steering.rewind()
+
+    def action_checkpoint(self) -> None:
+        """Have a checkpoint written."""
+        self.controller.steering.checkpoint()
+
+    def action_stop(self) -> None:
+        """End the training that is watched."""
+        self.controller.steering.stop()
+
+    def action_scalar(self) -> None:
+        """Show the next scalar."""
+        turn(self.view)
+        self.view.dirty = True
 
     def action_pause(self) -> None:
         """Pause the run, or continue it."""

@@ -38,6 +38,7 @@ class View:
         details: last lines of a trainer that failed.
         log: what happened, most recent first.
         scale: what the loss is drawn on.
+        scalar: name of the scalar that is shown besides the loss, where there are several.
         lens: pane that the lens is turned to.
         alone: pane that has all the room, ``None`` where several share it.
         caption: what a tour tells, empty if nothing is told.
@@ -60,6 +61,7 @@ class View:
     details: list[str] = field(default_factory=list)
     log: deque[Span] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
     scale: Scale = "linear"
+    scalar: str = ""
     lens: str = "bowl"
     alone: str | None = None
     caption: str = ""

@@ -14,6 +14,7 @@ NAMES = (
     "seek",
     "slow_line",
     "race",
+    "monitor",
 )
 
 for name in sys.argv[1:] or NAMES:

@@ -16,7 +16,7 @@ from lrtui.messages import (
     SetSpeed,
     Step,
 )
-from lrtui.screen.actions import ACTIONS
+from lrtui.screen.actions import ACTIONS, offered
 from lrtui.screen.help import Help
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.rate_field import RateField
@@ -254,7 +254,7 @@ async def test_help_names_every_action_and_goes_away_again() -> None:
         await pilot.pause()
         assert isinstance(app.screen, Help)
         shown = app.export_screenshot().replace("&#160;", " ").replace("&#x27;", "'")
-        actions = iter(action for action in ACTIONS if action.needs != "seek")
+        actions = iter(offered(main_screen(app).view.session))
         for action in actions:
             assert (action.pair or action.help).rstrip(".") in shown
             if action.pair:
@@ -266,12 +266,17 @@ async def test_help_names_every_action_and_goes_away_again() -> None:
         assert main_screen(app).is_running
 
 
+OF_A_TRAINING = ("hold", "release", "rewind", "checkpoint", "stop")
+"""What only a training that is not ours is asked for."""
+
+
 async def test_the_palette_has_every_command() -> None:
     app = make_app(FakeTrainer())
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
-        offered = {command.title for command in app.get_system_commands(app.screen)}
-        assert {action.title for action in ACTIONS if action.needs != "seek"} <= offered
+        shown = {command.title for command in app.get_system_commands(app.screen)}
+        elsewhere = {"seek", *OF_A_TRAINING}
+        assert {a.title for a in ACTIONS if a.needs not in elsewhere} <= shown
 
 
 @pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (72, 20), (71, 40), (40, 12)])

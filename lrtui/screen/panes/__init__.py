@@ -15,9 +15,11 @@ from lrtui.screen.panes.log import LOG
 from lrtui.screen.panes.loss import LOSS
 from lrtui.screen.panes.map import MAP, PLANE
 from lrtui.screen.panes.pane import Pane
-from lrtui.screen.panes.rate import RATE
+from lrtui.screen.panes.ranks import RANKS
+from lrtui.screen.panes.rate import RATE, RATE_IN_FORCE
 from lrtui.screen.panes.ruler import RULER
 from lrtui.screen.panes.runs import RUNS
+from lrtui.screen.panes.scalar import SCALAR
 from lrtui.screen.panes.sharpness import SHARPNESS
 from lrtui.screen.panes.slice import SLICE
 from lrtui.screen.panes.small import SMALL
@@ -40,6 +42,9 @@ PANES: tuple[Pane, ...] = (
     SHARPNESS,
     SLICE,
     RATE,
+    RATE_IN_FORCE,
+    SCALAR,
+    RANKS,
     RUNS,
     LOG,
     CAPTION,

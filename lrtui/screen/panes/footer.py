@@ -16,9 +16,12 @@ def entries(view: View, width: int) -> list[tuple[str, Row]]:
     found: list[tuple[str, Row]] = []
     if view.session.offers("start"):
         found.append(("", entry("0-9", "rate")))
+    elif view.session.offers("hold"):
+        found.append(("", entry("0-9", "hold")))
     for action in offered(view.session):
         if action.footer:
-            found.append((action.name, entry(" ".join(action.signs), action.footer)))
+            word = action.footer if action.in_the_lab(view.session) else "÷/×"
+            found.append((action.name, entry(" ".join(action.signs), word)))
     last = found[-LAST:]
     room = width - sum(length(row) for _, row in last)
     kept = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lrtui.run.run import Run
+from lrtui.run.words import duration
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.status import LOOKS, state
 from lrtui.screen.spans import Row, length
@@ -24,10 +26,27 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         if run.series is not None:
             right.append((f" {pace_text(session.speed):>6} ", "dim"))
         right.append((f"{sign} ", tone))
+    elif run is not None and run.live is not None:
+        right += where_it_stands(run, session.paused)
     room = width - length(right)
     while length(left) >= room and len(left) > 1:
         left.pop()  # the parts of a title come in the order of their importance
     return [[*left, (" " * (room - length(left)), "dim"), *right]]
+
+
+def where_it_stands(run: Run, paused: bool) -> Row:
+    """Return how far a training that is not ours is."""
+    assert run.live is not None
+    pace = run.live.pace
+    row: Row = [(f"step {run.step:,}", "text")]
+    row.append((f" · {duration(run.seconds)}", "dim"))
+    if pace is not None and run.is_on:
+        row.append((f" · {pace:.3g} steps/s", "dim"))
+    if not run.is_on:
+        word, tone = f" ■ {run.outcome} ", "bad" if run.outcome != "done" else "dim"
+    else:
+        word, tone = (" ‖ paused ", "change") if paused else (" ● live ", "good")
+    return [*row, (word, tone)]
 
 
 def pace_text(speed: float | None) -> str:

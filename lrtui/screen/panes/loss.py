@@ -69,12 +69,16 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if run.target is not None and y_axis.low < run.target < y_axis.high and not rounding:
         layers.insert(0, Curve([0, last], [run.target, run.target], "faint"))
         names.append(Label(0.7 * last, run.target, f"target {run.target:.4g}", "dim"))
+    for step in run.live.rewinds if run.live else ():
+        names.append(Mark(step, y_axis.low, "⟲", "change"))
     for step, lr in run.changes:
         layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
-        names.append(Label(step, y_axis.high, rate_text(lr), "change"))
+        names.append(Label(step, y_axis.high, told_rate(run, lr), "change"))
     at, loss = run.series.curve()
     mine = view.tone(run)
-    layers.append(Curve(at, shown(loss), mine))
+    layers.append(Curve(at, shown(loss), mine if run.live is None else "forecast"))
+    if run.live is not None:
+        layers.append(Curve(*smoothed(run.series, canvas.columns), mine))
     if view.race:
         names.append(named(str(run.number), x_axis, y_axis, at, shown(loss), mine, len(names)))
     if run.settled_at is not None and run.settled_at <= last:
@@ -85,8 +89,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     race = [(old, tone) for old, tone in behind if old in view.race]
     listed = [*reversed(race), *behind[len(race) :]]
     legend: Row = [("━━", mine), (f" {run.number}:"[: 3 * len(view.race)], mine)]
+    now = run.lr if run.live is None else run.rate_now
     moved = "" if run.schedule == "constant" else f" {run.schedule}"
-    legend.append((f" rate {rate_text(run.lr)}{moved}", "dim"))
+    legend.append((f" rate {told_rate(run, now)}{moved}", "dim"))
     legend.append((f"  {scale}{', too steep for linear' if steepened else ''}", "dim"))
     legend += [(f"  {old.number}: {told_apart(old, run)}", tone) for old, tone in listed]
     legend.append((f"  {loss_now(view, run.series)}", "text"))
@@ -98,10 +103,27 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, [*layers, *names])]
 
 
+def told_rate(run: Run, lr: float) -> str:
+    """Write a rate: in full, unless a schedule has made it one of many digits."""
+    return rate_text(lr) if run.live is None else f"{lr:.3g}"
+
+
+def smoothed(series: LossSeries, columns: int) -> tuple[Floats, Floats]:
+    """Return the mean loss of each of a number of equal stretches, at their middle."""
+    import numpy as np
+
+    last = int(series.recent_steps[-1]) - series.origin + 1
+    edges = np.unique(np.linspace(0, last, min(columns, last) + 1).astype(np.int64))
+    means = series.means(edges)
+    middle = series.origin + (edges[:-1] + edges[1:]) / 2
+    known = np.isfinite(means)
+    return middle[known], means[known]
+
+
 def told_apart(run: Run, current: Run) -> str:
     """Return what tells a run from the current one: its name, rate, or optimizer."""
     same = run.lr == current.lr and run.title != current.title
-    return run.name or (run.title if same else rate_text(run.lr))
+    return run.name or (run.title if same else told_rate(run, run.lr))
 
 
 def scale_of(view: View, run: Run) -> Scale:

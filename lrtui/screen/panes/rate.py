@@ -25,19 +25,24 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     steps, rates = rates_of(run)
     last = steps_shown(run, [])
     x = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
-    highest = round_up(1.05 * max(float(rates.max()), run.lr))
-    y = Axis(0.0, highest).aligned(Canvas.of(width, height - 1).rows)
+    asked = asked_for(run)
+    highest = max(float(rates.max()), run.lr, float(asked[1].max()) if asked else 0.0, 1e-30)
+    y = Axis(0.0, round_up(1.05 * highest)).aligned(Canvas.of(width, height - 1).rows)
     layers: list[Layer] = upright(None if view.cursor is None else float(view.cursor), y)
+    if asked is not None:
+        layers.append(Curve(*asked, "forecast", dotted=True))
     for step, lr in run.changes:
         layers.append(Curve([step, step], [y.low, y.high], "change"))
-        layers.append(Label(step, y.high, rate_text(lr), "change"))
+        layers.append(Label(step, y.high, f"{lr:.3g}", "change"))
     layers.append(Curve(steps, rates, "prediction"))
     layers.append(Mark(float(steps[-1]), float(rates[-1]), "●", "strong-prediction"))
     legend: Row = [("━━", "prediction"), (f" rate {rates[-1]:.3g}", "text")]
     if view.cursor is not None and view.cursor <= run.step:
         at = f" rate {run.lr_at(view.cursor):.4g}"
         legend = [(f"step {view.cursor:,} ", "strong"), (at, "text")]
-    if run.schedule != "constant":
+    if asked is not None:
+        legend.append(("  ⠒⠒ schedule", "forecast"))
+    elif run.schedule != "constant":
         legend.append((f"  {run.schedule}, peak {rate_text(run.lr)}", "dim"))
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
@@ -54,6 +59,47 @@ def rates_of(run: Run) -> tuple[Floats, Floats]:
         points += [(step, lr), (max(until, step), lr)]
     steps, lrs = (np.array(column, float) for column in zip(*points, strict=True))
     return steps, lrs
+
+
+def asked_for(run: Run) -> tuple[Floats, Floats] | None:
+    """Return the rate that the schedule asks for by step, where a person has changed it."""
+    import numpy as np
+
+    if run.live is None or run.live.scheduled is None or run.rates is None:
+        return None
+    # It is told only where it differs.
+    at, asked = (
+        np.concatenate(columns)
+        for columns in zip(run.rates.curve(), run.live.scheduled.curve(), strict=True)
+    )
+    order = np.argsort(at, kind="stable")
+    at, asked = at[order], asked[order]
+    keep = np.append(at[1:] != at[:-1], True)
+    return at[keep], asked[keep]
+
+
+def in_force(run: Run) -> list[Row]:
+    """Say which rate is in force on a training that is not ours, and what made it so."""
+    live = run.live
+    if live is None or live.state is None:
+        return []
+    state = live.state
+    lr = run.rates.last if run.rates is not None else state.lr
+    row: Row = [("in force ", "dim"), (f"{lr:.4g}", "strong")]
+    since = "" if live.since is None else f", since step {live.since:,}"
+    scheduled = live.scheduled.last if live.scheduled is not None else state.scheduled
+    if state.held is not None:
+        row.append((f" = held{since}", "change"))
+        if scheduled is not None:
+            row.append((f"; the schedule asks for {scheduled:.4g}", "dim"))
+    elif state.scale != 1:
+        asked = lr / state.scale
+        row.append((f" = schedule {asked:.4g} × {state.scale:.4g}{since}", "change"))
+    else:
+        row.append((", the schedule's own", "dim"))
+    if state.stopping:
+        row.append(("  stopping", "bad"))
+    return [row]
 
 
 def varies(view: View) -> bool:
@@ -79,6 +125,12 @@ def depends_on(view: View, width: int) -> object:
     )
 
 
+def is_live(view: View) -> bool:
+    """Return whether the current run is a training that is not ours."""
+    run = view.session.current
+    return run is not None and run.live is not None
+
+
 def waits_for(view: View) -> str:
     """Say that the run has not begun."""
     run = view.session.current
@@ -94,9 +146,23 @@ RATE = Pane(
     draw=draw,
     depends_on=depends_on,
     help="The rate in force at each step, where a schedule or a person moves it.",
-    applies=varies,
+    applies=lambda view: varies(view) and not is_live(view),
     waits_for=waits_for,
     fits=in_two_rows,
     widths=(28, None),
     lens=True,
+)
+
+RATE_IN_FORCE = Pane(
+    id="rate-in-force",
+    title="rate",
+    place="bottom",
+    draw=draw,
+    depends_on=depends_on,
+    help="The rate in force at each step; dotted what the schedule asks for, where a person has "
+    "changed that.",
+    applies=is_live,
+    waits_for=waits_for,
+    fits=in_two_rows,
+    widths=(28, None),
 )

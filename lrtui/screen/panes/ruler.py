@@ -14,8 +14,9 @@ from lrtui.run.rate import rate_text
 from lrtui.run.rate_axis import graded, outcomes
 from lrtui.run.theory import Theory
 from lrtui.screen.panes.pane import Pane, RunRate
+from lrtui.screen.panes.rate import in_force
 from lrtui.screen.panes.status import LOOKS
-from lrtui.screen.spans import Row, Span
+from lrtui.screen.spans import Row, Span, fitted
 from lrtui.screen.view import View
 
 if TYPE_CHECKING:
@@ -161,7 +162,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     theory, swept = view.session.theory, view.swept
     if swept is None:
         text = "what each rate would do" if view.session.offers("sweep") else ""
-        return [[(text[:width], "dim")]]
+        run = view.session.current
+        rows = in_force(run) if run is not None else []
+        return [fitted(row, width) for row in rows] or [[(text[:width], "dim")]]
     ruler = Ruler.of(swept, width)
     if ruler is None:
         return []
@@ -238,7 +241,8 @@ def horizon(swept: Swept, width: int) -> str:
 def depends_on(view: View, width: int) -> object:
     """Return what the ruler depends on."""
     session = view.session
-    return view.swept, session.theory is None, view.steps, signs(view)
+    told = in_force(session.current) if session.current is not None else []
+    return view.swept, session.theory is None, view.steps, signs(view), told
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None:

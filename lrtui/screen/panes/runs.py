@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lrtui.run.rate import rate_cell
 from lrtui.run.run import Run
 from lrtui.screen.panes.pane import Highlight, Pane, in_two_rows
+from lrtui.screen.panes.ranks import RANKS
 from lrtui.screen.panes.status import LOOKS, state
 from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
@@ -143,12 +144,21 @@ def click(view: View, x: int, y: int, width: int, height: int) -> Highlight | No
     return Highlight(None if number == view.highlighted else number)
 
 
+def applies(view: View) -> bool:
+    """Return whether there is something to compare: a training that is not ours is alone."""
+    run = view.session.current
+    return (
+        run is None or run.live is None or (len(view.session.runs) > 1 and not RANKS.applies(view))
+    )
+
+
 RUNS = Pane(
     id="runs",
     title="runs",
     place="bottom",
     draw=draw,
     help="The runs, most recent first; a click highlights one.",
+    applies=applies,
     fits=in_two_rows,
     widths=(44, 74),
     click=click,

@@ -154,6 +154,8 @@ def below(view: View) -> Row:
     if session.failure and view.details:
         last = next((line for line in reversed(view.details) if line.strip()), "")
         return [("  ", "dim"), (last[: max(view.size[0] - 6, 0)], "dim")]
+    if session.current is not None and session.current.live is not None:
+        return fortunes(session.current)
     if not session.offers("start"):
         return []
     if session.has_losses:
@@ -166,6 +168,24 @@ def below(view: View) -> Row:
             return hint()
         return [("a ", "strong"), (advice_text(advice), "good"), (f": {advice.reason}", "dim")]
     return hint()
+
+
+def fortunes(run: Run) -> Row:
+    """Return the last spike of a training that is not ours, and what there is to go back to."""
+    live = run.live
+    assert live is not None
+    row: Row = []
+    if (spike := live.spike) is not None:
+        over = "not recovered" if spike.over is None else f"recovered in {spike.over:,} steps"
+        times = f"{spike.times:,.0f}" if spike.times >= 100 else f"{spike.times:.2g}"
+        text = f"  last spike at {spike.step:,}, {times} × the level before; {over}"
+        row.append((text, "edge"))
+    if live.snapshots is not None and run.is_on:
+        row += [
+            ("  t ", "strong"),
+            (f"back to the weights of step {live.snapshots.before:,}", "dim"),
+        ]
+    return row
 
 
 def hint() -> Row:

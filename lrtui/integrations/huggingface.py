@@ -1,0 +1,90 @@
+"""A callback of transformers: ``Trainer(..., callbacks=[MonitorCallback()])``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import TrainerCallback
+
+from lrtui.monitor.losses import LossFinder
+from lrtui.monitor.monitor import Monitor
+
+
+class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
+    """Lets ``lrtui watch`` see a Trainer and steer it.
+
+    A stop is the Trainer's own ``should_training_stop``, a checkpoint its own ``should_save``. The
+    loss of each step, which the Trainer tells no callback, is what ``backward`` was called on.
+
+    Attributes:
+        monitor: of the training that is on, ``None`` before and after.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        """Wait for a training.
+
+        Args:
+            name: what the list of trainings calls it.
+        """
+        self.monitor: Monitor | None = None
+        self._name = name
+        self._losses: LossFinder | None = None
+        self._loss: Any = None
+        self._save = False
+        self._logged: dict[str, float] = {}
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Attach to the optimizer."""
+        optimizer = kwargs["optimizer"]
+        optimizer = getattr(optimizer, "optimizer", optimizer)  # accelerate wraps it
+        scheduler = kwargs.get("lr_scheduler")
+        if self._losses is None:
+            self._losses = LossFinder()
+        optimizer.register_step_pre_hook(self._before)
+        optimizer.register_step_post_hook(self._after)
+
+        def checkpoint() -> None:
+            self._save = True
+
+        self.monitor = Monitor(
+            optimizer,
+            model=kwargs.get("model"),
+            scheduler=[] if scheduler is None else scheduler,
+            checkpoint=checkpoint,
+            name=self._name,
+        )
+
+    def _before(self, optimizer: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+        return self._losses.begin_step(args, kwargs) if self._losses is not None else None
+
+    def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+        if self._losses is not None:
+            self._loss = self._losses.end_step()
+
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Keep what the Trainer logs, to be told with the next step."""
+        logs = kwargs.get("logs") or {}
+        left_out = ("loss", "learning_rate", "epoch")
+        self._logged |= {
+            name: value
+            for name, value in logs.items()
+            if name not in left_out and isinstance(value, int | float)
+        }
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Note a step; pass on what was asked for."""
+        if self.monitor is None:
+            return
+        logged, self._logged = self._logged, {}
+        self.monitor.step(self._loss, **logged)
+        self._loss = None
+        if self._save:
+            self._save, control.should_save = False, True
+        if self.monitor.should_stop:
+            control.should_training_stop = True
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        """Say that it is over."""
+        if self.monitor is not None:
+            self.monitor.close()
+            self.monitor = None

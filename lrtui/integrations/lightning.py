@@ -1,0 +1,87 @@
+"""A callback of Lightning: ``Trainer(..., callbacks=[MonitorCallback()])``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from torch import Tensor
+
+from lrtui.monitor.monitor import Monitor
+
+
+class MonitorCallback(pl.Callback):  # type: ignore[misc, unused-ignore]
+    """Lets ``lrtui watch`` see a fit and steer it.
+
+    A stop is Lightning's own ``trainer.should_stop``, a checkpoint its own as well. What the module
+    logs is shown by its name.
+
+    Attributes:
+        monitor: of the fit that is on, ``None`` before and after.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        """Wait for a fit.
+
+        Args:
+            name: what the list of trainings calls it.
+        """
+        self.monitor: Monitor | None = None
+        self._name = name
+        self._step = 0
+        self._parts: list[Tensor] = []
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
+        """Attach to the optimizers."""
+        if not trainer.optimizers:
+            return
+        folder = Path(trainer.default_root_dir)
+
+        def checkpoint() -> None:
+            trainer.save_checkpoint(folder / f"lrtui-step-{trainer.global_step}.ckpt")
+
+        self._step, self._parts = trainer.global_step, []
+        self.monitor = Monitor(
+            trainer.optimizers,
+            model=pl_module,
+            scheduler=[config.scheduler for config in trainer.lr_scheduler_configs],
+            checkpoint=checkpoint,
+            name=self._name,
+        )
+
+    def on_train_batch_end(
+        self,
+        trainer: Any,  # noqa: ANN401
+        pl_module: Any,  # noqa: ANN401
+        outputs: Any,  # noqa: ANN401
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Note a step; of an accumulated one the parts add up."""
+        if self.monitor is None:
+            return
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        if isinstance(loss, Tensor):
+            self._parts.append(loss.detach())
+        if trainer.global_step == self._step:
+            return
+        self._step = trainer.global_step
+        parts, self._parts = self._parts, []
+        logged = {str(name).replace(" ", "_"): v for name, v in trainer.callback_metrics.items()}
+        logged.pop("loss", None)
+        self.monitor.step(sum(parts[1:], parts[0]) if parts else None, **logged)
+        if self.monitor.should_stop:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
+        """Say that it is over."""
+        if self.monitor is not None:
+            self.monitor.close()
+            self.monitor = None
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:  # noqa: ANN401
+        """Say how it ended."""
+        if self.monitor is not None:
+            self.monitor.__exit__(type(exception), exception, None)
+            self.monitor = None

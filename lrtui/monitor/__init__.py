@@ -1,0 +1,1 @@
+"""Inside a person's own training: the rate, the socket, snapshots, ranks, ``lrtui run``."""

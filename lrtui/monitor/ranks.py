@@ -1,0 +1,195 @@
+"""Ranks that train together carry out a command after the same step.
+
+Nothing is exchanged while there is no command. When there is one, rank 0 publishes it in the store
+of torch.distributed. Each rank's thread promises not to begin a step beyond one that it names
+before it has the answer; rank 0 answers with the largest of these; all carry it out there. The
+threads do this also while training sits in an all-reduce, so no rank waits for one that waits for
+it. Whoever waits for too long cancels: the store lets one answer win, so all see the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from itertools import count
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+import msgspec
+import torch.distributed as dist
+
+from lrtui.messages import AnyCommand
+from lrtui.monitor.gate import Gate, Order
+
+POLL = 0.05
+"""Seconds between two looks for a command."""
+
+QUICK = 0.002
+"""Seconds between two looks for an answer."""
+
+PATIENCE = 10.0
+"""Seconds that a rank waits for the others."""
+
+AHEAD = 2
+"""Steps that a rank may still take till there is an answer."""
+
+REPORT = 1.0
+"""Seconds between two reports of how far a rank is."""
+
+ENDED = -1
+"""What a rank promises that takes no more steps."""
+
+MONITORS = count()
+"""Numbers the trainings of this process, in the same order on each rank."""
+
+Far = tuple[int, float, bool]
+"""How far a rank is: its step, its steps a second, whether it has ended."""
+
+
+def number_of_ranks() -> tuple[int, int]:
+    """Return the rank of this process, and how many there are."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+class Ranks:
+    """The agreement of one rank with the others, in a thread of its own.
+
+    Attributes:
+        far: how far each rank is, as rank 0 knows it.
+    """
+
+    def __init__(
+        self, gate: Gate, rank: int, size: int, refuse: Callable[[Order, str], None]
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            gate: of the training of this rank.
+            rank: of this process.
+            size: how many ranks there are.
+            refuse: is told, on rank 0, what could not be agreed on, and why.
+        """
+        self.far: list[Far] = [(0, 0.0, False)] * size
+        self._gate, self._rank, self._size, self._refuse = gate, rank, size, refuse
+        # A connection of its own: waiting on training's would hold that up.
+        store = dist.distributed_c10d._get_default_store().clone()  # type: ignore[attr-defined]
+        name = f"lrtui {next(MONITORS)}"
+        self._store = dist.PrefixStore(name, store)  # type: ignore[attr-defined]
+        self._asked: SimpleQueue[Order] = SimpleQueue()
+        self._ended = False
+        self._reported = 0.0
+        Thread(target=self._run, name="lrtui ranks", daemon=True).start()
+
+    def ask(self, order: Order) -> None:
+        """Have an order carried out by all ranks; on rank 0."""
+        self._asked.put(order)
+
+    def end(self) -> None:
+        """Tell the others that this rank takes no more steps."""
+        self._ended = True
+        try:
+            self._store.set(f"ended {self._rank}", "1")
+        except Exception:
+            return  # the store is gone, and with it whoever could ask
+        self._gate.cancel_promise()
+
+    # --- in the thread ----------------------------------------------------------------
+
+    def _run(self) -> None:
+        number = 0
+        try:
+            while True:
+                if (order := self._next(number)) is not None:
+                    self._agree(number, order)
+                    number += 1
+        except Exception:
+            pass  # the store is gone with the process that kept it: nobody steers any more
+        finally:
+            self._gate.let_go()
+
+    def _next(self, number: int) -> Order | None:
+        """Return the next order, ``None`` where none comes for a while."""
+        self._report()
+        if self._rank == 0:
+            try:
+                order = self._asked.get(timeout=POLL)
+            except Empty:
+                return None
+            self._store.set(f"command {number}", msgspec.json.encode(order.command).decode())
+            return order
+        key = f"command {number}"
+        if not self._store.check([key]):
+            time.sleep(POLL)
+            return None
+        command = msgspec.json.decode(self._store.get(key), type=AnyCommand)
+        return Order(command)
+
+    def _agree(self, number: int, order: Order) -> None:
+        """Agree on a step with all other ranks, and have the order carried out there."""
+        promised = ENDED if self._ended else self._gate.promise(AHEAD)
+        self._store.set(f"promise {number} {self._rank}", str(promised))
+        until = time.monotonic() + PATIENCE
+        if self._rank == 0:
+            answer, why = self._gather(number, until)
+            self._store.compare_set(f"answer {number}", "", answer)
+        key = f"answer {number}"
+        while not self._store.check([key]):
+            if time.monotonic() > until + 1:
+                self._store.compare_set(key, "", "cancelled")
+            time.sleep(QUICK)
+        found = self._store.get(key).decode()
+        if found == "cancelled":
+            self._gate.cancel_promise()
+            if self._rank == 0:
+                self._refuse(order, why or "the ranks did not agree in time")
+            return
+        if promised == ENDED or self._ended:
+            self._gate.cancel_promise()
+            return
+        self._gate.post(Order(order.command, order.asked_by, order.viewer, int(found)))
+        # The next one is agreed on when this one was carried out: a pause must be there first.
+        while not self._ended and not self._gate.is_idle:
+            time.sleep(QUICK)
+
+    def _gather(self, number: int, until: float) -> tuple[str, str]:
+        """Return the step at which all can do it; ``cancelled`` and why where there is none."""
+        steps: dict[int, int] = {}
+        while True:
+            for rank in range(self._size):
+                if rank in steps:
+                    continue
+                if self._store.check([key := f"promise {number} {rank}"]):
+                    steps[rank] = int(self._store.get(key))
+                elif self._store.check([f"ended {rank}"]):
+                    steps[rank] = ENDED
+            if len(steps) == self._size:
+                last = max(steps.values())
+                return (str(last), "") if last != ENDED else ("cancelled", "training has ended")
+            if time.monotonic() > until:
+                missing = ", ".join(str(r) for r in range(self._size) if r not in steps)
+                why = f"no answer within {PATIENCE:g} s from rank {missing}: has it a Monitor?"
+                return "cancelled", why
+            time.sleep(QUICK)
+
+    def _report(self) -> None:
+        """Tell rank 0 how far this rank is; on rank 0, hear it of all once a second."""
+        now = time.monotonic()
+        passed = now - self._reported
+        if passed < (REPORT / 4 if self._rank else REPORT):
+            return
+        first = not self._reported
+        self._reported = now
+        if self._rank:
+            self._store.set(f"far {self._rank}", str(self._gate.step))
+            return
+        for rank in range(self._size):
+            step, ended = self._gate.step, self._ended
+            if rank:
+                if not self._store.check([key := f"far {rank}"]):
+                    continue
+                step = int(self._store.get(key))
+                ended = self._store.check([f"ended {rank}"])
+            pace = 0.0 if first else (step - self.far[rank][0]) / passed
+            self.far[rank] = (step, max(pace, 0.0), ended)

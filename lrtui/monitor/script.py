@@ -1,0 +1,172 @@
+"""``lrtui run``: a script or module runs as under ``python``, and is watched."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import types
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from pathlib import Path
+from types import CodeType, ModuleType, TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lrtui.monitor.automatic import Automatic
+
+
+class WhenTorchComes(MetaPathFinder):
+    """Has something done once a script has imported torch, and not before: that is its affair."""
+
+    def __init__(self, do: Callable[[], None]) -> None:
+        """Wait for torch.
+
+        Args:
+            do: called once it is loaded.
+        """
+        self._do = do
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find torch as it would be found without this, and have its loader watched."""
+        if name != "torch":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = ThenDo(spec.loader, self._do)
+        return spec
+
+
+class ThenDo(Loader):
+    """Loads a module as another loader does, then does something."""
+
+    def __init__(self, loader: Loader, do: Callable[[], None]) -> None:
+        """Wrap a loader.
+
+        Args:
+            loader: what loads it.
+            do: called afterwards.
+        """
+        self._loader, self._do = loader, do
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        """Return what the loader creates."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Load the module, then do it."""
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        self._do()
+
+
+def run(
+    target: str,
+    arguments: Sequence[str],
+    *,
+    is_module: bool,
+    name: str | None,
+    journal: str | None,
+) -> int:
+    """Run a script or a module as ``python`` does; return the exit code.
+
+    Args:
+        target: path of the script, or name of the module.
+        arguments: its arguments.
+        is_module: which of the two it is.
+        name: what the list of trainings calls it.
+        journal: file of the commands.
+
+    Raises:
+        ValueError: there is no such script or module; says so.
+        SystemExit: the script has asked for it.
+    """
+    try:
+        code, main = load_module(target) if is_module else load_script(target)
+    except SyntaxError as error:
+        sys.excepthook(type(error), error.with_traceback(None), None)
+        return 1
+    origin = str(main.__file__)
+    sys.argv = [origin if is_module else target, *arguments]
+    if not sys.flags.safe_path:
+        sys.path[0] = os.getcwd() if is_module else os.path.dirname(os.path.realpath(origin))
+    sys.modules["__main__"] = main
+    watching: list[Automatic] = []
+
+    def watch() -> None:
+        from lrtui.monitor.automatic import Automatic
+
+        watching.append(Automatic(name, journal))
+
+    sys.meta_path.insert(0, WhenTorchComes(watch))
+    try:
+        exec(code, main.__dict__)
+    except SystemExit:
+        raise
+    except KeyboardInterrupt as error:
+        if any(automatic.was_asked_to_stop() for automatic in watching):
+            return 0
+        raise error.with_traceback(without_ours(error.__traceback__)) from None
+    except BaseException as error:
+        error.__traceback__ = without_ours(error.__traceback__)
+        sys.last_value = error
+        sys.excepthook(type(error), error, error.__traceback__)
+        return 1
+    return 0
+
+
+def without_ours(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames that run the script."""
+    while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
+        traceback = traceback.tb_next
+    return traceback
+
+
+def load_script(path: str) -> tuple[CodeType, ModuleType]:
+    """Return the code of a script, and the module that it runs in.
+
+    Raises:
+        ValueError: it cannot be read; says why.
+    """
+    found = Path(os.path.abspath(path))
+    if found.is_dir():
+        found /= "__main__.py"
+    try:
+        source = found.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    main = types.ModuleType("__main__")
+    main.__file__ = str(found)
+    main.__dict__["__cached__"] = None
+    return compile(source, str(found), "exec", dont_inherit=True), main
+
+
+def load_module(name: str) -> tuple[CodeType, ModuleType]:
+    """Return the code of a module, or of a package's ``__main__``, and the module it runs in.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if not sys.flags.safe_path:
+        sys.path[0] = os.getcwd()
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            spec = importlib.util.find_spec(f"{name}.__main__")
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"no module is called {name}: {error}") from error
+    loader = spec.loader if spec is not None else None
+    if spec is None or loader is None or not hasattr(loader, "get_code"):
+        raise ValueError(f"no module is called {name}")
+    code = loader.get_code(spec.name)
+    if code is None:
+        raise ValueError(f"the module {name} has no code")
+    main = types.ModuleType("__main__")
+    main.__file__, main.__spec__, main.__package__ = spec.origin, spec, spec.parent
+    main.__loader__ = loader
+    return code, main

@@ -1,0 +1,79 @@
+"""A named scalar of a training, such as the validation loss; a key turns to the next."""
+
+from __future__ import annotations
+
+from lrtui.run.live import Live
+from lrtui.screen.panes.loss import steps_shown
+from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.screen.spans import Row, fitted
+from lrtui.screen.view import View
+
+
+def live_of(view: View) -> Live | None:
+    """Return what a training that is not ours told of itself, if that is what is shown."""
+    run = view.session.current
+    return run.live if run is not None else None
+
+
+def chosen(view: View) -> str:
+    """Return the name of the scalar that is shown, empty where there is none."""
+    live = live_of(view)
+    names = [*live.scalars] if live is not None else []
+    return view.scalar if view.scalar in names else (names[0] if names else "")
+
+
+def turn(view: View) -> None:
+    """Turn to the next scalar."""
+    live = live_of(view)
+    names = [*live.scalars] if live is not None else []
+    if names:
+        view.scalar = names[(names.index(chosen(view)) + 1) % len(names)]
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """Draw the scalar by step."""
+    from lrtui.screen.chart import Axis, Canvas, Curve, Layer, Mark, draw, round_up
+
+    run, live, name = view.session.current, live_of(view), chosen(view)
+    assert run is not None
+    assert live is not None
+    series = live.scalars[name]
+    steps, values = series.curve()
+    rows = Canvas.of(width, height - 1).rows
+    low, high = float(values.min()), float(values.max())
+    if low >= 0:
+        y = Axis(0.0, round_up(1.05 * max(high, 1e-30))).aligned(rows)
+    else:
+        y = Axis(-round_up(-low), round_up(max(high, -low / 10))).aligned(rows)
+    last = steps_shown(run, [])
+    x = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
+    layers: list[Layer] = [
+        Curve(steps, values, "target"),
+        Mark(float(steps[-1]), float(values[-1]), "●", "target"),
+    ]
+    legend: Row = [(name[: width - 12], "target"), (f"  {series.last:.4g}", "text")]
+    if len(live.scalars) > 1:
+        legend.append((f"  l: {len(live.scalars)} scalars", "dim"))
+    return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
+
+
+def depends_on(view: View, width: int) -> object:
+    """Return what can be seen of it."""
+    run, live, name = view.session.current, live_of(view), chosen(view)
+    assert run is not None
+    assert live is not None
+    last = steps_shown(run, [])
+    return run.number, name, run.step * 2 * width // last, last, f"{live.scalars[name].last:.4g}"
+
+
+SCALAR = Pane(
+    id="scalar",
+    title="scalar",
+    place="bottom",
+    draw=draw,
+    depends_on=depends_on,
+    help="A scalar that the training tells besides its loss; l turns to the next.",
+    applies=lambda view: bool(chosen(view)) and len(view.session.runs) == 1,
+    fits=lambda columns, rows: columns >= 100 and in_two_rows(columns, rows),
+    widths=(28, None),
+)

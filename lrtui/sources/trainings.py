@@ -1,0 +1,151 @@
+"""The trainings of this user on this machine: who listens on the sockets of the private folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrtui.messages import Greeting, decode_message
+from lrtui.sockets import folder
+
+PATIENCE = 1.0
+"""Seconds that a training has to say who it is."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that can be watched.
+
+    Attributes:
+        path: of its socket.
+        greeting: who it is; ``None`` where it does not answer, as one that is stopped by a signal.
+    """
+
+    path: Path
+    greeting: Greeting | None
+
+    @property
+    def pid(self) -> int:
+        """Its process, as far as that can be told; 0 where not."""
+        if self.greeting is not None:
+            return self.greeting.pid
+        first = self.path.name.partition(".")[0]
+        return int(first) if first.isdigit() else 0
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.greeting.name if self.greeting is not None else "(does not answer)"
+
+
+class Connection:
+    """A connection to a training.
+
+    Attributes:
+        socket: the connection itself.
+        greeting: who is at its other end.
+        rest: what came after the greeting.
+    """
+
+    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+        """Connect.
+
+        Raises:
+            OSError: nobody listens there, or does not answer in time.
+            ValueError: what listens there is not a training.
+        """
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self.socket.settimeout(patience)
+            until = time.monotonic() + patience
+            while not self._connect(path):
+                if time.monotonic() > until:
+                    raise TimeoutError(f"{path} takes no more connections now")
+                time.sleep(0.01)
+            data = b""
+            while b"\n" not in data:
+                if len(data) > 1 << 20 or time.monotonic() > until:
+                    raise TimeoutError(f"{path} does not say who it is")
+                if not (more := self.socket.recv(65536)):
+                    raise ConnectionResetError(f"{path} takes no more viewers")
+                data += more
+            line, _, self.rest = data.partition(b"\n")
+            greeting = decode_message(line)
+            if not isinstance(greeting, Greeting):
+                raise ValueError(f"{path} is not the socket of a training")
+            self.greeting = greeting
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def _connect(self, path: Path) -> bool:
+        """Connect, as far as there is room in the queue."""
+        try:
+            self.socket.connect(os.fspath(path))
+        except BlockingIOError:
+            return False
+        return True
+
+
+def find() -> list[Training]:
+    """Return the trainings of this user, oldest first; sockets that nobody serves are removed.
+
+    Raises:
+        FolderError: the folder of the sockets cannot be used.
+    """
+    found = []
+    for path in sorted(folder().glob("*.sock")):
+        try:
+            connection = Connection(path)
+            connection.socket.close()
+            found.append(Training(path, connection.greeting))
+        except (ConnectionRefusedError, FileNotFoundError):
+            with contextlib.suppress(OSError):
+                path.unlink()  # it was killed
+        except (OSError, ValueError):
+            found.append(Training(path, None))
+    return sorted(found, key=lambda training: training.greeting.since if training.greeting else 0)
+
+
+def choose(target: str | None) -> Training:
+    """Return the training that a person means.
+
+    Args:
+        target: its process, name or socket; ``None`` for the only one.
+
+    Raises:
+        FolderError: the folder of the sockets cannot be used.
+        ValueError: there is no such training, or several; says which there are.
+    """
+    if target is not None and is_socket(target):
+        try:
+            connection = Connection(Path(target))
+        except ConnectionRefusedError:
+            raise ValueError(f"nobody serves {target}: its training was killed") from None
+        except OSError as error:
+            raise ValueError(f"{target}: {error.strerror or error}") from error
+        connection.socket.close()
+        return Training(Path(target), connection.greeting)
+    found = find()
+    if target is not None:
+        found = [each for each in found if target in (str(each.pid), each.name)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        what = "no training is running" if target is None else f"no training is called {target!r}"
+        raise ValueError(f"{what}; lrtui watch lists them")
+    there = ", ".join(f"{each.pid} ({each.name})" for each in found)
+    raise ValueError(f"there are {len(found)} trainings, name one by its number: {there}")
+
+
+def is_socket(text: str) -> bool:
+    """Return whether a text is the path of a socket."""
+    try:
+        return stat.S_ISSOCK(os.stat(text).st_mode)
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,196 @@
+"""What a Monitor costs a training, and how soon a command takes effect.
+
+Costs are the CPU time that the threads of lrtui take beside the training's own, and that of
+``monitor.step`` and the hooks in it; both over the time of the training.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lrtui.messages import Hold
+from tests.monitor.test_ranks import watched
+from tests.monitor.trainings import Running, training
+
+SECONDS = 8.0
+
+LOOP = """
+import json, sys, time, torch, lrtui
+torch.set_num_threads(1)
+pace, seconds, out = float(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+w = torch.nn.Parameter(torch.ones(4)); w.grad = torch.zeros(4)
+loss = torch.tensor(1.25)
+
+def take(optimizer, note, steps):
+    # The CPU time of steps of this thread, spread over the cache as between real steps.
+    clock = time.thread_time
+    begin = clock()
+    for _ in range(steps):
+        optimizer.step(); note(loss)
+    return (clock() - begin) / steps
+
+bare, watched = torch.optim.SGD([w], lr=0.0), torch.optim.SGD([w], lr=0.0)
+monitor = lrtui.Monitor(watched)
+watched.step(); monitor.step(loss)
+print("ready", flush=True)
+sys.stdin.readline()
+thread = time.thread_time
+begin, whole, own = time.perf_counter(), time.process_time(), thread()
+steps, inside = 0, 0.0
+while time.perf_counter() - begin < seconds:
+    end = time.perf_counter() + pace
+    watched.step(); monitor.step(loss)
+    steps += 1
+    while (left := end - time.perf_counter()) > 0:
+        if left > 2e-4: time.sleep(left - 1e-4)  # frees the interpreter, as torch's kernels do
+took = time.perf_counter() - begin
+others = (time.process_time() - whole) - (thread() - own)
+nothing = lambda loss: None
+calls = sorted(take(watched, monitor.step, 2000) - take(bare, nothing, 2000) for _ in range(9))
+json.dump({"steps": steps, "took": took, "others": others, "call": calls[4]}, open(out, "w"))
+monitor.close()
+"""
+
+READ = """
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b'{"type":"watch"}\\n')
+while s.recv(65536): pass
+"""
+
+STUCK = READ.replace("while s.recv(65536): pass", "time.sleep(1000)")
+
+WHOLE = """
+import torch, time
+torch.manual_seed(0); torch.set_num_threads(1)
+x, y = torch.randn(256, 64), torch.randn(256, 1)
+net = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Linear(128, 1))
+o = torch.optim.Adam(net.parameters(), 1e-3)
+for _ in range({steps}):
+    o.zero_grad(); loss = ((net(x) - y) ** 2).mean(); loss.backward(); o.step()
+"""
+
+
+def cost(pace: float, reading: int, stuck: int) -> tuple[float, float, float]:
+    """Return the shares of a step: in the training's thread, in lrtui's, and together."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        running = Running(Path(folder) / "s", ["-c", LOOP, str(pace), str(SECONDS), str(out)], {})
+        viewers = []
+        try:
+            path = running.socket()
+            for code in [READ] * reading + [STUCK] * stuck:
+                viewers.append(subprocess.Popen([sys.executable, "-c", code, str(path)]))
+            time.sleep(1.5)
+            running.begin()
+            running.wait()
+        finally:
+            for viewer in viewers:
+                viewer.kill()
+                viewer.wait()
+            running.close()
+        found = json.loads(out.read_text())
+    step = found["took"] / found["steps"]
+    inside, beside = found["call"] / step, found["others"] / found["took"]
+    return inside, beside, inside + beside
+
+
+def costs() -> None:
+    """Print what a step costs."""
+    for pace, reading, stuck, name in (
+        (1e-3, 0, 0, "1 ms step, no viewer"),
+        (1e-3, 1, 0, "1 ms step, one viewer"),
+        (1e-3, 0, 1, "1 ms step, one that is stuck"),
+        (1e-3, 4, 4, "1 ms step, eight of which four are stuck"),
+        (1e-4, 1, 0, "0.1 ms step, one viewer"),
+    ):
+        inside, beside, both = cost(pace, reading, stuck)
+        print(
+            f"monitor, {name}: {both:.2%} of a step "
+            f"({inside:.2%} in its thread, {beside:.2%} beside it)"
+        )
+
+
+def whole_script() -> None:
+    """Print how long a script of ten seconds takes under ``lrtui run``, over ``python``."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "script.py"
+        path.write_text(WHOLE.format(steps=500))
+        begin = time.perf_counter()
+        seconds(["python"], path)
+        short = time.perf_counter() - begin
+        path.write_text(WHOLE.format(steps=5500))
+        long = seconds(["python"], path)
+        steps = int(5000 * 10 / max(long - short, 0.1))
+        path.write_text(WHOLE.format(steps=steps))
+        ratios = []
+        for _ in range(3):
+            alone, run = seconds(["python"], path), seconds(["lrtui", "run"], path)
+            ratios.append(run / alone)
+        print(f"lrtui run over python, CPU time of a script: {statistics.median(ratios):.3f}")
+
+
+def seconds(how: list[str], path: Path) -> float:
+    """Return the CPU seconds of a script."""
+    command = [sys.executable, *(["-m", "lrtui", "run"] if how[0] == "lrtui" else []), str(path)]
+    before = os.times()
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    after = os.times()
+    return (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
+
+
+def until_it_takes_effect() -> None:
+    """Print how long after a command its answer is there, at steps of 1 ms."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = ["-c", LOOP, "0.001", "6", str(Path(folder) / "out")]
+        running = Running(Path(folder) / "s", command, {})
+        viewer = running.viewer()
+        running.begin()
+        times = []
+        for number in range(100):
+            begin = time.perf_counter()
+            viewer.tell(Hold(lr=0.001 * (number + 1)))
+            times.append(time.perf_counter() - begin)
+            time.sleep(0.02)
+        print(f"command to effect, 1 ms steps: {1e3 * statistics.median(times):.1f} ms, median")
+        running.close()
+
+
+def ranks(count: int) -> None:
+    """Print at how many of 40 commands all ranks took the same step, and that weights are equal."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        with training(*watched(count, out, 1500 * 2, 0.02)) as running:
+            viewer = running.viewer()
+            done = 0
+            for number in range(40):
+                done += viewer.tell(Hold(lr=(number + 1) / 10_000)).done
+            running.wait(300)
+        found = [json.loads((out / f"{rank}.json").read_text()) for rank in range(count)]
+        same = all(each["rates"] == found[0]["rates"] for each in found)
+        weights = all(each["weights"] == found[0]["weights"] for each in found)
+        print(
+            f"{count} ranks with stragglers: {done if same else 0} of 40 commands at the same step "
+            f"on all; weights equal: {'yes' if weights else 'no'}"
+        )
+
+
+def main() -> None:
+    """Print all of it."""
+    costs()
+    until_it_takes_effect()
+    whole_script()
+    for count in (2, 4):
+        ranks(count)
+
+
+if __name__ == "__main__":
+    main()

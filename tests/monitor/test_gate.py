@@ -1,0 +1,140 @@
+"""Where training meets those that steer it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrtui.messages import Hold, Pause, Resume
+from lrtui.monitor.gate import MOST, NEVER, Gate, Order
+
+
+class Training:
+    """Steps of a loop, and the step after which each order was carried out."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[int, object]] = []
+        self.gate = Gate(self.carry_out)
+
+    def carry_out(self, order: Order) -> None:
+        self.done.append((self.gate.step, order.command))
+        if isinstance(order.command, Pause):
+            self.gate.paused = True
+        if isinstance(order.command, Resume):
+            self.gate.paused = False
+
+    def step(self) -> None:
+        self.gate.step += 1
+        if self.gate.step >= self.gate.attend_at:
+            self.gate.attend()
+
+    def in_a_thread(self, steps: int) -> threading.Thread:
+        def run() -> None:
+            for _ in range(steps):
+                self.step()
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+
+def until(found: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+@given(st.lists(st.integers(0, 30), max_size=10))
+def test_each_order_is_carried_out_after_its_step_and_training_attends_no_more(
+    steps: list[int],
+) -> None:
+    training = Training()
+    for number, at in enumerate(steps, 1):
+        training.gate.post(Order(Hold(id=number, lr=1.0), at=at))
+    for _ in range(40):
+        training.step()
+    assert {(at, c.id) for at, c in training.done} == {  # type: ignore[attr-defined]
+        (max(at, 1), number) for number, at in enumerate(steps, 1)
+    }
+    assert training.gate.attend_at == NEVER
+
+
+def test_a_pause_holds_and_what_comes_meanwhile_is_done_at_once() -> None:
+    training = Training()
+    training.gate.post(Order(Pause()))
+    thread = training.in_a_thread(5)
+    until(lambda: len(training.done) == 1)
+    training.gate.post(Order(Hold(lr=1.0)))
+    until(lambda: len(training.done) == 2)
+    assert training.gate.step == 1
+    training.gate.post(Order(Resume()))
+    thread.join(20)
+    assert [at for at, _ in training.done] == [1, 1, 1]
+    assert training.gate.step == 5
+
+
+def test_a_step_that_was_asked_for_ends_in_a_pause() -> None:
+    training = Training()
+    training.gate.pause_at = training.gate.attend_at = 3
+    thread = training.in_a_thread(10)
+    until(lambda: training.gate.paused)
+    assert training.gate.step == 3
+    training.gate.let_go()
+    thread.join(20)
+    assert training.gate.step == 10
+
+
+def test_a_promise_is_kept_until_there_is_an_order() -> None:
+    training = Training()
+    thread = training.in_a_thread(10**7)
+    until(lambda: training.gate.step > 0)
+    for _ in range(20):
+        promised = training.gate.promise(2)
+        assert training.gate.step <= promised
+        time.sleep(0.005)
+        assert training.gate.step == promised  # it waits there
+        training.gate.post(Order(Hold(lr=1.0), at=promised + 3))
+        until(training.gate.__class__.is_idle.fget.__get__(training.gate))  # type: ignore[attr-defined]
+        assert training.done[-1][0] == promised + 3
+    training.gate.promise(2)
+    training.gate.cancel_promise()
+    before = training.gate.step
+    until(lambda: training.gate.step > before + 10)
+    training.gate.post(Order(Pause()))
+    until(lambda: training.gate.paused)
+    assert training.gate.promise(2) == training.gate.step  # it is held already
+    training.gate.let_go()
+    thread.join(60)
+
+
+def test_an_error_in_an_order_reaches_training_and_leaves_the_gate_usable() -> None:
+    class Interrupted(BaseException):
+        pass
+
+    def carry_out(order: Order) -> None:
+        raise Interrupted
+
+    gate = Gate(carry_out)
+    gate.post(Order(Hold(lr=1.0)))
+    gate.step = 1
+    try:
+        gate.attend()
+    except Interrupted:
+        pass
+    else:
+        raise AssertionError
+    assert gate.is_idle
+    assert gate.promise(2) == 3
+
+
+def test_so_many_orders_wait_and_no_more() -> None:
+    gate = Gate(lambda order: None)
+    for _ in range(MOST):
+        assert not gate.is_full
+        gate.post(Order(Hold(lr=1.0)))
+    assert gate.is_full

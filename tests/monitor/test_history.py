@@ -1,0 +1,77 @@
+"""The past of a training, bounded, with no spike lost."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrtui.messages import decode_message, encode
+from lrtui.monitor.history import CAPACITY, History, Row, extremes, progress
+
+
+def row(step: int, loss: float) -> Row:
+    return Row(step, loss, 0.1, 0.1, {})
+
+
+def test_up_to_its_capacity_every_row_is_kept() -> None:
+    history = History()
+    rows = [row(step, math.sin(step)) for step in range(1, CAPACITY + 1)]
+    for i in range(0, len(rows), 7):
+        history.add(rows[i : i + 7])
+    assert history.rows() == rows
+
+
+def test_a_long_past_is_bounded_even_and_has_its_spikes() -> None:
+    chance = np.random.default_rng(0)
+    losses = 1 + 0.1 * chance.standard_normal(300_000)
+    losses[[5, 77_777, 299_998]] = [50.0, math.nan, 60.0]
+    losses[123_456] = -9.0
+    history = History()
+    for i in range(0, len(losses), 1000):
+        history.add([row(step + 1, losses[step]) for step in range(i, i + 1000)])
+    kept = history.rows()
+    steps = [found.step for found in kept]
+    assert len(kept) <= 2 * CAPACITY
+    assert steps == sorted(set(steps))
+    assert {6, 77_778, 299_999, 123_457} <= {*steps}
+    # As dense at the beginning as at the end.
+    counts, _ = np.histogram(steps, bins=10, range=(1, 300_000))
+    assert counts.min() > 0.8 * counts.max()
+
+
+@given(st.lists(st.floats(allow_infinity=False), min_size=1, max_size=500), st.integers(1, 50))
+def test_extremes_keep_the_smallest_and_the_largest(losses: list[float], most: int) -> None:
+    rows = [row(step, loss) for step, loss in enumerate(losses, 1)]
+    kept = extremes(rows, most)
+    assert len(kept) <= 2 * most or len(kept) == len(rows)
+    assert [found.step for found in kept] == sorted({found.step for found in kept})
+    known = [loss for loss in losses if not math.isnan(loss)]
+    told = [found.loss for found in kept]
+    if known:
+        assert min(known) in told
+    if len(known) == len(losses):
+        assert max(known) in told
+    else:
+        assert any(map(math.isnan, told))
+
+
+def test_rows_become_a_message_that_can_be_read() -> None:
+    rows = [
+        Row(4, 1.5, 0.1, 0.1, {"accuracy": 0.5}),
+        Row(5, math.nan, 0.05, 0.1, {}),
+        Row(7, math.inf, 0.05, 0.1, {"accuracy": math.nan}),
+    ]
+    message = progress(1, rows, 2.5)
+    assert decode_message(encode(message)) == message
+    assert message.steps == [4, 5, 7]
+    assert message.scalars == {
+        "loss": [1.5, None, None],
+        "lr": [0.1, 0.05, 0.05],
+        "scheduled": [0.1, 0.1, 0.1],
+        "accuracy": [0.5, None, None],
+    }
+    assert progress(1, rows[:2], 0.0).steps == 4
+    assert "scheduled" not in progress(1, rows[:1], 0.0).scalars

@@ -1,0 +1,152 @@
+"""Unmodified trainers of Lightning and transformers: under ``lrtui run``, and with a callback."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from lrtui.messages import Checkpoint, Hold, Rewind, Snapshots, Stop
+from tests.monitor.trainings import Viewer, training
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+LIGHTNING = """
+import json, logging, sys, time, warnings
+warnings.filterwarnings("ignore")
+logging.getLogger("lightning.pytorch").setLevel(40)
+import torch, lightning as L
+from lightning.pytorch.callbacks import Callback
+{imports}
+L.seed_everything(0, verbose=False)
+class M(L.LightningModule):
+    def __init__(self):
+        super().__init__(); self.l = torch.nn.Linear(4, 1); self.seen = []
+    def training_step(self, batch, i):
+        loss = (self.l(batch[0]) ** 2).mean(); self.seen.append(loss.item())
+        self.log("train_loss", loss); time.sleep(0.002)
+        return loss
+    def configure_optimizers(self):
+        o = torch.optim.AdamW(self.parameters(), 1e-2)
+        s = torch.optim.lr_scheduler.LambdaLR(o, lambda e: 1 / (1 + 0.001 * e))
+        return [o], [{{"scheduler": s, "interval": "step"}}]
+model = M()
+data = torch.utils.data.TensorDataset(torch.randn(40, 4))
+trainer = L.Trainer(max_epochs=1000, logger=False, enable_checkpointing={keep}, accelerator="cpu",
+    enable_progress_bar=False, enable_model_summary=False, accumulate_grad_batches=2,
+    default_root_dir=sys.argv[2], callbacks=[{callback}])
+try:
+    trainer.fit(model, torch.utils.data.DataLoader(data, batch_size=4))
+finally:
+    json.dump(model.seen, open(sys.argv[1], "w"))
+print("fit is over at", trainer.global_step)
+"""
+
+HUGGING = """
+import json, sys, time, warnings
+warnings.filterwarnings("ignore")
+import torch
+from transformers import Trainer, TrainingArguments
+{imports}
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__(); self.l = torch.nn.Linear(4, 1); self.seen = []
+    def forward(self, x, labels=None):
+        loss = ((self.l(x) - labels) ** 2).mean(); self.seen.append(loss.item()); time.sleep(0.002)
+        return {{"loss": loss}}
+torch.manual_seed(0)
+model = Net()
+data = [{{"x": torch.randn(4), "labels": torch.randn(1)}} for _ in range(32)]
+arguments = TrainingArguments(output_dir=sys.argv[2], max_steps=5000, report_to=[], use_cpu=True,
+    per_device_train_batch_size=4, gradient_accumulation_steps=2, disable_tqdm=True,
+    logging_steps=10, save_strategy="no", learning_rate=1e-2)
+trainer = Trainer(model=model, args=arguments, train_dataset=data, callbacks=[{callback}])
+try:
+    trainer.train()
+finally:
+    json.dump(model.seen, open(sys.argv[1], "w"))
+print("fit is over at", trainer.state.global_step)
+"""
+
+
+def check_losses(viewer: Viewer, seen: list[float]) -> None:
+    """Each step is the mean of the two parts that it was accumulated of."""
+    told = viewer.column("loss")
+    assert len(told) > 30
+    for step, loss in told.items():
+        if 2 * step <= len(seen):
+            assert loss == pytest.approx((seen[2 * step - 2] + seen[2 * step - 1]) / 2, rel=1e-4)
+
+
+def steer(viewer: Viewer) -> int:
+    """Hold the rate for a while, then stop; return the step at which it did."""
+    viewer.wait_for(lambda: len(viewer.column("loss")) > 10, "steps")
+    held = viewer.tell(Hold(lr=0.003))
+    viewer.wait_for(lambda: max(viewer.column("loss")) > held.step + 20, "more steps")
+    assert viewer.column("lr")[held.step + 1] == pytest.approx(0.003)
+    return viewer.tell(Stop()).step
+
+
+@pytest.mark.parametrize("source", [LIGHTNING, HUGGING], ids=["lightning", "transformers"])
+def test_an_unmodified_trainer_under_lrtui_run(source: str, tmp_path: Path) -> None:
+    pytest.importorskip("lightning" if source is LIGHTNING else "transformers")
+    path, out = tmp_path / "fit.py", tmp_path / "out"
+    path.write_text(source.format(imports="", callback="", keep="False"))
+    command = ("-m", "lrtui", "run", str(path), str(out), str(tmp_path / "root"))
+    with training(*command, env=quiet()) as running:
+        viewer = running.viewer()
+        steer(viewer)
+        viewer.read_all()
+        running.wait()
+        assert "Traceback" not in running.output()
+    check_losses(viewer, json.loads(out.read_text()))
+
+
+def quiet() -> dict[str, str]:
+    return {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", **os.environ}
+
+
+def test_the_callback_of_lightning(tmp_path: Path) -> None:
+    pytest.importorskip("lightning")
+    found = with_callback(LIGHTNING, "lightning", tmp_path)
+    assert list((tmp_path / "root").glob("lrtui-step-*.ckpt"))
+    assert "train_loss" in found
+
+
+def test_the_callback_of_transformers(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    found = with_callback(HUGGING, "huggingface", tmp_path)
+    assert list((tmp_path / "root").glob("checkpoint-*"))
+    assert "grad_norm" in found
+
+
+def with_callback(source: str, module: str, tmp_path: Path) -> set[str]:
+    """Steer a trainer with its callback; return the names of the scalars that were told."""
+    path, out = tmp_path / "fit.py", tmp_path / "out"
+    imports = f"from lrtui.integrations.{module} import MonitorCallback"
+    path.write_text(
+        source.format(imports=imports, callback='MonitorCallback(name="mine")', keep="True")
+    )
+    with training(str(path), str(out), str(tmp_path / "root"), env=quiet()) as running:
+        viewer = running.viewer()
+        assert viewer.greeting.name == "mine"
+        viewer.wait_for(
+            lambda: any(isinstance(m, Snapshots) for m in viewer.messages), "a snapshot"
+        )
+        assert viewer.tell(Checkpoint()).done
+        back = viewer.tell(Rewind())
+        assert back.done, back.text
+        stopped = steer(viewer)
+        viewer.read_all()
+        assert running.wait() == 0
+        said = running.output()
+        assert "Traceback" not in said
+        # Stopped by the framework's own means: it goes on to the end of its script.
+        assert f"fit is over at {stopped}" in said
+        ended = viewer.ended()
+        assert ended is not None
+        assert ended.outcome == "stopped"
+    check_losses(viewer, json.loads(out.read_text()))
+    return {name for message in viewer.messages for name in getattr(message, "scalars", ())}
