@@ -20,6 +20,7 @@ class Action:
         title: what the palette calls it.
         help: what it does, in a sentence.
         footer: a word for the footer, empty to leave it out there.
+        border: a word for the border of the pane that it is about, where that is another.
         pair: what it and the next one do, in a sentence, where the help has a line for both.
         needs: what the source must be able to do for it.
         or_needs: what serves it as well.
@@ -35,6 +36,7 @@ class Action:
     needs: Capability | None = None
     or_needs: Capability | None = None
     typed: str = ""
+    border: str = ""
 
     @property
     def sign(self) -> str:
@@ -116,10 +118,11 @@ ACTIONS = (
            typed="pgdn"),
     Action("scale", "y", "scale of the loss",
            "Show the loss linear, logarithmic, or above its minimum.", "scale"),
-    Action("lens", "b", "bowl or map", "Turn the lens: the bowl, or the map of slope and bias.",
-           "bowl/map"),
+    Action("lens", "b", "turn the lens",
+           "Turn the lens: bowl, map, sharpness, slice or rate, as they apply.", "lens",
+           border="turn"),
     Action("every_rate", "w", "every rate",
-           "Show the steps to settle at every rate, and go back.", "every rate"),
+           "Show the steps to settle at every rate, and go back.", "every rate", border="back"),
     Action("zoom_ruler", "z", "zoom the ruler", "Zoom the ruler round the rate, further, and back.",
            "zoom", needs="sweep"),
     Action("cursor_left", "left", "cursor left",
@@ -128,13 +131,15 @@ ACTIONS = (
     Action("cursor_right", "right", "cursor right",
            "Read the charts a little to the right (shift: further).", typed="→"),
     Action("heat", "h", "heat map",
-           "Show rate and momentum side by side, and go back.", needs="heat"),
+           "Show rate and momentum side by side, and go back.", "heat map", needs="heat",
+           border="back"),
     Action("slower", "minus", "slower", "Take fewer steps a second.", "speed",
            "Take fewer or more steps a second, up to as many as possible.", "speed", typed="-"),
     Action("faster", "plus", "faster", "Take more steps a second, up to as many as possible.",
            needs="speed", typed="+"),
     Action("older", "down", "older run", "Highlight the next older run, on the charts too.",
-           "runs", "Highlight the next older or newer run, on the charts too.", typed="↓"),
+           "runs", "Highlight the next older or newer run, on the charts too.", typed="↓",
+           border="run"),
     Action("newer", "up", "newer run", "Highlight the next newer run, or none.", typed="↑"),
     Action("zoom", "tab", "next view", "Show one pane alone, then the next, then all again.",
            "view"),

@@ -552,7 +552,7 @@ async def test_a_click_on_the_advice_takes_it() -> None:
 async def test_a_click_on_a_key_of_the_footer_presses_it() -> None:
     source = FakeTrainer(only_until(20))
     app = make_app(source)
-    async with app.run_test(size=(140, 36)) as pilot:
+    async with app.run_test(size=(200, 36)) as pilot:
         await frame(pilot, 2)
         footer = text(app, "footer")
         await pilot.click("#footer", offset=(footer.index("pause"), 0))

@@ -233,4 +233,5 @@ EVERY_RATE = Pane(
     waits_for=waits_for,
     fits=lambda columns, rows: False,  # only alone
     click=click,
+    keys=("cursor_left", "zoom_ruler", "every_rate"),
 )

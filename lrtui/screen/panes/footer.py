@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lrtui.screen.actions import ACTIONS, BY_NAME, offered
-from lrtui.screen.panes.pane import Pane, Press
+from lrtui.screen.actions import ACTIONS, BY_NAME, Action, offered
+from lrtui.screen.panes.pane import TALL, Pane, Press
 from lrtui.screen.spans import Row, length
 from lrtui.screen.view import View
 
@@ -11,17 +11,31 @@ LAST = 2
 """Entries that are always there: the help and the way out."""
 
 
+MATTER = ("pause", "advice", "restart", "optimizer", "settings", "every_rate", "zoom", "heat")
+"""What matters most where several panes are shown, of what is not told on their borders."""
+
+ALONE = {"every-rate": ("every_rate", "cursor_left", "zoom_ruler"), "heat": ("heat",)}
+"""What matters most where a pane is shown alone, by the pane."""
+
+ON_BORDERS = ("scale", "cursor_left", "older", "pin", "name", "remove", "lens")
+"""What the borders tell, where there are any."""
+
+
 def entries(view: View, width: int) -> list[tuple[str, Row]]:
     """Return the action and the text of each key that fits; the last entries always do."""
+    session = view.session
     found: list[tuple[str, Row]] = []
-    if view.session.offers("start"):
+    if view.alone in ALONE and session.offers("start"):
+        found.append(("", entry("enter", "run it")))
+    elif view.race and session.is_on:
+        found.append(("", entry("enter", "alone")))
+    if session.offers("start"):
         found.append(("", entry("0-9", "rate")))
-    elif view.session.offers("hold"):
+    elif session.offers("hold"):
         found.append(("", entry("0-9", "hold")))
-    for action in offered(view.session):
-        if action.footer:
-            word = action.footer if action.in_the_lab(view.session) else "÷/×"
-            found.append((action.name, entry(" ".join(action.signs), word)))
+    for action in ordered(view):
+        word = action.footer if action.in_the_lab(session) else "÷/×"
+        found.append((action.name, entry(" ".join(action.signs), word)))
     last = found[-LAST:]
     room = width - sum(length(row) for _, row in last)
     kept = []
@@ -30,6 +44,20 @@ def entries(view: View, width: int) -> list[tuple[str, Row]]:
             kept.append((name, row))
             room -= length(row)
     return kept + last
+
+
+def ordered(view: View) -> list[Action]:
+    """Return the actions for the footer, what matters most first; help and the way out are last."""
+    named = [action for action in offered(view.session) if action.footer]
+    alone = ALONE.get(view.alone or "", ())
+    if view.size[1] >= TALL:
+        named = [
+            action for action in named if action.name not in ON_BORDERS or action.name in alone
+        ]
+    first = (*alone, *(MATTER if view.session.offers("start") else ()))
+    rank = {name: place for place, name in enumerate(first)}
+    rest = named[:-LAST]
+    return [*sorted(rest, key=lambda action: rank.get(action.name, len(rank))), *named[-LAST:]]
 
 
 def entry(sign: str, word: str) -> Row:

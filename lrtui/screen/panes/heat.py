@@ -284,4 +284,5 @@ HEAT = Pane(
     waits_for=waits_for,
     fits=lambda columns, rows: False,  # only alone
     click=click,
+    keys=("heat",),
 )

@@ -287,4 +287,5 @@ LOSS = Pane(
     "▲ marks where it settled, ✕ where it was not finite any more.",
     waits_for=waits_for,
     click=click,
+    keys=("scale", "cursor_left"),
 )

@@ -175,6 +175,7 @@ MAP = Pane(
     widths=(28, None),
     lens=True,
     click=click,
+    keys=("lens",),
 )
 
 PLANE = Pane(

@@ -103,6 +103,7 @@ class Pane:
         fits: whether a terminal, by its columns and rows, has room for it beside the others.
         widths: fewest and most columns; as many as there are where the latter is ``None``.
         lens: whether it takes turns with the other lenses in one place.
+        keys: names of the actions that are about it, told on its border where there is room.
         click: returns what a click asks for, from the view, the cell's column and row, and the
             pane's columns and rows.
     """
@@ -118,4 +119,5 @@ class Pane:
     fits: Callable[[int, int], bool] = always
     widths: tuple[int, int | None] = (20, None)
     lens: bool = False
+    keys: tuple[str, ...] = ()
     click: Callable[[View, int, int, int, int], Request | None] = no_click

@@ -151,6 +151,7 @@ RATE = Pane(
     fits=in_two_rows,
     widths=(28, None),
     lens=True,
+    keys=("lens",),
 )
 
 RATE_IN_FORCE = Pane(

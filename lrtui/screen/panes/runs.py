@@ -162,4 +162,5 @@ RUNS = Pane(
     fits=in_two_rows,
     widths=(44, 74),
     click=click,
+    keys=("older", "pin", "name", "remove"),
 )

@@ -131,4 +131,5 @@ SHARPNESS = Pane(
     widths=(28, None),
     lens=True,
     click=click,
+    keys=("lens",),
 )

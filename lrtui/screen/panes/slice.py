@@ -102,4 +102,5 @@ SLICE = Pane(
     fits=in_two_rows,
     widths=(28, None),
     lens=True,
+    keys=("lens",),
 )
