@@ -19,7 +19,7 @@ from tests.terminal import Terminal
 KEYS = [
     *"0123456789" * 2,
     *".,eE+-_x%äß漢",
-    *"rRaAbBoOpPwWyYesShHqQ[]{}?",
+    *"rRaAbBoOpPwWyYesShHqQ[]{}?mzixcEZu",
     *" \t\r\r\r\n\x1b\x10\x10\x0c\x7f",
     "\x1b[A",
     "\x1b[B",

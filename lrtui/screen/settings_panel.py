@@ -124,7 +124,8 @@ class SettingsPanel(ModalScreen[LabOptions | None]):
             self._wrong or "↑ ↓ choose, ← → change, or type a number; Enter runs it, Esc leaves",
             "bold red" if self._wrong else "dim",
         )
-        self.query_one("#lines", Static).update(lines)
+        for shown in self.query("#lines").results(Static):  # none yet, for a key that comes early
+            shown.update(lines)
 
     def _set(self, name: str, value: str) -> bool:
         """Take a value over, or say what is wrong with it; return whether it was taken."""
