@@ -459,11 +459,11 @@ def add_tour(parser: Parser) -> None:
     """Complete the parser of ``lrtui tour``."""
     parser.description = (
         "Play a story on the real screen with the real trainer, in less than a minute: the post's, "
-        "edge, optimizers, or a file of yours. Space pauses it; a number that is typed ends it and "
-        "runs that rate."
+        "edge, optimizers, race, or a file of yours. Space pauses it; a number that is typed ends "
+        "it and runs that rate."
     )
     add, pace = parser.add_argument, within(0.1, 20, "a pace from 0.1 to 20 is")
-    story = "edge, optimizers, or a tour of your own (the post's)"
+    story = "edge, optimizers, race, or a tour of your own (the post's)"
     add("script", nargs="?", metavar="TOUR", help=story)
     add("--pace", type=pace, default=1.0, metavar="X", help="how many times as fast (1)")
     parser.set_defaults(problem="line")

@@ -32,6 +32,9 @@ STILLS = {
     "edge": (120, 36, ("edge", "--lr", "0.1", "--speed", "250"), "", r"step 2,0\d\d/"),
     "moons": (120, 36, ("moons", "--lr", "2", "--speed", "100"), "", "best tried"),
     "optimizers": (120, 36, ("bowl", "--lr", "0.05", "--speed", "200"), "oo", r"3\s+0\.05\s+nest"),
+    "race": (120, 36, ("--race", "--lr", "0.1", "--lr", "0.7", "--lr", "1.01"), "b", "diverged"),
+    "heat": (120, 36, ("--lr", "0.1"), "h", "settle"),
+    "settings": (120, 36, ("--lr", "0.1"), "m", "choose"),
     "small": (80, 24, ("--lr", "0.1", "--lr", "0.7", "--lr", "1.01"), "", "✕ diverged"),
     "ascii": (80, 24, ("--lr", "0.1", "--lr", "0.7", "--ascii"), "", r"2\s+0\.7\s+\+ settled"),
 }
@@ -156,7 +159,8 @@ def main() -> None:
     for name in STILLS:
         if not names or name in names:
             still(name)
-    for name, tour in (("tour", ""), ("tour-edge", "edge"), ("tour-optimizers", "optimizers")):
+    for tour in ("", "edge", "optimizers", "race"):
+        name = f"tour-{tour}".rstrip("-")
         if not names or name in names:
             with TemporaryDirectory() as folder:
                 cast = Path(folder) / "tour.cast"

@@ -15,6 +15,7 @@ from lrtui.messages import (
     Failed,
     Progress,
     Quadratic,
+    Race,
     Resume,
     SetSpeed,
     Start,
@@ -52,10 +53,10 @@ class Lockstep(Source):
         self._source = source
         self._held = True
         self._heard: list[AnyMessage] = []
-        self._run: Started | None = None
-        self._number = 0  # of the run that was asked for last
+        self._runs: dict[int, Started] = {}  # those that are on
+        self._numbers: set[int] = set()  # of those that were asked for last
+        self._steps: dict[int, int] = {}  # the last that was told of each
         self._fresh = False
-        self._step = 0
 
     @property
     def paused(self) -> bool:
@@ -70,8 +71,7 @@ class Lockstep(Source):
     @speed.setter
     def speed(self, speed: float) -> None:
         self._pace.speed = speed
-        if self._run:
-            self._heard.append(self._state())
+        self._heard += self._states()
 
     @property
     def trouble(self) -> str:  # type: ignore[override]
@@ -82,13 +82,15 @@ class Lockstep(Source):
         """Pass a command on; while the trainer is held, the pace is our own."""
         if not self._held:
             self._source.send(command)
-        elif isinstance(command, Start):
-            self._fresh, self._number, self._run = True, command.run, None
+        elif isinstance(command, Start | Race):
+            told = [command] if isinstance(command, Start) else command.starts()
+            self._numbers = {start.run for start in told}
+            self._fresh, self._runs, self._steps = True, {}, {}
             self._source.send(replace(command, paused=True))
         elif not self._pace.apply(command, 0.0):  # type: ignore[arg-type]
             self._source.send(command)
-        elif self._run:
-            self._heard.append(self._state(command.id))
+        else:
+            self._heard += self._states(command.id)
 
     def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
         """Return what was gathered, or what is new once the trainer is released."""
@@ -120,18 +122,16 @@ class Lockstep(Source):
     async def advance(self, steps: int) -> None:
         """Take steps and wait until they are told; before the first, until it was run ahead."""
         if self._fresh:
-            self._fresh, self._step = False, 0
-            await self.gather(lambda message: isinstance(message, Progress))
-            if not self.has_quadratic:
+            self._fresh = False
+            await self.gather(lambda _: self._steps.keys() >= self._numbers)
+            if not self.has_quadratic and len(self._numbers) == 1:
                 await self.gather(
                     lambda message: isinstance(message, Ahead) and bool(message.reason)
                 )
-        if steps and self._run and self._held:
-            until = self._step + steps
+        if steps and self._runs and self._held:
+            until = max(self._steps.values()) + steps
             self._source.send(Step(count=steps))
-            await self.gather(
-                lambda message: isinstance(message, Progress) and message.last >= until
-            )
+            await self.gather(lambda _: all(self._steps[run] >= until for run in self._runs))
 
     def _take(self, message: AnyMessage, awaited: Callable[[AnyMessage], bool]) -> bool:
         """Take in a message of the trainer; return whether it is the one that is awaited."""
@@ -140,27 +140,34 @@ class Lockstep(Source):
         if isinstance(message, Progress):
             # How long a step took has no place in frames that are the same every time.
             message = replace(message, seconds=0.0)
-            self._step = message.last
         self.has_quadratic |= isinstance(message, Quadratic)
         self._heard.append(message)
-        if getattr(message, "run", self._number) != self._number:
-            return False  # of the run before, which this one has cut short
-        if isinstance(message, Started):
-            self._run = message
-            self._heard.append(self._state())
-        over = isinstance(message, Ended | Failed)
-        if over:
-            self._run = None
-        self.failed |= isinstance(message, Failed)
+        number = getattr(message, "run", None)
+        if number is not None and number not in self._numbers:
+            return False  # of a run before, which this one has cut short
+        match message:
+            case Progress(run=run):
+                self._steps[run] = message.last
+            case Started(run=run):
+                self._runs[run] = message
+                self._heard.append(self._state(message))
+            case Ended(run=run):
+                self._runs.pop(run, None)
+            case Failed():
+                self._runs, self.failed = {}, True
+        over = isinstance(message, Ended | Failed) and not self._runs
         return over or awaited(message)
 
-    def _state(self, answers: int = 0) -> State:
-        assert self._run is not None
+    def _states(self, answers: int = 0) -> list[State]:
+        """Return how the runs that are on are driven, as far as the story tells."""
+        return [self._state(started, answers) for started in self._runs.values()]
+
+    def _state(self, started: Started, answers: int = 0) -> State:
         return State(
-            run=self._run.run,
+            run=started.run,
             step=0,
             paused=self._pace.paused,
             speed=self._pace.speed,
-            lr=self._run.lr,
+            lr=started.lr,
             answers=answers,
         )

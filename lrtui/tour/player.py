@@ -132,9 +132,13 @@ class Tour(MainScreen):
             case "wait":
                 yield from self._watched(scene.number)
             case "until":
-                run = self.view.session.current
-                while run and run.is_on and run.step < scene.number:
+                session = self.view.session
+                while session.is_on and self._furthest() < scene.number:
                     yield
+
+    def _furthest(self) -> int:
+        """Return the step of the run that has got furthest."""
+        return max(run.step for run in self.view.session.abreast)
 
     def _watched(self, seconds: float) -> Iterator[None]:
         for _ in range(max(round(seconds / self._frame_time), 1)):

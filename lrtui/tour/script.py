@@ -6,14 +6,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lrtui.problems.settings import BUILT_IN
-from lrtui.run.rate import parse_rate
+from lrtui.run.rate import parse_rates
+
+NAMES = (None, "edge", "optimizers", "race")
 
 TOURS: dict[str | None, Path] = {
-    name: Path(__file__).parent / f"{name or 'post'}.txt" for name in (None, "edge", "optimizers")
+    name: Path(__file__).parent / f"{name or 'post'}.txt" for name in NAMES
 }
 """The tours that come with lrtui, by name; none for the post's."""
 
-KEYS = ("a", "b", "o", "p", "r", "w", "y", "tab", "up", "down")
+KEYS = (
+    *"abhoprswyz",
+    *("tab", "up", "down", "left", "right"),
+)
 """The keys that a script can press."""
 
 VERBS = ("say", "type", "press", "wait", "until", "speed", "problem", "steps")
@@ -74,7 +79,7 @@ def scene(line: str) -> Scene:
         case "say":
             return Scene(verb, text)
         case "type":
-            parse_rate(text)
+            parse_rates(text)
             return Scene(verb, text)
         case "press":
             if text not in KEYS:

@@ -137,7 +137,7 @@ def test_space_holds_it_and_a_digit_takes_over() -> None:
         lab.wait_for("step 100/100")
         lab.drain(1)
         lab.type("r")
-        lab.wait_for(r"3\s+0\.5\s+⇄|3\s+0\.5\s+✓")
+        lab.wait_for(r"3\s+0\.5\s+(×2\s+)?[⇄✓]")
         lab.type("q")
         assert lab.wait_for_end() == 0
 
