@@ -22,9 +22,9 @@ pytestmark = pytest.mark.slow
 def test_the_posts_three_rates() -> None:
     with terminal("--speed", "200") as lab:
         lab.wait_for(r"step 100/100")
-        lab.wait_for(r"1\s+0\.1\s+✓ settled\s+68\s+68\s+0\.07831")
+        lab.wait_for(r"1\s+0\.1\s+✓ settled\s+\S+\s+68\s+68\s+0\.07831")
         lab.type("0.7\r")
-        lab.wait_for(r"2\s+0\.7\s+✓ settled\s+8\s+8\s+0\.07831")
+        lab.wait_for(r"2\s+0\.7\s+✓ settled\s.*\s8\s+8\s+0\.07831")
         lab.type("1.01\r")
         lab.wait_for(r"3\s+1\.01\s+✕ diverged\s+–\s+–\s+125\.8")
         lab.wait_for(r"diverged: loss 126 at step 100; past the limit 0\.999, steps grow by 2\.2%")
@@ -110,7 +110,7 @@ def test_leaving_restores_the_terminal_and_leaves_nobody_behind(
     leave: Callable[[Terminal], None], code: int
 ) -> None:
     with terminal("--steps", "1000000", "--speed", "max") as lab:
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
         trainers = lab.trainers()
         assert trainers
         assert termios.tcgetattr(lab.process.child_fd) != lab.modes
@@ -134,7 +134,7 @@ def test_suspended_and_brought_back() -> None:
         lab.wait_for("shell>")
         modes = termios.tcgetattr(lab.process.child_fd)
         lab.type(f"{sys.executable} -m lrtui --speed max --steps 1000000000\r")
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
         lab.type("\x1a")
         lab.wait_for_raw(b"Stopped")
         lab.wait_for_raw(b"shell> ")
@@ -144,7 +144,7 @@ def test_suspended_and_brought_back() -> None:
         assert len(stopped) == 1  # lrtui; what it reads no more, the trainer soon writes no more
         lab.screen.reset()
         lab.type("fg\r")
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
         lab.wait_for("q quit")
         lab.type("7")
         lab.wait_for("│ 7 ")
@@ -158,7 +158,7 @@ def test_suspended_and_brought_back() -> None:
 
 def test_sigcont_out_of_the_blue_changes_nothing() -> None:
     with terminal("--steps", "100000") as lab:
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
         for _ in range(3):
             os.kill(lab.process.pid, signal.SIGCONT)
         lab.read(0.3)
@@ -170,7 +170,7 @@ def test_sigcont_out_of_the_blue_changes_nothing() -> None:
 
 def test_the_terminal_closing_leaves_nobody_behind() -> None:
     lab = Terminal("--steps", "1000000", "--speed", "max")
-    lab.wait_for(r"0\.1\s+(▶|✓)")
+    lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
     everyone = [psutil.Process(lab.process.pid), *lab.trainers()]
     os.close(lab.process.child_fd)
     lab.process.closed = True
@@ -181,7 +181,7 @@ def test_the_terminal_closing_with_sighup_ignored() -> None:
     lab = Terminal(
         command=["/bin/sh", "-c", f"trap '' HUP; exec {sys.executable} -m lrtui --steps 1000000"]
     )
-    lab.wait_for(r"0\.1\s+(▶|✓)")
+    lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
     everyone = [psutil.Process(lab.process.pid), *lab.trainers()]
     os.close(lab.process.child_fd)
     lab.process.closed = True
@@ -191,7 +191,7 @@ def test_the_terminal_closing_with_sighup_ignored() -> None:
 def test_the_shell_killed_leaves_nobody_behind() -> None:
     shell = f"{sys.executable} -m lrtui --steps 1000000 --speed max; true"
     with terminal(command=["/bin/sh", "-c", shell]) as lab:
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
         everyone = lab.trainers()
         assert len(everyone) == 2  # lrtui and its trainer
         lab.process.kill(signal.SIGKILL)
@@ -200,7 +200,7 @@ def test_the_shell_killed_leaves_nobody_behind() -> None:
 
 def test_the_program_killed_leaves_no_trainer() -> None:
     with terminal("--steps", "1000000", "--speed", "max") as lab:
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
         trainers = lab.trainers()
         lab.process.kill(signal.SIGKILL)
         assert gone(trainers, 1)
@@ -217,11 +217,11 @@ def test_the_program_killed_while_torch_loads_leaves_no_trainer() -> None:
 
 def test_the_trainer_killed_is_told_and_replaced() -> None:
     with terminal("--steps", "100000") as lab:
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
         lab.trainers()[0].kill()
         lab.wait_for("the trainer ended: killed by SIGKILL; r starts a new one")
         lab.type("r")
-        lab.wait_for(r"2\s+0\.1\s+▶")
+        lab.wait_for(r"2\s+0\.1\s+(×\d+\s+)?▶")
         lab.type("q")
         assert lab.wait_for_end() == 0
 
@@ -247,7 +247,7 @@ def test_a_broken_torch_is_told(tmp_path: Path, torch: str, told: str, detail: s
         lab.wait_for(detail)
         (tmp_path / "torch.py").unlink()
         lab.type("r")
-        lab.wait_for(r"0\.1\s+▶")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?▶")
 
 
 def test_what_training_code_prints_goes_to_the_log(tmp_path: Path) -> None:
@@ -259,12 +259,12 @@ def test_what_training_code_prints_goes_to_the_log(tmp_path: Path) -> None:
     )
     with terminal("--every", "1000000", env={"PYTHONPATH": str(tmp_path)}) as lab:
         lab.wait_for("hi there")
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
 
 
 def test_a_resize_is_followed() -> None:
     with terminal("--steps", "100000") as lab:
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
         for columns, rows in [(80, 24), (40, 12), (20, 4), (200, 60), (120, 36)]:
             lab.resize(columns, rows)
             if (columns, rows) == (20, 4):
@@ -272,7 +272,7 @@ def test_a_resize_is_followed() -> None:
             else:
                 lab.wait_for(r"\? help")
                 lab.wait_for("q quit")
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
 
 
 def test_without_a_terminal_plain_text_comes_by_itself() -> None:
@@ -294,5 +294,5 @@ def test_first_frame_comes_before_torch() -> None:
         start = time.monotonic()
         lab.wait_for("torch is loading")
         assert "learning rate" in lab.text
-        lab.wait_for(r"0\.1\s+▶")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?▶")
         assert time.monotonic() - start < 30

@@ -33,6 +33,9 @@ PATIENCE = 10.0
 AHEAD = 2
 """Steps that a rank may still take till there is an answer."""
 
+LEAVE = 2.0
+"""Seconds that the end of a training waits for the thread."""
+
 REPORT = 1.0
 """Seconds between two reports of how far a rank is."""
 
@@ -80,7 +83,8 @@ class Ranks:
         self._asked: SimpleQueue[Order] = SimpleQueue()
         self._ended = False
         self._reported = 0.0
-        Thread(target=self._run, name="lrtui ranks", daemon=True).start()
+        self._thread = Thread(target=self._run, name="lrtui ranks", daemon=True)
+        self._thread.start()
 
     def ask(self, order: Order) -> None:
         """Have an order carried out by all ranks; on rank 0."""
@@ -92,15 +96,17 @@ class Ranks:
         try:
             self._store.set(f"ended {self._rank}", "1")
         except Exception:
-            return  # the store is gone, and with it whoever could ask
+            pass  # the store is gone, and with it whoever could ask
         self._gate.cancel_promise()
+        # A thread that is in the store when the interpreter ends would abort the process.
+        self._thread.join(LEAVE)
 
     # --- in the thread ----------------------------------------------------------------
 
     def _run(self) -> None:
         number = 0
         try:
-            while True:
+            while not self._ended:
                 if (order := self._next(number)) is not None:
                     self._agree(number, order)
                     number += 1
@@ -136,6 +142,8 @@ class Ranks:
             self._store.compare_set(f"answer {number}", "", answer)
         key = f"answer {number}"
         while not self._store.check([key]):
+            if self._ended:
+                return
             if time.monotonic() > until + 1:
                 self._store.compare_set(key, "", "cancelled")
             time.sleep(QUICK)
@@ -167,6 +175,8 @@ class Ranks:
             if len(steps) == self._size:
                 last = max(steps.values())
                 return (str(last), "") if last != ENDED else ("cancelled", "training has ended")
+            if self._ended:
+                return "cancelled", "training has ended"
             if time.monotonic() > until:
                 missing = ", ".join(str(r) for r in range(self._size) if r not in steps)
                 why = f"no answer within {PATIENCE:g} s from rank {missing}: has it a Monitor?"

@@ -47,7 +47,7 @@ def main() -> None:
     running: list[float] = []
     paused: list[float] = []
     with terminal("--speed", "max", "--steps", "1000000000") as lab:
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
         lab.read(1)
         for _ in range(BLOCKS):
             running += key_times(lab, KEYS // BLOCKS)
@@ -56,7 +56,7 @@ def main() -> None:
             lab.read(0.5)
             paused += key_times(lab, KEYS // BLOCKS)
             lab.type(" ")
-            lab.wait_for(r"0\.1\s+(▶|✓)")
+            lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
     slow, quick = (statistics.quantiles(times, n=20)[-1] for times in (running, paused))
     print(
         f"key to screen, 95th percentile: {slow / quick:.2f} of that while paused "

@@ -84,7 +84,7 @@ def cursor() -> None:
     running: list[float] = []
     paused: list[float] = []
     with terminal("--speed", "max", "--steps", "1000000000") as lab:
-        lab.wait_for(r"0\.1\s+(▶|✓)")
+        lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
         lab.read(3)
         for _ in range(2):
             running += cursor_times(lab, KEYS // 2)
@@ -93,7 +93,7 @@ def cursor() -> None:
             lab.read(0.5)
             paused += cursor_times(lab, KEYS // 2)
             lab.type(" ")
-            lab.wait_for(r"0\.1\s+(▶|✓)")
+            lab.wait_for(r"0\.1\s+(×\d+\s+)?(▶|✓)")
     slow, quick = (statistics.quantiles(times, n=20)[-1] for times in (running, paused))
     print(
         f"cursor key to screen, 95th percentile: {slow / quick:.2f} of that while paused "
