@@ -9,6 +9,7 @@ it. Whoever waits for too long cancels: the store lets one answer win, so all se
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from itertools import count
@@ -93,10 +94,8 @@ class Ranks:
     def end(self) -> None:
         """Tell the others that this rank takes no more steps."""
         self._ended = True
-        try:
+        with contextlib.suppress(Exception):  # the store is gone, and with it whoever could ask
             self._store.set(f"ended {self._rank}", "1")
-        except Exception:
-            pass  # the store is gone, and with it whoever could ask
         self._gate.cancel_promise()
         # A thread that is in the store when the interpreter ends would abort the process.
         self._thread.join(LEAVE)

@@ -56,6 +56,7 @@ class Lockstep(Source):
         self._runs: dict[int, Started] = {}  # those that are on
         self._numbers: set[int] = set()  # of those that were asked for last
         self._steps: dict[int, int] = {}  # the last that was told of each
+        self._ending: set[int] = set()  # those whose last step was told
         self._fresh = False
 
     @property
@@ -85,7 +86,7 @@ class Lockstep(Source):
         elif isinstance(command, Start | Race):
             told = [command] if isinstance(command, Start) else command.starts()
             self._numbers = {start.run for start in told}
-            self._fresh, self._runs, self._steps = True, {}, {}
+            self._fresh, self._runs, self._steps, self._ending = True, {}, {}, set()
             self._source.send(replace(command, paused=True))
         elif not self._pace.apply(command, 0.0):  # type: ignore[arg-type]
             self._source.send(command)
@@ -131,7 +132,11 @@ class Lockstep(Source):
         if steps and self._runs and self._held:
             until = max(self._steps.values()) + steps
             self._source.send(Step(count=steps))
-            await self.gather(lambda _: all(self._steps[run] >= until for run in self._runs))
+            await self.gather(lambda _: all(self._is_at(run, until) for run in self._runs))
+
+    def _is_at(self, run: int, step: int) -> bool:
+        """Return whether a run has come to a step, and will be told to be on there."""
+        return self._steps[run] >= step and run not in self._ending
 
     def _take(self, message: AnyMessage, awaited: Callable[[AnyMessage], bool]) -> bool:
         """Take in a message of the trainer; return whether it is the one that is awaited."""
@@ -148,6 +153,9 @@ class Lockstep(Source):
         match message:
             case Progress(run=run):
                 self._steps[run] = message.last
+                is_last = run in self._runs and message.last == self._runs[run].steps
+                if is_last or message.losses[-1] is None:
+                    self._ending.add(run)  # that it has ended comes next
             case Started(run=run):
                 self._runs[run] = message
                 self._heard.append(self._state(message))

@@ -215,7 +215,12 @@ def test_states_tell_what_the_schedule_asks_for(tmp_path: Path) -> None:
     with training(*fit(tmp_path / "out")) as running:
         viewer = running.viewer()
         viewer.tell(Hold(lr=0.5))
-        states = [message for message in viewer.messages if isinstance(message, State)]
-        assert (states[-1].lr, states[-1].held) == (0.5, 0.5)
-        assert states[-1].scheduled is not None
-        assert 0.01 < states[-1].scheduled <= 0.1
+
+        def states() -> list[State]:
+            return [m for m in viewer.messages if isinstance(m, State) and m.held is not None]
+
+        viewer.wait_for(lambda: bool(states()), "a state that tells of it")
+        assert (states()[-1].lr, states()[-1].held) == (0.5, 0.5)
+        scheduled = states()[-1].scheduled
+        assert scheduled is not None
+        assert 0.01 < scheduled <= 0.1

@@ -91,7 +91,7 @@ def test_it_says_how_a_training_died_and_waits_for_it_to_come_back(tmp_path: Pat
             lab.wait_for("● live")
             lab.wait_for(rf"fit · pid {again.process.pid}")
             lab.wait_for(r"\b2\s+0\.\d+")  # the table of runs has both
-            lab.wait_for(r"\b1\s+0\.\d+\s+∅ disconnected")
+            lab.wait_for(r"\b1\s+0\.\d+\s.*∅ disconnected")
             lab.type("0.02\r")
             lab.wait_for(r"in force 0\.02 = held")
 
