@@ -47,6 +47,7 @@ class View:
         rate: rate that is read out on the chart of every rate, ``None`` where none is.
         zoom: ends of the ruler where it shows a part of the rates, ``None`` where it shows all.
         heat_cursor: momentum and rate that the heat map points at, ``None`` for none.
+        curves: the small curve of each run in the table, and what it was drawn for.
         size: columns and rows of the terminal.
         silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
         dirty: whether there is something new to show; cleared once it is shown.
@@ -70,6 +71,7 @@ class View:
     rate: float | None = None
     zoom: tuple[float, float] | None = None
     heat_cursor: tuple[float, float] | None = None
+    curves: dict[int, tuple[object, str]] = field(default_factory=dict)
     size: tuple[int, int] = (0, 0)
     silent_for: int = 0
     dirty: bool = True

@@ -48,7 +48,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     title: Row = [(f"  {'#':>3}  {'rate':<{RATE}} {'':<{apart + wide + 2}}", "dim")]
     title += [(f"{name:>{size}}", "dim") for name, size in columns.items()]
     rows = [fitted(title, width)]
-    curves = small_curves(here, columns.get("curve", 0) - 1)
+    curves = small_curves(view, here, columns.get("curve", 0) - 1)
     for run, now, says, curve in zip(here, states, told, curves, strict=True):
         current = run is session.current
         highlighted = run.number == view.highlighted or (current and bool(view.race))
@@ -99,10 +99,11 @@ def about(run: Run, view: View) -> str:
     return f"{said} ×{run.times}".strip() if run.times > 1 else said
 
 
-def small_curves(runs: Sequence[Run], cells: int) -> list[str]:
+def small_curves(view: View, runs: Sequence[Run], cells: int) -> list[str]:
     """Return a small curve of the loss of each run, all on one scale of factors.
 
     Args:
+        view: keeps the curves of runs that have not moved since.
         runs: as they are listed.
         cells: of each curve; less than one for no curves.
     """
@@ -118,12 +119,16 @@ def small_curves(runs: Sequence[Run], cells: int) -> list[str]:
     y = Axis(low, high if high > 1.01 * low else 1.01 * low, log=True)
     last = max(run.steps or run.step for run in runs)
     x = Axis(0.0, float(max(last, 1)))
-    return [
-        line_of_text(*run.series.curve(), x, y, cells)
-        if run.series and run.series.smallest > 0
-        else ""
-        for run in runs
-    ]
+    found = []
+    for run in runs:
+        if run.series is None or not run.series.smallest > 0:
+            found.append("")
+            continue
+        seen = (run.series.count, x, y, cells)
+        if view.curves.get(run.number, (None, ""))[0] != seen:
+            view.curves[run.number] = (seen, line_of_text(*run.series.curve(), x, y, cells))
+        found.append(view.curves[run.number][1])
+    return found
 
 
 def listed(view: View, height: int) -> list[Run]:
