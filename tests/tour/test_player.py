@@ -60,13 +60,13 @@ class Watched(Tour):
         self.frames_shown.append(shown)
 
 
-async def frames(script: Path, size: tuple[int, int], pace: float) -> list[list[str]]:
+async def frames(script: Path | None, size: tuple[int, int], pace: float) -> list[list[str]]:
     """Every frame of a tour with the real trainer."""
     trainer = Lockstep(ProcessSource(ProblemSettings()))
     controller = Controller(
         trainer, (), settings=ProblemSettings(), steps=100, speed=SPEED, every=10
     )
-    tour = Watched(controller, trainer, read_script(str(script)), fps=10, pace=pace)
+    tour = Watched(controller, trainer, read_script(str(script) if script else None), fps=10, pace=pace)
     app = LrtuiApp(tour, "textual-dark")
     try:
         async with app.run_test(size=size):
@@ -79,20 +79,24 @@ async def frames(script: Path, size: tuple[int, int], pace: float) -> list[list[
     return tour.frames_shown
 
 
+async def test_the_post_takes_less_than_a_minute() -> None:
+    # Counted in frames, each of a tenth of a second: the machine's own speed has no part in it.
+    shown = await frames(None, (120, 36), pace=1000)
+    assert len(shown) / 10 + 5 < 60  # and torch takes less than five to load
+
+
 @pytest.mark.skipif(ASCIINEMA is None, reason="asciinema is not installed")
-def test_the_post_in_less_than_a_minute_recorded_by_asciinema(tmp_path: Path) -> None:
+def test_the_post_recorded_by_asciinema(tmp_path: Path) -> None:
     cast = tmp_path / "demo.cast"
     tour = f"{sys.executable} -m lrtui tour --pace 3"
     captions = [s.text for s in read_script(None) if s.verb == "say"]
     with terminal(command=[str(ASCIINEMA), "rec", "-q", "-c", tour, str(cast)]) as recorder:
         recorder.wait_for("▌ ")
-        start = time.monotonic()
         for caption in captions:
             recorder.wait_for("▌ " + re.escape(caption[:30]))
             if "{forecast}" in caption:
                 recorder.wait_for(re.escape(caption).replace(r"\{forecast\}", r"\d+"))
         assert recorder.wait_for_end() == 0
-        assert 3 * (time.monotonic() - start) + 5 < 60  # and torch takes less than five to load
         assert b"rate 0.744" in recorder.raw.rpartition(b"\x1b[?1049l")[2]
     assert 20_000 < cast.stat().st_size < 300_000
     header, *events = map(json.loads, cast.read_text().splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from asyncio import TimerHandle
 from codecs import IncrementalDecoder, getincrementaldecoder
@@ -31,11 +32,13 @@ QUESTION = "\x1b[6n"
 WINDOW = 2000
 """Bytes that may be unanswered, at most, before further output waits."""
 LEAST = 250
-"""The same for the slowest line."""
+"""The same for the slowest line, and for a line whose way is to be timed."""
 AHEAD = 0.1
 """Seconds of what a line carries that may be under way: a key waits for as long behind it."""
 SAMPLES = 10
-"""Answers from which it is seen how much a line carries."""
+"""Answers from which it is seen how much a line carries, and how long its way is."""
+FRESH = 10.0
+"""Seconds after which the way is timed again."""
 FIRST_FRAME = 6500
 """The same in the first second, before the terminal can have answered."""
 SILENT = 3000
@@ -44,6 +47,8 @@ CHUNK = 1000
 """Bytes after which a frame is split, at most: a key is answered in the middle of a large one."""
 SLOWEST = 2000
 """Bytes a second that every line is assumed to carry, even one that never answers."""
+LOST = 5.0
+"""Seconds after which an answer is no longer waited for: another terminal may be attached now."""
 HOLD = 0.3
 """Most seconds for which output is held."""
 LAST_ANSWER = 0.5
@@ -95,6 +100,8 @@ class LineDriver(LinuxDriver):
         self._asked = False
         self._asked_at = 0.0
         self._seen: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
+        self._ways: deque[float] = deque(maxlen=SAMPLES)
+        self._timed_at = -math.inf
         self._answered = Event()
         self._since = self._looked_at = 0.0
         self._held_until = 0.0
@@ -172,7 +179,11 @@ class LineDriver(LinuxDriver):
 
     def _take_answer(self) -> None:
         if self._asked:
-            self._seen.append((monotonic() - self._asked_at, self._before_question))
+            now, size = monotonic(), self._before_question
+            self._seen.append((now - self._asked_at, size))
+            if size <= LEAST + len(QUESTION):
+                self._ways.append(now - self._asked_at)
+                self._timed_at = now
         self._asked = False
         self._answers = True
         self._unanswered = min(self._unanswered, self._after_question)
@@ -219,8 +230,10 @@ class LineDriver(LinuxDriver):
     def _wait(self) -> float:
         """Return for how many seconds output has to wait."""
         now = monotonic()
-        carried = SLOWEST * (now - self._looked_at)
-        self._unanswered, self._looked_at = max(self._unanswered - carried, 0.0), now
+        if not self._answers or now > self._asked_at + LOST:
+            carried = SLOWEST * (now - self._looked_at)
+            self._unanswered = max(self._unanswered - carried, 0.0)
+        self._looked_at = now
         if now < self._held_until:
             return self._held_until - now
         if not keeps_up(STDERR):
@@ -234,11 +247,14 @@ class LineDriver(LinuxDriver):
     def _window(self) -> float:
         """Return how many bytes may be unanswered, by what the line was seen to carry.
 
-        As much as it carries in the time of its quickest answer, which may have a long way, and
-        in a tenth of a second besides.
+        As much as it carries in the time of its way and in a tenth of a second besides, but at
+        most twice what was once sent: a few bytes answered at once prove little. The way is
+        timed by an answer to few bytes, since one to many has waited behind them.
         """
-        if not self._seen:
+        if not self._answers:
             return WINDOW
-        quickest = min(seconds for seconds, _ in self._seen)
-        carried = max(size / max(seconds, 1e-3) for seconds, size in self._seen)
-        return min(max(carried * (quickest + AHEAD), LEAST), WINDOW)
+        if monotonic() > self._timed_at + FRESH:
+            return LEAST
+        allowed = min(self._ways) + AHEAD
+        carried = max(size * min(allowed / max(took, 1e-3), 2) for took, size in self._seen)
+        return min(max(carried, LEAST), WINDOW)
