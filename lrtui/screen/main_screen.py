@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -64,7 +65,7 @@ SEEKS = {
 """Keys that show another place of a record, and which."""
 
 KEY_TIME = 0.02
-"""Seconds that a key has the screen for itself."""
+"""Seconds that a key has the screen for itself, before a frame shows what it did."""
 
 
 class MainScreen(Screen[None]):
@@ -91,6 +92,7 @@ class MainScreen(Screen[None]):
         self.line: LineDriver | None = None
         self._frame_time = 1 / fps
         self._last_key = float("-inf")
+        self._woken = asyncio.Event()
         self._shown: list[Pane] = []
         self._drawn = False
 
@@ -131,7 +133,11 @@ class MainScreen(Screen[None]):
 
     async def _frames(self) -> None:
         while True:
-            await asyncio.sleep(self._frame_time if self._drawn else FIRST_WAIT)
+            with suppress(TimeoutError):  # a key is not left to wait for the next frame
+                wait = self._frame_time if self._drawn else FIRST_WAIT
+                await asyncio.wait_for(self._woken.wait(), wait)
+                await asyncio.sleep(KEY_TIME)
+            self._woken.clear()
             await self.frame()
 
     async def frame(self) -> None:
@@ -187,6 +193,7 @@ class MainScreen(Screen[None]):
     def pressed(self, event: events.Key) -> None:
         """Note that a key was pressed, before anything is made of it; say if it is not offered."""
         self._last_key = time.monotonic()
+        self._woken.set()
         for field in self.query(RateField):  # none yet, for a key that comes early
             if not field.has_focus and self.is_in_front:  # lost by a click beside every widget
                 self.set_focus(field)
@@ -469,14 +476,17 @@ class MainScreen(Screen[None]):
         """Move the cursor of the chart that is shown, of all the rates or of the losses."""
         view = self.view
         view.dirty, view.place = True, None
-        if view.alone == EVERY_RATE.id:
-            view.rate = moved(view, cells, *self.query_one(f"#{EVERY_RATE.id}").content_size)
+        chart = EVERY_RATE if view.alone == EVERY_RATE.id else LOSS
+        widget = self.query_one(f"#{chart.id}", PaneWidget)
+        if chart is EVERY_RATE:
+            view.rate = moved(view, cells, *widget.content_size)
         elif (run := view.session.current) is not None and view.session.has_losses:
             last = last_shown(view)
-            width = self.query_one(f"#{LOSS.id}").content_size.width
-            a_cell = max(1, round(last / max(width, 1)))
+            a_cell = max(1, round(last / max(widget.content_size.width, 1)))
             here = run.step if view.cursor is None else view.cursor + cells * a_cell
             view.cursor = min(max(here, 0), last)
+        if self.line is None or self.line.is_free:
+            widget.paint()  # at once: of all that a frame draws, only this has moved
 
     def action_seek_start(self) -> None:
         """Go to the start of the run of a record."""
