@@ -192,8 +192,10 @@ class MainScreen(Screen[None]):
 
     def pressed(self, event: events.Key) -> None:
         """Note that a key was pressed, before anything is made of it; say if it is not offered."""
-        self._last_key = time.monotonic()
-        self._woken.set()
+        now = time.monotonic()
+        if now - self._last_key > self._frame_time:  # held keys are shown by the usual frames
+            self._woken.set()
+        self._last_key = now
         for field in self.query(RateField):  # none yet, for a key that comes early
             if not field.has_focus and self.is_in_front:  # lost by a click beside every widget
                 self.set_focus(field)

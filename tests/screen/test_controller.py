@@ -234,7 +234,7 @@ async def test_a_held_key_leaves_no_trail_of_runs(key: str) -> None:
             await press(pilot, key)
         await frame(pilot)
         log = text(app, "log")
-        assert log.count("run ") <= 2
+        assert log.count("run ") <= 3  # the first key alone has a frame of its own
         if key == "r":
             # The same rate from the same start: what was cut short says nothing more.
             await press(pilot, "r")
