@@ -181,6 +181,7 @@ loss = nn.functional.mse_loss
 """
 
 
+@pytest.mark.slow
 def test_a_problem_that_cannot_be_used_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("x = 1 +\n")
     for arguments in (["mine.py", "--plain"], ["mine.py", "--json"], ["sweep", "mine.py"]):

@@ -14,6 +14,8 @@ import pytest
 
 import lrtui
 
+pytestmark = pytest.mark.slow
+
 PACKAGE = Path(lrtui.__file__).parent
 HEAVY = ("torch", "textual", "plotext", "numpy")
 NEVER = {

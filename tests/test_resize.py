@@ -72,7 +72,7 @@ async def seen(resizes: list[tuple[int, int]], losses: list[float]) -> list[str]
 
 
 @pytest.mark.slow
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(sizes, min_size=1, max_size=8))
 async def test_the_last_frame_is_as_if_it_had_always_been_that_size(
     resizes: list[tuple[int, int]],

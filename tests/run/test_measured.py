@@ -226,6 +226,7 @@ def test_losses_below_zero_are_measured_from_the_best_one() -> None:
     assert moved.word == "falling"  # 1,000 lower is no more level
 
 
+@pytest.mark.slow
 def test_the_words_do_not_flicker() -> None:
     for told, whole in (
         (swinging(3000) + 0.01, True),

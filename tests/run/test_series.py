@@ -41,7 +41,7 @@ def test_the_first_loss_stays_the_first() -> None:
     assert series.first == 4.0
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.integers(1, 40 * CAPACITY),
     st.integers(1, 9999),
@@ -100,7 +100,7 @@ def test_without_a_target_it_is_never_under_it() -> None:
     assert series.under_since is None
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(1, 5 * CAPACITY), st.integers(1, 999), st.integers(0, 10**6))
 def test_means_are_exact_between_buckets(count: int, batch: int, origin: int) -> None:
     values = np.random.default_rng(count).normal(size=count)

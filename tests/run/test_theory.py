@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -136,6 +137,7 @@ def expected(case: Case, i: int) -> str:
     return "on the edge" if RATES[i] >= 0.95 * limit else "too few steps"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spread", "noise"),
     [pytest.param(*k, marks=[pytest.mark.slow] if k[1] == "gaussian" else []) for k in KINDS],
@@ -175,6 +177,7 @@ def test_settled_steps_are_forecast_at_step_0() -> None:
     assert exact >= 0.99 * total
 
 
+@pytest.mark.slow
 def test_the_posts_headline() -> None:
     found = cases("symmetric", "uniform")
     for rate, steps, about in [(0.1, 70, 3), (0.7, 8, 1)]:
@@ -373,6 +376,7 @@ def settled_for_good(told: np.ndarray, target: float) -> int | None:
     return step if step < len(told) else None
 
 
+@pytest.mark.slow
 def test_curves_with_momentum_and_decay_are_those_of_torch() -> None:
     worst = 0.0
     for seed in range(60):
@@ -388,7 +392,6 @@ def test_curves_with_momentum_and_decay_are_those_of_torch() -> None:
     assert worst < 1e-3
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_the_settling_step_with_momentum_and_decay_is_exact() -> None:
     exact, reached, flown = 0, 0, 0
@@ -408,21 +411,25 @@ def test_the_settling_step_with_momentum_and_decay_is_exact() -> None:
     assert flown > 30  # flew through the target and left it again
 
 
-def explicit(theory: Theory, lr: float, steps: int) -> np.ndarray:
-    """Losses by explicit steps in float64."""
-    optimizer, values = theory.optimizer, np.array(theory.eigenvalues)
-    away, buffer = np.array(theory.distances(theory.start)), np.zeros(len(values))
-    origin = np.array(theory.distances([0.0] * len(values)))
-    told = []
-    for _ in range(steps + 1):
-        told.append(theory.min_loss + float(values @ away**2) / 2)
+def explicit(theories: Sequence[Theory], lrs: Sequence[float], steps: int) -> np.ndarray:
+    """Losses by explicit steps in float64, a column a rate; they have one optimizer."""
+    optimizer = theories[0].optimizer
+    values = np.array([theory.eigenvalues for theory in theories])
+    least = np.array([theory.min_loss for theory in theories])
+    away = np.array([theory.distances(theory.start) for theory in theories])
+    origin = np.array([theory.distances([0.0] * values.shape[1]) for theory in theories])
+    rates, buffer = np.array(lrs)[:, None], np.zeros_like(values)
+    told = np.empty((steps + 1, len(lrs)))
+    for step in range(steps + 1):
+        told[step] = least + (values * away**2).sum(axis=1) / 2
         gradient = values * away + optimizer.weight_decay * (away - origin)
         buffer = optimizer.momentum * buffer + gradient
         nesterov = optimizer.name == "nesterov"
-        away = away - lr * (gradient + optimizer.momentum * buffer if nesterov else buffer)
-    return np.array(told)
+        away = away - rates * (gradient + optimizer.momentum * buffer if nesterov else buffer)
+    return told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.99, 0.999])
 @pytest.mark.parametrize("decay", [0.0, 1e-4, 1.0])
 @pytest.mark.parametrize("name", ["sgd", "nesterov"])
@@ -430,14 +437,15 @@ def test_the_settling_step_of_long_runs(momentum: float, decay: float, name: str
     if name == "nesterov" and not momentum:
         return
     optimizer = Optimizer(name=name, momentum=momentum, weight_decay=decay)  # type: ignore[arg-type]
-    for seed in range(4):
-        loss = quadratic(0.003, 0.1, 1.0, 1.0, seed=seed)
-        theory = Theory.of(loss, optimizer)
-        for share in (0.01, 0.25, 0.99):
-            lr = share * theory.max_stable_lr
-            told = explicit(theory, lr, 40_000)
-            at = theory.settles_at(theory.start, lr)
-            assert settled_for_good(told, theory.settled_loss) == (None if at and at > 4e4 else at)
+    losses = [quadratic(0.003, 0.1, 1.0, 1.0, seed=seed) for seed in range(4)]
+    theories = [Theory.of(loss, optimizer) for loss in losses for _ in range(3)]
+    lrs = [
+        share * t.max_stable_lr for share, t in zip([0.01, 0.25, 0.99] * 4, theories, strict=True)
+    ]
+    told = explicit(theories, lrs, 40_000)
+    for theory, lr, losses_of in zip(theories, lrs, told.T, strict=True):
+        at = theory.settles_at(theory.start, lr)
+        assert settled_for_good(losses_of, theory.settled_loss) == (None if at and at > 4e4 else at)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -467,7 +475,7 @@ def test_a_run_that_comes_from_below_has_settled_at_its_start() -> None:
 def test_a_target_is_what_counts() -> None:
     loss = quadratic(0.5, 2.0, min_loss=0.0)
     theory = Theory.of(replace(loss, target=0.01), Optimizer(momentum=0.5))
-    told = explicit(theory, 0.3, 200)
+    told = explicit([theory], [0.3], 200)[:, 0]
     assert theory.settled_loss == 0.01
     assert theory.settles_at(theory.start, 0.3) == settled_for_good(told, 0.01)
     beyond = Theory.of(replace(loss, target=-1.0), Optimizer(momentum=0.5))
@@ -536,14 +544,15 @@ def test_the_quickest_rate_is_as_quick_as_any(optimizer: Optimizer, most: int) -
     rates = theory.max_stable_lr * np.concatenate(
         [np.geomspace(1e-4, 0.1, 60), np.arange(0.1, 1, 0.01)]
     )
-    for rate in rates.tolist():
-        at = settled_for_good(explicit(theory, rate, 2000), theory.settled_loss)
+    for told in explicit([theory] * len(rates), rates.tolist(), 2000).T:
+        at = settled_for_good(told, theory.settled_loss)
         assert at is None or at >= fewest - 1
     needed = theory.settles_at(theory.start, theory.best_lr)
     assert needed is not None
     assert needed <= 1.02 * fewest + 1
 
 
+@pytest.mark.slow
 def test_the_quickest_of_a_thousand_weights() -> None:
     values = np.geomspace(0.01, 2, 1000).tolist()
     for optimizer in (Optimizer(), Optimizer(name="nesterov", momentum=0.9)):
@@ -593,6 +602,7 @@ def test_curves_of_adam_are_those_of_torch(name: str, decay: float) -> None:
     assert errors[22] < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lr", "about"), [(1.0, 2338), (0.1, 7358)])
 def test_adam_settles_and_forgets(lr: float, about: int) -> None:
     problem, adam = LineFit(ProblemSettings()), Optimizer(name="adam")

@@ -35,6 +35,8 @@ from tests.screen.fake import (
     text,
 )
 
+pytestmark = pytest.mark.slow
+
 FILES = Path(__file__).parents[1] / "problems" / "files"
 
 

@@ -83,7 +83,7 @@ def test_the_value_at_a_place_lies_there(axis: Axis) -> None:
         assert float(axis.place(axis.at(share))) == pytest.approx(share)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(axes(), st.integers(3, 60), st.booleans())
 def test_a_tick_is_in_the_cell_of_the_number_that_it_says(
     axis: Axis, cells: int, aligned: bool
@@ -97,7 +97,7 @@ def test_a_tick_is_in_the_cell_of_the_number_that_it_says(
     assert all(b - a >= least_apart(cells) for (a, _), (b, _) in pairwise(found))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(axes(), st.integers(3, 60))
 def test_ticks_of_an_aligned_axis_are_evenly_apart(axis: Axis, cells: int) -> None:
     aligned = axis.aligned(cells)

@@ -52,7 +52,7 @@ def on_canvas(rows: Sequence[Row], tone: str, canvas: Canvas) -> dict[tuple[int,
     return {(row, column - canvas.left): c for (row, column), c in cells(rows, tone).items()}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(sizes, axes(), axes(), points, st.booleans())
 def test_anything_is_drawn_in_the_size_that_was_asked_for(
     size: tuple[int, int], x: Axis, y: Axis, drawn: list[tuple[float, float]], framed: bool
@@ -78,7 +78,7 @@ def test_odd_series_on_one_cell_and_on_many(values: list[float], size: tuple[int
     assert [len(text) for text in texts(rows)] == [size[0]] * size[1]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(roomy, axes(), axes(), st.lists(places, min_size=1, max_size=40), st.data())
 def test_a_mark_at_a_point_of_a_curve_lies_on_the_curve(
     size: tuple[int, int], x: Axis, y: Axis, shares: list[tuple[float, float]], data: st.DataObject
@@ -99,7 +99,7 @@ def test_a_mark_at_a_point_of_a_curve_lies_on_the_curve(
     assert place in alone
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(roomy, axes(), axes(), st.booleans())
 def test_a_tick_is_where_a_mark_of_the_number_that_it_says_is(
     size: tuple[int, int], x: Axis, y: Axis, aligned: bool
@@ -117,7 +117,7 @@ def test_a_tick_is_where_a_mark_of_the_number_that_it_says_is(
     assert [canvas.column(x, number(text)) for text in rows[-1].split()] == ticks
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.tuples(st.integers(4, 60), st.integers(2, 20)),
     st.lists(places, max_size=6),
@@ -248,7 +248,6 @@ def test_dots_of_one_tone_are_joined_in_a_cell() -> None:
     assert texts(draw(1, 1, Axis(0, 1), Axis(0, 1), layers)) == ["⠈"]
 
 
-@settings(deadline=None)
 @given(roomy, axes(), st.data())
 def test_the_value_at_a_cell_is_in_that_cell(
     size: tuple[int, int], axis: Axis, data: st.DataObject
@@ -284,6 +283,7 @@ def quickest(layers: Sequence[Layer], axis: Axis) -> float:
     return min(times)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", worst_cases(4))
 @pytest.mark.parametrize("log", [False, True])
 def test_no_chart_takes_much_longer_than_an_empty_one(case: str, log: bool) -> None:

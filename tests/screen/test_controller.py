@@ -101,6 +101,7 @@ def record(*messages: AnyMessage) -> FakeTrainer:
 MINE = ProblemSettings(name="mine.py")
 
 
+@pytest.mark.slow
 async def test_what_a_source_cannot_do_is_not_offered() -> None:
     start = Start(run=1, lr=0.3, steps=100, speed=None)
     source = record(*descent(start, until=40))
@@ -224,6 +225,7 @@ async def test_while_torch_loads_nothing_is_said_of_a_loss() -> None:
             assert "torch is loading" in text(app, pane)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["r", "left_square_bracket"])
 async def test_a_held_key_leaves_no_trail_of_runs(key: str) -> None:
     source = FakeTrainer(only_until(1))
@@ -270,6 +272,7 @@ async def test_nothing_typed_is_dropped(typed: str) -> None:
         assert starts(source) == [0.1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", [["enter"] * 4, ["enter", "escape", "enter"]])
 async def test_the_palette_closes_once_however_the_keys_come(keys: list[str]) -> None:
     source = FakeTrainer(only_until(20))

@@ -26,6 +26,7 @@ def read_out(legend: str) -> tuple[int, float]:
     return int(words[words.index("step") + 1]), float(words[words.index("loss") + 1])
 
 
+@pytest.mark.slow
 async def test_the_cursor_reads_the_loss_at_its_step() -> None:
     app = make_app(FakeTrainer(), 0.1)
     start = Start(run=1, lr=0.1, steps=100, speed=20)

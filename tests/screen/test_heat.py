@@ -11,6 +11,8 @@ from lrtui.run.heat import best_cell
 from lrtui.screen.panes.heat import LEFT
 from tests.screen.fake import FakeTrainer, frame, main_screen, make_app, press, text, theory
 
+pytestmark = pytest.mark.slow
+
 ROWS = 24
 
 

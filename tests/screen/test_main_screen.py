@@ -64,6 +64,7 @@ async def test_a_number_typed_anywhere_and_enter_start_a_run() -> None:
         assert main_screen(app).query_one(RateField).value == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
@@ -279,6 +280,7 @@ async def test_the_palette_has_every_command() -> None:
         assert {a.title for a in ACTIONS if a.needs not in elsewhere} <= shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(200, 60), (120, 36), (80, 24), (72, 20), (71, 40), (40, 12)])
 async def test_nothing_is_clipped(size: tuple[int, int]) -> None:
     app = make_app(FakeTrainer(), 0.1, 50)
@@ -308,6 +310,7 @@ async def test_every_size_is_survived() -> None:
 SIZES = [(120, 36), (80, 24), (71, 19), (60, 14), (40, 12)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 async def test_tab_shows_one_pane_after_another(size: tuple[int, int]) -> None:
     app = make_app(FakeTrainer())
@@ -330,6 +333,7 @@ async def test_tab_shows_one_pane_after_another(size: tuple[int, int]) -> None:
         assert alone == [pane for pane in every if [pane] != usual]
 
 
+@pytest.mark.slow
 async def test_tab_survives_every_change_of_size() -> None:
     app = make_app(FakeTrainer())
     async with app.run_test(size=(120, 36)) as pilot:
@@ -457,6 +461,7 @@ async def test_a_ball_at_the_minimum_of_the_bowl_is_drawn_there(columns: int) ->
         assert "┴" not in last  # the ball covers it
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [73, 80, 120, 160])
 async def test_the_loss_is_told_once_in_the_table_or_above_the_chart(columns: int) -> None:
     app = make_app(FakeTrainer(), 0.1)
@@ -481,6 +486,7 @@ async def test_y_has_three_scales() -> None:
         assert shown[3] == shown[0]
 
 
+@pytest.mark.slow
 async def test_another_theme_colours_everything() -> None:
     app = make_app(FakeTrainer())
     async with app.run_test(size=(120, 36)) as pilot:

@@ -20,6 +20,8 @@ from lrtui.screen.palette import contrast, css_variables, moved, styles
 from lrtui.screen.view import LANES
 from tests.screen.fake import FakeTrainer, make_app, press
 
+pytestmark = pytest.mark.slow
+
 THEMES = [name for name, theme in BUILTIN_THEMES.items() if not theme.ansi]
 ANSI = [name for name, theme in BUILTIN_THEMES.items() if theme.ansi]
 

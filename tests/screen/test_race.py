@@ -109,6 +109,7 @@ async def test_what_cannot_be_raced_is_refused(typed: str) -> None:
         assert len([c for c in source.sent if isinstance(c, Start | Race)]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 20), (40, 12)])
 async def test_eight_runs_stand_in_the_status_at_every_size(size: tuple[int, int]) -> None:
     app = make_app(FakeTrainer())

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lrtui.screen.axis import dots
@@ -23,7 +23,6 @@ def drawn(
     return set(zip(across.tolist(), up.tolist(), strict=True))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(anything, anything), max_size=50),
     st.integers(1, 60),
@@ -42,7 +41,6 @@ def test_dots_are_on_the_canvas_and_every_point_inside_has_one(
     assert dotted or inside <= found
 
 
-@settings(deadline=None)
 @given(near, near, near, near)
 def test_a_segment_is_drawn_where_it_crosses_the_canvas_and_nowhere_else(
     x0: float, y0: float, x1: float, y1: float

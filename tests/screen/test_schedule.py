@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lrtui.messages import SCHEDULES, Progress, Start, Started, State, Sweep
 from tests.screen.fake import FakeTrainer, frame, make_app, press, text
 
@@ -26,6 +28,7 @@ def falling(start: Start) -> list[Started | State | Progress]:
     ]
 
 
+@pytest.mark.slow
 async def test_a_key_goes_through_the_schedules_at_the_same_peak() -> None:
     source = FakeTrainer()
     app = make_app(source, 0.3)

@@ -66,7 +66,9 @@ async def frames(script: Path | None, size: tuple[int, int], pace: float) -> lis
     controller = Controller(
         trainer, (), settings=ProblemSettings(), steps=100, speed=SPEED, every=10
     )
-    tour = Watched(controller, trainer, read_script(str(script) if script else None), fps=10, pace=pace)
+    tour = Watched(
+        controller, trainer, read_script(str(script) if script else None), fps=10, pace=pace
+    )
     app = LrtuiApp(tour, "textual-dark")
     try:
         async with app.run_test(size=size):

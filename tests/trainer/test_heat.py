@@ -41,6 +41,7 @@ def solo(problem: Problem, lr: float, momentum: float, nesterov: bool) -> list[f
     return losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sgd", "nesterov"])
 @pytest.mark.parametrize("name", ["line", "bowl", "moons"])
 def test_each_cell_is_the_run_that_it_says_it_is(name: str, kind: OptimizerName) -> None:

@@ -107,6 +107,7 @@ def test_a_run_takes_the_steps_of_torchs_own_scheduler(
     assert last(run.told, Ended).outcome == "done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", SCHEDULERS)
 @pytest.mark.parametrize("problem", ["line", "bowl", "moons"])
 def test_a_sweep_takes_the_schedule_in(problem: str, schedule: str) -> None:

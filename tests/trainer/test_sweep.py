@@ -187,6 +187,7 @@ def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_each_rate_ends_where_it_does_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name not in ("gru", "lstm"):  # the others need no other way than the quick one

@@ -1,0 +1,7 @@
+"""What holds for all tests."""
+
+from hypothesis import settings
+
+# How long an example takes says more about what else the machine does than about lrtui.
+settings.register_profile("lrtui", deadline=None)
+settings.load_profile("lrtui")
