@@ -58,10 +58,6 @@ class Action:
         """Return textual's form of it."""
         return Binding(self.key, self.name, self.help, id=self.name, show=False)
 
-    def in_the_lab(self, session: Session) -> bool:
-        """Return whether the source does it as our own trainer does."""
-        return self.or_needs is None or (self.needs is None or session.offers(self.needs))
-
     def is_offered(self, session: Session) -> bool:
         """Return whether the source can do it."""
         able = self.needs is None or session.offers(self.needs)
@@ -83,7 +79,7 @@ ACTIONS = (
     Action("larger", "right_square_bracket", "larger rate", f"Restart at the rate multiplied {BY}.",
            needs="start", typed="]"),
     Action("shrink", "left_curly_bracket", "smaller rate, no restart",
-           f"Continue at the rate divided {BY}.", "no restart",
+           f"Continue at the rate divided {BY}.", "scale",
            f"Continue at the rate divided or multiplied {BY}.", "set_lr", "scale", "{"),
     Action("grow", "right_curly_bracket", "larger rate, no restart",
            f"Continue at the rate multiplied {BY}.", needs="set_lr", or_needs="scale", typed="}"),
@@ -117,12 +113,13 @@ ACTIONS = (
     Action("run_after", "pagedown", "run after", "Go to the run after.", needs="seek",
            typed="pgdn"),
     Action("scale", "y", "scale of the loss",
-           "Show the loss linear, logarithmic, or above its minimum.", "scale"),
+           "Show the loss linear, logarithmic, or above its minimum.", "axis", border="scale"),
     Action("lens", "b", "turn the lens",
            "Turn the lens: bowl, map, sharpness, slice or rate, as they apply.", "lens",
            border="turn"),
     Action("every_rate", "w", "every rate",
-           "Show the steps to settle at every rate, and go back.", "every rate", border="back"),
+           "Show the steps to settle at every rate, and go back.", "every rate",
+           needs="sweep", or_needs="seek", border="back"),
     Action("zoom_ruler", "z", "zoom the ruler", "Zoom the ruler round the rate, further, and back.",
            "zoom", needs="sweep"),
     Action("cursor_left", "left", "cursor left",

@@ -429,9 +429,12 @@ class Controller:
             self.mark(run, pinned=not (run.pinned or run.hidden), hidden=run.pinned)
 
     def remove(self) -> None:
-        """Remove the run that is pointed at from the table."""
+        """Remove the highlighted run from the table; one key alone removes nothing."""
         run = self.view.pointed_at
-        if run is None or run.is_on:
+        if run is None or self.view.highlighted is None:
+            self.complain("↓ highlights the run that x then removes")
+            return
+        if run.is_on:
             self.complain("a run that is on stays; ↓ goes to an older one")
             return
         self.mark(run, removed=True)

@@ -20,6 +20,7 @@ from lrtui.run.files import unused
 from lrtui.run.rate import parse_rates, rate_text
 from lrtui.screen import layout
 from lrtui.screen.actions import ACTIONS, BY_KEY, BY_NAME
+from lrtui.screen.border import BOX, BOX_KEYS, Border
 from lrtui.screen.controller import Controller
 from lrtui.screen.palette import styles
 from lrtui.screen.pane_widget import PaneWidget
@@ -105,8 +106,8 @@ class MainScreen(Screen[None]):
         ruler, *box = panes("box")
         yield from panes("screen")
         yield from panes("header")
-        with Vertical(id="box") as frame:
-            frame.border_title = "learning rate"
+        with Vertical(id="box") as box_of_rate:
+            self._box = Border(box_of_rate, BOX, BOX_KEYS)
             with Horizontal(id="rates"):
                 yield RateField(self.steer)
                 yield ruler
@@ -154,6 +155,7 @@ class MainScreen(Screen[None]):
         if run is not None:
             now = rate_text(run.lr) if run.rates is None else f"{run.rates.last:.4g}"
             self.query_one(RateField).placeholder = now
+        self._box.paint(self.view.session)
         for widget in self.query(PaneWidget):
             widget.paint()
             # A key that was pressed meanwhile is answered before the next pane is drawn.

@@ -67,7 +67,7 @@ def test_the_lines_of_theory_are_where_the_slowest_direction_turns() -> None:
     def radius(lr: float, beta: float) -> float:
         # The step from (weight, its last one), along each eigenvector.
         return max(
-            np.abs(np.linalg.eigvals([[1 + beta - lr * value, -beta], [1, 0]])).max()
+            float(np.abs(np.linalg.eigvals([[1.0 + beta - lr * value, -beta], [1.0, 0.0]])).max())
             for value in (low, high)
         )
 

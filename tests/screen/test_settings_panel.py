@@ -153,6 +153,10 @@ async def test_runs_are_pinned_named_hidden_and_removed() -> None:
         await frame(pilot)
         assert [run.number for run in controller.session.runs] == [1, 2, 3, 5, 6]
         assert source.noted[-1] == Marked(run=4, removed=True)
+        await press(pilot, "x")  # none is highlighted any more
+        await frame(pilot)
+        assert "↓ highlights the run" in text(app, "status")
+        assert len(controller.session.runs) == 5
 
 
 async def test_the_command_line_is_shown_and_copied() -> None:

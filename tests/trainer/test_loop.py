@@ -177,7 +177,7 @@ def test_every_step_is_that_of_torch_optim() -> None:
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        training.step()
+        training.steps(1)
 
 
 def test_it_ends_at_the_least_squares_solution() -> None:

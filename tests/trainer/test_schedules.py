@@ -67,7 +67,7 @@ def by_hand(
         found.append(loss.item())
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         scheduler.step()
     found.append(made.loss(model, next(batches)).item())

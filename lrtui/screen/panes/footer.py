@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lrtui.screen.actions import ACTIONS, BY_NAME, Action, offered
+from lrtui.screen.border import BOX_KEYS
 from lrtui.screen.panes.pane import TALL, Pane, Press
 from lrtui.screen.spans import Row, length
 from lrtui.screen.view import View
@@ -10,14 +11,19 @@ from lrtui.screen.view import View
 LAST = 2
 """Entries that are always there: the help and the way out."""
 
+MATTER = ("pause", "advice", "restart", "optimizer", "settings", "zoom", "heat", "step")
+"""What matters most of our own runs, of what is not told on the borders."""
 
-MATTER = ("pause", "advice", "restart", "optimizer", "settings", "every_rate", "zoom", "heat")
-"""What matters most where several panes are shown, of what is not told on their borders."""
+STEERED = ("shrink", "pause", "release", "rewind", "checkpoint", "stop", "step", "scalar", "zoom")
+"""What matters most in a training that is watched."""
+
+RECORDED = ("pause", "seek_start", "run_before", "slower", "zoom")
+"""What matters most in a record."""
 
 ALONE = {"every-rate": ("every_rate", "cursor_left", "zoom_ruler"), "heat": ("heat",)}
 """What matters most where a pane is shown alone, by the pane."""
 
-ON_BORDERS = ("scale", "cursor_left", "older", "pin", "name", "remove", "lens")
+ON_BORDERS = (*BOX_KEYS, "scale", "cursor_left", "older", "pin", "name", "remove", "lens")
 """What the borders tell, where there are any."""
 
 
@@ -34,8 +40,7 @@ def entries(view: View, width: int) -> list[tuple[str, Row]]:
     elif session.offers("hold"):
         found.append(("", entry("0-9", "hold")))
     for action in ordered(view):
-        word = action.footer if action.in_the_lab(session) else "÷/×"
-        found.append((action.name, entry(" ".join(action.signs), word)))
+        found.append((action.name, entry(" ".join(action.signs), action.footer)))
     last = found[-LAST:]
     room = width - sum(length(row) for _, row in last)
     kept = []
@@ -54,10 +59,17 @@ def ordered(view: View) -> list[Action]:
         named = [
             action for action in named if action.name not in ON_BORDERS or action.name in alone
         ]
-    first = (*alone, *(MATTER if view.session.offers("start") else ()))
+    first = (*alone, *matter(view))
     rank = {name: place for place, name in enumerate(first)}
     rest = named[:-LAST]
     return [*sorted(rest, key=lambda action: rank.get(action.name, len(rank))), *named[-LAST:]]
+
+
+def matter(view: View) -> tuple[str, ...]:
+    """Return what matters most, by what the source can do."""
+    if view.session.offers("start"):
+        return MATTER
+    return STEERED if view.session.offers("hold") else RECORDED
 
 
 def entry(sign: str, word: str) -> Row:

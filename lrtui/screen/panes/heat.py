@@ -22,7 +22,7 @@ from lrtui.run.rate_axis import log_share
 from lrtui.run.theory import Theory
 from lrtui.screen.panes.pane import Pane, RunCell
 from lrtui.screen.panes.ruler import GRADES, SHADES
-from lrtui.screen.spans import Row, Span, fitted
+from lrtui.screen.spans import Row, Span, fitted, length
 from lrtui.screen.view import View
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if grid is None:
         return [[("too small for a heat map: it takes 56 columns", "dim")]]
     theory = view.session.theory_of(heated.optimizer, heated.schedule)
-    found = [fitted(reading(view, heated, theory), width)]
+    found = [reading(view, heated, theory, width)]
     signs = graded(heated)
     marks = marked(view, heated)
     for row in grid.rows:
@@ -194,31 +194,37 @@ def cursor_of(view: View, heated: Heated) -> Cell | None:
     return Cell(heated.momenta.index(momentum), heated.lrs.index(lr))
 
 
-def reading(view: View, heated: Heated, theory: Theory | None) -> Row:
-    """Return what the cursor reads; without one, what the signs mean."""
+def reading(view: View, heated: Heated, theory: Theory | None, width: int) -> Row:
+    """Return what the cursor reads; without one, what the signs mean, those that fit."""
     cell = cursor_of(view, heated)
     if cell is not None:
         rate, momentum = heated.lrs[cell.column], heated.momenta[cell.row]
         limit = limit_of(heated, momentum, theory)
         beyond = f" (limit {limit:.3g})" if limit is not None else ""
         said = f"rate {rate_text(rate)} · momentum {momentum:g} · {cell_text(heated, cell)}{beyond}"
-        return [("● ", "strong"), (said, "text"), ("  Enter runs it", "dim")]
+        return fitted([("● ", "strong"), (said, "text"), ("  Enter runs it", "dim")], width)
     best = best_cell(heated)
-    row: Row = []
+    told: list[Row] = []
     if best is not None:
         rate, momentum = heated.lrs[best.column], heated.momenta[best.row]
         said = f" rate {rate_text(rate)} · momentum {momentum:g} · {cell_text(heated, best)}  "
-        row = [("★", "strong"), (said, "text")]
+        told.append([("★", "strong"), (said, "text")])
     if any(at is not None for at_momentum in heated.settled_at for at in at_momentum):
-        row += [("█▓▒", "good"), (" quick to slow  ", "dim")]
-        row += [("░", "target"), (f" not in {heated.steps:,}  ", "dim")]
+        told.append([("█▓▒", "good"), (" quick to slow  ", "dim")])
+        told.append([("░", "target"), (f" not in {heated.steps:,}  ", "dim")])
     else:
-        row += [("█▓▒░", "good"), (f" loss after {heated.steps:,} steps, low to high  ", "dim")]
-    row += [("╳", "bad"), (" diverges", "dim")]
+        told.append(
+            [("█▓▒░", "good"), (f" loss after {heated.steps:,} steps, low to high  ", "dim")]
+        )
+    told.append([("╳", "bad"), (" diverges  ", "dim")])
     if theory is not None:
-        row += [("  ┃", "bad"), (" limit", "dim")]
+        told.append([("┃", "bad"), (" limit  ", "dim")])
         if heated.optimizer.name == "sgd":
-            row += [("  ┊", "text"), (" best from any start", "dim")]
+            told.append([("┊", "text"), (" theory's best", "dim")])
+    row: Row = []
+    for sign in told:
+        if length(row) + length(sign) <= width:
+            row += sign
     return row
 
 
