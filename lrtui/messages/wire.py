@@ -1,0 +1,118 @@
+"""Messages and commands as lines of JSON."""
+
+from __future__ import annotations
+
+from typing import TypeVar, get_args
+
+import msgspec
+from msgspec import Struct
+
+from lrtui.messages.commands import AnyCommand
+from lrtui.messages.greeting import Failed, Greeting, NoResult, Printed, Unusable
+from lrtui.messages.live import Ranks, Snapshots, Steered
+from lrtui.messages.problem import (
+    ClassesScene,
+    CurveScene,
+    LineScene,
+    PlaneScene,
+    ProblemFacts,
+    Quadratic,
+)
+from lrtui.messages.rates import Heated, Swept
+from lrtui.messages.run import (
+    Ahead,
+    Ended,
+    Marked,
+    Picture,
+    Progress,
+    Rewound,
+    Sharpness,
+    Slice,
+    Started,
+    State,
+)
+
+AnyMessage = (
+    Greeting
+    | ProblemFacts
+    | LineScene
+    | CurveScene
+    | ClassesScene
+    | PlaneScene
+    | Quadratic
+    | Swept
+    | Heated
+    | Rewound
+    | Started
+    | State
+    | Steered
+    | Ranks
+    | Snapshots
+    | Progress
+    | Ahead
+    | Sharpness
+    | Slice
+    | Picture
+    | Ended
+    | Marked
+    | Printed
+    | NoResult
+    | Unusable
+    | Failed
+)
+T = TypeVar("T")
+
+
+class _Tagged(Struct):
+    type: str
+
+
+_encoder = msgspec.json.Encoder()
+_commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
+_messages: msgspec.json.Decoder[AnyMessage] = msgspec.json.Decoder(AnyMessage)
+_tagged = msgspec.json.Decoder(_Tagged)
+_command_types = {kind.__struct_config__.tag for kind in get_args(AnyCommand)}
+_message_types = {kind.__struct_config__.tag for kind in get_args(AnyMessage)}
+
+
+def encode(message: Struct) -> bytes:
+    """Return a message as one line of JSON, without the line feed."""
+    return _encoder.encode(message)
+
+
+def decode_command(line: bytes) -> AnyCommand | None:
+    """Decode a command.
+
+    Returns:
+        The command, ``None`` where only a newer peer knows its type.
+
+    Raises:
+        ValueError: the line is not a command; says why.
+    """
+    return _decode(_commands, _command_types, line)
+
+
+def decode_message(line: bytes) -> AnyMessage | None:
+    """Decode a message.
+
+    Returns:
+        The message, ``None`` where only a newer peer knows its type.
+
+    Raises:
+        ValueError: the line is not a message; says why.
+    """
+    return _decode(_messages, _message_types, line)
+
+
+def _decode(
+    decoder: msgspec.json.Decoder[T], types: set[str | int | None], line: bytes
+) -> T | None:
+    try:
+        return decoder.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        try:
+            if _tagged.decode(line).type not in types:
+                return None
+        except (msgspec.DecodeError, RecursionError):
+            pass  # the first error says more
+        raise ValueError(str(error)) from error
