@@ -8,18 +8,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from lrtui.argument_types import Parser
+from lrtui.arguments import parse
 from lrtui.ascii_fallback import printable, write_plain
 from lrtui.options import (
     HeatOptions,
     LabOptions,
-    Parser,
     ProblemsOptions,
     ReplayOptions,
     SweepOptions,
     TellOptions,
     TourOptions,
     WatchOptions,
-    parse,
 )
 from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
 
@@ -226,7 +226,7 @@ def tell(parser: Parser, options: TellOptions) -> int:
 
 def run_script(words: Sequence[str]) -> int:
     """Run a script or a module as python does, watched; return its exit code."""
-    from lrtui.options import run_options
+    from lrtui.arguments import run_options
 
     options = run_options(words)
 

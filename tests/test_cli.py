@@ -17,9 +17,10 @@ import psutil
 import pytest
 
 from lrtui import __version__
+from lrtui.arguments import parse
 from lrtui.cli import main
 from lrtui.messages import Optimizer
-from lrtui.options import LabOptions, Options, ReplayOptions, SweepOptions, TourOptions, parse
+from lrtui.options import LabOptions, Options, ReplayOptions, SweepOptions, TourOptions
 from lrtui.problems.settings import BUILT_IN
 from tests.terminal import gone
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lrtui.arguments import parse
 from lrtui.messages import (
     ALL_CAPABILITIES,
     AnyMessage,
@@ -25,7 +26,7 @@ from lrtui.messages import (
     State,
     Sweep,
 )
-from lrtui.options import SweepOptions, parse
+from lrtui.options import SweepOptions
 from lrtui.plain import Printer, play
 from lrtui.problems.settings import Noise, ProblemSettings
 from lrtui.sources.fake import FakeSource

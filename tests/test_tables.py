@@ -9,8 +9,9 @@ import json
 import pytest
 import torch
 
+from lrtui.arguments import parse
 from lrtui.messages import ProblemFacts, Progress, Start, Started
-from lrtui.options import HeatOptions, LabOptions, SweepOptions, parse
+from lrtui.options import HeatOptions, LabOptions, SweepOptions
 from lrtui.plain import Printer, play, started
 from lrtui.problems.line import LineFit
 from lrtui.problems.settings import ProblemSettings

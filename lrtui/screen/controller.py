@@ -294,7 +294,8 @@ class Controller:
 
     def options(self) -> LabOptions:
         """Return what is trained, as options of the command line."""
-        from lrtui.options import LabOptions, parse
+        from lrtui.arguments import parse
+        from lrtui.options import LabOptions
 
         _, found = parse(words(self._settings.name, self._given()))
         assert isinstance(found, LabOptions)
@@ -313,7 +314,8 @@ class Controller:
 
     def take_up(self, name: str) -> None:
         """Take up another of the built-in problems, and run its first rate."""
-        from lrtui.options import LabOptions, parse
+        from lrtui.arguments import parse
+        from lrtui.options import LabOptions
 
         seed = ["--seed", str(self._settings.seed)]
         _, found = parse([*words(name, {}), *seed])

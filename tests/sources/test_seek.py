@@ -144,9 +144,7 @@ def test_a_report_on_and_a_report_back(viewer: Viewer) -> None:
 
 
 def test_reports_of_many_steps_are_gone_through_whole(opened: Open, tmp_path: Path) -> None:
-    told: list[AnyMessage] = [
-        m for m in session(0.1, steps=STEPS) if not isinstance(m, Progress)
-    ]
+    told: list[AnyMessage] = [m for m in session(0.1, steps=STEPS) if not isinstance(m, Progress)]
     column = losses(session(0.1, steps=STEPS))
     at = next(i for i, m in enumerate(told) if isinstance(m, Ended))
     told[at:at] = [
