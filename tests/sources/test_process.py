@@ -25,7 +25,6 @@ from lrtui.messages import (
 from lrtui.problems.settings import ProblemSettings
 from lrtui.sources.process import DETAILS, ProcessSource, how_ended
 from tests.in_process import last
-from tests.terminal import gone
 
 START = Start(run=1, lr=0.7, steps=10, speed=None)
 GREETING = Greeting(program="script", pid=1, folder="/", title="t", capabilities=[])
@@ -136,8 +135,11 @@ def test_what_a_dead_trainer_left_behind_is_not_held_against_the_next_run(tmp_pa
         "say(sys.stdin.readline() and G)\n"
         "time.sleep(60)\n"
     )
-    assert gone(psutil.Process().children(), 10)  # and nobody has asked for what it said
-    source.send(START)
+    end = time.monotonic() + 10
+    while psutil.Process().children():  # until it has ended and the source knows
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    source.send(START)  # and nobody has asked for what it said
     told: list[AnyMessage] = []
     while len(told) < 2:
         told += source.poll(None)
