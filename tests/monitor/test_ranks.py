@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lrtui.messages import Hold, Pause, Ranks, Resume, Step, Stop
+from lrtui.messages import Hold, Pause, Ranks, Resume, Rewind, Snapshots, Step, Stop
 from tests.monitor.trainings import Running, Viewer, script, training, until
 
 pytestmark = pytest.mark.slow
@@ -62,6 +62,30 @@ def test_commands_with_stragglers_take_effect_at_the_same_step(tmp_path: Path) -
     for answer, (first_step, last) in zip(told, pairwise(ends), strict=True):
         for step in range(max(first_step + 1, 2), last + 1):
             assert rates[step - 2] == pytest.approx(answer.lr, rel=1e-12)
+
+
+@pytest.mark.timeout(300)
+def test_going_back_takes_all_ranks_to_the_same_weights(tmp_path: Path) -> None:
+    with training(*torchrun(2, script("ranks_monitored"), str(tmp_path), "1000000")) as running:
+        viewer = running.viewer()
+        viewer.wait_for(lambda: len(snapshots(viewer)) >= 2, "snapshots")
+        blown = viewer.tell(Hold(lr=3.0))  # past the limit: the loss grows
+        viewer.wait_for(lambda: viewer.column("loss").keys() >= {blown.step + 20}, "a spike")
+        back = viewer.tell(Rewind())
+        assert back.done, back.text
+        viewer.wait_for(lambda: max(viewer.column("loss")) > back.step + 20, "more steps")
+        assert viewer.tell(Stop()).done
+        assert running.wait(100) == 0, running.output()
+    to = int(back.text.split("step ")[1].split(",")[0])
+    first, second = (found["weights"] for found in results(tmp_path, 2))
+    assert first == second
+    assert first[back.step] == first[to]
+    assert abs(first[back.step - 1] - first[to]) > 1
+
+
+def snapshots(viewer: Viewer) -> list[int]:
+    found = [message for message in viewer.messages if isinstance(message, Snapshots)]
+    return found[-1].steps if found else []
 
 
 @pytest.mark.timeout(300)

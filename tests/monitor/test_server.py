@@ -138,6 +138,10 @@ def test_a_viewer_that_is_killed_while_training_is_paused(tmp_path: Path) -> Non
         other.wait_for(lambda: at(other) > paused.step + 5, "steps")
 
 
+STOPPED = 60.0
+"""Seconds for which a viewer is stopped."""
+
+
 def test_a_viewer_that_is_stopped_by_a_signal(tmp_path: Path) -> None:
     code = (
         "import socket, sys\n"
@@ -150,12 +154,16 @@ def test_a_viewer_that_is_stopped_by_a_signal(tmp_path: Path) -> None:
         try:
             time.sleep(1)
             process.send_signal(signal.SIGSTOP)
+            begun = time.monotonic()
             viewer = running.viewer()
             first = at(viewer)
-            begun = time.monotonic()
             until(lambda: viewer.read() and at(viewer) > first + 3000, "3,000 steps")
             assert time.monotonic() - begun < 30
             answers(running)
+            while time.monotonic() < begun + STOPPED:
+                viewer.read()
+            far = at(viewer)
+            until(lambda: viewer.read() and at(viewer) > far + 100, "100 steps")
             process.send_signal(signal.SIGCONT)
             answers(running)
         finally:
