@@ -15,8 +15,11 @@ from lrtui.screen.view import View
 COLUMNS = {"curve": 8, "forecast": 9, "settled": 8, "loss": 10, "steps/s": 8}
 """The columns after the verdict, and their widths."""
 
-MATTER = ("loss", "curve", "settled", "forecast", "steps/s")
+MATTER = ("loss", "settled", "curve", "forecast", "steps/s")
 """The same, what matters most first; those that do not fit are left out."""
+
+LEAST_CURVE = 6
+"""The curve is narrower rather than left out, down to this width."""
 
 RATE = 8
 """Cells of a rate."""
@@ -80,13 +83,16 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def fitting(width: int) -> dict[str, int]:
     """Return the columns that a width has room for."""
-    kept = set()
+    kept: dict[str, int] = {}
     for name in MATTER:
-        if COLUMNS[name] > width:
+        size = COLUMNS[name]
+        if name == "curve" and LEAST_CURVE <= width < size:
+            size = width
+        if size > width:
             break
-        kept.add(name)
-        width -= COLUMNS[name]
-    return {name: size for name, size in COLUMNS.items() if name in kept}
+        kept[name] = size
+        width -= size
+    return {name: kept[name] for name in COLUMNS if name in kept}
 
 
 def about(run: Run, view: View) -> str:
