@@ -216,6 +216,11 @@ def reading(view: View, heated: Heated, theory: Theory | None, width: int) -> Ro
         told.append(
             [("█▓▒░", "good"), (f" loss after {heated.steps:,} steps, low to high  ", "dim")]
         )
+    shown = {sign for row in graded(heated) for sign, _ in row}
+    if "╱" in shown:
+        told.append([("╱", "edge"), (" above its start  ", "dim")])
+    if "?" in shown:
+        told.append([("?", "dim"), (" not tried in time  ", "dim")])
     told.append([("╳", "bad"), (" diverges  ", "dim")])
     if theory is not None:
         told.append([("┃", "bad"), (" limit  ", "dim")])
