@@ -173,13 +173,17 @@ class Sheet:
         near = [(row, right), (row, left), (row - 1, over), (row + 1, over)]
         near += [(row + down, start) for down in (-1, 1) for start in (right, left)]
         near += [(row - 2, over), (row + 2, over), (row, right + 2), (row, left - 2)]
-        free = [
-            (int(np.count_nonzero(self.codes[line, start : start + size] != BLANK)), line, start)
-            for line, start in near
-            if 0 <= line < self.canvas.rows and 0 <= start <= columns - size
-            # A blank keeps it apart from what is beside it.
-            if not self.taken[line, max(start - 1, 0) : start + size + 1].any()
-        ]
+        free = []
+        for line, start in near:
+            if not (0 <= line < self.canvas.rows and 0 <= start <= columns - size):
+                continue
+            # A blank keeps it apart from what is beside it: between a line and its own label
+            # there is no other line.
+            beside = slice(max(start - 1, 0), start + size + 1)
+            if not self.taken[line, beside].any():
+                covered = np.count_nonzero(self.codes[line, start : start + size] != BLANK)
+                near_it = np.count_nonzero(self.codes[line, beside] != BLANK)
+                free.append(((int(covered), int(near_it)), line, start))
         if free:
             _, line, start = min(free, key=lambda f: f[0])
             self.write(line, start, label.text, tone)

@@ -36,7 +36,7 @@ def test_keys_steer_and_the_screen_says_what_took_effect(tmp_path: Path) -> None
         lab.wait_for(r"fit · pid \d+.*step [\d,]+ · .* steps/s ● live")
         lab.wait_for(r"in force 0\.0\d+, the schedule's own")
         for pane in ("loss", "rate", "scalar", "log"):
-            assert re.search(rf"─ {pane} ─", lab.text), pane
+            lab.wait_for(rf"─ {pane} ─")
         lab.type("0.05\r")
         lab.wait_for(r"in force 0\.05 = held, since step [\d,]+; the schedule asks for 0\.0")
         lab.wait_for(r"[\d,]+ rate held at 0\.05 \(you\)|rate held at 0\.05")

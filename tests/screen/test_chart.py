@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Sequence
 
@@ -293,3 +294,14 @@ def test_no_chart_takes_much_longer_than_an_empty_one(case: str, log: bool) -> N
     axis = Axis(1e-3, 1.0, log=True) if log else Axis(-1.0, 1.0)
     layers: list[Layer] = [Cloud(x, y, "a"), Curve(x, y, "b"), Path(y, y[::-1], "c")]
     assert quickest(layers, axis) < 8 * quickest([], axis)
+
+
+def test_between_a_line_and_its_label_there_is_no_other_line() -> None:
+    x, y = Axis(0, 10), Axis(0, 1)
+    for first, second in ((5.0, 5.5), (5.0, 6.0)):
+        layers: list[Layer] = [Curve([at, at], [0, 1], "line") for at in (first, second)]
+        layers += [Label(first, 1.0, "aa", "label"), Label(second, 1.0, "b", "label")]
+        row = texts(draw(20, 4, x, y, layers))[0]
+        assert "aa ⡇" in row or "aa ⢸" in row
+        assert re.search("[⡇⢸] b", row)
+        assert row.index("aa") < row.index("b")

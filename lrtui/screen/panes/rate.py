@@ -31,9 +31,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     layers: list[Layer] = upright(None if view.cursor is None else float(view.cursor), y)
     if asked is not None:
         layers.append(Curve(*asked, "forecast", dotted=True))
-    for step, lr in run.changes:
-        layers.append(Curve([step, step], [y.low, y.high], "change"))
-        layers.append(Label(step, y.high, f"{lr:.3g}", "change"))
+    layers += [Curve([step, step], [y.low, y.high], "change") for step, _ in run.changes]
+    layers += [Label(step, y.high, f"{lr:.3g}", "change") for step, lr in run.changes]
     layers.append(Curve(steps, rates, "prediction"))
     layers.append(Mark(float(steps[-1]), float(rates[-1]), "●", "strong-prediction"))
     legend: Row = [("━━", "prediction"), (f" rate {rates[-1]:.3g}", "text")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ LOOKS = {
     "converging": ("▶", "prediction"),
     "cannot tell yet": ("?", "prediction"),
     "falling": ("▸", "prediction"),
-    "falling, swinging": ("⤳", "prediction"),
+    "falling, swinging": ("∿", "prediction"),
     "at the edge": ("≈", "edge"),
     "level": ("▬", "slow"),
     "rising": ("⇡", "bad"),
@@ -178,7 +179,8 @@ def fortunes(run: Run) -> Row:
     if (spike := live.spike) is not None:
         over = "not recovered" if spike.over is None else f"recovered in {spike.over:,} steps"
         times = f"{spike.times:,.0f}" if spike.times >= 100 else f"{spike.times:.2g}"
-        text = f"  last spike at {spike.step:,}, {times} × the level before; {over}"
+        height = f"{times} × the level before" if math.isfinite(spike.times) else "not finite"
+        text = f"  last spike at {spike.step:,}, {height}; {over}"
         row.append((text, "edge"))
     if live.snapshots is not None and run.is_on:
         row += [
