@@ -140,3 +140,22 @@ def test_a_monitor_brings_torch_and_nothing_of_the_screen() -> None:
 def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
     code = f"from lrtui.cli import main\ntry: main({words})\nexcept SystemExit: pass"
     assert loaded(code) == set()
+
+
+FIRST_FRAME = """
+import asyncio
+from tests.screen.fake import FakeTrainer, frame, greeting, make_app
+
+async def first():
+    app = make_app(FakeTrainer(lambda start: [], first=[greeting()]), 0.1)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        assert "q quit" in "".join(line.text for line in app.screen._compositor.render_strips())
+
+asyncio.run(first())
+"""
+
+
+def test_the_first_frame_draws_no_chart() -> None:
+    # The fakes of the tests bring numpy.
+    assert "plotext" not in loaded(FIRST_FRAME)

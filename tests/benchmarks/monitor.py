@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from lrtui.messages import Hold
-from tests.monitor.test_ranks import watched
+from tests.monitor.test_ranks import torchrun, watched
 from tests.monitor.trainings import Running, training
 
 SECONDS = 8.0
@@ -56,6 +56,31 @@ nothing = lambda loss: None
 calls = sorted(take(watched, monitor.step, 2000) - take(bare, nothing, 2000) for _ in range(9))
 json.dump({"steps": steps, "took": took, "others": others, "call": calls[4]}, open(out, "w"))
 monitor.close()
+"""
+
+OF_RANKS = """
+import json, sys, time, torch, lrtui
+import torch.distributed as dist
+torch.set_num_threads(1)
+dist.init_process_group("gloo")
+w = torch.nn.Parameter(torch.ones(4)); w.grad = torch.zeros(4)
+loss = 1.25
+
+def take(optimizer, note, steps):
+    begin = time.thread_time()
+    for _ in range(steps):
+        optimizer.step(); note(loss)
+    return (time.thread_time() - begin) / steps
+
+bare, watched = torch.optim.SGD([w], lr=0.0), torch.optim.SGD([w], lr=0.0)
+with lrtui.Monitor(watched) as monitor:
+    for _ in range(100):
+        watched.step(); monitor.step(loss)
+        time.sleep(0.01)
+    nothing = lambda loss: None
+    calls = [take(watched, monitor.step, 2000) - take(bare, nothing, 2000) for _ in range(15)]
+json.dump(sorted(calls)[7], open(f"{sys.argv[1]}/{dist.get_rank()}", "w"))
+dist.destroy_process_group()
 """
 
 READ = """
@@ -183,12 +208,28 @@ def ranks(count: int) -> None:
         )
 
 
+def control_of_ranks(count: int) -> None:
+    """Print what a step costs each rank while nothing is asked."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ranks.py"
+        path.write_text(OF_RANKS)
+        command = [sys.executable, *torchrun(count, str(path), folder)]
+        env = os.environ | {"LRTUI_DIR": f"{folder}/s", "OMP_NUM_THREADS": "1"}
+        subprocess.run(command, check=True, env=env, stderr=subprocess.DEVNULL)
+        calls = [1e6 * json.loads((Path(folder) / str(rank)).read_text()) for rank in range(count)]
+        print(
+            f"{count} ranks, a step while nothing is asked: {calls[0]:.1f} µs on rank 0, which "
+            f"tells, {statistics.median(calls[1:]):.1f} µs on the others"
+        )
+
+
 def main() -> None:
     """Print all of it."""
     costs()
     until_it_takes_effect()
     whole_script()
     for count in (2, 4):
+        control_of_ranks(count)
         ranks(count)
 
 

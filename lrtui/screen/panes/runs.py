@@ -115,11 +115,11 @@ def small_curves(view: View, runs: Sequence[Run], cells: int) -> list[str]:
     """
     if cells < 1:
         return [""] * len(runs)
-    from lrtui.screen.chart import Axis, line_of_text
-
     series = [run.series for run in runs if run.series and run.series.smallest > 0]
     if not series:
         return [""] * len(runs)
+    from lrtui.screen.chart import Axis, line_of_text  # not before the first frame
+
     low = min(s.smallest for s in series)
     high = max(s.first for s in series)  # what grows above every start leaves at the top
     y = Axis(low, high if high > 1.01 * low else 1.01 * low, log=True)
