@@ -23,7 +23,7 @@ from lrtui.monitor.device import DeviceRows
 from lrtui.monitor.gate import NEVER, Order
 from lrtui.monitor.journal import Journal
 from lrtui.monitor.ranks import Ranks, number_of_ranks
-from lrtui.monitor.rate import RateControl, attach
+from lrtui.monitor.rate import RateControl
 from lrtui.monitor.server import Server
 from lrtui.monitor.snapshots import Snapshots, Stateful
 from lrtui.monitor.steering import Steering, in_words
@@ -79,7 +79,7 @@ class Monitor:
         schedules = [*scheduler] if isinstance(scheduler, Sequence) else [scheduler]
         self._prepare(optimizers[0], checkpoint, name, journal)
         for each in optimizers:
-            attach(self.control, each)
+            self.control.attach(each)
         if model is not None:
             self._steering.snapshots = Snapshots([model, *optimizers, *schedules, self.control])
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
 
 Rate = float | Tensor
 """A rate as an optimizer keeps it: a tensor is changed in place, for compiled steps read it."""
@@ -42,12 +43,14 @@ class RateControl:
         self.scheduled = self.in_force = first_rate(optimizer)
         self._first = optimizer
         self._active = False
+        self._attached: list[Optimizer] = []
+        self._afters: list[RemovableHandle] = []
         self._kept: dict[int, tuple[Optimizer, list[Rate]]] = {}  # the schedule's, by id
 
     def hold(self, lr: float) -> None:
         """Hold the rate."""
         self.held, self.scale = lr, 1.0
-        self._active = True
+        self._activate()
 
     def scale_by(self, factor: float) -> None:
         """Multiply the rate in force: the one held, or the schedule's from here on."""
@@ -55,12 +58,12 @@ class RateControl:
             self.held *= factor
         else:
             self.scale *= factor
-        self._active = self.held is not None or self.scale != 1.0
+        self._activate()
 
     def release(self) -> None:
         """Give the rate back to the schedule."""
         self.held, self.scale = None, 1.0
-        self._active = False
+        self._activate()
 
     def state_dict(self) -> dict[str, float | None]:
         """Return what a person made of the rate, for a snapshot."""
@@ -69,7 +72,26 @@ class RateControl:
     def load_state_dict(self, state: dict[str, Any], /) -> None:
         """Take up what a person had made of the rate."""
         self.held, self.scale = state["held"], state["scale"]
+        self._activate()
+
+    def attach(self, optimizer: Optimizer) -> None:
+        """Change the rates of an optimizer from now on."""
+        # torch.compile must not look into the hooks: it would compile anew for each rate.
+        before = torch.compiler.disable(self.before)  # type: ignore[no-untyped-call]
+        optimizer.register_step_pre_hook(before)
+        # A step that raised an error left them changed: they must not get into a checkpoint.
+        optimizer.register_state_dict_pre_hook(self.restore)
+        self._attached.append(optimizer)
+
+    def _activate(self) -> None:
+        """Begin to change the rate, or cease; only then is there anything to do after a step."""
         self._active = self.held is not None or self.scale != 1.0
+        if self._active and not self._afters:
+            after = torch.compiler.disable(self.after)  # type: ignore[no-untyped-call]
+            self._afters = [o.register_step_post_hook(after) for o in self._attached]
+        elif not self._active:
+            while self._afters:
+                self._afters.pop().remove()
 
     def now(self) -> tuple[float, float]:
         """Return the rate in force of the next step and the schedule's, as they are known now."""
@@ -134,13 +156,3 @@ def first_rate(optimizer: Optimizer) -> Rate:
 def kept(lr: Rate) -> Rate:
     """Return a rate that does not change when the optimizer's does."""
     return lr.detach().clone() if isinstance(lr, Tensor) else lr
-
-
-def attach(control: RateControl, optimizer: Optimizer) -> None:
-    """Let a control change the rates of an optimizer from now on."""
-    # torch.compile must not look into the hooks: it would compile anew for each rate.
-    before, after = map(torch.compiler.disable, (control.before, control.after))
-    optimizer.register_step_pre_hook(before)
-    optimizer.register_step_post_hook(after)
-    # A step that raised an error left them changed: they must not get into a checkpoint.
-    optimizer.register_state_dict_pre_hook(control.restore)

@@ -11,7 +11,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as schedulers
 
-from lrtui.monitor.rate import RateControl, attach
+from lrtui.monitor.rate import RateControl
 
 Step = Callable[[int], object]
 
@@ -72,7 +72,7 @@ def rates_used(writer: str, as_tensor: bool, steer: Callable[[RateControl, int],
     groups = [{"params": [w], "lr": lr} for w, lr in zip(weights, rates, strict=True)]
     optimizer = torch.optim.SGD(groups, foreach=False)
     control = RateControl(optimizer)
-    attach(control, optimizer)
+    control.attach(optimizer)
     write = WRITERS[writer](optimizer)
     used = []
     for step in range(30):
@@ -122,7 +122,7 @@ def test_held_through_a_warm_up_that_begins_at_0(as_tensor: bool) -> None:
     lr = torch.tensor(0.0) if as_tensor else 0.0
     optimizer = torch.optim.SGD([weight], lr=lr, foreach=False)
     control = RateControl(optimizer)
-    attach(control, optimizer)
+    control.attach(optimizer)
     control.hold(0.25)
     weight.grad = -torch.ones(1)
     optimizer.step()
@@ -146,7 +146,7 @@ def test_a_step_that_raises_leaves_no_trace_in_a_checkpoint_or_the_next_step() -
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=0.1)
     control = RateControl(optimizer)
-    attach(control, optimizer)
+    control.attach(optimizer)
     control.scale_by(0.5)
 
     def closure() -> float:
@@ -167,8 +167,8 @@ def test_other_optimizers_are_scaled_as_the_first() -> None:
     weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
     first, second = torch.optim.SGD(weights[:1], lr=0.1), torch.optim.SGD(weights[1:], lr=0.4)
     control = RateControl(first)
-    attach(control, first)
-    attach(control, second)
+    control.attach(first)
+    control.attach(second)
     control.hold(0.05)
     for weight, optimizer in zip(weights, (first, second), strict=True):
         weight.grad = -torch.ones(1)
