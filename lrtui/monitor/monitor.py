@@ -165,7 +165,7 @@ class Monitor:
         try:
             if not isinstance(value, Tensor):
                 return None if value is None else float(value)
-            if value.device.type == "cpu":
+            if value.is_cpu:
                 return value.item()
             self._record = self._put_aside
             return value.detach().clone()  # a CUDA graph writes over it
