@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as schedulers
 
@@ -174,3 +175,24 @@ def test_other_optimizers_are_scaled_as_the_first() -> None:
         weight.grad = -torch.ones(1)
         optimizer.step()
     assert [w.item() for w in weights] == pytest.approx([0.05, 0.2])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_steps_take_the_rate_and_are_not_compiled_again_for_each() -> None:
+    counter = CompileCounter()
+    weight = torch.nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    optimizer = torch.optim.SGD([weight], lr=torch.tensor(0.5))
+    control = RateControl(optimizer)
+    control.attach(optimizer)
+    step = torch.compile(lambda: optimizer.step(), backend=counter)
+    expected, compiled = 1.0, []
+    for number in range(12):
+        if number >= 4:
+            control.hold(0.01 * number)
+        expected -= 0.5 if number < 4 else 0.01 * number
+        step()
+        compiled.append(counter.frame_count)
+        assert weight.tolist() == pytest.approx([expected] * 2)
+        assert float(optimizer.param_groups[0]["lr"]) == 0.5
+    assert compiled[5] == compiled[-1]
