@@ -121,7 +121,8 @@ async def test_without_a_scene_the_loss_has_the_room() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot, 3)
         assert main_screen(app).query_one("#loss").outer_size.width == 120
-        assert "cannot tell yet (ahead)" in text(app, "status")
+        # Whether it was run ahead in time is up to the machine.
+        assert "cannot tell yet (" in text(app, "status")
 
 
 async def test_o_goes_through_the_optimizers_at_the_same_rate() -> None:
