@@ -24,7 +24,7 @@ from lrtui.messages.quantities import (
 
 
 class Rewound(Message, tag="rewound", frozen=True, kw_only=True):
-    """A record is shown again from the start of a run: it is told anew, and what came after it.
+    """A record is shown again from the start of a run: its messages and the later ones come again.
 
     Attributes:
         run: number of the run.

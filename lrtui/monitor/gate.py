@@ -127,7 +127,7 @@ class Gate:
 
     @property
     def is_full(self) -> bool:
-        """Whether so many orders wait that no more are taken."""
+        """Whether too many orders wait already to take another."""
         return len(self._orders) >= MOST
 
     def let_go(self) -> None:

@@ -93,7 +93,7 @@ def height(row: Row) -> float:
 
 
 def extremes(rows: Sequence[Row], most: int) -> list[Row]:
-    """Return rows, or the extremes of so many equal stretches of them where they are more."""
+    """Return rows, or the extremes of ``most`` equal stretches of them where there are more."""
     if len(rows) <= 2 * most:
         return [*rows]
     kept = History(stride=-(-len(rows) // most))

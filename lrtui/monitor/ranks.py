@@ -4,7 +4,7 @@ Nothing is exchanged while there is no command. When there is one, rank 0 publis
 of torch.distributed. Each rank's thread promises not to begin a step beyond one that it names
 before it has the answer; rank 0 answers with the largest of these; all carry it out there. The
 threads do this also while training sits in an all-reduce, so no rank waits for one that waits for
-it. Whoever waits for too long cancels: the store lets one answer win, so all see the same.
+it. A rank that has waited for too long cancels: the store lets one answer win, so all see the same.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Ranks:
     def end(self) -> None:
         """Tell the others that this rank takes no more steps."""
         self._ended = True
-        with contextlib.suppress(Exception):  # the store is gone, and with it whoever could ask
+        with contextlib.suppress(Exception):  # the store is gone, and nobody can ask any more
             self._store.set(f"ended {self._rank}", "1")
         self._gate.cancel_promise()
         # A thread that is in the store when the interpreter ends would abort the process.

@@ -2,7 +2,7 @@
 
 A hook before the optimizer's step changes ``group["lr"]``, a hook after it puts it back. So what a
 schedule reads and writes is never touched, nor what a checkpoint keeps, and the rate in force is
-exactly the schedule's, times the factor, whoever writes it and however.
+exactly the schedule's, times the factor, whatever code writes it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class RateControl:
 
     def attach(self, optimizer: Optimizer) -> None:
         """Change the rates of an optimizer from now on."""
-        # torch.compile must not look into the hooks: it would compile anew for each rate.
+        # torch.compile must not look into the hooks: it would compile again for each rate.
         before = torch.compiler.disable(self.before)  # type: ignore[no-untyped-call]
         optimizer.register_step_pre_hook(before)
         # A step that raised an error left them changed: they must not get into a checkpoint.

@@ -24,7 +24,7 @@ PUT_OFF = 30.0
 """Seconds after which one that could not be taken is tried again."""
 
 KEPT = 10
-"""Snapshots that are kept, where they are small: dense of late, ever sparser further back."""
+"""Snapshots kept, where they are small: close together of late, further apart with age."""
 
 LARGEST = 4 * 2**30
 """Bytes that they may take together; two are kept whatever they take."""

@@ -151,7 +151,7 @@ class Teller:
         return told
 
     def take(self, paused: bool) -> list[Addressed]:
-        """Return what is to be told of what training has left since the last call."""
+        """Return the messages about what training has left since the last call."""
         now = time.monotonic()
         if not paused:
             self._seconds += now - self._last
@@ -160,13 +160,13 @@ class Teller:
         told: list[Addressed] = []
         for _ in range(len(self.out)):
             item = self.out[0]
-            if isinstance(item, tuple) and not isinstance(item, Addressed):  # a row
-                if item[1] is not None:
-                    rows.append(Row._make(item))
-            elif isinstance(item, Addressed):
+            if isinstance(item, Addressed):
                 self._tell(rows, told)
                 self._keep(item.message)
                 told.append(item)
+            elif isinstance(item, tuple):
+                if item[1] is not None:
+                    rows.append(Row._make(item))
             elif (arrived := item()) is not None:
                 rows += [Row._make(row) for row in arrived if row[1] is not None]
             else:

@@ -11,7 +11,7 @@ import struct
 from time import monotonic
 
 BEHIND = 1 << 20
-"""Bytes that a viewer may be behind; then it is told anew once it has caught up."""
+"""Bytes that a viewer may be behind; then it gets everything again once it has caught up."""
 
 LONGEST = 1 << 16
 """Bytes of a command, at most."""
@@ -30,7 +30,7 @@ class Viewer:
         told: whether it was told what was so far, so that what comes next makes sense to it.
         asked: whether it has sent a command.
         since: when it came.
-        behind: whether it has missed something and must be told anew.
+        behind: whether it has missed something and must get everything again.
         gone: whether the connection is over.
         heard: bytes read since the last report.
         wanted: what its connection is waited for.

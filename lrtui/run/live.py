@@ -53,7 +53,7 @@ class Spike:
 
 @dataclass
 class Live:
-    """What a training told of itself and of what was done to it.
+    """What a training reported about itself and about what was done to it.
 
     Attributes:
         state: how it is driven, ``None`` before that was told.

@@ -37,7 +37,7 @@ LOW = 0.1
 """Share of its peak from which on a rate is so low that a loss may be level because of it."""
 
 NOTABLE = ("at the edge", "spike", "above its start", "falling, swinging")
-"""What is told of now, though it is known how the run will end."""
+"""States that are shown now, though it is known how the run will end."""
 
 Ground = Literal["exact", "ahead", "measured"]
 """What a verdict stands on."""
@@ -300,7 +300,7 @@ class Run:
             self.changes.append((message.step, message.lr))
 
     def begin_anew(self) -> None:
-        """Forget what was told of it: all of it is told again."""
+        """Forget all messages about it: they come again."""
         self.series = self.rates = None
         self.live = Live() if self.live is not None else None
         self.trajectory, self.changes = [], []

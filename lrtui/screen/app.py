@@ -92,7 +92,7 @@ class LrtuiApp(App[None]):
             self.set_interval(0.5, self._watch_terminal)
 
     def _watch_terminal(self) -> None:
-        """Leave when the terminal is gone, even where no signal has told of it."""
+        """Leave when the terminal is gone, even where no signal came."""
         if hung_up(STDIN):
             self._end(128 + signal.SIGHUP)
 

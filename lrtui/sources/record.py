@@ -159,7 +159,7 @@ class Chapter:
         number: lines before it.
         order: what was checked so far.
         reader: of the older protocol, where the file is in that.
-        known: what was told of the problem.
+        known: the messages about the problem.
     """
 
     offset: int

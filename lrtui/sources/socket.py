@@ -109,7 +109,7 @@ class SocketSource(Source):
 
     def _write(self, command: Command) -> None:
         if self._connection is not None:
-            # One that is gone, or so stuck that it takes no command, is told of by reading.
+            # One that is gone, or so stuck that it takes no command, shows when reading.
             with contextlib.suppress(OSError):
                 self._connection.socket.send(encode(command) + b"\n")
 

@@ -55,7 +55,7 @@ class Lockstep(Source):
         self._heard: list[AnyMessage] = []
         self._runs: dict[int, Started] = {}  # those that are on
         self._numbers: set[int] = set()  # of those that were asked for last
-        self._steps: dict[int, int] = {}  # the last that was told of each
+        self._steps: dict[int, int] = {}  # the last one reported, by run
         self._ending: set[int] = set()  # those whose last step was told
         self._fresh = False
 

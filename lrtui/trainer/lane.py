@@ -1,4 +1,4 @@
-"""A run among those that are trained in step, often the only one, and what is told of it."""
+"""A run among those that are trained in step, often the only one, and what is reported about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lrtui.trainer.slice import Slicer
 
 
 class Lane:
-    """One run, and what is told of it.
+    """One run, and what is reported about it.
 
     Attributes:
         start: what started it.

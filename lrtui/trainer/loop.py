@@ -49,7 +49,7 @@ from lrtui.trainer.sweep import sweep
 
 RACE_BURST, SHORT = 10, 0.0005
 """Steps that each run of a race takes in its turn as fast as possible, where one takes all of them
-together at most so many seconds: a command waits for the end of the turn."""
+together at most this many seconds: a command waits for the end of the turn."""
 
 Inbox = SimpleQueue[AnyCommand]
 

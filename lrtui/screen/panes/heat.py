@@ -82,8 +82,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if grid is None:
         return [[("too small for a heat map: it takes 56 columns", "dim")]]
     theory = view.session.theory_of(heated.optimizer, heated.schedule)
-    found = [reading(view, heated, theory, width)]
     signs = graded(heated)
+    found = [reading(view, heated, theory, signs, width)]
     marks = marked(view, heated)
     for row in grid.rows:
         momentum = heated.momenta[row]
@@ -194,7 +194,9 @@ def cursor_of(view: View, heated: Heated) -> Cell | None:
     return Cell(heated.momenta.index(momentum), heated.lrs.index(lr))
 
 
-def reading(view: View, heated: Heated, theory: Theory | None, width: int) -> Row:
+def reading(
+    view: View, heated: Heated, theory: Theory | None, signs: list[list[Span]], width: int
+) -> Row:
     """Return what the cursor reads; without one, what the signs mean, those that fit."""
     cell = cursor_of(view, heated)
     if cell is not None:
@@ -216,7 +218,7 @@ def reading(view: View, heated: Heated, theory: Theory | None, width: int) -> Ro
         told.append(
             [("█▓▒░", "good"), (f" loss after {heated.steps:,} steps, low to high  ", "dim")]
         )
-    shown = {sign for row in graded(heated) for sign, _ in row}
+    shown = {sign for row in signs for sign, _ in row}
     if "╱" in shown:
         told.append([("╱", "edge"), (" above its start  ", "dim")])
     if "?" in shown:

@@ -10,7 +10,7 @@ from lrtui.screen.view import View
 
 
 def live_of(view: View) -> Live | None:
-    """Return what a training that is not ours told of itself, if that is what is shown."""
+    """Return the live part of a training that is not ours, if that is what is shown."""
     run = view.session.current
     return run.live if run is not None else None
 
