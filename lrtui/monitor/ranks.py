@@ -103,27 +103,37 @@ class Ranks:
     # --- in the thread ----------------------------------------------------------------
 
     def _run(self) -> None:
-        number = 0
+        number, order = 0, None
         try:
             while not self._ended:
                 if (order := self._next(number)) is not None:
                     self._agree(number, order)
                     number += 1
-        except Exception:
-            pass  # the store is gone with the process that kept it: nobody steers any more
+        except Exception as error:  # such as that the process that kept the store is gone
+            self._gate.let_go()
+            self._refuse_all(order, f"the ranks cannot agree any more: {type(error).__name__}")
         finally:
             self._gate.let_go()
+
+    def _refuse_all(self, order: Order | None, why: str) -> None:
+        """Refuse an order and, on rank 0, all that follow, so that each is answered."""
+        while self._rank == 0 and not self._ended:
+            if order is not None:
+                self._refuse(order, why)
+            order = self._next_asked()
+
+    def _next_asked(self) -> Order | None:
+        """Return the next order that somebody asks for, ``None`` where none comes for a while."""
+        try:
+            return self._asked.get(timeout=POLL)
+        except Empty:
+            return None
 
     def _next(self, number: int) -> Order | None:
         """Return the next order, ``None`` where none comes for a while."""
         self._report()
         if self._rank == 0:
-            try:
-                order = self._asked.get(timeout=POLL)
-            except Empty:
-                return None
-            self._store.set(f"command {number}", msgspec.json.encode(order.command).decode())
-            return order
+            return self._next_asked()
         key = f"command {number}"
         if not self._store.check([key]):
             time.sleep(POLL)
@@ -133,6 +143,8 @@ class Ranks:
 
     def _agree(self, number: int, order: Order) -> None:
         """Agree on a step with all other ranks, and have the order carried out there."""
+        if self._rank == 0:
+            self._store.set(f"command {number}", msgspec.json.encode(order.command).decode())
         promised = ENDED if self._ended else self._gate.promise(AHEAD)
         self._store.set(f"promise {number} {self._rank}", str(promised))
         until = time.monotonic() + PATIENCE

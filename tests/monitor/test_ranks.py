@@ -13,8 +13,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch.distributed as dist
 
 from lrtui.messages import Hold, Pause, Ranks, Resume, Rewind, Snapshots, Step, Stop
+from lrtui.monitor.gate import Gate, Order
+from lrtui.monitor.ranks import Ranks as Agreement
 from tests.monitor.trainings import Running, Viewer, script, training, until
 
 pytestmark = pytest.mark.slow
@@ -199,3 +202,27 @@ def rank_process(running: Running, but: int) -> psutil.Process:
     children = psutil.Process(running.process.pid).children()
     until(lambda: len(psutil.Process(running.process.pid).children()) >= 2, "two ranks")
     return next(child for child in children if child.pid != but)
+
+
+class Gone:
+    """A store whose process has ended."""
+
+    def __getattr__(self, name: str) -> object:
+        raise RuntimeError("connection reset")
+
+
+def test_without_the_store_each_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = dist.TCPStore("127.0.0.1", 0, 1, is_master=True)  # type: ignore[attr-defined]
+    monkeypatch.setattr(dist.distributed_c10d, "_get_default_store", lambda: store)
+    refused: list[tuple[Order, str]] = []
+    gate = Gate(lambda order: None)
+    agreed = Agreement(gate, 0, 2, lambda order, why: refused.append((order, why)))
+    monkeypatch.setattr(agreed, "_store", Gone())
+    orders = [Order(Hold(id=number, lr=0.1), asked_by="you") for number in (1, 2)]
+    for order in orders:
+        agreed.ask(order)
+    until(lambda: len(refused) == 2, "both are refused")
+    assert [order for order, _ in refused] == orders
+    assert {why for _, why in refused} == {"the ranks cannot agree any more: RuntimeError"}
+    agreed.end()
+    assert gate.is_idle
