@@ -15,7 +15,7 @@ NEVER = 1 << 62
 """A step that is never reached."""
 
 MOST = 100
-"""Orders that may wait."""
+"""Orders of one viewer that may wait."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,10 @@ class Gate:
         with self._turn:
             return not self._orders and not self._busy
 
-    @property
-    def is_full(self) -> bool:
-        """Whether too many orders wait already to take another."""
-        return len(self._orders) >= MOST
+    def is_full(self, viewer: int) -> bool:
+        """Return whether too many orders of a viewer wait already; others are not held up by it."""
+        with self._turn:
+            return sum(order.viewer == viewer for order in self._orders) >= MOST
 
     def let_go(self) -> None:
         """Take a promise back, and end a pause: nobody is there any more to end it."""

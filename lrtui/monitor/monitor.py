@@ -253,7 +253,7 @@ class Monitor:
             # Named here, so that all ranks go back to the same one.
             command = replace(command, step=self._steering.snapshots.before_the_rise)
         order = Order(command, asked_by, viewer)
-        if self._gate.is_full:
+        if self._gate.is_full(viewer) or (self._ranks is not None and self._ranks.is_full):
             self._refuse(order, "too many commands wait already")
         else:
             self._send(order)

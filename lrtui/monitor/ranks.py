@@ -20,7 +20,7 @@ import msgspec
 import torch.distributed as dist
 
 from lrtui.messages import AnyCommand
-from lrtui.monitor.gate import Gate, Order
+from lrtui.monitor.gate import MOST, Gate, Order
 
 POLL = 0.05
 """Seconds between two looks for a command."""
@@ -90,6 +90,11 @@ class Ranks:
     def ask(self, order: Order) -> None:
         """Have an order carried out by all ranks; on rank 0."""
         self._asked.put(order)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether too many orders wait for an agreement to take another."""
+        return self._asked.qsize() >= MOST
 
     def end(self) -> None:
         """Tell the others that this rank takes no more steps."""

@@ -67,10 +67,14 @@ class Server:
         self._count = self._accepted = 0
         self._last_words: list[AnyMessage] | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.bind(os.fspath(path))
+        # Under its name only once it answers: one that refuses a viewer is taken for a dead one's.
+        new = path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        self._socket.bind(os.fspath(new))
         # Its folder is private already; umask would be that of all threads of the training.
-        path.chmod(0o600)
+        new.chmod(0o600)
         self._socket.listen(16)
+        new.rename(path)
         self._socket.setblocking(False)
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)

@@ -134,6 +134,7 @@ def test_an_error_in_an_order_reaches_training_and_leaves_the_gate_usable() -> N
 def test_so_many_orders_wait_and_no_more() -> None:
     gate = Gate(lambda order: None)
     for _ in range(MOST):
-        assert not gate.is_full
-        gate.post(Order(Hold(lr=1.0)))
-    assert gate.is_full
+        assert not gate.is_full(1)
+        gate.post(Order(Hold(lr=1.0), viewer=1))
+    assert gate.is_full(1)
+    assert not gate.is_full(2)

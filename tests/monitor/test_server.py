@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from lrtui import sockets
-from lrtui.messages import Hold, Pause, Resume
-from lrtui.monitor import viewers
+from lrtui.messages import Greeting, Hold, Pause, Resume
+from lrtui.monitor import server, viewers
 from tests.monitor.test_monitor import at, fit
 from tests.monitor.trainings import Running, Viewer, training, until
 
@@ -169,6 +169,31 @@ def test_a_viewer_that_is_stopped_by_a_signal(tmp_path: Path) -> None:
         finally:
             process.kill()
             process.wait()
+
+
+def test_a_socket_answers_from_the_moment_that_it_is_there(tmp_path: Path) -> None:
+    # Between bind and listen it would refuse, and a list of trainings would remove it as stale.
+    seen = []
+
+    class Slow(socket.socket):
+        def listen(self, backlog: int = 0, /) -> None:
+            seen.append([path.name for path in tmp_path.glob("*.sock")])
+            super().listen(backlog)
+
+    path = tmp_path / "1.sock"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("lrtui.monitor.server.socket.socket", Slow)
+        serving = server.Server(
+            path,
+            greet=lambda: Greeting(program="p", pid=1, folder="/", title="t", capabilities=[]),
+            so_far=list,
+            report=lambda watched: [],
+            ask=lambda command, asked_by, viewer: None,
+            failed=lambda error: None,
+        )
+    assert seen == [[]]
+    connect(path).close()
+    serving.close([])
 
 
 def test_another_user_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
