@@ -19,6 +19,7 @@ from lrtui.messages import Hold, Pause, Ranks, Resume, Rewind, Snapshots, Step, 
 from lrtui.monitor.gate import Gate, Order
 from lrtui.monitor.ranks import Ranks as Agreement
 from tests.monitor.trainings import Running, Viewer, script, training, until
+from tests.terminal import gone
 
 pytestmark = pytest.mark.slow
 
@@ -179,6 +180,9 @@ def test_a_rank_that_does_not_answer_cancels_and_nobody_hangs(tmp_path: Path) ->
         held = viewer.tell(Hold(lr=0.02))
         assert held.done
         viewer.wait_for(lambda: min(far(viewer)) > held.step, "rank 1 has come as far")
+        ranks_of = psutil.Process(running.process.pid).children(recursive=True)
+        assert len(ranks_of) >= 2
+    assert gone(ranks_of, 10)  # the test leaves none of them behind
 
 
 def is_waiting(viewer: Viewer) -> bool:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import psutil
 from msgspec.structs import replace
 
 from lrtui.messages import (
@@ -87,6 +88,10 @@ class Running:
         for viewer in self.viewers:
             viewer.close()
         if self.process.poll() is None:
+            # Its ranks as well: torchrun gives each a session of its own.
+            for process in psutil.Process(self.process.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
             self.process.kill()
         self.process.wait()
         if self.process.stdin is not None:
