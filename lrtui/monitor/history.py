@@ -38,6 +38,7 @@ class History:
 
     Neighbouring stretches are merged again and again: of each, the rows with its smallest and its
     largest loss are kept, so no spike is lost. A loss that is not finite counts as the largest.
+    The last row is kept besides: it says how far the training is.
     """
 
     def __init__(self, stride: int = 1) -> None:
@@ -49,6 +50,7 @@ class History:
         self._stretches: list[tuple[Row, Row]] = []
         self._stride = stride
         self._filled = 0  # rows in the last stretch
+        self._last: Row | None = None
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add the next rows."""
@@ -67,6 +69,7 @@ class History:
                 stretches[-1] = (row, high)
             elif height(row) > height(high):
                 stretches[-1] = (low, row)
+        self._last = rows[-1] if rows else self._last
 
     def _merge(self) -> None:
         pairs = zip(self._stretches[::2], self._stretches[1::2], strict=True)
@@ -84,6 +87,8 @@ class History:
                 found.append(low)
             else:
                 found += (low, high) if low.step < high.step else (high, low)
+        if self._last is not None and self._last.step > found[-1].step:
+            found.append(self._last)
         return found
 
 
@@ -93,7 +98,7 @@ def height(row: Row) -> float:
 
 
 def extremes(rows: Sequence[Row], most: int) -> list[Row]:
-    """Return rows, or the extremes of ``most`` equal stretches of them where there are more."""
+    """Return rows; where there are more, the extremes of ``most`` equal stretches and the last."""
     if len(rows) <= 2 * most:
         return [*rows]
     kept = History(stride=-(-len(rows) // most))
