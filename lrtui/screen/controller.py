@@ -4,38 +4,27 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import replace as replace_options
 from itertools import count
-from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lrtui.command_line import command_line, given, words
 from lrtui.messages import (
     OWN,
     PLAIN,
-    SCHEDULES,
     Alone,
     AnyMessage,
     Command,
-    Ended,
     Entrant,
     Failed,
     Greeting,
-    Heat,
     Load,
-    Marked,
-    NoResult,
     Optimizer,
     Pause,
-    Printed,
     ProblemFacts,
-    Progress,
     Race,
     Resume,
-    Rewound,
     Seek,
     SetLr,
     SetSpeed,
@@ -44,38 +33,21 @@ from lrtui.messages import (
     State,
     Steered,
     Step,
-    Unusable,
 )
 from lrtui.problems.settings import ProblemSettings
-from lrtui.run.heat import heat, heat_on_screen, kind
+from lrtui.run.heat import kind
 from lrtui.run.rate import FACTOR, rate_text, scaled
-from lrtui.run.rate_axis import ruler_sweep, zoomed
-from lrtui.run.run import Run
 from lrtui.run.session import Session
-from lrtui.run.words import change_text, told_losses
-from lrtui.screen.panes.heat import HEAT
-from lrtui.screen.spans import Span
+from lrtui.screen.log import Log
+from lrtui.screen.setup import Setup, lab_options, optimizers
 from lrtui.screen.steering import Steering
-from lrtui.screen.view import LOG_LINES, View
+from lrtui.screen.sweeps import Sweeps
+from lrtui.screen.table import Table
+from lrtui.screen.view import View
 from lrtui.sources.source import Source
 
 if TYPE_CHECKING:
     from lrtui.options import LabOptions
-
-LINE = ProblemSettings()
-"""The post's line fit."""
-
-OPTIMIZERS = (
-    PLAIN,
-    Optimizer(momentum=0.9),
-    Optimizer(name="nesterov", momentum=0.9),
-    Optimizer(name="adam"),
-    Optimizer(name="adamw", weight_decay=0.01),
-)
-"""What a key goes through."""
-
-WARMUP = 10
-"""Part of a run for which a warmup that a key chooses rises: a tenth."""
 
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
@@ -94,6 +66,7 @@ class Controller:
         session: the runs so far.
         factor: what one press of a key makes a rate larger or smaller by.
         steering: what is asked of a training that is not ours.
+        table: what is done with the runs that are listed.
     """
 
     def __init__(
@@ -125,24 +98,22 @@ class Controller:
         self.session = Session()
         self.view = View(self.session, steps, settings.name if settings else "")
         self.steering = Steering(self.view, self._send, self._is_on, self.notify)
-        self._logged = 0.0  # when the loss of a training that is not ours was logged last
+        self.table = Table(self.view, source.note, self.notify)
+        self._sweeps = Sweeps(self.view, source.send)
+        self._log = Log(self.view, every)
         self._source = source
         self._queue = deque(lrs)
-        self._every = every
-        self._settings = settings or LINE
+        self._setup = Setup(settings or ProblemSettings(), optimizer, schedule)
         if settings is not None and settings.name != "line":
             self.view.scale = "log"  # a network's loss falls by factors
-        self._optimizer, self._schedule = optimizer, schedule
         self.factor = factor
-        self._lr = self._queue[0][0] if self._queue else self._settings.lrs[0]
+        self._lr = self._queue[0][0] if self._queue else self._setup.settings.lrs[0]
         self._entrants: Sequence[tuple[float, Optimizer]] = []  # of the last start
         self._speed = speed
         self._paused = False
         self._ids = count(1)
         self._unanswered = 0  # id of the last command, until a state answers it
         self._heard = monotonic()
-        self._run_line: Span | None = None
-        self._heat: Heat | None = None  # the last one that was asked for
 
     # --- what is asked for ----------------------------------------------------------------
 
@@ -159,8 +130,8 @@ class Controller:
         self._queue.clear()
         self.view.steps = steps or self.view.steps
         if steps:
-            self._sweep()
-        self._start([(lr, self._optimizer)])
+            self._sweeps.ask(self._setup)
+        self._start([(lr, self._setup.optimizer)])
 
     def race(self, entrants: Sequence[tuple[float, Optimizer]]) -> None:
         """Start new runs that are trained in step, each of a rate and an optimizer."""
@@ -176,11 +147,11 @@ class Controller:
 
     def race_rates(self, lrs: Sequence[float]) -> None:
         """Start new runs in step, one for each rate."""
-        self.race([(lr, self._optimizer) for lr in lrs])
+        self.race([(lr, self._setup.optimizer) for lr in lrs])
 
     def race_optimizers(self) -> None:
         """Start new runs in step at the same rate, one for each optimizer."""
-        self.race([(self._lr, optimizer) for optimizer in self._optimizers()])
+        self.race([(self._lr, optimizer) for optimizer in optimizers(self.session.facts)])
 
     def go_on_alone(self) -> None:
         """Go on with the run in focus alone; where no race is on, run the highlighted one again."""
@@ -191,7 +162,7 @@ class Controller:
             self._entrants = []
             self._send(Alone(run=session.current.number))
         elif highlighted and isinstance(highlighted.optimizer, Optimizer):
-            self._optimizer = highlighted.optimizer
+            self._setup = self._setup.with_optimizer(highlighted.optimizer)
             self.run(highlighted.first_lr)
         else:
             self.complain("a learning rate is needed, such as 0.1")
@@ -199,10 +170,10 @@ class Controller:
     def run_next(self) -> None:
         """Start the next of the rates that were given, if there is one."""
         if self._queue:
-            self._start([(lr, self._optimizer) for lr in self._queue.popleft()])
+            self._start([(lr, self._setup.optimizer) for lr in self._queue.popleft()])
 
     def _start(self, entrants: Sequence[tuple[float, Optimizer]]) -> None:
-        steps, speed, moves = self.view.steps, self._speed, self._schedule
+        steps, speed, moves = self.view.steps, self._speed, self._setup.schedule
         self._entrants = entrants
         self._lr, self._paused = entrants[0][0], False
         self.view.highlighted = None
@@ -212,7 +183,7 @@ class Controller:
             self._send(
                 Start(run=run.number, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=moves)
             )
-            self._begun(run.number, lr)
+            self._begin(run.number, lr)
             return
         runs = self.session.begin_race(entrants, steps, moves)
         told = [
@@ -221,15 +192,16 @@ class Controller:
         ]
         self._send(Race(entrants=told, steps=steps, speed=speed, schedule=moves))
         for entrant in told:
-            self._begun(entrant.run, entrant.lr)
+            self._begin(entrant.run, entrant.lr)
 
-    def _begun(self, number: int, lr: float) -> None:
+    def _begin(self, number: int, lr: float) -> None:
+        self._clear_answers()
+        self._log.begin(number, lr)
+
+    def _clear_answers(self) -> None:
+        """Take back what was said of the run before."""
         self.view.details = []
         self.clear_notice()
-        if self._run_line is not None and self.view.log[0] is self._run_line and not self.view.race:
-            self.view.log.popleft()  # the run before has not done anything to tell
-        self._run_line = (f"run {number}  rate {rate_text(lr)}", "dim")
-        self.view.log.appendleft(self._run_line)
 
     def restart(self) -> None:
         """Restart at the same rate, or the same race."""
@@ -244,7 +216,7 @@ class Controller:
 
     def run_telling(self) -> None:
         """Run the next of the rates that are worth seeing for this problem."""
-        lrs = self._settings.lrs
+        lrs = self._setup.settings.lrs
         if self._lr in lrs:
             self.run(lrs[(lrs.index(self._lr) + 1) % len(lrs)])
         else:
@@ -252,57 +224,30 @@ class Controller:
 
     def run_next_optimizer(self) -> None:
         """Restart at the same rate with the next optimizer."""
-        choice = self._optimizers()
-        at = choice.index(self._optimizer) + 1 if self._optimizer in choice else 0
-        self._optimizer = choice[at % len(choice)]
-        self.run(self._lr)
-        self._sweep()
-
-    def _optimizers(self) -> list[Optimizer]:
-        """Return the optimizers that there are to choose from."""
-        facts = self.session.facts
-        return [*OPTIMIZERS, *([OWN] if facts is not None and facts.own_optimizer else [])]
+        self._run_with(self._setup.with_next_optimizer(self.session.facts))
 
     def run_next_schedule(self) -> None:
         """Restart at the same rate, the peak, with the next schedule."""
-        rise = max(self.view.steps // WARMUP, 1)
-        names = [name.replace("N", str(rise)) for name in SCHEDULES]
-        kinds = [name.partition(":")[0] for name in names]
-        at = kinds.index(self._schedule.partition(":")[0]) + 1
-        self._schedule = names[at % len(names)]
-        self.run(self._lr)
-        self._sweep()
+        self._run_with(self._setup.with_next_schedule(self.view.steps))
 
     def run_cell(self, lr: float, momentum: float) -> None:
         """Run a rate at a momentum."""
-        self._optimizer = replace(kind(self._optimizer), momentum=momentum)
-        self.run(lr)
-        self._sweep()
+        by = replace(kind(self._setup.optimizer), momentum=momentum)
+        self._run_with(self._setup.with_optimizer(by), lr)
+
+    def _run_with(self, setup: Setup, lr: float | None = None) -> None:
+        """Run a rate, else the same one, with another setup, and ask what other rates would do."""
+        self._setup = setup
+        self.run(self._lr if lr is None else lr)
+        self._sweeps.ask(setup)
 
     def heat(self) -> None:
         """Ask what every rate would do at every momentum, unless it is known."""
-        session, facts = self.session, self.session.facts
-        if facts is None or not session.offers("heat"):
-            return
-        by = kind(self._optimizer)
-        asked = heat(by, session.theory_of(by), facts, self.view.steps, self._schedule)
-        asked = heat_on_screen(asked, facts)
-        if asked != self._heat:
-            self._heat = asked
-            session.heated = self.view.heat_cursor = None
-            self._source.send(asked)
+        self._sweeps.ask_heat(self._setup)
 
     def options(self) -> LabOptions:
         """Return what is trained, as options of the command line."""
-        from lrtui.arguments import parse
-        from lrtui.options import LabOptions
-
-        _, found = parse(words(self._settings.name, self._given()))
-        assert isinstance(found, LabOptions)
-        return replace_options(found, factor=self.factor)
-
-    def _given(self) -> dict[str, str]:
-        return given(self._settings, self._optimizer, self._schedule, self.view.steps)
+        return self._setup.options(self.view.steps, self.factor)
 
     def command_line(self) -> str:
         """Return the command line that reproduces the last start; empty before there was one."""
@@ -310,34 +255,27 @@ class Controller:
         if len({by for _, by in self._entrants}) > 1:
             self.complain("no command line races optimizers; O does")
             return ""
-        return command_line(self._settings.name, self._given(), lrs)
+        return self._setup.command_line(lrs, self.view.steps)
 
     def take_up(self, name: str) -> None:
         """Take up another of the built-in problems, and run its first rate."""
-        from lrtui.arguments import parse
-        from lrtui.options import LabOptions
-
-        seed = ["--seed", str(self._settings.seed)]
-        _, found = parse([*words(name, {}), *seed])
-        assert isinstance(found, LabOptions)
-        self.set_up(found)
+        self.set_up(lab_options(name, {"seed": str(self._setup.settings.seed)}))
 
     def set_up(self, options: LabOptions) -> None:
         """Run what options ask for: another problem's first rate, else the same rate again."""
-        before, settings = self._settings, options.settings
+        before, settings = self._setup.settings, options.settings
         lr = self._lr if settings.name == before.name else settings.lrs[0]
-        self._optimizer, self._schedule = options.optimizer, options.schedule
-        self._settings, self.factor = settings, options.factor
-        self.view.steps = options.steps_of_a_run
+        self.factor, self.view.steps = options.factor, options.steps_of_a_run
         if settings != before:
             self.view.problem = settings.name
             self.view.zoom = self.view.cursor = self.view.place = self.view.rate = None
             self._source.send(Load(problem=settings))
         if settings.name != before.name:
             self.view.scale = "linear" if settings.name == "line" else "log"
+        self._setup = Setup(settings, options.optimizer, options.schedule)
         self.run(lr)
         if settings == before:
-            self._sweep()
+            self._sweeps.ask(self._setup)
 
     def run_advice(self) -> None:
         """Take the advice: run the rate, with more steps if it says so."""
@@ -425,70 +363,6 @@ class Controller:
         self.complain(f"no run is on{again}")
         return False
 
-    def pin(self) -> None:
-        """Pin the run that is pointed at to the charts; a pinned one, hide; a hidden one, show."""
-        if (run := self.view.pointed_at) is not None:
-            self.mark(run, pinned=not (run.pinned or run.hidden), hidden=run.pinned)
-
-    def remove(self) -> None:
-        """Remove the highlighted run from the table; one key alone removes nothing."""
-        run = self.view.pointed_at
-        if run is None or self.view.highlighted is None:
-            self.complain("↓ highlights the run that x then removes")
-            return
-        if run.is_on:
-            self.complain("a run that is on stays; ↓ goes to an older one")
-            return
-        self.mark(run, removed=True)
-        self.view.highlighted = None
-
-    def mark(self, run: Run, **changed: Any) -> None:  # noqa: ANN401 - fields of the message
-        """Note what a person has done with a run."""
-        now = Marked(run=run.number, name=run.name, pinned=run.pinned, hidden=run.hidden)
-        mark = replace(now, **changed)
-        self.session.apply(mark)
-        self._source.note(mark)
-        self.view.dirty = True
-
-    def export(self, suffix: str = ".csv") -> None:
-        """Write the losses of the runs to a file in the current folder."""
-        # Here, because numpy comes with it: the first frame does not wait for that.
-        from lrtui.run.export import export
-
-        try:
-            path, rows = export(self.session.runs, Path.cwd(), suffix)
-        except OSError as error:
-            self.complain(f"the runs were not written: {error.strerror}")
-        else:
-            losses = f"{rows:,} losses" if rows != 1 else "1 loss"
-            self.notify(f"{losses} written to {path}", "good")
-
-    def highlight_older(self) -> None:
-        """Highlight the next older run; of a race, shift the focus first."""
-        self._highlight_next([run.number for run in reversed(self.session.runs)])
-
-    def highlight_newer(self) -> None:
-        """Highlight the next newer run, or none."""
-        self._highlight_next([run.number for run in self.session.runs])
-
-    def _highlight_next(self, numbers: Sequence[int]) -> None:
-        current = self.session.current
-        if current is None:
-            return
-        at = current.number if self.view.highlighted is None else self.view.highlighted
-        after = [*numbers, None][numbers.index(at) + 1] if at in numbers else None
-        if after is not None:
-            self.highlight(after)
-
-    def highlight(self, number: int | None) -> None:
-        """Highlight a run, or none; one of a race, or the current one, is in focus instead."""
-        abreast = [run.number for run in self.session.abreast]
-        if number in abreast:
-            self.session.focus = number
-            number = None
-        self.view.highlighted = number
-        self.view.dirty = True
-
     def notify(self, text: str, tone: str) -> None:
         """Answer in the status line."""
         self.view.notice = (text, tone)
@@ -525,58 +399,34 @@ class Controller:
         changed = self.session.apply(message)
         self.view.dirty |= changed
         run = self.session.current
-        number = getattr(message, "run", None)
-        by = f"{number}: " if self.view.race and number else ""
         match message:
-            case Printed(text=text):
-                self._log(text, "change")
-            case NoResult(work=work, reason=reason):
-                self._log(f"no {work}: {reason}", "change")
-            case ProblemFacts(remarks=remarks, own_optimizer=own):
-                if self._optimizer == OWN and not own:
-                    self._optimizer = PLAIN
-                for remark in reversed(remarks):
-                    self._log(remark, "text")
-                self._sweep()
-            case Unusable(reason=reason) if (reason, "bad") not in [*self.view.log][:1]:
-                self._log(reason, "bad")
+            case ProblemFacts(own_optimizer=own):
+                if self._setup.optimizer == OWN and not own:
+                    self._setup = self._setup.with_optimizer(PLAIN)
+                self._sweeps.ask(self._setup)
             case Greeting():
-                self._heat = None
-            case Rewound():
-                self.view.log.clear()
-                self._run_line = None
-            case Failed(reason=reason, details=details):
-                self._log(reason, "bad")
+                self._sweeps.forget()
+            case Failed(details=details):
                 self.view.details = details
             case Started() if changed and not self.session.offers("start"):
-                self.view.steps = message.steps or self.view.steps
-                if run and run.live:
-                    self.view.scale = "log"  # most losses fall by factors
-                    if run is before:
-                        self.view.log.clear()  # all of it is told again
-                        self._run_line = None
-                self._begun(message.run, message.lr)
-            case State() if changed and run:
-                if message.asked_by and run.lr != lr:
-                    self._log(change_text(message), "change")
+                self._note_start(message, again=run is before)
+            case State() if changed:
                 self._confirm(message)
-            case Steered() if changed:
-                by = "you" if message.answers else message.asked_by
-                self._log(f"{message.step:,} {message.text} ({by})", "change")
-                if message.answers and not message.done:
-                    self.complain(message.text)
-            case Progress() if changed and run and run.live:
-                if run.is_on and monotonic() > self._logged + 1:
-                    self._logged = monotonic()
-                    step, loss = [*told_losses(message, 1)][-1]
-                    self._log(f"{step:>6,} {loss}", "text")
-            case Ended() if changed:
-                self._log(by + message.reason, "dim")
-            case Progress() if changed and run and run.number == number:
-                for step, loss in told_losses(message, self._every, LOG_LINES):
-                    self._log(f"{step:>6,} {loss}", "text")
+            case Steered(done=False) if changed and message.answers:
+                self.complain(message.text)
+        self._log.take(message, changed=changed, moved=run is not None and run.lr != lr)
         if run and not self.session.is_on and run.outcome in ("done", "diverged"):
             self.run_next()
+
+    def _note_start(self, started: Started, *, again: bool) -> None:
+        """Show a run that nobody started here: of a training that is not ours, or of a record."""
+        run = self.session.current
+        self.view.steps = started.steps or self.view.steps
+        if run and run.live:
+            self.view.scale = "log"  # most losses fall by factors
+            if again:
+                self._log.clear()
+        self._clear_answers()
 
     def _confirm(self, state: State) -> None:
         """Take over what a state confirms, unless something else has been asked for since."""
@@ -587,33 +437,7 @@ class Controller:
             if not self.view.race:
                 self._lr = state.lr
 
-    def _sweep(self) -> None:
-        """Ask what every rate would do, for the ruler."""
-        session, optimizer, schedule = self.session, self._optimizer, self._schedule
-        facts = session.facts
-        if self.view.alone == HEAT.id:
-            self.heat()
-        if facts is None or not session.offers("sweep"):
-            return
-        theory, steps, zoom = session.theory_of(optimizer), self.view.steps, self.view.zoom
-        command = ruler_sweep(theory, optimizer, facts.sharpness, facts, steps, schedule, zoom)
-        known = session.swept_by(optimizer, schedule)
-        if zoom:
-            known = session.swept_between(zoom, optimizer, schedule)
-        if command is None or (known and (known.lrs, known.steps) == (command.lrs, command.steps)):
-            return
-        self._source.send(command)
-
     def zoom_ruler(self) -> None:
         """Zoom the ruler round the rate that is pointed at, further, and back to all rates."""
-        view, run = self.view, self.session.current
-        if run is None or self.session.swept is None:
+        if not self._sweeps.zoom(self._setup):
             self.complain("the ruler is not there yet")
-            return
-        view.zoom = zoomed(view.rate or run.lr, view.zoom)
-        self._sweep()
-        view.dirty = True
-
-    def _log(self, text: str, tone: str) -> None:
-        self.view.log.appendleft((text, tone))
-        self.view.dirty = True

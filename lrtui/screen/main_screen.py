@@ -283,7 +283,7 @@ class MainScreen(Screen[None]):
                 self.take_over()
                 self.controller.run_cell(lr, momentum)
             case Highlight(run=number):
-                self.controller.highlight(number)
+                self.controller.table.highlight(number)
             case ReadStep(step=step):
                 self.view.cursor, self.view.place = step, None
                 self.view.dirty = True
@@ -376,19 +376,19 @@ class MainScreen(Screen[None]):
 
     def action_older(self) -> None:
         """Highlight the next older run."""
-        self.controller.highlight_older()
+        self.controller.table.highlight_older()
 
     def action_newer(self) -> None:
         """Highlight the next newer run, or none."""
-        self.controller.highlight_newer()
+        self.controller.table.highlight_newer()
 
     def action_export(self) -> None:
         """Write the losses of the runs to a CSV file."""
-        self.controller.export()
+        self.controller.table.export()
 
     def action_export_json(self) -> None:
         """Write the losses of the runs to a JSON file."""
-        self.controller.export(".json")
+        self.controller.table.export(".json")
 
     def action_settings(self) -> None:
         """Show the settings, and run them if they are to be."""
@@ -404,7 +404,7 @@ class MainScreen(Screen[None]):
 
     def action_pin(self) -> None:
         """Pin the highlighted run, hide it, or neither."""
-        self.controller.pin()
+        self.controller.table.pin()
 
     def action_name(self) -> None:
         """Give the highlighted run a name."""
@@ -412,7 +412,7 @@ class MainScreen(Screen[None]):
 
         def rename(name: str | None) -> None:
             if name is not None and run is not None:
-                self.controller.mark(run, name=name)
+                self.controller.table.mark(run, name=name)
 
         run = self.view.pointed_at
         if run is not None and self.is_in_front:
@@ -420,7 +420,7 @@ class MainScreen(Screen[None]):
 
     def action_remove(self) -> None:
         """Remove the highlighted run from the table."""
-        self.controller.remove()
+        self.controller.table.remove()
 
     def action_reproduce(self) -> None:
         """Show and copy the command line that reproduces the run."""
