@@ -64,6 +64,15 @@ def test_bad_rates_leave_the_run_alone() -> None:
         lab.wait_for(r"2\s+0\.5\s+(▶|✓|⇄)")
 
 
+def test_keys_that_come_bundled_are_for_what_the_one_before_them_opened() -> None:
+    with terminal("--lr", "0.1", "--lr", "0.7", "--speed", "500") as lab:
+        lab.wait_for(r"2\s+0\.7\s+✓ settled")
+        lab.type("nbest\r?q0.5\r")
+        lab.wait_for(r"3\s+0\.5\s+✓ settled")
+        lab.wait_for(r"2\s+0\.7\s+best\s+✓ settled")
+        assert "learning rate ─" in lab.text  # nothing is in front
+
+
 def test_bytes_that_are_not_utf_8_are_complained_about() -> None:
     with terminal("--steps", "100000", "--speed", "50") as lab:
         lab.wait_for(r"step \d+/100,000")

@@ -161,7 +161,7 @@ class Run:
     def parts(self) -> list[str]:
         """All that it was started with besides its rate, in words."""
         steps = [] if self.steps is None else [f"{self.steps:,} steps"]
-        return [self.by, *self.about, *steps]
+        return [self.title, self.schedule, *self.about, *steps]
 
     @property
     def rate_now(self) -> float:

@@ -20,7 +20,7 @@ from textual.theme import BUILTIN_THEMES, ThemeProvider
 from lrtui.problems.settings import BUILT_IN
 from lrtui.run.session import Session
 from lrtui.run.words import run_line
-from lrtui.screen.actions import offered
+from lrtui.screen.actions import BY_NAME, offered
 from lrtui.screen.command_palette import Palette
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.palette import css_variables
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 FORCE_AFTER = 1.0
 """Seconds that leaving in good order may take after a signal."""
+
+OPENS = {BY_NAME[name].key for name in ("name", "settings", "help")} | {"ctrl+p"}
+"""Keys that put something in front of the main screen, which the next key is then for."""
+
+OPENING, CLOSING = 0.1, 0.02
+"""Seconds that this may take, and to go back; keys that come bundled behind wait so long."""
 
 LAST_RUNS = 30
 """Runs that are listed on the normal screen at the end, the last ones."""
@@ -60,6 +66,7 @@ class LrtuiApp(App[None]):
         super().__init__(driver_class=driver_class(os.environ))
         self.main = main
         self.line: LineDriver | None = None
+        self._waiting: list[events.Key] | None = None  # keys, while what is in front may change
         few = self.console.color_system == "standard"
         self.theme = theme or ("ansi-dark" if few else "textual-dark")
 
@@ -76,11 +83,24 @@ class LrtuiApp(App[None]):
         """Note when a key is pressed, before anything is made of it, and when the size changes."""
         if isinstance(event, events.InputEvent | events.Paste) and not self.screen_stack:
             return  # it came bundled with the key that ended the program
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if self._waiting is not None:
+                self._waiting.append(event)
+                return
+            if event.key in OPENS or not self.main.is_in_front:
+                self._waiting = []
+                self.set_timer(OPENING if event.key in OPENS else CLOSING, self._go_on)
         if isinstance(event, events.Key):
             self.main.pressed(event)
         if isinstance(event, events.Resize):
             self.main.action_redraw()
         await super().on_event(event)
+
+    async def _go_on(self) -> None:
+        """Take the keys that waited, in their order."""
+        waiting, self._waiting = self._waiting or [], None
+        for event in waiting:
+            await self.on_event(event)
 
     def on_mount(self) -> None:
         """Leave in good order on the signals that end a program."""

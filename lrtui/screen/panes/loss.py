@@ -90,7 +90,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     listed = [*reversed(race), *behind[len(race) :]]
     legend: Row = [("━━", mine), (f" {run.number}:"[: 3 * len(view.race)], mine)]
     now = run.lr if run.live is None else run.rate_now
-    moved = "" if run.schedule == "constant" else f" {run.schedule}"
+    moved = "" if run.schedule == "constant" else f", {run.schedule} schedule"
     legend.append((f" rate {told_rate(run, now)}{moved}", "dim"))
     legend.append((f"  {scale}{', too steep for linear' if steepened else ''}", "dim"))
     legend += [(f"  {old.number}: {told_apart(old, run)}", tone) for old, tone in listed]
@@ -121,9 +121,10 @@ def smoothed(series: LossSeries, columns: int) -> tuple[Floats, Floats]:
 
 
 def told_apart(run: Run, current: Run) -> str:
-    """Return what tells a run from the current one: its name, rate, or optimizer."""
-    same = run.lr == current.lr and run.title != current.title
-    return run.name or (run.title if same else told_rate(run, run.lr))
+    """Return what tells a run from the current one: name, rate, optimizer, or schedule."""
+    if run.name or run.lr != current.lr or run.by == current.by:
+        return run.name or told_rate(run, run.lr)
+    return run.schedule if run.title == current.title else run.by
 
 
 def scale_of(view: View, run: Run) -> Scale:
