@@ -59,7 +59,7 @@ async def test_the_rate_is_a_pane_where_it_moves() -> None:
         assert (run.lr, run.rate_now) == (0.3, 0.15)
         assert session.theory is None  # what it says is of a rate that stays
         assert "limit" not in text(app, "ruler")
-        assert "0.3 cosine" in text(app, "loss")
+        assert "rate 0.3, cosine schedule" in text(app, "loss")
         assert "sgd cosine" in text(app, "runs")
         for _ in range(4):
             await press(pilot, "b")
