@@ -22,7 +22,7 @@ from lrtui.run.rate_axis import log_share
 from lrtui.run.theory import Theory
 from lrtui.screen.panes.pane import Pane, RunCell
 from lrtui.screen.panes.ruler import GRADES, SHADES
-from lrtui.screen.spans import Row, Span, fitted, length
+from lrtui.screen.spans import Row, Span, fitted, length, note
 from lrtui.screen.view import View
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     assert heated is not None
     grid = Grid.of(heated, width, height)
     if grid is None:
-        return [[("too small for a heat map: it takes 56 columns", "dim")]]
+        return note("too small: it takes 56 columns", width, height)
     theory = view.session.theory_of(heated.optimizer, heated.schedule)
     signs = graded(heated)
     found = [reading(view, heated, theory, signs, width)]

@@ -49,19 +49,20 @@ def state(run: Run, paused: bool) -> str:
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw what is told in all rows but the last, and the advice in that."""
+    """Draw what is told, and in the last row the advice; where there is none, in all rows."""
+    under = fitted(below(view), width)
+    room = max(height - bool(under), 1)
     if view.race and not urgent(view):
-        return [*race_rows(view, width, max(height - 1, 1)), fitted(below(view), width)][:height]
-    sign, text, tone = told(view)
-    lines = textwrap.wrap(text, max(width - 2, 1)) or [""]
-    room = max(height - 1, 1)
-    if len(lines) > room:
-        lines = lines[:room]
-        lines[-1] = lines[-1][: max(width - 3, 0)] + "…"
-    rows: list[Row] = [[("  " if i else f"{sign} ", tone), (s, tone)] for i, s in enumerate(lines)]
-    rows += [[] for _ in range(room - len(rows))]
-    rows.append(fitted(below(view), width))
-    return rows[:height]
+        rows = race_rows(view, width, room)
+    else:
+        sign, text, tone = told(view)
+        lines = textwrap.wrap(text, max(width - 2, 1)) or [""]
+        if len(lines) > room:
+            lines = lines[:room]
+            lines[-1] = lines[-1][: max(width - 3, 0)] + "…"
+        rows = [[("  " if i else f"{sign} ", tone), (line, tone)] for i, line in enumerate(lines)]
+        rows += [[] for _ in range(room - len(rows))]
+    return [*rows, under][:height]
 
 
 def race_rows(view: View, width: int, height: int) -> list[Row]:
@@ -107,7 +108,7 @@ def fate(run: Run) -> str:
         return f"at {run.settled_at:,}"
     if run.forecast is not None:
         return f"at {run.forecast:,}"
-    return f"loss {run.loss:.2g}" if run.loss is not None else ""
+    return f"loss {run.loss:.3g}" if run.loss is not None else ""
 
 
 def urgent(view: View) -> bool:
