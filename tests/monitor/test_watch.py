@@ -64,7 +64,7 @@ def test_keys_steer_and_the_screen_says_what_took_effect(tmp_path: Path) -> None
             r"t again goes back to the weights of step [\d,]+, on at half the rate of then"
         )
         lab.type("t")
-        lab.wait_for(r"⟲")
+        lab.wait_for(r"↺")
         lab.type("S")
         lab.wait_for("S again ends the training in good order")
         lab.type("S")

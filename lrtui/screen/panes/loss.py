@@ -70,7 +70,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         layers.insert(0, Curve([0, last], [run.target, run.target], "faint"))
         names.append(Label(0.7 * last, run.target, f"target {run.target:.4g}", "dim"))
     for step in run.live.rewinds if run.live else ():
-        names.append(Mark(step, y_axis.low, "⟲", "change"))
+        names.append(Mark(step, y_axis.low, "↺", "change"))
     for step, lr in run.changes:
         layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
         names.append(Label(step, y_axis.high, told_rate(run, lr), "change"))
