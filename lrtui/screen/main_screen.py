@@ -5,30 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widgets import Input
 
-from lrtui.messages import Seek
-from lrtui.run.files import unused
 from lrtui.run.rate import parse_rates, rate_text
 from lrtui.screen import layout
-from lrtui.screen.actions import ACTIONS, BY_KEY, BY_NAME
+from lrtui.screen.actions import BY_KEY, BY_NAME
 from lrtui.screen.border import BOX, BOX_KEYS, Border
 from lrtui.screen.controller import Controller
+from lrtui.screen.keys import SEEKS, Keys
 from lrtui.screen.palette import styles
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes import PANES
 from lrtui.screen.panes.cursor import FAST
-from lrtui.screen.panes.every_rate import EVERY_RATE, moved
+from lrtui.screen.panes.every_rate import EVERY_RATE
 from lrtui.screen.panes.heat import HEAT, move_cursor
-from lrtui.screen.panes.loss import LOSS, last_shown
 from lrtui.screen.panes.pane import (
     TALL,
     WIDE,
@@ -42,12 +36,7 @@ from lrtui.screen.panes.pane import (
     RunCell,
     RunRate,
 )
-from lrtui.screen.panes.scalar import turn
 from lrtui.screen.rate_field import RateField
-
-if TYPE_CHECKING:
-    from lrtui.options import LabOptions
-    from lrtui.screen.terminal.driver import LineDriver
 
 CURSOR = {"left": -1, "right": 1, "shift+left": -FAST, "shift+right": FAST}
 """Cells that a key moves the cursor of the charts by."""
@@ -55,30 +44,12 @@ CURSOR = {"left": -1, "right": 1, "shift+left": -FAST, "shift+right": FAST}
 FIRST_WAIT = 0.02
 """Seconds between two tries to draw the first frame, until the panes have a size."""
 
-SEEKS = {
-    "left": Seek(reports=-1),
-    "right": Seek(reports=1),
-    "home": Seek(step=0),
-    "end": Seek(end=True),
-    "pageup": Seek(chapters=-1),
-    "pagedown": Seek(chapters=1),
-}
-"""Keys that show another place of a record, and which."""
-
 KEY_TIME = 0.02
 """Seconds that a key has the screen for itself, before a frame shows what it did."""
 
 
-class MainScreen(Screen[None]):
-    """The screen of the panes.
-
-    Attributes:
-        controller: the runs, and what can be done with them.
-        view: what there is to show.
-        line: the driver that knows how far the terminal has got, ``None`` where there is none.
-    """
-
-    BINDINGS: ClassVar[list[BindingType]] = [action.binding() for action in ACTIONS]
+class MainScreen(Keys):
+    """The screen of the panes."""
 
     def __init__(self, controller: Controller, fps: float) -> None:
         """Make the screen; the first rate runs as soon as it is mounted.
@@ -87,10 +58,7 @@ class MainScreen(Screen[None]):
             controller: what is shown.
             fps: frames a second, at most.
         """
-        super().__init__()
-        self.controller = controller
-        self.view = controller.view
-        self.line: LineDriver | None = None
+        super().__init__(controller)
         self._frame_time = 1 / fps
         self._last_key = float("-inf")
         self._woken = asyncio.Event()
@@ -187,11 +155,6 @@ class MainScreen(Screen[None]):
                 self.query_one(f"#{pane.id}").styles.width = "1fr" if narrow else width
         self.view.dirty = True
 
-    @property
-    def is_in_front(self) -> bool:
-        """Whether keys are for this screen; textual's ``is_current`` is true behind a palette."""
-        return self.app.screen is self
-
     def pressed(self, event: events.Key) -> None:
         """Note that a key was pressed, before anything is made of it; say if it is not offered."""
         now = time.monotonic()
@@ -212,9 +175,6 @@ class MainScreen(Screen[None]):
         """Tell textual whether an action is possible now."""
         known = BY_NAME.get(action)
         return known is None or known.is_offered(self.view.session)
-
-    def take_over(self) -> None:
-        """Note that a person starts a run; a tour ends by it."""
 
     # --- the field, the mouse -------------------------------------------------------------
 
@@ -295,225 +255,6 @@ class MainScreen(Screen[None]):
                     self.take_over()
                 await self.run_action(name)
 
-    # --- the keys -------------------------------------------------------------------------
-
-    def action_restart(self) -> None:
-        """Restart at the same rate."""
-        self.controller.restart()
-
-    def action_smaller(self) -> None:
-        """Restart at a smaller rate."""
-        self.controller.run_scaled(1 / self.controller.factor)
-
-    def action_larger(self) -> None:
-        """Restart at a larger rate."""
-        self.controller.run_scaled(self.controller.factor)
-
-    def action_telling(self) -> None:
-        """Run the next of the rates worth seeing for this problem."""
-        self.controller.run_telling()
-
-    def action_optimizer(self) -> None:
-        """Restart with the next optimizer."""
-        self.controller.run_next_optimizer()
-
-    def action_schedule(self) -> None:
-        """Restart with the next schedule."""
-        self.controller.run_next_schedule()
-
-    def action_race_optimizers(self) -> None:
-        """Race the optimizers at the same rate."""
-        self.controller.race_optimizers()
-
-    def action_advice(self) -> None:
-        """Take the advice."""
-        self.controller.run_advice()
-
-    def action_shrink(self) -> None:
-        """Continue at a smaller rate."""
-        self.controller.continue_scaled(1 / self.controller.factor)
-
-    def action_grow(self) -> None:
-        """Continue at a larger rate."""
-        self.controller.continue_scaled(self.controller.factor)
-
-    def action_release(self) -> None:
-        """Give the rate back to the schedule."""
-        self.controller.steering.release()
-
-    def action_rewind(self) -> None:
-        """Go back to a snapshot."""
-        self.controller.steering.rewind()
-
-    def action_checkpoint(self) -> None:
-        """Have a checkpoint written."""
-        self.controller.steering.checkpoint()
-
-    def action_stop(self) -> None:
-        """End the training that is watched."""
-        self.controller.steering.stop()
-
-    def action_scalar(self) -> None:
-        """Show the next scalar."""
-        turn(self.view)
-        self.view.dirty = True
-
-    def action_pause(self) -> None:
-        """Pause the run, or continue it."""
-        self.controller.pause()
-
-    def action_step(self) -> None:
-        """Take one step, then pause."""
-        self.controller.step()
-
-    def action_faster(self) -> None:
-        """Take more steps a second."""
-        self.controller.faster()
-
-    def action_slower(self) -> None:
-        """Take fewer steps a second."""
-        self.controller.slower()
-
-    def action_older(self) -> None:
-        """Highlight the next older run."""
-        self.controller.table.highlight_older()
-
-    def action_newer(self) -> None:
-        """Highlight the next newer run, or none."""
-        self.controller.table.highlight_newer()
-
-    def action_export(self) -> None:
-        """Write the losses of the runs to a CSV file."""
-        self.controller.table.export()
-
-    def action_export_json(self) -> None:
-        """Write the losses of the runs to a JSON file."""
-        self.controller.table.export(".json")
-
-    def action_settings(self) -> None:
-        """Show the settings, and run them if they are to be."""
-        from lrtui.screen.settings_panel import SettingsPanel
-
-        def run(options: LabOptions | None) -> None:
-            if options is not None:
-                self.take_over()
-                self.controller.set_up(options)
-
-        if self.is_in_front:
-            self.app.push_screen(SettingsPanel(self.controller.options()), run)
-
-    def action_pin(self) -> None:
-        """Pin the highlighted run, hide it, or neither."""
-        self.controller.table.pin()
-
-    def action_name(self) -> None:
-        """Give the highlighted run a name."""
-        from lrtui.screen.name_field import NameField
-
-        def rename(name: str | None) -> None:
-            if name is not None and run is not None:
-                self.controller.table.mark(run, name=name)
-
-        run = self.view.pointed_at
-        if run is not None and self.is_in_front:
-            self.app.push_screen(NameField(run.number, run.name), rename)
-
-    def action_remove(self) -> None:
-        """Remove the highlighted run from the table."""
-        self.controller.table.remove()
-
-    def action_reproduce(self) -> None:
-        """Show and copy the command line that reproduces the run."""
-        line = self.controller.command_line()
-        if line:
-            self.app.copy_to_clipboard(line)
-            self.controller.notify(line, "good")
-
-    def action_picture(self) -> None:
-        """Write the screen as it is to an SVG file."""
-        path = unused(Path.cwd(), "lrtui-screen", ".svg")
-        try:
-            path.write_text(self.app.export_screenshot(title="lrtui"), encoding="utf-8")
-        except OSError as error:
-            self.controller.complain(f"the screen was not written: {error.strerror}")
-        else:
-            self.controller.notify(f"the screen was written to {path}", "good")
-
-    def action_scale(self) -> None:
-        """Change the scale of the loss."""
-        scales = self.view.scales()
-        at = scales.index(self.view.scale) if self.view.scale in scales else 0
-        self.view.scale = scales[(at + 1) % len(scales)]
-        self.view.dirty = True
-
-    def action_lens(self) -> None:
-        """Turn the lens to the next of its panes, and show it where it was not to be seen."""
-        found = layout.lenses(self.view)
-        lens = layout.lens(self.view)
-        if lens is None:
-            self.controller.notify("no picture is known of what is trained", "dim")
-            return
-        is_beside_others = lens in layout.shown(self.view) and self.view.alone is None
-        self.view.lens = found[(found.index(lens) + 1) % len(found)].id
-        if not is_beside_others:
-            self.view.alone = self.view.lens
-        self.view.dirty = True
-
-    def action_every_rate(self) -> None:
-        """Show the steps to settle at every rate, and go back."""
-        self.view.alone = None if self.view.alone == EVERY_RATE.id else EVERY_RATE.id
-        self.view.dirty = True
-
-    def action_zoom_ruler(self) -> None:
-        """Zoom the ruler round the rate, further, and back."""
-        self.controller.zoom_ruler()
-
-    def action_cursor_left(self) -> None:
-        """Move the cursor to the left."""
-        self._move_cursor(-1)
-
-    def action_cursor_right(self) -> None:
-        """Move the cursor to the right."""
-        self._move_cursor(1)
-
-    def _move_cursor(self, cells: int) -> None:
-        """Move the cursor of the chart that is shown, of all the rates or of the losses."""
-        view = self.view
-        view.dirty, view.place = True, None
-        chart = EVERY_RATE if view.alone == EVERY_RATE.id else LOSS
-        widget = self.query_one(f"#{chart.id}", PaneWidget)
-        if chart is EVERY_RATE:
-            view.rate = moved(view, cells, *widget.content_size)
-        elif (run := view.session.current) is not None and view.session.has_losses:
-            last = last_shown(view)
-            a_cell = max(1, round(last / max(widget.content_size.width, 1)))
-            here = run.step if view.cursor is None else view.cursor + cells * a_cell
-            view.cursor = min(max(here, 0), last)
-        if self.line is None or self.line.is_free:
-            widget.paint()  # at once: of all that a frame draws, only this has moved
-
-    def action_seek_start(self) -> None:
-        """Go to the start of the run of a record."""
-        self.controller.seek(SEEKS["home"])
-
-    def action_seek_end(self) -> None:
-        """Go to the end of the run of a record."""
-        self.controller.seek(SEEKS["end"])
-
-    def action_run_before(self) -> None:
-        """Go to the run before, in a record."""
-        self.controller.seek(SEEKS["pageup"])
-
-    def action_run_after(self) -> None:
-        """Go to the run after, in a record."""
-        self.controller.seek(SEEKS["pagedown"])
-
-    def action_heat(self) -> None:
-        """Show rate and momentum side by side, and go back."""
-        self.view.alone = None if self.view.alone == HEAT.id else HEAT.id
-        self.controller.heat()
-        self.view.dirty = True
-
     async def steer(self, key: str) -> bool:
         """Do what a key means where nothing is typed, and in what is shown alone, if anything."""
         if not self.is_in_front:
@@ -530,28 +271,3 @@ class MainScreen(Screen[None]):
             await self.carry_out(RunCell(lr=cell[1], momentum=cell[0]))
             return True
         return move_cursor(self.view, key, *widget.content_size)
-
-    def action_zoom(self) -> None:
-        """Show one pane on all the room, then the next, then all again."""
-        self.view.alone = layout.next_alone(self.view)
-        self.view.dirty = True
-
-    def action_help(self) -> None:
-        """Show the help, unless something is in front already: keys may arrive bundled."""
-        from lrtui.screen.help import Help
-
-        if self.is_in_front:
-            self.app.push_screen(Help(self.view))
-
-    def action_redraw(self) -> None:
-        """Redraw the screen, whatever the terminal shows."""
-        if self.line:
-            self.line.redraw()
-
-    def action_suspend(self) -> None:
-        """Go back to the shell until it says ``fg``."""
-        self.app.action_suspend_process()
-
-    def action_leave(self) -> None:
-        """Leave."""
-        self.app.exit()
