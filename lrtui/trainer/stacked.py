@@ -36,12 +36,11 @@ def note_settled(since: Tensor, under: Tensor, first: int) -> None:
         under: whether it was under it at each step, shape [steps, r].
         first: step of the first row.
     """
-    # Rows after the last one above the target; all of them where there is none above it.
-    stretch = under.flip(0).int().cumprod(dim=0).sum(dim=0)
-    begun = first + len(under) - stretch
-    since[:] = torch.where(
-        stretch == 0, -1, torch.where((stretch == len(under)) & (since >= 0), since, begun)
-    )
+    # The last row above the target, -1 where there is none.
+    rows = torch.arange(len(under), dtype=torch.int32)[:, None]
+    last = torch.where(under, -1, rows).amax(dim=0)
+    begun = torch.where(last == len(under) - 1, -1, first + last + 1)
+    since[:] = torch.where((last < 0) & (since >= 0), since, begun)
 
 
 def stacked_weights(objective: Objective, trials: Trials) -> tuple[Stack, Update]:
