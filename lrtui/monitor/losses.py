@@ -72,8 +72,8 @@ class LossFinder:
             (tensors,) = tensors
         if not isinstance(tensors, Tensor) or tensors.numel() != 1:
             return
-        loss = self._unscaled.pop(tensors, tensors).detach()
-        self._parts.append(loss.item() if loss.device.type == "cpu" else loss.clone())
+        loss = self._unscaled.pop(tensors, tensors) if self._unscaled else tensors
+        self._parts.append(loss.item() if loss.is_cpu else loss.detach().clone())
 
     def begin_step(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:  # noqa: ANN401
         """Note that an optimizer begins a step.
@@ -91,9 +91,12 @@ class LossFinder:
     def end_step(self) -> Part | None:
         """Return the loss of the step that was taken, ``None`` where there was none."""
         self._in_step = False
-        parts = [*self._parts]
-        self._parts.clear()
-        return sum(parts[1:], parts[0]) if parts else None
+        if not self._parts:
+            return None
+        loss = self._parts.popleft()
+        while self._parts:
+            loss = loss + self._parts.popleft()
+        return loss
 
     def _watched(self, closure: Callable[[], Any]) -> Callable[[], Any]:
         before = len(self._parts)
