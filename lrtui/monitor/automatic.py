@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -48,10 +50,32 @@ class Automatic:
         # The one that steps now: it may step others, as ZeroRedundancyOptimizer does.
         self._stepping: Optimizer | None = None
         self._pid = os.getpid()
-        # torch.compile must not look into the hooks.
-        before, after = map(torch.compiler.disable, (self._before, self._after))
-        register_optimizer_step_pre_hook(before)
-        register_optimizer_step_post_hook(after)
+        self._hooks = [
+            register_optimizer_step_pre_hook(self._before),
+            register_optimizer_step_post_hook(self._after),
+        ]
+        compile_ = torch.compile
+
+        @functools.wraps(compile_)
+        def noted_compile(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            self._hide()
+            return compile_(*args, **kwargs)
+
+        torch.compile = noted_compile
+
+    def _hide(self) -> None:
+        """Hide from torch.compile what is called in a step: it would compile that for each rate.
+
+        Not before the training compiles something: each call costs more from then on.
+        """
+        if not self._hooks:
+            return
+        disable: Callable[..., Any] = torch.compiler.disable
+        while self._hooks:
+            self._hooks.pop().remove()
+        register_optimizer_step_pre_hook(disable(self._before))
+        register_optimizer_step_post_hook(disable(self._after))
+        self._losses.note = disable(self._losses.note)
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
         if self._stepping not in (None, optimizer):  # the same one again: its step raised an error
@@ -86,8 +110,8 @@ class Automatic:
             return
         number = self._numbers[optimizer]
         if number == 0:
-            scalars, self._scalars = self._scalars, {}
-            self.monitor.step(loss, **scalars)
+            self.monitor.step(loss, **self._scalars)
+            self._scalars.clear()
         elif number <= OTHERS:
             self._note(number + 1, loss, optimizer.param_groups[0]["lr"])
 

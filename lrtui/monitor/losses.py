@@ -24,6 +24,9 @@ class LossFinder:
 
     The parts of an accumulated step add up, as their gradients do. Of a closure that an optimizer
     calls several times, the first time counts.
+
+    Attributes:
+        note: called with what ``backward`` is called on.
     """
 
     def __init__(self) -> None:
@@ -31,14 +34,13 @@ class LossFinder:
         self._parts: deque[Part] = deque(maxlen=PARTS)
         self._unscaled: WeakKeyDictionary[Tensor, Tensor] = WeakKeyDictionary()
         self._in_step = False
-        # torch.compile must not look into these.
-        note = torch.compiler.disable(self._note)  # type: ignore[no-untyped-call]
+        self.note: Callable[[Any], None] = self._note
         backward, scale = torch.autograd.backward, torch.amp.GradScaler.scale
         update, zero_grad = torch.amp.GradScaler.update, Optimizer.zero_grad
 
         @functools.wraps(backward)
         def noted_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-            note(tensors)
+            self.note(tensors)
             backward(tensors, *args, **kwargs)
 
         @functools.wraps(scale)
