@@ -44,7 +44,9 @@ class Automatic:
         self.monitor: Monitor | None = None
         self._losses = LossFinder()
         self._control: RateControl | None = None
+        self._first: Optimizer | None = None
         self._numbers: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
+        self._number = 0  # of the one that steps now
         self._scalars: dict[str, Any] = {}
         self._name, self._journal = name, journal
         # The one that steps now: it may step others, as ZeroRedundancyOptimizer does.
@@ -81,9 +83,8 @@ class Automatic:
         if self._stepping not in (None, optimizer):  # the same one again: its step raised an error
             return None
         self._stepping = optimizer
-        number = self._numbers.get(optimizer)
-        if number is None:
-            number = self._take_up(optimizer)
+        number = 0 if optimizer is self._first else self._numbers.get(optimizer)
+        self._number = self._take_up(optimizer) if number is None else number
         if self._control is not None:
             self._control.before(optimizer, args, kwargs)
         return self._losses.begin_step(args, kwargs)
@@ -95,6 +96,7 @@ class Automatic:
         if number == 0 and not monitors.MONITORS and os.getpid() == self._pid:
             self.monitor = Monitor.of_all(optimizer, self._name, self._journal)
             self._control = self.monitor.control
+            self._first = optimizer
         if self._control is not None:
             optimizer.register_state_dict_pre_hook(self._control.restore)
         return number
@@ -103,17 +105,16 @@ class Automatic:
         if optimizer is not self._stepping:
             return
         self._stepping = None
-        if self._control is not None:
-            self._control.after(optimizer, args, kwargs)
+        if self._control is not None and self._control.originals:
+            self._control.restore(optimizer)
         loss = self._losses.end_step()
         if self.monitor is None:
             return
-        number = self._numbers[optimizer]
-        if number == 0:
+        if self._number == 0:
             self.monitor.step(loss, **self._scalars)
             self._scalars.clear()
-        elif number <= OTHERS:
-            self._note(number + 1, loss, optimizer.param_groups[0]["lr"])
+        elif self._number <= OTHERS:
+            self._note(self._number + 1, loss, optimizer.param_groups[0]["lr"])
 
     def _note(self, number: int, loss: Part | None, lr: Part) -> None:
         """Keep the loss and the rate of another optimizer, to be told with the next step."""

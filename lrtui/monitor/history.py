@@ -65,9 +65,10 @@ class History:
                 continue
             low, high = stretches[-1]
             self._filled += 1
-            if height(row) < height(low):
+            # As min and max by height would; of many steps a second, this counts.
+            if row.loss < low.loss or low.loss != low.loss:
                 stretches[-1] = (row, high)
-            elif height(row) > height(high):
+            elif not row.loss <= high.loss and high.loss == high.loss:
                 stretches[-1] = (low, row)
         self._last = rows[-1] if rows else self._last
 

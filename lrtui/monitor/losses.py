@@ -33,6 +33,7 @@ class LossFinder:
         """Watch ``torch.autograd.backward``, ``GradScaler`` and ``Optimizer.zero_grad``."""
         self._parts: deque[Part] = deque(maxlen=PARTS)
         self._unscaled: WeakKeyDictionary[Tensor, Tensor] = WeakKeyDictionary()
+        self._scales = False
         self._in_step = False
         self.note: Callable[[Any], None] = self._note
         backward, scale = torch.autograd.backward, torch.amp.GradScaler.scale
@@ -48,6 +49,7 @@ class LossFinder:
             scaled = scale(scaler, outputs)
             if isinstance(scaled, Tensor) and scaled is not outputs:
                 self._unscaled[scaled] = outputs
+                self._scales = True
             return scaled
 
         @functools.wraps(update)
@@ -74,7 +76,7 @@ class LossFinder:
             (tensors,) = tensors
         if not isinstance(tensors, Tensor) or tensors.numel() != 1:
             return
-        loss = self._unscaled.pop(tensors, tensors) if self._unscaled else tensors
+        loss = self._unscaled.pop(tensors, tensors) if self._scales else tensors
         self._parts.append(loss.item() if loss.is_cpu else loss.detach().clone())
 
     def begin_step(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:  # noqa: ANN401
@@ -84,6 +86,8 @@ class LossFinder:
             Its arguments, where it is given a closure: with that watched.
         """
         self._in_step = True
+        if len(args) == 1 and not kwargs:
+            return None
         if callable(closure := kwargs.get("closure")):
             return args, kwargs | {"closure": self._watched(closure)}
         if len(args) > 1 and callable(args[1]):

@@ -229,7 +229,7 @@ class Monitor:
         teller, gate = self._teller, self._gate
         if self._device.waiting:
             gate.nudge()
-        told = teller.take(gate.paused)
+        told = teller.take(gate.paused, watched)
         if (journal := self._written) is not None:
             wrong = [journal.write(m) for m, _, _ in told if isinstance(m, Steered)]
             told += [to_all(Printed(text=text)) for text in wrong if text]

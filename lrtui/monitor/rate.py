@@ -30,6 +30,7 @@ class RateControl:
         scale: what the schedule's rate is multiplied by.
         scheduled: the schedule's rate at the last step of the first optimizer.
         in_force: the rate of that step.
+        originals: the schedule's rates of the optimizers whose rates are changed now, by their id.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -45,7 +46,7 @@ class RateControl:
         self._active = False
         self._attached: list[Optimizer] = []
         self._afters: list[RemovableHandle] = []
-        self._kept: dict[int, tuple[Optimizer, list[Rate]]] = {}  # the schedule's, by id
+        self.originals: dict[int, tuple[Optimizer, list[Rate]]] = {}
 
     def hold(self, lr: float) -> None:
         """Hold the rate."""
@@ -102,16 +103,17 @@ class RateControl:
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         """Change the rates of an optimizer that is about to take a step."""
-        if self._kept:
+        if self.originals:
             self.restore(optimizer)  # its last step raised an error
         first = optimizer is self._first
         if not self._active:
             if first:
-                self.scheduled = self.in_force = kept(optimizer.param_groups[0]["lr"])
+                lr = optimizer.param_groups[0]["lr"]
+                self.scheduled = self.in_force = lr if lr.__class__ is float else kept(lr)
             return
         base = kept(self._first.param_groups[0]["lr"])
         groups = optimizer.param_groups
-        self._kept[id(optimizer)] = (optimizer, [kept(group["lr"]) for group in groups])
+        self.originals[id(optimizer)] = (optimizer, [kept(group["lr"]) for group in groups])
         for group in groups:
             changed = self._changed(group["lr"], base)
             if isinstance(group["lr"], Tensor):
@@ -123,12 +125,12 @@ class RateControl:
 
     def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         """Put the rates of an optimizer back."""
-        if self._kept:
+        if self.originals:
             self.restore(optimizer)
 
     def restore(self, optimizer: Optimizer) -> None:
         """Put the rates of an optimizer back where they are changed now."""
-        if (found := self._kept.pop(id(optimizer), None)) is None:
+        if (found := self.originals.pop(id(optimizer), None)) is None:
             return
         for group, lr in zip(optimizer.param_groups, found[1], strict=False):
             if isinstance(group["lr"], Tensor):

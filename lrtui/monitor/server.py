@@ -196,7 +196,7 @@ class Server:
         viewer.tell_anew(b"".join(encode(message) + b"\n" for message in self._so_far()))
 
     def _tell(self, messages: list[Addressed]) -> None:
-        if not messages:
+        if not messages or not self._viewers:
             return
         data = b"".join(encode(message) + b"\n" for message, _, _ in messages)
         answered = {viewer for _, _, viewer in messages}

@@ -150,8 +150,16 @@ class Teller:
                 told.append(event)
         return told
 
-    def take(self, paused: bool) -> list[Addressed]:
-        """Return the messages about what training has left since the last call."""
+    def take(self, paused: bool, watched: bool) -> list[Addressed]:
+        """Take in what training has left since the last call.
+
+        Args:
+            paused: whether training waits; that time is not counted.
+            watched: whether anybody is told of the steps.
+
+        Returns:
+            The messages about it.
+        """
         now = time.monotonic()
         if not paused:
             self._seconds += now - self._last
@@ -161,7 +169,7 @@ class Teller:
         for _ in range(len(self.out)):
             item = self.out[0]
             if isinstance(item, Addressed):
-                self._tell(rows, told)
+                self._tell(rows, told if watched else None)
                 self._keep(item.message)
                 told.append(item)
             elif isinstance(item, tuple):
@@ -172,11 +180,11 @@ class Teller:
             else:
                 break  # what comes after it waits as well, to stay in order
             self.out.popleft()
-        self._tell(rows, told)
+        self._tell(rows, told if watched else None)
         return told
 
-    def _tell(self, rows: list[Row], told: list[Addressed]) -> None:
-        """Keep rows, and add a message about them."""
+    def _tell(self, rows: list[Row], told: list[Addressed] | None) -> None:
+        """Keep rows, and add a message about them where somebody is told."""
         if not rows:
             return
         if self._started is None:
@@ -184,7 +192,8 @@ class Teller:
             self._started = Started(run=RUN, lr=max(lr, 0.0), steps=None, optimizer=self._optimizer)
         self._history.add(rows)
         self.losses += [row.loss for row in rows[-LEVEL:] if abs(row.loss) < float("inf")]
-        told.append(to_all(progress(RUN, extremes(rows, MOST), self._seconds)))
+        if told is not None:
+            told.append(to_all(progress(RUN, extremes(rows, MOST), self._seconds)))
         rows.clear()
 
     def _keep(self, message: AnyMessage) -> None:
