@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from tests.monitor.test_ranks import torchrun, watched
 from tests.monitor.trainings import Running, training
 
 SECONDS = 8.0
+
+KEEP = str(1 << 30)
+"""Bytes that glibc keeps."""
 
 LOOP = """
 import json, sys, time, torch, lrtui
@@ -95,7 +99,8 @@ WHOLE = """
 import torch, time
 torch.manual_seed(0); torch.set_num_threads(1)
 x, y = torch.randn(256, 64), torch.randn(256, 1)
-net = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Linear(128, 1))
+a, b = torch.nn.Linear(64, {width}), torch.nn.Linear({width}, 1)
+net = torch.nn.Sequential(a, torch.nn.ReLU(), b)
 o = torch.optim.Adam(net.parameters(), 1e-3)
 for _ in range({steps}):
     o.zero_grad(); loss = ((net(x) - y) ** 2).mean(); loss.backward(); o.step()
@@ -142,33 +147,49 @@ def costs() -> None:
         )
 
 
-def whole_script() -> None:
+def whole_script(width: int) -> None:
     """Print how long a script of ten seconds takes under ``lrtui run``, over ``python``."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "script.py"
-        path.write_text(WHOLE.format(steps=500))
-        begin = time.perf_counter()
-        seconds(["python"], path)
-        short = time.perf_counter() - begin
-        path.write_text(WHOLE.format(steps=5500))
-        long = seconds(["python"], path)
-        steps = int(5000 * 10 / max(long - short, 0.1))
-        path.write_text(WHOLE.format(steps=steps))
-        # In turn, and the least of each: other work on the machine only ever adds.
-        pairs = [(seconds(["python"], path), seconds(["lrtui", "run"], path)) for _ in range(5)]
-        alone, run = map(min, zip(*pairs, strict=True))
-        print(f"lrtui run over python, CPU time of a script: {run / alone:.3f}")
+
+        def seconds(steps: int, *ways: list[str]) -> list[float]:
+            path.write_text(WHOLE.format(width=width, steps=steps))
+            return in_turn([[sys.executable, *way, str(path)] for way in ways])
+
+        short, long = *seconds(500, []), *seconds(2500, [])
+        step = max(long - short, 0.1) / 2000
+        ratios = []
+        for _ in range(5):
+            alone, run = seconds(int(10 / step), [], ["-m", "lrtui", "run"])
+            ratios.append(run / alone)
+        print(
+            f"lrtui run over python, CPU time of a script with steps of {1e3 * step:.1f} ms: "
+            f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+        )
 
 
-def seconds(how: list[str], path: Path) -> float:
-    """Return the CPU seconds of a script."""
-    command = [sys.executable, *(["-m", "lrtui", "run"] if how[0] == "lrtui" else []), str(path)]
-    before = os.times()
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    after = os.times()
-    return (
-        after.children_user + after.children_system - before.children_user - before.children_system
-    )
+def in_turn(commands: list[list[str]]) -> list[float]:
+    """Return the CPU seconds of programs that run a tenth of a second each, in turn.
+
+    So other work on the machine meets them alike.
+    """
+    # Or chance decides whether glibc gives the memory of a step back, which can take as long as it.
+    env = os.environ | dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), KEEP)
+    running = {}
+    for number, command in enumerate(commands):
+        running[subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL).pid] = number
+    taken = [0.0] * len(commands)
+    for pid in running:
+        os.kill(pid, signal.SIGSTOP)
+    while running:
+        for pid in [*running]:
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.1)
+            os.kill(pid, signal.SIGSTOP)
+            ended, _, used = os.wait4(pid, os.WNOHANG)
+            if ended:
+                taken[running.pop(pid)] = used.ru_utime + used.ru_stime
+    return taken
 
 
 def until_it_takes_effect() -> None:
@@ -226,7 +247,8 @@ def main() -> None:
     """Print all of it."""
     costs()
     until_it_takes_effect()
-    whole_script()
+    whole_script(128)
+    whole_script(512)
     for count in (2, 4):
         control_of_ranks(count)
         ranks(count)
