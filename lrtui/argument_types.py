@@ -5,33 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from typing import NoReturn
 
 import msgspec
 
-from lrtui.ascii_fallback import printable
 from lrtui.messages import SCHEDULES, ScheduleName
 from lrtui.run.rate import parse_rate
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that reports an error in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the line and exit with code 2."""
-        self.exit(2, f"lrtui: {printable(message)} (see {self.prog} --help)\n")
-
-
-class AskingParser(Parser):
-    """A parser that raises what is wrong, for somebody who is still there to mend it."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise it.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(message.split(": ", 1)[-1])
 
 
 def within(

@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from lrtui import __version__
-from lrtui.argument_types import Parser, betas, rate, schedule, speed, whole, within
+from lrtui.argument_types import betas, rate, schedule, speed, whole, within
 from lrtui.ascii_fallback import lacks_unicode
 from lrtui.command_line import USUAL
 from lrtui.messages import MOST_ENTRANTS, SCHEDULES, Optimizer, OptimizerName
@@ -20,12 +20,12 @@ from lrtui.options import (
     Options,
     ProblemsOptions,
     ReplayOptions,
-    RunOptions,
     SweepOptions,
     TellOptions,
     TourOptions,
     WatchOptions,
 )
+from lrtui.parser import Parser
 from lrtui.problems.settings import BUILT_IN
 from lrtui.run.rate import FACTOR
 
@@ -377,32 +377,3 @@ def parse(words: Sequence[str], parser_class: type[Parser] = Parser) -> tuple[Pa
     if isinstance(options, LabOptions) and options.race and not in_range:
         parser.error(f"--race needs --lr two to {MOST_ENTRANTS} times")
     return parser, options
-
-
-def run_options(words: Sequence[str]) -> RunOptions:
-    """Read the command line of ``lrtui run``; what follows the script is the script's own."""
-    end = 0
-    while end < len(words) and words[end].startswith("-") and words[end] != "-m":
-        end += 2 if words[end] in ("--name", "--journal") else 1
-    end += 2 if words[end : end + 1] == ["-m"] else 1
-    parser = Parser(prog="lrtui run", allow_abbrev=False)
-    parser.usage = "lrtui run [--name NAME] [--journal FILE] SCRIPT|-m MODULE [arguments]"
-    parser.description = (
-        "Run a script or a module as python does, to be watched by lrtui watch: its rate can be "
-        "changed, it can be paused and stopped, and nothing in it need be changed for that."
-    )
-    add = parser.add_argument
-    add("--name", metavar="NAME", help="what the list of trainings calls it (the script's name)")
-    add("--journal", metavar="FILE", help="where commands are noted (beside the socket)")
-    add("-m", dest="module", metavar="MODULE", help="a module, as python -m")
-    add("script", nargs="?", metavar="SCRIPT", help="a script")
-    found = parser.parse_args(words[:end])
-    if (found.script is None) == (found.module is None):
-        parser.error("a script or -m MODULE is needed")
-    return RunOptions(
-        target=found.module or found.script,
-        is_module=found.module is not None,
-        arguments=words[end:],
-        name=found.name,
-        journal=found.journal,
-    )

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lrtui.argument_types import Parser
 from lrtui.arguments import parse
 from lrtui.ascii_fallback import printable, write_plain
 from lrtui.options import (
@@ -21,6 +20,7 @@ from lrtui.options import (
     TourOptions,
     WatchOptions,
 )
+from lrtui.parser import Parser, complain
 from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
 
 if TYPE_CHECKING:
@@ -35,11 +35,8 @@ SCREEN_SPEED = 20.0
 """Steps a second on the screen, where nothing else is asked for."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run lrtui; return 0 when it was carried out, 1 when it could not be, 2 for bad input."""
-    words = sys.argv[1:] if arguments is None else [*arguments]
-    if words[:1] == ["run"]:
-        return run_script(words[1:])  # whatever it does or raises is its own
+def main(words: Sequence[str]) -> int:
+    """Carry out any command but ``run``; return 0, 1 when it could not be, 2 for bad input."""
     open_closed_streams()
     try:
         try:
@@ -224,27 +221,6 @@ def tell(parser: Parser, options: TellOptions) -> int:
     return 0 if done else 1
 
 
-def run_script(words: Sequence[str]) -> int:
-    """Run a script or a module as python does, watched; return its exit code."""
-    from lrtui.arguments import run_options
-
-    options = run_options(words)
-
-    from lrtui.monitor.script import run as run_it
-
-    try:
-        return run_it(
-            options.target,
-            options.arguments,
-            is_module=options.is_module,
-            name=options.name,
-            journal=options.journal,
-        )
-    except ValueError as error:
-        complain(str(error))
-        return 2
-
-
 def usual(speed: float | None, on_screen: bool) -> float | None:
     """Return the speed that was asked for, or the default one where none was."""
     return speed if speed != 0 else SCREEN_SPEED if on_screen else None
@@ -330,11 +306,6 @@ def show(
     else:
         controller = Controller(source, [], steps=1, speed=speed, every=options.every)
     return run_app(MainScreen(controller, options.fps), theme)
-
-
-def complain(text: str) -> None:
-    """Say on standard error what went wrong."""
-    print(*map(printable, f"lrtui: {text}".splitlines()), sep="\n", file=sys.stderr)
 
 
 def open_closed_streams() -> None:

@@ -178,14 +178,3 @@ Options = (
     | WatchOptions
     | TellOptions
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """Options of ``lrtui run``, and what it runs: a script, or a module by its name."""
-
-    target: str
-    is_module: bool
-    arguments: Sequence[str]
-    name: str | None
-    journal: str | None

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from lrtui import __version__
+from lrtui.__main__ import main
 from lrtui.arguments import parse
-from lrtui.cli import main
 from lrtui.messages import Optimizer
 from lrtui.options import LabOptions, Options, ReplayOptions, SweepOptions, TourOptions
 from lrtui.problems.settings import BUILT_IN

@@ -138,7 +138,7 @@ def test_a_monitor_brings_torch_and_nothing_of_the_screen() -> None:
     [["--help"], ["--version"], ["sweep", "--help"], ["watch", "--help"], ["run", "--help"]],
 )
 def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
-    code = f"from lrtui.cli import main\ntry: main({words})\nexcept SystemExit: pass"
+    code = f"from lrtui.__main__ import main\ntry: main({words})\nexcept SystemExit: pass"
     assert loaded(code) == set()
 
 

@@ -11,11 +11,11 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from lrtui.argument_types import AskingParser
 from lrtui.arguments import parse
 from lrtui.command_line import command_line, given, words
 from lrtui.messages import SCHEDULES
 from lrtui.options import LabOptions
+from lrtui.parser import AskingParser
 from lrtui.problems.settings import BUILT_IN
 
 DIGITS = tuple("0123456789.")

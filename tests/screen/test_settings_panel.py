@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given as over
 from hypothesis import strategies as st
 
-from lrtui.argument_types import AskingParser
 from lrtui.arguments import parse
 from lrtui.command_line import USUAL, command_line, given, words
 from lrtui.messages import SCHEDULES, Load, Marked, Optimizer, Start, Sweep
 from lrtui.options import LabOptions
+from lrtui.parser import AskingParser
 from lrtui.problems.settings import ProblemSettings
 from lrtui.screen.settings_panel import SettingsPanel
 from tests.screen.fake import FakeTrainer, asked, frame, main_screen, make_app, press, starts, text
