@@ -142,6 +142,17 @@ def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
     assert loaded(code) == set()
 
 
+def test_a_script_that_is_run_pays_for_no_other_command(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nprint(*sorted(m for m in sys.modules if m[:5] == 'lrtui'))")
+    command = [sys.executable, "-m", "lrtui", "run", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert {*done.stdout.split()} == {
+        "lrtui", "lrtui.ascii_fallback", "lrtui.monitor", "lrtui.monitor.script", "lrtui.parser",
+        "lrtui.run_script",
+    }  # fmt: skip
+
+
 FIRST_FRAME = """
 import asyncio
 from tests.screen.fake import FakeTrainer, frame, greeting, make_app
