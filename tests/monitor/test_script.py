@@ -113,6 +113,8 @@ def test_a_signal_ends_it_as_under_python(tmp_path: Path) -> None:
                 [sys.executable, *command, str(path)],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                # A shell that has started the tests in the background has SIGINT ignored.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
             assert process.stdout is not None
             assert process.stdout.readline() == b"on\n"
