@@ -44,7 +44,7 @@ class Automatic:
         self.monitor: Monitor | None = None
         self._losses = LossFinder()
         self._control: RateControl | None = None
-        self._first: Optimizer | None = None
+        self._first: Optimizer | None = None  # number 0, which is looked for at each step
         self._numbers: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
         self._number = 0  # of the one that steps now
         self._scalars: dict[str, Any] = {}

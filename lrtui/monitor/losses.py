@@ -33,7 +33,7 @@ class LossFinder:
         """Watch ``torch.autograd.backward``, ``GradScaler`` and ``Optimizer.zero_grad``."""
         self._parts: deque[Part] = deque(maxlen=PARTS)
         self._unscaled: WeakKeyDictionary[Tensor, Tensor] = WeakKeyDictionary()
-        self._scales = False
+        self._scales = False  # whether there was ever any of those; spares each step the question
         self._in_step = False
         self.note: Callable[[Any], None] = self._note
         backward, scale = torch.autograd.backward, torch.amp.GradScaler.scale
@@ -86,8 +86,6 @@ class LossFinder:
             Its arguments, where it is given a closure: with that watched.
         """
         self._in_step = True
-        if len(args) == 1 and not kwargs:
-            return None
         if callable(closure := kwargs.get("closure")):
             return args, kwargs | {"closure": self._watched(closure)}
         if len(args) > 1 and callable(args[1]):

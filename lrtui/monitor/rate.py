@@ -108,8 +108,7 @@ class RateControl:
         first = optimizer is self._first
         if not self._active:
             if first:
-                lr = optimizer.param_groups[0]["lr"]
-                self.scheduled = self.in_force = lr if lr.__class__ is float else kept(lr)
+                self.scheduled = self.in_force = kept(optimizer.param_groups[0]["lr"])
             return
         base = kept(self._first.param_groups[0]["lr"])
         groups = optimizer.param_groups

@@ -169,7 +169,7 @@ class Teller:
         for _ in range(len(self.out)):
             item = self.out[0]
             if isinstance(item, Addressed):
-                self._tell(rows, told if watched else None)
+                self._tell(rows, told, watched)
                 self._keep(item.message)
                 told.append(item)
             elif isinstance(item, tuple):
@@ -180,11 +180,11 @@ class Teller:
             else:
                 break  # what comes after it waits as well, to stay in order
             self.out.popleft()
-        self._tell(rows, told if watched else None)
+        self._tell(rows, told, watched)
         return told
 
-    def _tell(self, rows: list[Row], told: list[Addressed] | None) -> None:
-        """Keep rows, and add a message about them where somebody is told."""
+    def _tell(self, rows: list[Row], told: list[Addressed], watched: bool) -> None:
+        """Keep rows, and add a message about them where somebody watches."""
         if not rows:
             return
         if self._started is None:
@@ -192,7 +192,7 @@ class Teller:
             self._started = Started(run=RUN, lr=max(lr, 0.0), steps=None, optimizer=self._optimizer)
         self._history.add(rows)
         self.losses += [row.loss for row in rows[-LEVEL:] if abs(row.loss) < float("inf")]
-        if told is not None:
+        if watched:
             told.append(to_all(progress(RUN, extremes(rows, MOST), self._seconds)))
         rows.clear()
 

@@ -186,8 +186,9 @@ def in_turn(commands: list[list[str]]) -> list[float]:
             os.kill(pid, signal.SIGCONT)
             time.sleep(0.1)
             os.kill(pid, signal.SIGSTOP)
-            ended, _, used = os.wait4(pid, os.WNOHANG)
+            ended, status, used = os.wait4(pid, os.WNOHANG)
             if ended:
+                assert status == 0, commands[running[pid]]
                 taken[running.pop(pid)] = used.ru_utime + used.ru_stime
     return taken
 
