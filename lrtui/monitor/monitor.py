@@ -133,7 +133,10 @@ class Monitor:
         if loss.__class__ is not float:
             loss = self._read(loss)
         others = {n: self._read(v) for n, v in scalars.items()} if scalars else NO_SCALARS
-        self._record((step, loss, control.in_force, control.scheduled, others))
+        lr, scheduled = control.in_force, control.scheduled
+        if lr.__class__ is not float or scheduled.__class__ is not float:
+            lr, scheduled = self._read(lr), self._read(scheduled)
+        self._record((step, loss, lr, scheduled, others))
         if step >= gate.attend_at:
             self._attend()
 

@@ -212,6 +212,46 @@ def test_two_optimizers_are_one_training_and_both_are_scaled(tmp_path: Path) -> 
         assert running.wait() == 0
 
 
+def test_a_compiled_training_is_watched_and_not_compiled_again_for_each_rate(
+    tmp_path: Path,
+) -> None:
+    source = (
+        "import json, sys, time, torch\n"
+        "from torch._dynamo.testing import CompileCounter\n"
+        "counter, compiled, losses = CompileCounter(), [], []\n"
+        "w = torch.nn.Parameter(torch.ones(2))\n"
+        "o = torch.optim.SGD([w], lr=torch.tensor(0.01))\n"
+        "@torch.compile(backend=counter)\n"
+        "def step():\n"
+        "    o.zero_grad()\n"
+        "    loss = (w ** 2).sum()\n"
+        "    loss.backward()\n"
+        "    o.step()\n"
+        "    return loss\n"
+        "try:\n"
+        "    while True:\n"
+        "        losses.append(step().item())\n"
+        "        compiled.append(counter.frame_count)\n"
+        "        time.sleep(0.002)\n"
+        "finally:\n"
+        "    json.dump([losses, compiled], open(sys.argv[1], 'w'))\n"
+    )
+    (tmp_path / "compiled.py").write_text(source)
+    out = tmp_path / "out"
+    with training("-m", "lrtui", "run", str(tmp_path / "compiled.py"), str(out)) as running:
+        viewer = running.viewer()
+        for number in range(1, 6):
+            held = viewer.tell(Hold(lr=0.001 * number))
+            viewer.wait_for(lambda: max(viewer.column("loss")) > held.step + 10, "steps")  # noqa: B023
+            assert viewer.column("lr")[held.step + 1] == pytest.approx(0.001 * number)
+        viewer.tell(Stop())
+        assert running.wait() == 0
+    losses, compiled = json.loads(out.read_text())
+    told = viewer.column("loss")
+    assert [told[step] for step in range(1, 20)] == pytest.approx(losses[:19])
+    assert compiled[10] == compiled[-1]
+
+
 def test_workers_that_load_data_are_left_alone(tmp_path: Path) -> None:
     source = (
         "import torch, time\n"
