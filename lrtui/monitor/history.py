@@ -21,16 +21,16 @@ class Row(NamedTuple):
     Attributes:
         step: steps taken.
         loss: NaN where it was not finite.
-        lr: rate in force.
-        scheduled: rate that the schedule asked for.
+        lr: rate in force, ``None`` where it is not known.
+        scheduled: rate that the schedule asked for, ``None`` where it is not known.
         others: further scalars by name.
     """
 
     step: int
     loss: float
-    lr: float
-    scheduled: float
-    others: Mapping[str, float]
+    lr: float | None
+    scheduled: float | None
+    others: Mapping[str, float | None]
 
 
 class History:
@@ -107,8 +107,15 @@ def extremes(rows: Sequence[Row], most: int) -> list[Row]:
     return kept.rows()
 
 
-def progress(run: int, rows: Sequence[Row], seconds: float) -> Progress:
-    """Return rows as a message."""
+def progress(run: int, rows: Sequence[Row], seconds: float, *, no_loss: bool) -> Progress:
+    """Return rows as a message.
+
+    Args:
+        run: number of the run.
+        rows: at least one.
+        seconds: time spent training so far.
+        no_loss: whether the loss of none of them is known.
+    """
     columns: dict[str, list[float | None]] = {
         "loss": [told(row.loss) for row in rows],
         "lr": [told(row.lr) for row in rows],
@@ -121,7 +128,7 @@ def progress(run: int, rows: Sequence[Row], seconds: float) -> Progress:
     first, last = rows[0].step, rows[-1].step
     consecutive = last - first == len(rows) - 1
     steps = first if consecutive else [row.step for row in rows]
-    return Progress(run=run, steps=steps, scalars=columns, seconds=seconds)
+    return Progress(run=run, steps=steps, scalars=columns, seconds=seconds, no_loss=no_loss)
 
 
 def told(number: float | None) -> float | None:
