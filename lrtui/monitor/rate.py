@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -234,9 +234,7 @@ def rate_of(group: dict[str, Any]) -> Rate:
     if not has_rate(group):
         return math.nan
     estimate = estimate_of(group)
-    lr: Any = group["lr"]
-    used: Rate = lr if estimate is None else lr * estimate
-    return used
+    return cast("Rate", group["lr"] if estimate is None else group["lr"] * estimate)
 
 
 def largest(groups: list[dict[str, Any]]) -> Rate:

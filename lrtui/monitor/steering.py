@@ -228,8 +228,8 @@ class Steering:
         groups, lowest = self.levers.control.spread()
         if groups < 2:
             return ""
-        down = f" down to {short(lowest)}" if lowest == lowest else ""
-        return f": the largest of {groups:,} groups, the others in proportion{down}"
+        down = f", down to {short(lowest)}" if lowest == lowest else ""
+        return f"; it is the largest of {groups:,} groups, the others keep their ratio to it{down}"
 
     def _take_snapshot(self, level: float | None) -> str:
         snapshots = self.levers.snapshots

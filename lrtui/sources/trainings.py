@@ -144,6 +144,9 @@ def choose(target: str | None) -> Training:
     found = find()
     if target is not None:
         found = [each for each in found if target in (str(each.pid), each.number, each.name)]
+    if own := os.environ.get("LRTUI_DIR"):
+        # A folder that was chosen for this shell comes first.
+        found = [each for each in found if each.path.parent == Path(own).resolve()] or found
     if len(found) == 1:
         return found[0]
     if not found:
