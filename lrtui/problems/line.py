@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -136,8 +137,15 @@ class LineTraining:
         return self.loss
 
     def steps(self, count: int) -> list[float]:
-        """Take steps and return the loss after each."""
-        return [self.step() for _ in range(count)]
+        """Take steps and return the loss after each, up to the first that is not finite."""
+        return [*self.each_step(count)]
+
+    def each_step(self, count: int) -> Iterator[float]:
+        """Take steps and yield the loss after each, up to the first that is not finite."""
+        for _ in range(count):
+            yield self.step()
+            if not math.isfinite(self.loss):
+                return
 
     def weights(self) -> list[float]:
         """Return slope and bias."""
