@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -136,8 +137,15 @@ class LineTraining:
         return self.loss
 
     def steps(self, count: int) -> list[float]:
-        """Take steps and return the loss after each."""
-        return [self.step() for _ in range(count)]
+        """Take steps and return the loss after each, up to the first that is not finite."""
+        return [*self.each_step(count)]
+
+    def each_step(self, count: int) -> Iterator[float]:
+        """Take steps and yield the loss after each, up to the first that is not finite."""
+        for _ in range(count):
+            yield self.step()
+            if not math.isfinite(self.loss):
+                return
 
     def weights(self) -> list[float]:
         """Return slope and bias."""
@@ -156,7 +164,7 @@ def closed_form(x: Tensor, y: Tensor, start: Tensor, target: float | None = None
         start: weights that runs start from, shape [d].
         target: loss at which a run counts as settled, ``None`` for the usual.
     """
-    x, y = x.double(), y.double()
+    x, y = x.cpu().double(), y.cpu().double()  # not every device has float64
     values, vectors = torch.linalg.eigh(2 / len(y) * x.T @ x)
     minimum = torch.linalg.lstsq(x, y[:, None]).solution[:, 0]
     return Quadratic(

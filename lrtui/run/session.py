@@ -46,7 +46,7 @@ from lrtui.run.run import Run
 from lrtui.run.theory import Theory
 
 KEPT = 100
-"""Runs whose losses are kept, 128 kB each; of older ones only the row in the table is."""
+"""Runs whose losses are kept, 160 kB each; of older ones only the row in the table is."""
 
 LISTED = 1000
 """Runs that are kept at all."""
@@ -381,6 +381,7 @@ class Session:
     def _start(self, run: Run, started: Started) -> None:
         run.lr, run.steps, run.facts = started.lr, started.steps, self.facts
         run.optimizer, run.schedule = known(started.optimizer), started.schedule
+        run.full_batch = started.full_batch
         if self.greeting is not None and self.greeting.since:  # what is not ours began before us
             run.live = Live()
         self.unusable = ""
