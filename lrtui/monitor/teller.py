@@ -189,6 +189,7 @@ class Teller:
             lr=told_rate(lr),
             steps=None,
             optimizer=self._optimizer,
+            full_batch=self._full_batch,
         )
 
     def take(self, paused: bool, watched: bool) -> list[Addressed]:
