@@ -116,12 +116,13 @@ def progress(run: int, rows: Sequence[Row], seconds: float, *, no_loss: bool) ->
         seconds: time spent training so far.
         no_loss: whether the loss of none of them is known.
     """
-    columns: dict[str, list[float | None]] = {
-        "loss": [told(row.loss) for row in rows],
-        "lr": [told(row.lr) for row in rows],
-    }
-    if any(row.scheduled != row.lr for row in rows):
-        columns["scheduled"] = [told(row.scheduled) for row in rows]
+    columns = {"loss": [told(row.loss) for row in rows]}
+    lrs = [told(row.lr) for row in rows]
+    scheduled = [told(row.scheduled) for row in rows]
+    if any(lr is not None for lr in lrs):
+        columns["lr"] = lrs
+    if scheduled != lrs:
+        columns["scheduled"] = scheduled
     names = dict.fromkeys(name for row in rows for name in row.others)
     for name in [*names][:NAMES]:
         columns[name] = [told(row.others.get(name)) for row in rows]

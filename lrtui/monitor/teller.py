@@ -166,9 +166,9 @@ class Teller:
 
     def so_far(self, state: State) -> list[AnyMessage]:
         """Return what was so far, for a viewer who comes late."""
-        started = self._started or self._start(state.lr)
+        self._started = self._started or self._start(state.lr)
         told: list[AnyMessage] = [message for run in self._earlier for message in run]
-        told += [started, replace(state, run=self.run)]
+        told += [self._started, replace(state, run=self.run)]
         rows = deque(self._history.rows())
         for event in [*self._events, None]:
             until = event.step if isinstance(event, Steered) else 0 if event else math.inf
