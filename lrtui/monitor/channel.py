@@ -84,7 +84,7 @@ class Channel:
         self._written: Journal | None = None
         self._is_started = False
         self._said: set[str] = set()
-        self._teller = Teller(training.name, training.optimizer, training.full_batch)
+        self._teller = Teller(Began(training.name, training.optimizer, training.full_batch))
         self.steering = Steering(training.levers, self._leave)
         self.gate = self.steering.gate
         self.gate.attend_at = 0  # to begin with the first step
@@ -115,7 +115,10 @@ class Channel:
 
     def begin(self, owner: object, training: Training) -> None:
         """Show another training from its next step on: the one before is over."""
-        if self.owner is not None:
+        began = Began(training.name, training.optimizer, training.full_batch)
+        if self.owner is None:
+            self._teller.describe(began)
+        else:
             levers = self.steering.levers
             levers.control.detach()
             if self._device.waiting:
@@ -123,7 +126,6 @@ class Channel:
             self.origin = self.gate.step
             self.steering.begin(training.levers, self.origin)
             # In order with the rows, for the thread that tells them.
-            began = Began(training.name, training.optimizer, training.full_batch)
             self._teller.out.append(began)
         training.levers.control.attach_again()
         self.owner, self._training = owner, training

@@ -106,13 +106,11 @@ class Teller:
         ranks: how many processes train together.
     """
 
-    def __init__(self, name: str, optimizer: str, full_batch: bool = False) -> None:
+    def __init__(self, began: Began) -> None:
         """Tell nothing yet.
 
         Args:
-            name: what a person calls the training.
-            optimizer: in words.
-            full_batch: whether each step sees all data.
+            began: what trains.
         """
         self.out: Out = deque(maxlen=1 << 17)
         self.run = 0
@@ -123,12 +121,16 @@ class Teller:
         self._earlier: deque[list[AnyMessage]] = deque(maxlen=EARLIER)
         self._last = self._counted_at = time.monotonic()
         self._counted = 0
-        self._begin(Began(name, optimizer, full_batch))
+        self._begin(began)
+
+    def describe(self, began: Began) -> None:
+        """Say of the training that has not taken a step what it is."""
+        self._name, self._optimizer, self._full_batch = began
 
     def _begin(self, began: Began) -> None:
         """Tell of another run from now on."""
         self.run += 1
-        self._name, self._optimizer, self._full_batch = began
+        self.describe(began)
         self.losses: deque[float] = deque(maxlen=LEVEL)
         self.scheduled = math.nan
         self._history = History()
