@@ -286,7 +286,7 @@ class Channel:
             if self._device.waiting:
                 self._teller.out.append(self._device.copy())
             self._server.close(
-                lambda: [self._teller.ended(self._step, outcome, reason)],
+                lambda: self._teller.last_words(self._step, outcome, reason),
                 waits=lambda: bool(self._teller.out),
             )
         self._record_nothing()

@@ -138,3 +138,13 @@ def test_so_many_orders_wait_and_no_more() -> None:
         gate.post(Order(Hold(lr=1.0), viewer=1))
     assert gate.is_full(1)
     assert not gate.is_full(2)
+
+
+def test_a_promise_does_not_reach_beyond_a_pause_that_is_due() -> None:
+    # Or ranks that pause there would wait for one another: no later step will come.
+    gate = Gate(lambda order: None)
+    gate.step, gate.pause_at, gate.attend_at = 5, 6, 6
+    assert gate.promise(2) == 6
+    assert gate.attend_at == 6
+    gate.step = 6
+    assert gate.promise(2) == 6

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrtui.messages import decode_message, encode
-from lrtui.monitor.history import CAPACITY, History, Row, extremes, progress
+from lrtui.monitor.history import CAPACITY, NAMES, History, Row, extremes, progress
 
 
 def row(step: int, loss: float) -> Row:
@@ -77,3 +77,17 @@ def test_rows_become_a_message_that_can_be_read() -> None:
     }
     assert progress(1, rows[:2], 0.0, no_loss=False).steps == 4
     assert "scheduled" not in progress(1, rows[:1], 0.0, no_loss=False).scalars
+
+
+def test_of_more_scalars_than_can_be_shown_the_first_are_told() -> None:
+    others = {f"scalar {number}": float(number) for number in range(NAMES + 5)}
+    told = progress(1, [Row(1, 1.0, 0.1, 0.1, others)], 0.0, no_loss=False).scalars
+    assert [*told] == ["loss", "lr", *[*others][:NAMES]]
+
+
+def test_what_nobody_knows_is_not_told_as_a_number() -> None:
+    rows = [Row(step, math.nan, None, None, {}) for step in (1, 2)]
+    message = progress(1, rows, 0.0, no_loss=True)
+    assert message.no_loss
+    assert [*message.scalars] == ["loss"]
+    assert decode_message(encode(message)) == message

@@ -112,6 +112,52 @@ def test_pause_step_resume_and_stop(tmp_path: Path) -> None:
         assert viewer.ended() is not None
 
 
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.timeout(300)
+def test_commands_one_after_another_are_answered_and_exact(count: int, tmp_path: Path) -> None:
+    with training(*watched(count, tmp_path, 10**6, 0.05)) as running:
+        viewer = running.viewer()
+        for number in range(12):
+            # Sent together: each is answered, in order, and none waits for ever.
+            sent = [viewer.send(command) for command in (Pause(), Step(), Step(), Hold(lr=0.001))]
+            viewer.wait_for(lambda: viewer.answer(sent[-1]) is not None, "answers")  # noqa: B023
+            answers = [viewer.answer(each) for each in sent]
+            assert all(answer is not None and answer.done for answer in answers)
+            paused = answers[0].step  # type: ignore[union-attr]
+            assert [answer.step - paused for answer in answers if answer] == [0, 0, 1, 2]
+            assert viewer.tell(Resume()).step == paused + 2, number
+        viewer.wait_for(lambda: len({*far(viewer)}) >= 1 and min(far(viewer)) > 0, "ranks")
+        assert viewer.tell(Stop()).done
+        running.wait(100)
+
+
+@pytest.mark.timeout(300)
+def test_ranks_go_back_together_or_not_at_all(tmp_path: Path) -> None:
+    # Rank 1 has no memory for snapshots: rank 0 must not go back alone.
+    lean = (
+        "import lrtui.monitor.snapshots as s, os\n"
+        + "s.free_memory = lambda: 1 if os.environ['RANK'] == '1' else 1 << 34\n"
+    )
+    source = (
+        Path(script("ranks_monitored"))
+        .read_text()
+        .replace("import lrtui\n", f"import lrtui\n{lean}", 1)
+    )
+    path = tmp_path / "lean.py"
+    path.write_text(source.replace("Path(__file__).parents[1]", repr(str(Path(__file__).parent))))
+    with training(*torchrun(2, str(path), str(tmp_path), "1000000")) as running:
+        viewer = running.viewer()
+        viewer.wait_for(lambda: len(snapshots(viewer)) >= 1, "snapshots")
+        refused = viewer.tell(Rewind())
+        assert not refused.done
+        assert "rank 1: no snapshots, so there is no going back" in refused.text
+        viewer.wait_for(lambda: max(viewer.column("loss")) > refused.step + 20, "more steps")
+        assert viewer.tell(Stop()).done
+        assert running.wait(100) == 0, running.output()
+    first, second = (found["weights"] for found in results(tmp_path, 2))
+    assert first == second
+
+
 def ranks(viewer: Viewer) -> Ranks | None:
     found = [message for message in viewer.messages if isinstance(message, Ranks)]
     return found[-1] if found else None

@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from lrtui.messages import Follow, Hold, Progress, Scale, Started, State, Stop
+from lrtui.messages import (
+    Follow,
+    Hold,
+    Progress,
+    Rewind,
+    Scale,
+    Snapshots,
+    Started,
+    State,
+    Stop,
+)
 from tests.monitor.trainings import Viewer, training, until
 
 pytestmark = pytest.mark.slow
@@ -572,3 +582,53 @@ def test_what_a_forked_process_trains_is_a_training_of_its_own(tmp_path: Path) -
             rates |= {*viewer.column("lr").values()}
             viewer.close()
         assert rates == {0.1, 0.2}
+
+
+MANY = """
+ms = [model() for _ in range(8)]; os = [torch.optim.SGD(m.parameters(), 0.01) for m in ms]
+for i in range(100000):
+    for m, o in zip(ms, os):
+        o.zero_grad(); l = loss_of(m); l.backward(); o.step()
+    time.sleep(0.002)
+"""
+
+
+def test_of_many_optimizers_the_first_are_told(tmp_path: Path) -> None:
+    with training(*under_lrtui(tmp_path, MANY)) as running:
+        viewer = running.viewer()
+        viewer.wait_for(lambda: len(viewer.column("loss")) > 50, "losses")
+        names = {n for m in viewer.messages for n in getattr(m, "scalars", ())}
+        assert len([name for name in names if name.startswith("loss ")]) == 3
+        assert viewer.tell(Follow(optimizer=sorted(names)[-1].split()[-1])).step > 0
+
+
+BACK_FROM_NAN = """
+import lrtui
+m = model(); o = torch.optim.SGD(m.parameters(), lr=0.01)
+monitor = lrtui.Monitor(o, model=m)
+for i in range(100000):
+    o.zero_grad(); l = loss_of(m); l.backward(); o.step(); monitor.step(l); time.sleep(0.002)
+    if monitor.should_stop: break
+print("weights", m.weight.tolist())
+"""
+
+
+def test_the_way_back_from_nan_leads_to_weights_that_are_finite(tmp_path: Path) -> None:
+    (tmp_path / "s.py").write_text(LINEAR + BACK_FROM_NAN)
+    with training(str(tmp_path / "s.py")) as running:
+        viewer = running.viewer()
+        viewer.wait_for(
+            lambda: any(isinstance(m, Snapshots) for m in viewer.messages), "a snapshot"
+        )
+        viewer.tell(Hold(lr=1e30))
+        viewer.wait_for(lambda: None in viewer.column("loss").values(), "NaN")
+        time.sleep(2.5)  # snapshots would be due
+        back = viewer.tell(Rewind(by=1.0))
+        assert back.done, back.text
+        held = viewer.tell(Hold(lr=0.001))
+        viewer.wait_for(lambda: max(viewer.column("loss")) > held.step + 50, "steps")
+        late = [v for step, v in viewer.column("loss").items() if step > back.step + 1]
+        assert None not in late
+        viewer.tell(Stop())
+        assert running.wait() == 0
+        assert "nan" not in running.output()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch import nn
 
+from lrtui.monitor import memory
 from lrtui.monitor.rate import RateControl
-from lrtui.monitor.snapshots import BUDGET, KEPT, SHORTEST, Snapshots
+from lrtui.monitor.snapshots import BUDGET, KEPT, SHORTEST, NoRoom, Snapshots
 
 
 class Slow:
@@ -101,3 +104,121 @@ def test_the_next_one_is_put_off_for_as_long_as_this_one_is_worth() -> None:
     snapshots.take(1, None)  # of the same step there is one
     assert snapshots.steps == [1]
     assert snapshots.due == before
+
+
+class Counting(nn.Module):
+    """Keeps more than its state says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(2, 1)
+        self.register_buffer("mask", torch.zeros(3), persistent=False)
+        self.steps, self.seen, self.best = 0, [0.5], {"loss": 1.0}
+        self.average = torch.zeros(2)
+        self.loader = object()  # not a value: left alone
+
+    def move(self) -> None:
+        with torch.no_grad():
+            self.inner.weight += 1
+            self.average += 1
+            self.mask.add_(1)  # type: ignore[union-attr, operator]
+        self.steps += 1
+        self.seen.append(float(self.steps))
+        self.best["loss"] /= 2
+
+
+def test_what_the_state_leaves_out_is_taken_back_as_well() -> None:
+    model = Counting()
+    loader, average, mask = model.loader, model.average, model.mask
+    model.move()
+    snapshots = Snapshots([model])
+    weight = model.inner.weight.clone()
+    snapshots.take(1, 1.0)
+    for _ in range(3):
+        model.move()
+    assert snapshots.go_back(1) == 1
+    assert (model.steps, model.seen, model.best) == (1, [0.5, 1.0], {"loss": 0.5})
+    assert model.average.tolist() == [1.0, 1.0]
+    assert torch.equal(model.inner.weight, weight)
+    assert torch.equal(model.mask, torch.ones(3))  # type: ignore[arg-type]
+    # In place, for whoever else holds them.
+    assert model.average is average
+    assert model.mask is mask
+    assert model.loader is loader
+    model.move()
+    snapshots.go_back(1)  # what was taken back then is not what is kept
+    assert model.seen == [0.5, 1.0]
+
+
+def test_weights_that_are_not_finite_are_no_snapshot_and_push_none_out() -> None:
+    model, optimizer = model_and_optimizer()
+    snapshots = Snapshots([model, optimizer])
+    for step in range(1, KEPT + 1):
+        snapshots.take(step, 1.0)
+    kept = snapshots.steps
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    for step in range(100, 130):
+        with pytest.raises(ValueError, match="not all weights are finite"):
+            snapshots.take(step, 1.0)
+    assert snapshots.steps == kept
+    assert snapshots.go_back(None) == kept[-1]
+    assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
+
+
+def test_a_mask_of_infinities_is_no_weight() -> None:
+    model = nn.Linear(2, 1)
+    model.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    snapshots = Snapshots([model])
+    snapshots.take(1, 1.0)
+    assert snapshots.steps == [1]
+
+
+def test_all_take_at_most_a_quarter_of_what_would_be_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Linear(100, 10)  # 4,040 bytes
+    one = 4040
+    taken = [0]
+
+    def free() -> int:
+        return 20 * one - taken[0]
+
+    monkeypatch.setattr("lrtui.monitor.snapshots.free_memory", free)
+    snapshots = Snapshots([model])
+    for step in range(1, 30):
+        snapshots.take(step, 1.0)
+        taken[0] = one * len(snapshots.steps)
+    assert len(snapshots.steps) == 5  # a quarter of 20
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")  # ranks that share the host
+    taken[0] *= 4
+    snapshots.take(30, 1.0)
+    assert len(snapshots.steps) == 1
+
+
+def test_where_none_fits_that_is_said_once_with_both_figures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = nn.Linear(1000, 1000)
+    snapshots = Snapshots([model])
+    snapshots.take(1, 1.0)
+    monkeypatch.setattr("lrtui.monitor.snapshots.free_memory", lambda: 4_000_000)
+    with pytest.raises(NoRoom, match=r"one takes 4 MB, and 25% of the host's free memory is 2 MB"):
+        snapshots.take(2, 1.0)
+    assert snapshots.due == float("inf")  # and is not tried again
+    with pytest.raises(ValueError, match="no snapshots, so there is no going back"):
+        snapshots.go_back(None)
+
+
+def test_the_free_memory_is_that_of_the_host_or_of_a_tighter_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = memory.free_memory()
+    assert host is not None
+    available = psutil.virtual_memory().available
+    assert host <= 1.2 * available
+    limit, used = tmp_path / "max", tmp_path / "current"
+    limit.write_text("5000\n")
+    used.write_text("2000\n")
+    monkeypatch.setattr(memory, "CGROUPS", ((str(limit), str(used)),))
+    assert memory.free_memory() == 3000
+    limit.write_text("max\n")
+    assert (memory.free_memory() or 0) > 3000
