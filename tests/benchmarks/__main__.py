@@ -15,6 +15,7 @@ NAMES = (
     "slow_line",
     "race",
     "monitor",
+    "bounded",
 )
 
 for name in sys.argv[1:] or NAMES:

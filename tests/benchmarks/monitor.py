@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lrtui.messages import Hold
+from lrtui.messages import Hold, Pause, Resume, Step, Stop
 from tests.monitor.test_ranks import torchrun, watched
 from tests.monitor.trainings import Running, training
 
@@ -229,6 +229,35 @@ def ranks(count: int) -> None:
         )
 
 
+def twice(count: int, times: int = 100) -> None:
+    """Print how many commands were answered that were sent in pairs within 20 ms, and how exact."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        with training(*watched(count, out, 10**6, 0.05)) as running:
+            viewer = running.viewer()
+            done, exact, slowest = 0, 0, 0.0
+            for _ in range(times):
+                begun = time.perf_counter()
+                paused = viewer.tell(Pause())
+                sent = []
+                for _ in range(2):
+                    sent.append(viewer.send(Step()))
+                    time.sleep(0.005)
+                viewer.wait_for(lambda s=sent: viewer.answer(s[-1]) is not None, "answers")  # type: ignore[misc]
+                answers = [viewer.answer(each) for each in sent]
+                done += sum(answer is not None and answer.done for answer in answers)
+                resumed = viewer.tell(Resume())
+                exact += resumed.step == paused.step + 2
+                slowest = max(slowest, time.perf_counter() - begun)
+            viewer.tell(Stop())
+            running.wait(100)
+    print(
+        f"{count} ranks, a step sent twice within 20 ms, {times} times: {done} of {2 * times} "
+        f"answered, {exact} of {times} at the step that was asked for, slowest round "
+        f"{slowest:.2f} s"
+    )
+
+
 def control_of_ranks(count: int) -> None:
     """Print what a step costs each rank while nothing is asked."""
     with tempfile.TemporaryDirectory() as folder:
@@ -253,6 +282,7 @@ def main() -> None:
     for count in (2, 4):
         control_of_ranks(count)
         ranks(count)
+        twice(count, 200)
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ class Counting(nn.Module):
         with torch.no_grad():
             self.inner.weight += 1
             self.average += 1
-            self.mask.add_(1)  # type: ignore[union-attr, operator]
+            self.mask.add_(1)  # type: ignore[operator]
         self.steps += 1
         self.seen.append(float(self.steps))
         self.best["loss"] /= 2
