@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CAPACITY = 4096
-"""Buckets of a series: as many steps are exact, 128 kB a run at any length."""
+"""Buckets of a series: as many steps are exact, 160 kB a run at any length."""
 
 RECENT = 128
 """Losses that are kept exactly at the end of a series, however long it is."""
@@ -38,6 +38,8 @@ class LossSeries:
         largest: largest finite loss.
         smallest: smallest finite loss.
         broken: first step whose loss was not finite, if there was one.
+        non_finite_since: first step of the losses at the end that are all not finite; ``None``
+            where the last one is finite.
         under_since: step from which on every loss so far is at most the target, if there is one.
         recent: the last losses, NaN where not finite, at most ``RECENT``; never changed in place.
         recent_steps: the step of each.
@@ -50,6 +52,7 @@ class LossSeries:
         self.stride = 1
         self.first = self.last = self.largest = self.smallest = self.opening = float("nan")
         self.broken: int | None = None
+        self.non_finite_since: int | None = None
         self.under_since: int | None = None
         self.recent: Floats = np.zeros(0)
         self.recent_steps: Ints = np.zeros(0, dtype=np.int64)
@@ -57,6 +60,7 @@ class LossSeries:
         self._high = np.full(CAPACITY, np.nan)
         self._sum = np.zeros(CAPACITY)  # of the finite losses in each bucket
         self._finite = np.zeros(CAPACITY)  # how many they are
+        self._missing = np.zeros(CAPACITY)  # how many were not finite
         self._used = 0  # buckets up to the last step
 
     def append(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
@@ -77,6 +81,11 @@ class LossSeries:
         values[~finite] = np.nan
         if self.broken is None and not finite.all():
             self.broken = int(at[np.argmin(finite)])
+        if finite[-1]:
+            self.non_finite_since = None
+        elif finite.any() or self.non_finite_since is None:
+            known_last = np.flatnonzero(finite)
+            self.non_finite_since = int(at[known_last[-1] + 1 if len(known_last) else 0])
         if self.count == 0:
             self.first, self.origin = float(values[0]), int(at[0])
         if finite.any():
@@ -97,6 +106,7 @@ class LossSeries:
         np.fmax.at(self._high, buckets, values)
         np.add.at(self._sum, buckets, np.where(finite, values, 0.0))
         np.add.at(self._finite, buckets, finite.astype(float))
+        np.add.at(self._missing, buckets, (~finite).astype(float))
         self._used = int(buckets[-1]) + 1
 
     def _follow_target(self, at: Ints, values: Floats) -> None:
@@ -116,6 +126,7 @@ class LossSeries:
             (self._high, np.fmax, np.nan),
             (self._sum, np.add, 0.0),
             (self._finite, np.add, 0.0),
+            (self._missing, np.add, 0.0),
         ):
             column[:half] = merge(column[::2], column[1::2])
             column[half:] = empty
@@ -159,13 +170,34 @@ class LossSeries:
                 a mean takes in the step that it begins with, and not the one that it ends at.
         """
         at = np.minimum(edges // self.stride, self._used)
+        # Each stretch summed by itself: a running sum keeps no digits of what follows a huge loss.
         total, finite = (
-            np.concatenate([[0.0], np.cumsum(column[: self._used])])
+            np.add.reduceat(np.append(column[: self._used], 0.0), at)[:-1]
             for column in (self._sum, self._finite)
         )
+        low, high = (
+            extreme.reduceat(np.append(column[: self._used], np.nan), at)[:-1]
+            for extreme, column in ((np.fmin, self._low), (np.fmax, self._high))
+        )
         with np.errstate(invalid="ignore"):
-            means: Floats = np.diff(total[at]) / np.diff(finite[at])
+            means: Floats = np.clip(total / finite, low, high)  # the rounding of the sum
+        means[np.diff(at) == 0] = np.nan
         return means
+
+    def non_finite(self) -> list[tuple[int, int]]:
+        """Return the first and the last step of each stretch of losses that were not finite.
+
+        Where losses were merged the stretch begins and ends with buckets; finite ones may be among
+        them.
+        """
+        told = np.flatnonzero((self._missing[: self._used] > 0) | (self._finite[: self._used] > 0))
+        missing = np.append(np.append(False, self._missing[told] > 0), False).astype(np.int8)
+        edges = np.diff(missing)
+        starts, ends = told[np.flatnonzero(edges > 0)], told[np.flatnonzero(edges < 0) - 1]
+        return [
+            (self.origin + int(first) * self.stride, self.origin + (int(last) + 1) * self.stride - 1)
+            for first, last in zip(starts, ends, strict=True)
+        ]
 
     def within_since(self, low: float, high: float) -> int | None:
         """Return the step from which on every finite loss is between two others.
@@ -180,5 +212,5 @@ class LossSeries:
     @property
     def nbytes(self) -> int:
         """Memory of the losses, in bytes."""
-        columns = (self._low, self._high, self._sum, self._finite, self.recent, self.recent_steps)
-        return sum(column.nbytes for column in columns)
+        columns = (self._low, self._high, self._sum, self._finite, self._missing)
+        return sum(column.nbytes for column in (*columns, self.recent, self.recent_steps))

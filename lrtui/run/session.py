@@ -46,7 +46,7 @@ from lrtui.run.run import Run
 from lrtui.run.theory import Theory
 
 KEPT = 100
-"""Runs whose losses are kept, 128 kB each; of older ones only the row in the table is."""
+"""Runs whose losses are kept, 160 kB each; of older ones only the row in the table is."""
 
 LISTED = 1000
 """Runs that are kept at all."""

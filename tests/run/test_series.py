@@ -162,3 +162,59 @@ def test_a_step_very_far_away() -> None:
     assert kept.tolist() == [2.0, 2.0, 1.0, 1.0]
     assert steps[0] == 0
     assert 0 <= 10**12 - steps[-1] < series.stride
+
+
+def test_the_mean_after_a_huge_loss_is_that_of_the_losses_after_it() -> None:
+    """A running sum of 1e18 has no digits left for a loss of 0.1."""
+    for huge in (1e18, 1e37):
+        series = LossSeries()
+        series.append(range(300), [0.5] * 100 + [huge] * 100 + [0.1] * 100)
+        np.testing.assert_allclose(series.means(np.arange(0, 301, 20))[10:], 0.1, rtol=1e-12)
+        whole = series.means(np.array([0, 300]))
+        np.testing.assert_allclose(whole, (100 * huge + 60) / 300, rtol=1e-12)
+
+
+@settings(max_examples=50)
+@given(st.lists(losses, min_size=1, max_size=200), st.integers(1, 50))
+def test_a_mean_lies_within_its_band(told: list[float | None], size: int) -> None:
+    series = LossSeries()
+    series.append(range(len(told)), [None if v is None else v / 1e300 for v in told])
+    edges = np.arange(0, len(told) + 1, size)
+    for mean, first in zip(series.means(edges), edges[:-1], strict=True):
+        part = [v / 1e300 for v in told[first : first + size] if v is not None]
+        assert min(part) <= mean <= max(part) if part else math.isnan(mean)
+
+
+def test_where_the_losses_were_not_finite() -> None:
+    series = LossSeries()
+    assert series.non_finite() == []
+    assert series.non_finite_since is None
+    series.append(range(10, 14), [1.0, None, None, 2.0])
+    assert series.non_finite() == [(11, 12)]
+    assert series.non_finite_since is None
+    series.append(range(14, 17), [1.0, 1.0, None])
+    assert series.non_finite() == [(11, 12), (16, 16)]
+    assert series.non_finite_since == 16
+    series.append(range(17, 20), [None] * 3)
+    assert series.non_finite() == [(11, 12), (16, 19)]
+    assert series.non_finite_since == 16
+    series.append([20], [0.5])
+    assert series.non_finite_since is None
+    assert series.non_finite() == [(11, 12), (16, 19)]
+    sparse = LossSeries()
+    sparse.append(range(0, 1000, 50), [1.0, None, None, *[1.0] * 17])
+    assert sparse.non_finite() == [(50, 100)]
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 3 * CAPACITY), st.integers(1, 3 * CAPACITY), st.integers(1, 999))
+def test_of_a_long_series_too(first: int, length: int, batch: int) -> None:
+    count = 5 * CAPACITY
+    told = [None if first <= k < first + length else 1.0 for k in range(count)]
+    series = LossSeries()
+    for k in range(0, count, batch):
+        series.append(range(k, min(k + batch, count)), told[k : k + batch])
+    ((begins, ends),) = series.non_finite()
+    last = min(first + length, count) - 1
+    assert begins <= first < begins + series.stride
+    assert ends - series.stride < last <= ends
