@@ -195,7 +195,10 @@ class LossSeries:
         edges = np.diff(missing)
         starts, ends = told[np.flatnonzero(edges > 0)], told[np.flatnonzero(edges < 0) - 1]
         return [
-            (self.origin + int(first) * self.stride, self.origin + (int(last) + 1) * self.stride - 1)
+            (
+                self.origin + int(first) * self.stride,
+                self.origin + (int(last) + 1) * self.stride - 1,
+            )
             for first, last in zip(starts, ends, strict=True)
         ]
 
