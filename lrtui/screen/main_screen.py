@@ -123,12 +123,16 @@ class MainScreen(Keys):
         if run is not None:
             now = rate_text(run.lr) if run.rates is None else f"{run.rates.last:.4g}"
             self.query_one(RateField).placeholder = now
+        if self.line and self._drawn:
+            self.line.hold()  # to be written in one go: each piece costs 40 bytes of its own
         self._box.paint(self.view.session)
         for widget in self.query(PaneWidget):
             widget.paint()
             # A key that was pressed meanwhile is answered before the next pane is drawn.
             await asyncio.sleep(0.001)
             if time.monotonic() - self._last_key < KEY_TIME:
+                if self.line:
+                    self.line.release()
                 await asyncio.sleep(KEY_TIME)
         self._drawn = self._drawn or any(w.content_size.area for w in self.query(PaneWidget))
         if self.line:
