@@ -35,17 +35,21 @@ Verdict = Literal[
     "above its level",
     "cannot tell yet",
     "unfinished",
+    "failed",
 ]
-"""The last ten are said of losses alone. A ``spike`` is a rise that may soon be over; one that has
-lasted is ``above its level``, since a step that is named and until it has come back.
+"""The last eleven are said of losses alone. A ``spike`` is a rise that may soon be over; one that
+has lasted is ``above its level``, since a step that is named and until it has come back.
 """
 
 EDGE_GROWTH = 10.0
-"""Past the limit, a loss that grows less than this within the run is on the edge."""
+"""Past the limit, a loss that grows less than this within the run is on the edge if the rate is."""
 
 EDGE = 0.95
-"""Below the limit, a rate of at least this share of it is on the edge: each step keeps 90% of the
-distance along the steepest direction."""
+"""A rate is on the edge from this share of the limit on, where each step keeps 90% of the distance
+along the steepest direction, up to where the limit is this share of it."""
+
+HIGHER = 1.05
+"""A loss above that many times the first has risen."""
 
 HAIR = 10
 """Steps by which rounding may shift the step at which a run of Adam settles."""
@@ -83,13 +87,14 @@ def foresee(theory: Theory, start: Sequence[float], lr: float, steps: float) -> 
         ``converging`` or ``side to side`` for a run that settles in time, with the weights on one
         side of the steepest direction or changing sides (without momentum). For one that does not:
         ``too slow`` where a larger rate would, else ``on the edge`` close to the limit, else ``too
-        few steps``. Past the limit ``on the edge`` if the loss grows less than tenfold, else
-        ``diverging``. ``cannot tell yet`` where the forecast does not look that far.
+        few steps``. Past the limit ``on the edge`` where it is close and the loss grows less than
+        tenfold, else ``diverging``. ``cannot tell yet`` where the forecast does not look that far.
     """
     if lr >= theory.max_stable_lr:
         growth = theory.growth(lr)
         grown = 2 * steps * math.log(growth) if growth != 1 else 0.0
-        return "on the edge" if grown < math.log(EDGE_GROWTH) else "diverging"
+        is_close = EDGE * lr <= theory.max_stable_lr
+        return "on the edge" if is_close and grown < math.log(EDGE_GROWTH) else "diverging"
     settles = theory.settles_at(start, lr)
     if settles is None and theory.optimizer.is_adaptive and steps > theory.horizon:
         return "cannot tell yet"

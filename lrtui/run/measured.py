@@ -13,7 +13,7 @@ import numpy as np
 
 from lrtui.messages import Optimizer
 from lrtui.run.advice import share
-from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE, Verdict
+from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE, HIGHER, Verdict
 from lrtui.run.series import OPENING, Floats, LossSeries
 from lrtui.run.spikes import GROWS, Spike, times_text
 
@@ -33,9 +33,6 @@ OCTAVE = 16
 ABOVE = 100
 """Losses in a row above the first one that mean something (1 false alarm in 525 runs, against 178
 for a single one)."""
-
-HIGHER = 1.05
-"""A loss above that many times the first has risen."""
 
 LINGERS = 50
 """Steps for which a spike is still told; of single batches half have to be."""

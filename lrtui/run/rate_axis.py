@@ -7,7 +7,7 @@ import math
 from lrtui.messages import Optimizer, ProblemFacts, Sweep, Swept
 from lrtui.reports import SweepTable
 from lrtui.run.advice import best_of
-from lrtui.run.diagnosis import Verdict, judge
+from lrtui.run.diagnosis import HIGHER, Verdict, judge
 from lrtui.run.session import Session
 from lrtui.run.theory import Theory
 
@@ -138,7 +138,7 @@ def outcomes(swept: Swept, theory: Theory | None, steps: int) -> list[tuple[Verd
         loss, at = swept.losses[i], swept.settled_at[i]
         if at is not None and at > steps:
             at = None
-        if theory is None:
+        if theory is None or (swept.failures and swept.failures[i]):
             found.append((measured(swept, i, at), at))
             continue
         verdict, settled = judge(theory, lr, steps, loss, at)
@@ -151,6 +151,8 @@ def outcomes(swept: Swept, theory: Theory | None, steps: int) -> list[tuple[Verd
 def measured(swept: Swept, i: int, settled_at: int | None) -> Verdict:
     """Return what became of a rate of which nothing but its last loss is known."""
     loss = swept.losses[i]
+    if swept.failures and swept.failures[i]:
+        return "failed"
     if loss is None:
         return "diverged"
     if not swept.is_finished(i):
@@ -158,7 +160,9 @@ def measured(swept: Swept, i: int, settled_at: int | None) -> Verdict:
     if settled_at is not None:
         return "settled"
     first = swept.first_loss
-    return "above its start" if first is not None and loss > first else "falling"
+    if first is None or loss <= first:
+        return "falling"
+    return "above its start" if loss - first > (HIGHER - 1) * abs(first) else "level"
 
 
 def graded(swept: Swept) -> list[float | None]:

@@ -156,7 +156,9 @@ class Run:
 
         One of which nothing is known is trained on mini-batches, as nearly all are.
         """
-        return self.full_batch or (self.facts is not None and self.facts.batch is None)
+        if self.facts is None:
+            return self.full_batch
+        return self.facts.batch is None and not self.facts.own_batches
 
     @property
     def steps_per_second(self) -> float | None:

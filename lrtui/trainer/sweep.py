@@ -57,7 +57,16 @@ class Tried:
     @property
     def finished(self) -> list[bool]:
         """Whether each took all its steps, or diverged before."""
-        return [fate.taken >= self.steps or fate.told is None for fate in self.fates]
+        return [
+            not fate.failure and (fate.taken >= self.steps or fate.told is None)
+            for fate in self.fates
+        ]
+
+    @property
+    def failures(self) -> list[str]:
+        """Why each could not go on, no list where all could."""
+        failures = [fate.failure for fate in self.fates]
+        return failures if any(failures) else []
 
     @property
     def is_unfinished(self) -> bool:
@@ -110,7 +119,37 @@ def sweep(
             optimizer=optimizer,
             schedule=schedule,
             how=found.how,
+            failures=found.failures,
         )
+
+
+def _tried_from_start(
+    problem: Problem, trials: Trials, seconds: float | None
+) -> Iterator[Tried | None]:
+    """Train all rates; of mini-batches tell the first loss on the batch that the last ones are on.
+
+    Of two batches, the loss of the same weights may differ by more than a slow rate does.
+    """
+    for found in _tried(problem, trials, seconds):
+        if found is not None and (problem.facts.batch is not None or problem.facts.own_batches):
+            first = yield from start_loss(problem, trials.steps)
+            yield replace(found, first=first)
+        else:
+            yield found
+
+
+def start_loss(problem: Problem, step: int) -> Generator[None, None, float]:
+    """Return the loss of the initial weights on the batch of a step.
+
+    Yields:
+        ``None`` after each batch.
+    """
+    model, batches = problem.model(), problem.batches()
+    for _ in range(step):
+        next(batches)
+        yield
+    with torch.no_grad():
+        return float(problem.loss(model, next(batches)))
 
 
 def tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[Tried | None]:
@@ -131,7 +170,7 @@ def tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[T
     """
     torch.empty(KEPT)
     aside = Aside(problem.device)
-    work = _tried(problem, trials, seconds)
+    work = _tried_from_start(problem, trials, seconds)
     result = None
     while result is None:
         until = perf_counter() + PIECE
@@ -170,7 +209,11 @@ def _tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[
     fates, first = yield from train_one_by_one(problem, trials, seconds)
     found = Tried(fates, trials.steps, first, "one by one")
     if found.is_unfinished:
-        how = f"one by one, {sum(found.finished):,} of {count:,} in {seconds:g} s"
+        within = "" if seconds is None else f" in {seconds:g} s"
+        how = f"one by one, {sum(found.finished):,} of {count:,}{within}"
+        failed = next((i for i, fate in enumerate(fates) if fate.failure), None)
+        if failed is not None:
+            how += f"; {trials.lrs[failed]:.3g} failed {fates[failed].failure}"
         found = replace(found, how=how)
     yield found
 
@@ -200,13 +243,17 @@ def train_one_by_one(
         first = loss = training.loss
         taken = 0
         since = 0 if loss <= target else None
-        while taken < steps and left > 0 and math.isfinite(loss):
+        failure = ""
+        while taken < steps and left > 0 and math.isfinite(loss) and not failure:
             begun = perf_counter()
-            for loss in steps_of(training, min(training.burst, steps - taken)):
-                taken += 1
-                since = None if not loss <= target else taken if since is None else since
+            try:
+                for loss in steps_of(training, min(training.burst, steps - taken)):
+                    taken += 1
+                    since = None if not loss <= target else taken if since is None else since
+            except (Exception, SystemExit) as error:  # anything: it is a person's model
+                failure = f"at step {taken + 1:,}: {problem.explain(error)}"
             left -= perf_counter() - begun
             yield
-        fates[i] = Fate(loss, since, taken)
+        fates[i] = Fate(loss, since, taken, failure)
     unbegun = Fate(first, None, 0)
     return [fates.get(i, unbegun) for i in range(count)], first

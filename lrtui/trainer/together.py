@@ -97,7 +97,10 @@ def train_alone(problem: Problem, trials: Trials) -> Generator[None, None, Alone
         bound = losses[0] + abs(losses[0])
         while len(losses) <= min(steps, CHECKED):
             begun = perf_counter()
-            (loss,) = steps_of(training, 1)
+            try:
+                (loss,) = steps_of(training, 1)
+            except (Exception, SystemExit):  # is told where the rates are trained one by one
+                break
             quickest = min(quickest, perf_counter() - begun)
             yield
             if not loss <= bound:
@@ -117,13 +120,16 @@ def train_alone(problem: Problem, trials: Trials) -> Generator[None, None, Alone
 
 
 def steps_of(training: Training, count: int) -> list[float]:
-    """Take steps and return the loss after each; not a number where the model refuses to go on.
+    """Take steps and return the loss after each.
 
-    Some do at weights that are not finite any more.
+    Not a number where the model refuses to go on at weights that are not finite any more, as some
+    do. What is raised at other weights is no divergence, and is raised here.
     """
     try:
         return training.steps(count)
-    except Exception:  # anything: it is a person's model
+    except (Exception, SystemExit):  # anything: it is a person's model
+        if all(bool(p.isfinite().all()) for p in training.model.parameters()):
+            raise
         return [math.nan]
 
 

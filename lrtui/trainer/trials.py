@@ -51,11 +51,13 @@ class Fate:
         loss: the last one, which may be anything but finite.
         settled_at: first step of the last unbroken stretch under the target, if it ends in one.
         taken: steps.
+        failure: why it could not go on, in a sentence; empty where it did.
     """
 
     loss: float
     settled_at: int | None
     taken: int
+    failure: str = ""
 
     @property
     def told(self) -> float | None:

@@ -219,6 +219,7 @@ def test_momentum_near_its_limit_and_past_it(name: str) -> None:
     assert f"grow by {share(float(np.sqrt(told[1] / told[0])) - 1)}" in evidence
     assert foresee(theory, theory.start, 1.2 * limit, 50) == "diverging"
     assert foresee(theory, theory.start, 1.0001 * limit, 50) == "on the edge"
+    assert foresee(theory, theory.start, 1.2 * limit, 1) == "diverging"  # though it grows little
 
 
 def test_only_gradient_descent_goes_from_side_to_side() -> None:
