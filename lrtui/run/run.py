@@ -23,6 +23,7 @@ from lrtui.messages import (
 )
 from lrtui.run.diagnosis import Diagnosis, Verdict
 from lrtui.run.live import Live
+from lrtui.run.rate import rate_text
 from lrtui.run.spikes import BEFORE, SpikeWatch
 
 if TYPE_CHECKING:
@@ -210,6 +211,18 @@ class Run:
         if self.series is None or self.target is None:
             return self._last_settled_at
         return self.series.under_since
+
+    @property
+    def lrs(self) -> list[float]:
+        """The rates that somebody gave it: the first, and each that it was changed to."""
+        return [self.first_lr, *(lr for _, lr in self.changes)]
+
+    @property
+    def rate_in_words(self) -> str:
+        """Its rate, or where that was changed the first and the last one: ``0.1 → 0.3``."""
+        told = [rate_text(lr) for lr in self.lrs]
+        between = " … → " if len(told) > 2 else " "
+        return told[0] if len(told) == 1 else f"{told[0]} →{between}{told[-1]}"
 
     def lr_at(self, step: int) -> float:
         """Return the learning rate of the step that led to a number of steps taken."""

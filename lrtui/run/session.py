@@ -397,6 +397,7 @@ class Session:
         run.changes.append((state.step, state.lr))
         if run.diagnosis:
             run.diagnosis = run.diagnosis.continued(state.lr, state.step, run.weights)
+            run.forecast = run.diagnosis.forecast
         run.forget_ahead("")
 
     def summary(self, run: Run) -> Summary:
@@ -416,6 +417,7 @@ class Session:
             optimizer=run.title,
             schedule=run.schedule,
             rate=run.lr,
+            rates=run.lrs if run.changes else [],
             steps=run.step,
             loss=run.loss,
             weights=[*run.weights],

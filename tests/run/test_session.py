@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from lrtui.messages import PLAIN, Ended, Failed, Printed, ProblemFacts, Progress, Started, State
 from lrtui.run.run import Run
 from lrtui.run.session import KEPT, LISTED, Session
+from lrtui.run.words import run_line
 from tests.run.quadratics import descent, greeting, progress, quadratic
 
 
@@ -231,7 +232,13 @@ def test_after_a_change_of_the_rate_the_forecast_starts_from_there() -> None:
     enough = 1.005 * loss.min_loss
     from_there = descent(replace(loss, start=slow[-1][0]), 0.4, 200)
     assert forecast == 20 + next(k for k, (_, value) in enumerate(from_there) if value <= enough)
-    assert run.forecast != forecast  # the one known at step 0 is kept
+    assert run.forecast == forecast  # the table kept the one known at step 0
+    assert run.lrs == [0.01, 0.4]
+    assert run.rate_in_words == "0.01 → 0.4"
+    assert "rate 0.01 → 0.4" in run_line(run)
+    assert session.summary(run).rates == [0.01, 0.4]
+    session.apply(state(1, 20, 0.5))
+    assert run.rate_in_words == "0.01 → … → 0.5"
 
 
 @pytest.mark.parametrize("weights", [[], [1.0, 2.0, 3.0], [None, 1.0]])
