@@ -19,7 +19,7 @@ from lrtui.trainer.aside import Aside
 from lrtui.trainer.line_trials import train_line
 from lrtui.trainer.stacked import gradient_of_each, gradient_of_sum
 from lrtui.trainer.together import batch_size, steps_of, train_alone, train_together
-from lrtui.trainer.trials import Fate, Trials, is_told, target_of
+from lrtui.trainer.trials import Budget, Fate, Trials, is_told, target_of
 
 PIECE = 0.005
 """Seconds of work between two yields, unless one step alone takes longer."""
@@ -94,8 +94,7 @@ def sweep(
         lrs: learning rates.
         steps: steps of each run.
         optimizer: what takes the steps.
-        seconds: of work where the rates have to be trained one by one, ``None`` for as many as it
-            takes.
+        seconds: of work, ``None`` for as many as it takes.
         schedule: how each rate moves from its peak.
 
     Yields:
@@ -187,14 +186,14 @@ def _tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[
         yield Tried(fates, trials.steps, problem.start_loss(), f"{count:,} rates in one batch")
         return
     together: Sequence[Fate] | None = None
-    first = None
+    first, budget = math.nan, Budget(math.inf if seconds is None else seconds)
     if trials.optimizers[0].name != "own" or not problem.own_optimizer:
-        alone = yield from train_alone(problem, trials)
+        alone = yield from train_alone(problem, trials, budget)
         first = alone.losses[0]
         if alone.seconds < HEAVY:
             for gradient in (gradient_of_sum, gradient_of_each):
                 try:
-                    together = yield from train_together(problem, trials, gradient, alone)
+                    together = yield from train_together(problem, trials, gradient, alone, budget)
                 except (
                     Exception
                 ):  # anything at all: a person's model sees tensors it was not made for
@@ -204,9 +203,12 @@ def _tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[
     if together is not None:
         size = batch_size(problem, trials)
         how = "one batch" if count <= size else f"chunks of {size}"
-        yield Tried(together, trials.steps, first, f"{count:,} rates in {how}")
+        found = Tried(together, trials.steps, first, f"{count:,} rates in {how}")
+        if found.is_unfinished:
+            found = replace(found, how=f"{found.how}, as far as {seconds:g} s of work went")
+        yield found
         return
-    fates, first = yield from train_one_by_one(problem, trials, seconds)
+    fates, first = yield from train_one_by_one(problem, trials, budget, first)
     found = Tried(fates, trials.steps, first, "one by one")
     if found.is_unfinished:
         within = "" if seconds is None else f" in {seconds:g} s"
@@ -219,9 +221,15 @@ def _tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[
 
 
 def train_one_by_one(
-    problem: Problem, trials: Trials, seconds: float | None
-) -> Generator[None, None, tuple[list[Fate], float | None]]:
+    problem: Problem, trials: Trials, budget: Budget, first: float
+) -> Generator[None, None, tuple[list[Fate], float]]:
     """Train one rate after another, coarse to fine, until the time is up.
+
+    Args:
+        problem: what is trained.
+        trials: the rates.
+        budget: of the work.
+        first: loss at the start, as far as it is known.
 
     Yields:
         ``None`` after each step.
@@ -231,28 +239,24 @@ def train_one_by_one(
     """
     target, steps, count = target_of(problem), trials.steps, len(trials.lrs)
     fates: dict[int, Fate] = {}
-    first = math.nan
-    left = math.inf if seconds is None else seconds
     # Every 64th, then each halfway between two of them, and so on.
     for i in sorted(range(count), key=lambda i: -((i + 1) & -(i + 1))):
-        if left <= 0:
+        if budget.left <= 0:
             break
-        begun = perf_counter()
-        training = trials.alone(problem, i)
-        left -= perf_counter() - begun
+        with budget.spent_here():
+            training = trials.alone(problem, i)
         first = loss = training.loss
         taken = 0
         since = 0 if loss <= target else None
         failure = ""
-        while taken < steps and left > 0 and math.isfinite(loss) and not failure:
-            begun = perf_counter()
+        while taken < steps and budget.left > 0 and math.isfinite(loss) and not failure:
             try:
-                for loss in steps_of(training, min(training.burst, steps - taken)):
-                    taken += 1
-                    since = None if not loss <= target else taken if since is None else since
+                with budget.spent_here():
+                    for loss in steps_of(training, min(training.burst, steps - taken)):
+                        taken += 1
+                        since = None if not loss <= target else taken if since is None else since
             except (Exception, SystemExit) as error:  # anything: it is a person's model
                 failure = f"at step {taken + 1:,}: {problem.explain(error)}"
-            left -= perf_counter() - begun
             yield
         fates[i] = Fate(loss, since, taken, failure)
     unbegun = Fate(first, None, 0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 
 from lrtui.messages import LARGEST, Optimizer
 from lrtui.problems.problem import Problem
@@ -41,6 +43,26 @@ class Trials:
     def alone(self, problem: Problem, i: int) -> Training:
         """Return one of them as a run."""
         return Training(problem, self.lrs[i], self.optimizers[i], self.factors())
+
+
+@dataclass
+class Budget:
+    """Seconds of work that may still be done.
+
+    Attributes:
+        left: how many; none where it is not above 0.
+    """
+
+    left: float = math.inf
+
+    @contextmanager
+    def spent_here(self) -> Iterator[None]:
+        """Count the time of a block."""
+        begun = perf_counter()
+        try:
+            yield
+        finally:
+            self.left -= perf_counter() - begun
 
 
 @dataclass(frozen=True)

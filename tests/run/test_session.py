@@ -351,14 +351,13 @@ def test_the_summary_of_a_run_has_the_advice() -> None:
     assert session.summary(current(session)).advice is None
 
 
-def test_without_a_closed_form_the_runs_so_far_are_bisected() -> None:
+def test_without_a_closed_form_or_a_sweep_nothing_is_advised() -> None:
+    """It was three times the rate: 8.5 to 5,393 at 1.01 was good, and 3.03 to be tried."""
     session = Session()
     for number, (lr, outcome) in enumerate([(0.4, "done"), (1.6, "diverged")], 1):
         session.begin(lr, 10)
         session.apply(ended(number, 10, outcome))
-    advice = session.advice()
-    assert advice is not None
-    assert advice.lr == 0.8
+        assert session.advice() is None
 
 
 def test_the_trajectory_is_as_long_as_it_was_reported() -> None:

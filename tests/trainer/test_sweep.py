@@ -20,12 +20,13 @@ from lrtui.run.advice import best_swept
 from lrtui.run.rate_axis import outcomes
 from lrtui.trainer import stacked, together
 from lrtui.trainer import sweep as module
+from lrtui.trainer import trials as trials_module
 from lrtui.trainer.looks import start_sharpness
 from lrtui.trainer.stacked import note_settled
 from lrtui.trainer.sweep import sweep
 from lrtui.trainer.together import Alone, alike, train_alone
 from lrtui.trainer.training import Training
-from lrtui.trainer.trials import Trials
+from lrtui.trainer.trials import Budget, Trials
 
 # torch says so where it has to go through the rates one by one within a layer.
 pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop")
@@ -302,15 +303,16 @@ def test_steps_that_take_long_are_not_taken_together(monkeypatch: pytest.MonkeyP
 
 def test_rates_whose_time_does_not_come_are_unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10**6))
-    monkeypatch.setattr(module, "perf_counter", lambda: next(clock) * 1e-3)
+    monkeypatch.setattr(trials_module, "perf_counter", lambda: next(clock) * 1e-3)
     monkeypatch.setattr(module, "HEAVY", 0.0)
-    result = swept(MODELS["mlp"], [0.01 * k for k in range(1, 9)], steps=10, seconds=0.0255)
-    # 1 ms each for the model and for every step: two rates, and three steps of a third.
+    result = swept(MODELS["mlp"], [0.01 * k for k in range(1, 9)], steps=10, seconds=0.0355)
+    # 1 ms each for the model and for every step: ten to find out how long one takes, two rates,
+    # and three steps of a third.
     assert result.taken == [0, 3, 0, 10, 0, 0, 0, 10]
     assert result.losses[0] == result.first_loss
     assert not result.is_finished(0)
     assert result.is_finished(7)
-    assert result.how == "one by one, 2 of 8 in 0.0255 s"
+    assert result.how == "one by one, 2 of 8 in 0.0355 s"
     assert result.losses[7] == pytest.approx(
         solo(MODELS["mlp"], 0.08, torch.optim.SGD, 10)[-1], rel=1e-5
     )
@@ -399,7 +401,7 @@ def test_alike_within_rounding_and_a_thousandth_of_what_the_loss_moved() -> None
 
 def test_the_rate_that_is_compared_moves_the_loss_and_does_not_blow_up() -> None:
     for lrs in (np.geomspace(1e-14, 0.1, 64).tolist(), np.geomspace(1e-3, 1e9, 64).tolist()):
-        alone = finished(train_alone(MODELS["mlp"], trials(lrs)))
+        alone = finished(train_alone(MODELS["mlp"], trials(lrs), Budget()))
         assert 1e-3 < lrs[alone.at] < 1
     assert len(alone.losses) == together.CHECKED + 1
     assert alone.losses == pytest.approx(
@@ -407,8 +409,8 @@ def test_the_rate_that_is_compared_moves_the_loss_and_does_not_blow_up() -> None
     )
     assert alone.losses[-1] < 0.99 * alone.losses[0]
     # The best there is where none does both.
-    assert finished(train_alone(MODELS["mlp"], trials([1e-9], 5))).at == 0
-    assert len(finished(train_alone(MODELS["mlp"], trials([1e9], 5))).losses) < 5
+    assert finished(train_alone(MODELS["mlp"], trials([1e-9], 5), Budget())).at == 0
+    assert len(finished(train_alone(MODELS["mlp"], trials([1e9], 5), Budget())).losses) < 5
 
 
 def trials(lrs: list[float], steps: int = STEPS) -> Trials:
@@ -479,3 +481,16 @@ def test_a_sharpness_that_cannot_be_measured_is_told() -> None:
     working = problem(lambda: nn.Linear(1, 1))
     assert start_sharpness(made, Training(working, 0.1, Optimizer()), told.append) is None
     assert told == [NoResult(work="sharpness", reason="OutOfMemoryError: no memory")]
+
+
+def test_rates_in_one_batch_whose_time_is_up_are_unfinished() -> None:
+    result = swept(MODELS["mlp"], [0.01 * k for k in range(1, 9)], steps=10**6, seconds=0.3)
+    (taken,) = set(result.taken)
+    assert 0 < taken < 10**6
+    assert result.how == "8 rates in one batch, as far as 0.3 s of work went"
+    assert best_swept(result) is None
+    assert result.losses[3] == pytest.approx(
+        solo(MODELS["mlp"], 0.04, torch.optim.SGD, taken)[-1], rel=1e-3
+    )
+    result = swept(MODELS["mlp"], [0.01, 0.1, 1.0], steps=10**6, seconds=1e-9)
+    assert [result.is_finished(i) for i in range(3)] == [False] * 3
