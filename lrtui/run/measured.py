@@ -41,9 +41,9 @@ for a single one)."""
 LINGERS = 50
 """Steps for which a spike is still told; of single batches half have to be."""
 
-LAST = 20
-"""Losses of single batches of which three quarters have to be high for a loss to have risen: of a
-level one that is so once in 10,000 times."""
+LAST = 10
+"""Losses of single batches that all have to be above each of the first ``OPENING`` for a loss to
+have risen: those of a level one are so once in 180,000 times."""
 
 IN_A_ROW = 2
 """Losses of single batches that have to be non-finite: a GradScaler leaves out a step of one."""
@@ -136,11 +136,12 @@ def measure(
         since_step = series.under_since
         if every_step_sees_all or int(series.recent_steps[-1]) - since_step >= STEADY:
             return "settled", f"at step {since_step:,}, at most {target:.4g} from there on"
-    if spike is not None and spike.over is None:
+    risen = rise(series, start, (HIGHER - 1) * height, every_step_sees_all)
+    if spike is not None and spike.over is None and (spike.level <= start or risen is None):
         if spike.is_brief:
             return "rising" if spike.still_rises else "spike", spike.in_words()
         return "above its level", spike.in_words()
-    if (risen := rise(series, start, (HIGHER - 1) * height, every_step_sees_all)) is not None:
+    if risen is not None:
         return risen
     back = came_back(series, spike)
     moved = trend(series, back)
@@ -174,10 +175,10 @@ def rise(
     if not every_step_sees_all:
         above = f"none of the first {OPENING} was over {start:.3g}"
         late = finite[-LAST:]
-        now = float(np.quantile(late, 0.25, method="lower"))
-        if len(late) < LAST or now <= start + by:
+        now = float(late.min())
+        if len(finite) < OPENING + LAST or now <= start + by:
             return None
-        said = f"three quarters of the last {LAST} losses over {now:.3g}, {above}"
+        said = f"none of the last {LAST} losses is under {now:.3g}, {above}"
     else:
         late = finite[-LINGERS:]
         peak, now = float(late.max()), float(late[-2:].max())
@@ -189,8 +190,7 @@ def rise(
     under = np.flatnonzero(finite <= start)
     row = len(finite) - (int(under[-1]) + 1 if len(under) else 0)
     older, newer = (float(np.median(half)) for half in np.array_split(finite[-LINGERS:], 2))
-    has_just_risen = every_step_sees_all and older <= start
-    if has_just_risen or newer - start > GROWS * max(older - start, 0.0):
+    if older <= start or newer - start > GROWS * (older - start):
         return "rising", said
     if row >= ABOVE:
         said = f"the last {ABOVE} losses are all above {start:.4g}"

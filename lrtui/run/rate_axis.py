@@ -144,7 +144,7 @@ def advice_sweep(session: Session, run: Run, seconds: float) -> Sweep | None:
     if found is None:
         return None
     return Sweep(
-        lrs=typable(spaced(*(float(f"{end:.2g}") for end in found), NETWORK_LRS)),
+        lrs=typable(spaced(float(f"{found[0]:.2g}"), float(f"{found[1]:.2g}"), NETWORK_LRS)),
         steps=run.steps,
         optimizer=Optimizer(name="own") if isinstance(by, str) else by,
         schedule=schedule,

@@ -24,8 +24,9 @@ def watch(losses: Sequence[float | None], portion: int = 7) -> Spike | None:
     return watched.last
 
 
-def noisy(level: float, first: int, end: int, deviation: float = 0.2) -> list[float]:
-    return (level * (1 + deviation * NOISE[first:end])).tolist()
+def noisy(level: float, first: int, end: int, deviation: float = 0.2) -> list[float | None]:
+    told: list[float | None] = (level * (1 + deviation * NOISE[first:end])).tolist()
+    return told
 
 
 def training(
