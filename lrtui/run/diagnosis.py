@@ -51,6 +51,9 @@ along the steepest direction, up to where the limit is this share of it."""
 HIGHER = 1.05
 """A loss above that many times the first has risen."""
 
+STEADY = 50
+"""Batches in a row under the target that make a run settled, where each step sees few samples."""
+
 HAIR = 10
 """Steps by which rounding may shift the step at which a run of Adam settles."""
 
@@ -218,6 +221,8 @@ class Diagnosis:
         if self.theory is None or not self.start or not all(map(math.isfinite, self.start)):
             return None
         settles = self.theory.settles_at(self.start, self.lr)
+        if settles == 0 and self.since and self.under_since is not None:
+            return self.under_since  # before the rate was changed
         return None if settles is None else self.since + settles
 
     @property

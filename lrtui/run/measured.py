@@ -17,7 +17,7 @@ import numpy as np
 
 from lrtui.messages import Optimizer
 from lrtui.run.advice import share
-from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE, HIGHER, Verdict
+from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE, HIGHER, STEADY, Verdict
 from lrtui.run.series import OPENING, Floats, LossSeries
 from lrtui.run.spikes import GROWS, Spike, times_text
 
@@ -59,10 +59,6 @@ RISE = 1e-6
 
 EDGE = 0.9
 """Share of the largest stable product of rate and sharpness from which on a run is at the edge."""
-
-STEADY = 50
-"""Batches in a row under the target that make a run settled, where each step sees few samples."""
-
 
 TINY = 1e-38
 """The smallest float32, in place of a zero that would be divided by."""
@@ -241,10 +237,11 @@ def trend(series: LossSeries, since: int | None = None) -> Trend | None:
     begin = 0 if since is None else since - series.origin
     begin = begin if begin > checkpoint(steps) // 2 else 0
     k = checkpoint(steps - begin)
-    size = k // (4 * BLOCKS)
-    if not size:
+    if k < 4 * BLOCKS:
         return None
-    means = series.means(begin + k - size * np.arange(2 * BLOCKS, -1, -1))
+    # To the last half of the steps there are as many blocks of as equal sizes as can be.
+    back = k * np.arange(2 * BLOCKS, -1, -1) // (4 * BLOCKS)
+    means = series.means(begin + k - back)
     if np.isnan(means).any():
         return None
     before, after = means[:BLOCKS], means[BLOCKS:]

@@ -21,7 +21,7 @@ from lrtui.messages import (
     Snapshots,
     Steered,
 )
-from lrtui.run.diagnosis import Diagnosis, Verdict
+from lrtui.run.diagnosis import STEADY, Diagnosis, Verdict
 from lrtui.run.live import Live
 from lrtui.run.rate import rate_text
 from lrtui.run.spikes import BEFORE, SpikeWatch
@@ -210,7 +210,9 @@ class Run:
             return self.diagnosis.settled_at if self.diagnosis else None
         if self.series is None or self.target is None:
             return self._last_settled_at
-        return self.series.under_since
+        since = self.series.under_since
+        steady = self.every_step_sees_all or (since is not None and self.step - since >= STEADY)
+        return since if steady else None
 
     @property
     def lrs(self) -> list[float]:
