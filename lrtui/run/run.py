@@ -38,6 +38,9 @@ SAME = 1e-3
 LOW = 0.1
 """Share of its peak from which on a rate is so low that a loss may be level because of it."""
 
+EARLY = 0.1
+"""Share of the steps of a run before which a loss that stands still means nothing."""
+
 RAISED = 1.1
 """How many times as high a rate is that was raised."""
 
@@ -305,6 +308,9 @@ class Run:
             target=self.target,
             spike=self.spikes.last if series is self.series else None,
         )
+        if verdict == "level" and self.is_on and self.step < EARLY * (self.steps or 0):
+            # Many a network stands still before it learns.
+            return "cannot tell yet", f"{evidence}; {self.step:,} of {self.steps:,} steps"
         low = LOW * self.lr
         if verdict == "level" and series is self.series and 0 <= self.rate_now <= low:
             evidence += f"; the schedule has brought the rate down to {self.rate_now:.2g}"
