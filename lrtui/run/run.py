@@ -308,7 +308,8 @@ class Run:
             target=self.target,
             spike=self.spikes.last if series is self.series else None,
         )
-        if verdict == "level" and self.is_on and self.step < EARLY * (self.steps or 0):
+        is_now = series is self.series and self.is_on
+        if verdict == "level" and is_now and self.step < EARLY * (self.steps or 0):
             # Many a network stands still before it learns.
             return "cannot tell yet", f"{evidence}; {self.step:,} of {self.steps:,} steps"
         low = LOW * self.lr
