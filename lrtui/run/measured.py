@@ -126,8 +126,10 @@ def measure(
     late = series.recent[np.isfinite(series.recent)][-LINGERS:]
     now = float(late[-2:].max() if every_step_sees_all else np.median(late))
     if now > base + times * height:
-        half = "loss" if every_step_sees_all else f"half of the last {len(late)} losses over"
-        return "diverged", f"{half} {now:.3g}, over {times:,.0f} times the first"
+        if every_step_sees_all:
+            return "diverged", f"loss {now:.3g}, over {times:,.0f} times the first"
+        said = f"half of the last {len(late)} losses over {now:.3g}"
+        return "diverged", f"{said}, {times:,.0f} times the largest of the first {OPENING}"
     if target is not None and series.under_since is not None:
         since_step = series.under_since
         if every_step_sees_all or int(series.recent_steps[-1]) - since_step >= STEADY:

@@ -15,6 +15,8 @@ NAMES = (
     "slow_line",
     "race",
     "monitor",
+    "lab_truth",
+    "verdicts",
 )
 
 for name in sys.argv[1:] or NAMES:

@@ -120,7 +120,7 @@ class Lab:
             steps=case.steps,
             speed=None,
             optimizer=case.optimizer,
-            schedule=case.schedule,  # type: ignore[arg-type]
+            schedule=case.schedule,
         )
         self.trainer.train(start)
         run = session.current
@@ -361,7 +361,7 @@ def rated(lab: Lab, case: Case, chance: random.Random, changes: bool = False) ->
     def rate() -> float:
         return float(f"{low * (high / low) ** chance.uniform(0.2, 1):.4g}")
 
-    changed = ()
+    changed: tuple[tuple[int, float], ...] = ()
     if changes:
         changed = ((chance.randint(1, case.steps - 1), rate()),)
     return Case(case.settings, case.optimizer, case.schedule, rate(), case.steps, changed)
@@ -420,9 +420,8 @@ def is_no_worse(before: Run, after: Run) -> bool:
 def main() -> None:
     """Print what came of 200 runs, and of 100 advices."""
     torch.set_num_threads(1)
-    first = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
-    found = Found()
-    seed = first
+    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    found, seed = Found(), numbers[0] if numbers else 90_000
     while found.runs < 200 or found.advices < 100:
         check(seed, found, take_advice=found.advices < 100)
         seed += 1
