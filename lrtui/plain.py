@@ -85,6 +85,8 @@ class Printer:
                 return [text]
             case NoResult(work=work, reason=reason):
                 return [f"no {work}: {reason}"]
+            case Swept(taken=taken, failures=failures, how=how) if taken or failures:
+                return [f"sweep: {how}"]
             case Progress() if run and changed:
                 by = "" if run.by == "sgd" else f"  {run.by}"
                 said = (

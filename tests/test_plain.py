@@ -338,6 +338,14 @@ def test_without_time_for_a_sweep_there_is_no_advice() -> None:
         assert summary["advice"] is None
 
 
+def test_a_sweep_that_comes_to_no_end_is_told() -> None:
+    out = io.StringIO()
+    source = InProcess(ProblemSettings(name="sine"))
+    assert play(source, starts([0.005], 60), Printer(60, False, out), 1e-3) == ""
+    (line,) = [line for line in out.getvalue().splitlines() if line.startswith("sweep: ")]
+    assert line.endswith("in 0.001 s") or line.endswith("as far as 0.001 s of work went")
+
+
 def test_a_run_that_rose_is_not_called_good() -> None:
     """It rose from 2.8 to thousands, and was good: try 3.03."""
     settings = ProblemSettings(batch=10, seed=3)

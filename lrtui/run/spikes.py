@@ -102,9 +102,9 @@ class Spike:
             height = "not finite"
         elif self.level > 0:
             times = times_text(self.now / self.level)
-            height = f"{self.now:.3g}, {times} its level before, {self.level:.3g}"
+            height = f"{self.now:.3g} of late, {times} its level before, {self.level:.3g}"
         else:
-            height = f"{self.now:.3g}, where its level before was {self.level:.3g}"
+            height = f"{self.now:.3g} of late, where its level before was {self.level:.3g}"
         said = f"{height}, since step {self.step:,}"
         if self.raised is not None:
             at, before, after = self.raised

@@ -106,7 +106,7 @@ def test_levels_that_are_zero_negative_or_without_noise() -> None:
     assert watch([*below_zero, *(-950 + NOISE[500:540]).tolist()]) is None
     spike = watch([*below_zero, *(-800 + NOISE[500:540]).tolist()])
     assert spike is not None
-    assert "-800, where its level before was -1e+03" in spike.in_words()
+    assert "-800 of late, where its level before was -1e+03" in spike.in_words()
 
 
 def test_a_training_that_is_not_ours_is_judged_as_one_of_mini_batches() -> None:
@@ -129,7 +129,7 @@ def test_ruined_by_a_rate_it_is_above_its_level_for_as_long_as_it_is() -> None:
     verdict, evidence = run.verdict()
     assert verdict == "above its level"
     assert "since step 600; the rate rose from 0.1 to 0.5 after step 594" in evidence
-    assert evidence.startswith("1.58, ×5.26 its level before, 0.301, ")
+    assert evidence.startswith("1.58 of late, ×5.26 its level before, 0.301, ")
     assert run.live is not None
     assert run.live.spike is run.spikes.last
 
