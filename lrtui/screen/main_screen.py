@@ -36,6 +36,7 @@ from lrtui.screen.panes.pane import (
     RunCell,
     RunRate,
 )
+from lrtui.screen.panes.rate import lr_in_force
 from lrtui.screen.rate_field import RateField
 
 CURSOR = {"left": -1, "right": 1, "shift+left": -FAST, "shift+right": FAST}
@@ -121,7 +122,8 @@ class MainScreen(Keys):
         self.view.dirty = False
         run = self.view.session.current
         if run is not None:
-            now = rate_text(run.lr) if run.rates is None else f"{run.rates.last:.4g}"
+            moves = run.rates is not None or run.live is not None
+            now = f"{lr_in_force(run):.4g}" if moves else rate_text(run.lr)
             self.query_one(RateField).placeholder = now
         if self.line and self._drawn:
             self.line.hold()  # to be written in one go: each piece costs 40 bytes of its own

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from lrtui.run.rate import complaint, rate_text
 from lrtui.run.run import Run
 from lrtui.run.words import advice_text
+from lrtui.screen.panes.loss import knows_no_loss
 from lrtui.screen.panes.pane import Pane, Press
 from lrtui.screen.spans import Row, fitted, length
 from lrtui.screen.view import View
@@ -134,6 +135,12 @@ def told(view: View) -> Told:
         again = "; r starts a new one" if session.offers("start") else ""
         return "!", f"{session.failure}{again}", "bad"
     waited = f" ({view.silent_for} s)" if view.silent_for else ""
+    if run is not None and run.live is not None and (run.series is None or knows_no_loss(run)):
+        if not run.is_on:
+            return "■", run.reason, "dim"
+        if run.series is None:
+            return "·", f"no step was taken yet{waited}", "dim"
+        return "·", f"no verdict without a loss; steps and rate are shown{waited}", "dim"
     if run is None or (run.series is None and run.is_on):
         return "·", f"torch is loading{waited}", "dim"
     now = state(run, session.paused)
