@@ -44,6 +44,8 @@ class Started(Message, tag="started", frozen=True, kw_only=True):
         schedule: how the rate moves, in a word.
         race: numbers of the runs that are trained in step, its own among them; empty where it is
             trained alone.
+        full_batch: whether each step of a training that is not ours sees all the data, so that its
+            loss has no noise; of ours ``ProblemFacts`` tells it.
     """
 
     run: RunNumber
@@ -52,6 +54,7 @@ class Started(Message, tag="started", frozen=True, kw_only=True):
     optimizer: Optimizer | str = "sgd"
     schedule: str = "constant"
     race: list[RunNumber] = []
+    full_batch: bool = False
 
 
 class State(Message, tag="state", frozen=True, kw_only=True):

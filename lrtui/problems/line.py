@@ -161,7 +161,7 @@ def closed_form(x: Tensor, y: Tensor, start: Tensor, target: float | None = None
         start: weights that runs start from, shape [d].
         target: loss at which a run counts as settled, ``None`` for the usual.
     """
-    x, y = x.double(), y.double()
+    x, y = x.cpu().double(), y.cpu().double()  # not every device has float64
     values, vectors = torch.linalg.eigh(2 / len(y) * x.T @ x)
     minimum = torch.linalg.lstsq(x, y[:, None]).solution[:, 0]
     return Quadratic(

@@ -39,7 +39,7 @@ def curve_scene(x: Tensor, y: Tensor) -> tuple[CurveScene, Picture]:
     grid = torch.linspace(low, high, CURVE_CELLS, dtype=x.dtype, device=x.device)[:, None]
 
     def picture(model: nn.Module) -> list[float]:
-        return seen(model, grid).flatten().double().clamp(-HUGE, HUGE).tolist()
+        return seen(model, grid).flatten().cpu().double().clamp(-HUGE, HUGE).tolist()
 
     rows = some(len(x))
     scene = CurveScene(
@@ -64,7 +64,7 @@ def classes_scene(x: Tensor, y: Tensor) -> tuple[ClassesScene, Picture]:
         out = seen(model, grid)
         out = out.reshape(len(grid), -1)
         classes = out[:, 0] > 0 if out.shape[1] == 1 else out.argmax(dim=1)
-        return classes.double().tolist()
+        return classes.cpu().double().tolist()
 
     rows = some(len(x))
     scene = ClassesScene(

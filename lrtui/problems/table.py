@@ -83,9 +83,11 @@ def load_table(settings: ProblemSettings) -> Problem:
     deviation = raw.std(axis=0)
     standard = (raw - raw.mean(axis=0)) / deviation
     plain, other = (standard, raw) if settings.standardise else (raw, standard)
-    x = torch.from_numpy(with_ones(plain))
-    x, targets = x.to(settings.device), torch.from_numpy(y).to(settings.device)
-    start = torch.zeros(x.shape[1], dtype=torch.float64)
+    exact, wanted = torch.from_numpy(with_ones(plain)), torch.from_numpy(y)
+    # Apple's devices have no float64, and refuse to have such a tensor moved to them.
+    dtype = torch.float32 if settings.device == "mps" else torch.float64
+    x, targets = (part.to(dtype).to(settings.device) for part in (exact, wanted))
+    start = torch.zeros(x.shape[1], dtype=dtype)
     whole = settings.batch is None or settings.batch >= len(y)
     scene = None
     if x.shape[1] == 2:
@@ -93,7 +95,7 @@ def load_table(settings: ProblemSettings) -> Problem:
         scene = LineScene(x=x[rows, 0].tolist(), y=targets[rows].tolist(), true_weights=None)
     quadratic = None
     if whole and x.shape[1] <= MOST_WEIGHTS:
-        quadratic = closed_form(x.cpu(), targets.cpu(), start)
+        quadratic = closed_form(exact, wanted, start)
     now, before = condition(plain), condition(other)
     columns = f"{len(table.names):,} column{'s' if len(table.names) > 1 else ''}"
     return Problem(

@@ -32,10 +32,13 @@ Verdict = Literal[
     "at the edge",
     "spike",
     "above its start",
+    "above its level",
     "cannot tell yet",
     "unfinished",
 ]
-"""The last nine are said of losses alone."""
+"""The last ten are said of losses alone. A ``spike`` is a rise that may soon be over; one that has
+lasted is ``above its level``, since a step that is named and until it has come back.
+"""
 
 EDGE_GROWTH = 10.0
 """Past the limit, a loss that grows less than this within the run is on the edge."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lrtui.messages import Progress, Ranks, Snapshots, State, Steered
+from lrtui.run.spikes import Spike
 
 if TYPE_CHECKING:
     from lrtui.run.series import LossSeries
@@ -22,33 +20,6 @@ PACES = 60
 
 SCALARS = 32
 """Named scalars that are kept."""
-
-LEVEL = 50
-"""Losses whose median is the level that a spike is measured by."""
-
-SPIKE = 3.0
-"""A loss above that many times the level may begin a spike."""
-
-IN_A_ROW = 3
-"""As many make one: a single batch can be off by far and mean nothing."""
-
-RECOVERED = 1.2
-"""A spike is over once half of the last losses are below that many times the level before it."""
-
-
-@dataclass
-class Spike:
-    """A rise of the loss far beyond its level.
-
-    Attributes:
-        step: where it began.
-        times: its largest loss over the level before it.
-        over: steps that it took to recover, ``None`` as long as it has not.
-    """
-
-    step: int
-    times: float
-    over: int | None = None
 
 
 @dataclass
@@ -76,8 +47,6 @@ class Live:
     scheduled: LossSeries | None = None
     scalars: dict[str, LossSeries] = field(default_factory=dict)
     spike: Spike | None = None
-    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=LEVEL))
-    _high: list[tuple[int, float]] = field(default_factory=list)
 
     @property
     def pace(self) -> float | None:
@@ -122,23 +91,3 @@ class Live:
             else:
                 continue
             series.append(*map(list, zip(*told, strict=True)))
-        self._look_for_spikes(steps, progress.losses)
-
-    def _look_for_spikes(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
-        level = statistics.median(self._recent) if self._recent else math.inf
-        for step, told in zip(steps, losses, strict=True):
-            loss = math.inf if told is None else told
-            spike = self.spike if self.spike and self.spike.over is None else None
-            if level > 0 and loss > (SPIKE if spike is None else RECOVERED) * level:
-                self._high.append((step, loss / level))
-                if spike is not None:
-                    spike.times = max(spike.times, loss / level)
-                elif len(self._high) >= IN_A_ROW and len(self._recent) == LEVEL:
-                    self.spike = Spike(self._high[0][0], max(times for _, times in self._high))
-                elif len(self._recent) < LEVEL:
-                    self._recent.append(loss)
-                continue
-            if spike is not None:
-                spike.over = step - spike.step
-            self._high.clear()
-            self._recent.append(loss)

@@ -14,7 +14,8 @@ import numpy as np
 from lrtui.messages import Optimizer
 from lrtui.run.advice import share
 from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE, Verdict
-from lrtui.run.series import Floats, LossSeries
+from lrtui.run.series import OPENING, Floats, LossSeries
+from lrtui.run.spikes import GROWS, Spike, times_text
 
 LEVEL = 0.05
 """A loss that moved by less than this share over a quarter of the run, noise included, is level."""
@@ -33,11 +34,18 @@ ABOVE = 100
 """Losses in a row above the first one that mean something (1 false alarm in 525 runs, against 178
 for a single one)."""
 
-SPIKE = 1.05
-"""A loss above that many times the first is a spike."""
+HIGHER = 1.05
+"""A loss above that many times the first has risen."""
 
 LINGERS = 50
 """Steps for which a spike is still told; of single batches half have to be."""
+
+LAST = 20
+"""Losses of single batches of which three quarters have to be high for a loss to have risen: of a
+level one that is so once in 10,000 times."""
+
+IN_A_ROW = 2
+"""Losses of single batches that have to be non-finite: a GradScaler leaves out a step of one."""
 
 SWING = 50
 """Steps in which rises are counted."""
@@ -69,6 +77,7 @@ class Trend(NamedTuple):
         level: mean of the last quarter.
         by: what shares of the level are shares of: the way come where losses can be negative.
         was: the same for what it was before.
+        since: step from which on alone it was judged, ``None`` for the whole run.
     """
 
     word: Verdict
@@ -77,6 +86,7 @@ class Trend(NamedTuple):
     level: float
     by: float
     was: float
+    since: int | None = None
 
 
 def measure(
@@ -87,6 +97,7 @@ def measure(
     every_step_sees_all: bool,
     sharpness: float | None,
     target: float | None,
+    spike: Spike | None = None,
 ) -> tuple[Verdict, str]:
     """Return what the losses so far mean, and the evidence, a short sentence of measured numbers.
 
@@ -99,32 +110,39 @@ def measure(
         every_step_sees_all: whether each step sees all samples, so that its loss has no noise.
         sharpness: measured last, of the preconditioned Hessian for Adam; ``None`` where unknown.
         target: loss at which the run counts as settled, that of the series.
+        spike: the last one, where steps do not see all samples.
     """
-    if series.broken is not None:
-        return "diverged", f"not finite at step {series.broken:,}"
     if not series.count:
         return "cannot tell yet", "no loss yet"
+    lost, row = series.non_finite_since, 1 if every_step_sees_all else IN_A_ROW
+    if lost is not None and np.isnan(series.recent[-row:]).all():
+        since = "at" if lost == series.recent_steps[-1] else "since"
+        return "diverged", f"not finite {since} step {lost:,}"
+    if not np.isfinite(series.recent).any():
+        return "cannot tell yet", "no finite loss"
     # Of single batches the first may be small by chance.
     start = series.first if every_step_sees_all else series.opening
     base, height = scale(series, start)
     known = optimizer if isinstance(optimizer, Optimizer) and optimizer.name != "own" else None
     times = BLOWN if known and not known.is_adaptive else BLOWN_ADAPTIVE
     # A single batch can be off by a factor of thousands and mean nothing, half of them cannot.
-    late = series.recent[-LINGERS:]
-    now = float(late.max() if every_step_sees_all else np.median(late))
-    half = "" if every_step_sees_all else f"half of the last {len(late)} losses over "
+    late = series.recent[np.isfinite(series.recent)][-LINGERS:]
+    now = float(late[-2:].max() if every_step_sees_all else np.median(late))
     if now > base + times * height:
-        return "diverged", f"{half or 'loss '}{now:.3g}, over {times:,.0f} times the first"
+        half = "loss" if every_step_sees_all else f"half of the last {len(late)} losses over"
+        return "diverged", f"{half} {now:.3g}, over {times:,.0f} times the first"
     if target is not None and series.under_since is not None:
-        since = series.under_since
-        if every_step_sees_all or int(series.recent_steps[-1]) - since >= STEADY:
-            return "settled", f"at step {since:,}, at most {target:.4g} from there on"
-    if (series.recent[-ABOVE:] > start).all():  # as long as they are fewer, the first is there
-        return "above its start", f"the last {ABOVE} losses are all above {start:.4g}"
-    if now > start + (SPIKE - 1) * height:
-        within = "" if half else f" within the last {len(late)} steps"
-        return "spike", f"{half or 'loss '}{now:.3g}{within}, the first was {start:.3g}"
-    moved = trend(series)
+        since_step = series.under_since
+        if every_step_sees_all or int(series.recent_steps[-1]) - since_step >= STEADY:
+            return "settled", f"at step {since_step:,}, at most {target:.4g} from there on"
+    if spike is not None and spike.over is None:
+        if spike.is_brief:
+            return "rising" if spike.still_rises else "spike", spike.in_words()
+        return "above its level", spike.in_words()
+    if (risen := rise(series, start, (HIGHER - 1) * height, every_step_sees_all)) is not None:
+        return risen
+    back = came_back(series, spike)
+    moved = trend(series, back)
     if moved is None:
         return "cannot tell yet", "too few losses to compare"
     if moved.word == "falling" and every_step_sees_all:
@@ -137,6 +155,54 @@ def measure(
                 return "at the edge", f"{said}; {edge}"
             return "falling, swinging", said
     return moved.word, in_words(moved)
+
+
+def rise(
+    series: LossSeries, start: float, by: float, every_step_sees_all: bool
+) -> tuple[Verdict, str] | None:
+    """Return what a loss above where it started means, ``None`` where it is not.
+
+    Args:
+        series: the losses.
+        start: the first, or the largest of the first few.
+        by: how far above it a loss has to be.
+        every_step_sees_all: whether its losses have no noise.
+    """
+    finite = series.recent[np.isfinite(series.recent)]
+    above = f"the first was {start:.3g}"
+    if not every_step_sees_all:
+        above = f"none of the first {OPENING} was over {start:.3g}"
+        late = finite[-LAST:]
+        now = float(np.quantile(late, 0.25, method="lower"))
+        if len(late) < LAST or now <= start + by:
+            return None
+        said = f"three quarters of the last {LAST} losses over {now:.3g}, {above}"
+    else:
+        late = finite[-LINGERS:]
+        peak, now = float(late.max()), float(late[-2:].max())
+        if peak <= start + by:
+            return None
+        if peak - now > (peak - start) / 2:
+            return "spike", f"loss {peak:.3g} within the last {len(late)} steps, {above}"
+        said = f"loss {now:.3g}, {above}"
+    under = np.flatnonzero(finite <= start)
+    row = len(finite) - (int(under[-1]) + 1 if len(under) else 0)
+    older, newer = (float(np.median(half)) for half in np.array_split(finite[-LINGERS:], 2))
+    has_just_risen = every_step_sees_all and older <= start
+    if has_just_risen or newer - start > GROWS * max(older - start, 0.0):
+        return "rising", said
+    if row >= ABOVE:
+        said = f"the last {ABOVE} losses are all above {start:.4g}"
+    return "above its start", said
+
+
+def came_back(series: LossSeries, spike: Spike | None) -> int | None:
+    """Return the step at which the loss came back last from a rise or from no finite losses."""
+    lost = series.non_finite()
+    steps = [lost[-1][1] + 1] if lost else []
+    if spike is not None and spike.over is not None:
+        steps.append(spike.step + spike.over)
+    return max(steps, default=None)
 
 
 def scale(series: LossSeries, start: float) -> tuple[float, float]:
@@ -159,18 +225,25 @@ def checkpoint(steps: int) -> int:
     return after if after <= steps else math.floor(2 ** (j / OCTAVE))
 
 
-def trend(series: LossSeries) -> Trend | None:
+def trend(series: LossSeries, since: int | None = None) -> Trend | None:
     """Return how the loss moved of late, ``None`` as long as there are too few losses.
+
+    Args:
+        series: the losses.
+        since: step from which on alone it is judged, where the half before that is part of it.
 
     Of the quarters A = (k/2, 3k/4] and B = (3k/4, k] of k steps ten block means each are taken,
     with d the difference of their means and e its standard error. Level if |d| + 1.73·e is at most
     5% of the mean of B, else falling or rising if |d| is over 2.1·e, else nobody can tell yet.
     """
-    k = checkpoint(int(series.recent_steps[-1]) - series.origin + 1)
+    steps = int(series.recent_steps[-1]) - series.origin + 1
+    begin = 0 if since is None else since - series.origin
+    begin = begin if begin > checkpoint(steps) // 2 else 0
+    k = checkpoint(steps - begin)
     size = k // (4 * BLOCKS)
     if not size:
         return None
-    means = series.means(k - size * np.arange(2 * BLOCKS, -1, -1))
+    means = series.means(begin + k - size * np.arange(2 * BLOCKS, -1, -1))
     if np.isnan(means).any():
         return None
     before, after = means[:BLOCKS], means[BLOCKS:]
@@ -184,7 +257,7 @@ def trend(series: LossSeries) -> Trend | None:
         word = "level"
     elif abs(moved) > BEYOND * error:
         word = "falling" if moved > 0 else "rising"
-    return Trend(word, moved, error, level, by, was)
+    return Trend(word, moved, error, level, by, was, series.origin + begin if begin else None)
 
 
 def rises_of_late(series: LossSeries) -> int:
@@ -197,36 +270,17 @@ def rises_of_late(series: LossSeries) -> int:
 
 def in_words(moved: Trend) -> str:
     """Say how the loss moved."""
-    ago = "than a quarter of the run ago"
+    run = "the run" if moved.since is None else f"the steps since {moved.since:,}"
+    ago = f"than a quarter of {run} ago"
     part = share(abs(moved.change) / max(moved.was, TINY))
+    if moved.change < -moved.was:  # more than twice as high
+        part, ago = times_text(1 - moved.change / max(moved.was, TINY)), f"a quarter of {run} ago"
+    way = "lower" if moved.change > 0 else "as high as" if part[0] == "×" else "higher"
     match moved.word:
         case "level":
-            return f"within 5% of {moved.level:.4g} for the last half of the run"
-        case "falling":
-            return f"{part} lower {ago}, beyond the noise"
-        case "rising":
-            return f"{part} higher {ago}, beyond the noise"
-    way = "lower" if moved.change > 0 else "higher"
-    noise = share(BEYOND * moved.noise / max(moved.was, TINY))
-    return f"{part} {way} {ago}, give or take {noise}"
-
-
-def level_since(series: LossSeries, *, every_step_sees_all: bool) -> int | None:
-    """Return the step from which on the loss stays within 5% of where it ends, if that is level.
-
-    Where steps see few samples each, it is the mean over a fortieth of the run that stays, three
-    of its deviations aside.
-    """
-    moved = trend(series) if series.count else None
-    if moved is None or moved.word != "level":
-        return None
-    by = LEVEL * moved.by
-    if every_step_sees_all:
-        return series.within_since(moved.level - by, moved.level + by)
-    steps = int(series.recent_steps[-1]) - series.origin + 1
-    by += 3 * moved.noise * math.sqrt(BLOCKS / 2)
-    size = max(steps // (4 * BLOCKS), 1)
-    edges = np.arange(steps % size, steps + 1, size)
-    outside = np.flatnonzero(~(np.abs(series.means(edges) - moved.level) <= by))
-    since = int(edges[outside[-1] + 1]) if len(outside) else 0
-    return None if since >= edges[-1] else series.origin + since
+            return f"within 5% of {moved.level:.4g} for the last half of {run}"
+        case "falling" | "rising":
+            return f"{part} {way} {ago}, beyond the noise"
+    noise = BEYOND * moved.noise / max(moved.was, TINY)
+    give_or_take = f"give or take {share(noise)}" if noise < 10 else "within the noise"
+    return f"{part} {way} {ago}, {give_or_take}"

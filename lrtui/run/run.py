@@ -23,6 +23,7 @@ from lrtui.messages import (
 )
 from lrtui.run.diagnosis import Diagnosis, Verdict
 from lrtui.run.live import Live
+from lrtui.run.spikes import BEFORE, SpikeWatch
 
 if TYPE_CHECKING:
     from lrtui.run.series import LossSeries
@@ -36,7 +37,10 @@ SAME = 1e-3
 LOW = 0.1
 """Share of its peak from which on a rate is so low that a loss may be level because of it."""
 
-NOTABLE = ("at the edge", "spike", "above its start", "falling, swinging")
+RAISED = 1.1
+"""How many times as high a rate is that was raised."""
+
+NOTABLE = ("at the edge", "spike", "rising", "above its start", "falling, swinging")
 """States that are shown now, though it is known how the run will end."""
 
 Ground = Literal["exact", "ahead", "measured"]
@@ -54,6 +58,7 @@ class Run:
         optimizer: what takes them; in words where it is none of ours.
         schedule: how the rate moves, in a word.
         facts: what is known of its problem, ``None`` before it is told.
+        full_batch: whether it says itself that each step sees all the data.
         step: steps taken so far.
         loss: last finite loss.
         series: its losses; ``None`` before the first, and once it is too old to be drawn.
@@ -83,6 +88,7 @@ class Run:
         pinned: whether it stays on the charts whatever is run after it.
         hidden: whether it is left out of them.
         live: what a training that is not ours tells besides, ``None`` for ours.
+        spikes: looks for rises of a loss that has noise.
     """
 
     number: int
@@ -91,6 +97,7 @@ class Run:
     optimizer: Optimizer | str = PLAIN
     schedule: str = "constant"
     facts: ProblemFacts | None = None
+    full_batch: bool = False
     step: int = 0
     loss: float | None = None
     series: LossSeries | None = None
@@ -118,6 +125,7 @@ class Run:
     pinned: bool = False
     hidden: bool = False
     live: Live | None = None
+    spikes: SpikeWatch = field(default_factory=SpikeWatch)
     # Once it is over:
     _last_reading: tuple[Verdict, str, Ground] | None = None
     _last_settled_at: int | None = None
@@ -141,6 +149,14 @@ class Run:
         as_long = self.outcome == "stopped" or self.steps == other.steps
         marked = self.changes or self.name or self.pinned or self.live
         return same and as_long and not marked
+
+    @property
+    def every_step_sees_all(self) -> bool:
+        """Whether each step sees all the data, so that its loss has no noise.
+
+        One of which nothing is known is trained on mini-batches, as nearly all are.
+        """
+        return self.full_batch or (self.facts is not None and self.facts.batch is None)
 
     @property
     def steps_per_second(self) -> float | None:
@@ -267,9 +283,10 @@ class Run:
             series,
             self.optimizer,
             self.rate_now,
-            every_step_sees_all=self.facts is None or self.facts.batch is None,
+            every_step_sees_all=self.every_step_sees_all,
             sharpness=self.sharpness[-1][1] if self.sharpness else None,
             target=self.target,
+            spike=self.spikes.last if series is self.series else None,
         )
         low = LOW * self.lr
         if verdict == "level" and series is self.series and 0 <= self.rate_now <= low:
@@ -303,6 +320,7 @@ class Run:
         """Forget all messages about it: they come again."""
         self.series = self.rates = None
         self.live = Live() if self.live is not None else None
+        self.spikes = SpikeWatch()
         self.trajectory, self.changes = [], []
 
     def look_ahead(self, message: Ahead) -> None:
@@ -351,14 +369,34 @@ class Run:
         if "lr" in progress.scalars:
             self.rates = self.rates or LossSeries()
             self.rates.append(steps, progress.scalars["lr"])
+        if not self.every_step_sees_all or self.live is not None:
+            before = self.spikes.last
+            self.spikes.take(steps, progress.losses)
+            if (spike := self.spikes.last) is not before and spike is not None:
+                spike.raised = self._raised_before(spike.step)
         if self.live is not None:
             self.live.take(progress)
+            self.live.spike = self.spikes.last
         if self.ahead is not None and not self._is_as_foreseen(progress):
             self.forget_ahead("no two runs of this model are the same; it cannot be run ahead")
         self.trajectory += map(with_nan, progress.trajectory)
         self.step, self.seconds = progress.last, progress.seconds
         self.weights = with_nan(progress.weights)
         self.loss = None if math.isnan(self.series.last) else self.series.last
+
+    def _raised_before(self, step: int) -> tuple[int, float, float] | None:
+        """Return after which step the rate was raised last before one, from what, and to what.
+
+        ``None`` where it was not within as many losses as the level of a spike is measured by.
+        """
+        assert self.series is not None
+        steps = self.series.recent_steps
+        near = [int(at) for at in steps[steps <= step]] or range(max(step - BEFORE, 0), step + 1)
+        rates = [self.lr_at(at) for at in near]
+        lowest = max(i for i, lr in enumerate(rates) if lr == min(rates))
+        if rates[-1] < RAISED * rates[lowest]:
+            return None
+        return near[lowest], rates[lowest], rates[-1]
 
     def _is_as_foreseen(self, progress: Progress) -> bool:
         """Return whether the last loss is the one that was run ahead, as far as that is known."""

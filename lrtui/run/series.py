@@ -194,13 +194,8 @@ class LossSeries:
         missing = np.append(np.append(False, self._missing[told] > 0), False).astype(np.int8)
         edges = np.diff(missing)
         starts, ends = told[np.flatnonzero(edges > 0)], told[np.flatnonzero(edges < 0) - 1]
-        return [
-            (
-                self.origin + int(first) * self.stride,
-                self.origin + (int(last) + 1) * self.stride - 1,
-            )
-            for first, last in zip(starts, ends, strict=True)
-        ]
+        first, last = self.origin + starts * self.stride, self.origin + (ends + 1) * self.stride - 1
+        return [*zip(first.tolist(), last.tolist(), strict=True)]
 
     def within_since(self, low: float, high: float) -> int | None:
         """Return the step from which on every finite loss is between two others.

@@ -381,6 +381,7 @@ class Session:
     def _start(self, run: Run, started: Started) -> None:
         run.lr, run.steps, run.facts = started.lr, started.steps, self.facts
         run.optimizer, run.schedule = known(started.optimizer), started.schedule
+        run.full_batch = started.full_batch
         if self.greeting is not None and self.greeting.since:  # what is not ours began before us
             run.live = Live()
         self.unusable = ""

@@ -106,7 +106,8 @@ class Training:
         for _ in range(count):
             self._advance()
             graphs.append(self._graph.detach())
-        losses: list[float] = torch.stack(graphs).double().tolist()
+        # Moved before they are converted: not every device has float64.
+        losses: list[float] = torch.stack(graphs).cpu().double().tolist()
         end = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), count - 1)
         self.loss = losses[end]
         return losses[: end + 1]
@@ -157,9 +158,3 @@ def checked(loss: object) -> Tensor:
     if not math.isfinite(loss.item()):
         raise ProblemError(f"the loss is {loss.item():g} before the first step")
     return loss.squeeze()
-
-
-def run_once(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Return the batches, with a clear end where they run out."""
-    yield from batches
-    raise ProblemError("the batches came to an end; batches() has to go on as long as a run does")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
+import torch
 
 from lrtui.messages import (
     Alone,
@@ -24,8 +26,10 @@ from lrtui.messages import (
     State,
     Step,
 )
+from lrtui.problems.problem import trained
 from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.loop import Trainer
+from lrtui.trainer.training import Training
 from tests.in_process import losses
 
 FILES = Path(__file__).parents[1] / "problems" / "files"
@@ -134,3 +138,47 @@ def test_commands_are_about_all_runs(name: str) -> None:
     assert {run: m.outcome for run, m in ends.items()} == {1: "stopped", 2: "done", 3: "stopped"}
     assert ends[1].step == ends[3].step < 40
     assert len(losses(inbox.told, 2)) == 41
+
+
+@pytest.mark.parametrize(
+    ("settings", "entrants"),
+    [
+        (ProblemSettings(), [(0.1, SGD), (0.7, MOMENTUM), (0.01, ADAM)]),
+        (ProblemSettings(), [(0.1, SGD), (0.7, SGD)]),
+        (ProblemSettings(name="bowl"), [(0.01, SGD), (0.05, ADAM)]),
+    ],
+    ids=["line, two optimizers", "line", "bowl"],
+)
+@pytest.mark.parametrize("burst", [1, 50])
+def test_a_trajectory_has_the_weights_of_each_step(
+    settings: ProblemSettings,
+    entrants: list[tuple[float, Optimizer]],
+    burst: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Flat out, and on a device, all points of a burst were the weights at its end."""
+    begun = Training.__init__
+
+    def begin(self: Training, *args: Any) -> None:
+        begun(self, *args)
+        self.burst = burst
+
+    monkeypatch.setattr(Training, "__init__", begin)
+    told: list[Message] = []
+    trainer = Trainer(settings, SimpleQueue(), told.append, lambda _: None)
+    trainer.train(*race(*entrants, steps=120).starts())
+    problem = trainer.problem
+    assert problem is not None
+    batch = next(problem.batches())
+    model = problem.model()
+    (weights,) = trained(model)
+    for number in range(1, len(entrants) + 1):
+        reports = [m for m in told if isinstance(m, Progress) and m.run == number]
+        ways = [row for m in reports for row in m.trajectory]
+        said = losses(told, number)
+        assert len(ways) == len(said) > 100
+        for row, loss in zip(ways, said, strict=True):
+            with torch.no_grad():
+                weights.copy_(torch.tensor(row).reshape(weights.shape))
+                expected = problem.loss(model, batch).item()
+            assert loss == pytest.approx(expected, rel=1e-4)
