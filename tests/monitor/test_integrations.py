@@ -21,11 +21,12 @@ import torch, lightning as L
 from lightning.pytorch.callbacks import Callback
 {imports}
 L.seed_everything(0, verbose=False)
+SEEN = []
 class M(L.LightningModule):
     def __init__(self):
-        super().__init__(); self.l = torch.nn.Linear(4, 1); self.seen = []
+        super().__init__(); self.l = torch.nn.Linear(4, 1)
     def training_step(self, batch, i):
-        loss = (self.l(batch[0]) ** 2).mean(); self.seen.append(loss.item())
+        loss = (self.l(batch[0]) ** 2).mean(); SEEN.append(loss.item())
         self.log("train_loss", loss); time.sleep(0.002)
         return loss
     def configure_optimizers(self):
@@ -40,7 +41,7 @@ trainer = L.Trainer(max_epochs=1000, logger=False, enable_checkpointing={keep}, 
 try:
     trainer.fit(model, torch.utils.data.DataLoader(data, batch_size=4))
 finally:
-    json.dump(model.seen, open(sys.argv[1], "w"))
+    json.dump(SEEN, open(sys.argv[1], "w"))
 print("fit is over at", trainer.global_step)
 """
 
@@ -50,11 +51,12 @@ warnings.filterwarnings("ignore")
 import torch
 from transformers import Trainer, TrainingArguments
 {imports}
+SEEN = []
 class Net(torch.nn.Module):
     def __init__(self):
-        super().__init__(); self.l = torch.nn.Linear(4, 1); self.seen = []
+        super().__init__(); self.l = torch.nn.Linear(4, 1)
     def forward(self, x, labels=None):
-        loss = ((self.l(x) - labels) ** 2).mean(); self.seen.append(loss.item()); time.sleep(0.002)
+        loss = ((self.l(x) - labels) ** 2).mean(); SEEN.append(loss.item()); time.sleep(0.002)
         return {{"loss": loss}}
 torch.manual_seed(0)
 model = Net()
@@ -66,7 +68,7 @@ trainer = Trainer(model=model, args=arguments, train_dataset=data, callbacks=[{c
 try:
     trainer.train()
 finally:
-    json.dump(model.seen, open(sys.argv[1], "w"))
+    json.dump(SEEN, open(sys.argv[1], "w"))
 print("fit is over at", trainer.state.global_step)
 """
 

@@ -220,7 +220,7 @@ def test_without_the_store_each_order_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(dist.distributed_c10d, "_get_default_store", lambda: store)
     refused: list[tuple[Order, str]] = []
     gate = Gate(lambda order: None)
-    agreed = Agreement(gate, 0, 2, lambda order, why: refused.append((order, why)))
+    agreed = Agreement(gate, 0, 2, lambda order, why: refused.append((order, why)), lambda c: "")
     monkeypatch.setattr(agreed, "_store", Gone())
     orders = [Order(Hold(id=number, lr=0.1), asked_by="you") for number in (1, 2)]
     for order in orders:

@@ -174,10 +174,11 @@ def test_a_script_is_watched_steered_and_stopped(tmp_path: Path) -> None:
         viewer.wait_for(lambda: max(viewer.column("loss")) > held.step + 20, "steps")
         stopped = viewer.tell(Stop())
         viewer.read_all()
-        assert running.wait() == 0
+        assert running.wait() == 130  # as after Ctrl-C: it has not finished
         said = running.output()
     assert "Traceback" not in said
-    assert said.count("\n") == 2  # how to watch it, and what the script prints
+    assert "lrtui: stopped as asked" in said
+    assert said.count("\n") == 3  # how to watch it, what the script prints, and that
     assert "cleaned up" in said
     losses = json.loads(out.read_text())
     told = viewer.column("loss")
@@ -204,12 +205,12 @@ def test_two_optimizers_are_one_training_and_both_are_scaled(tmp_path: Path) -> 
     with training("-m", "lrtui", "run", str(tmp_path / "gan.py")) as running:
         viewer = running.viewer()
         viewer.tell(Scale(by=0.5))
-        viewer.wait_for(lambda: len(viewer.column("loss 2")) > 20, "the other loss")
-        others = [v for v in viewer.column("loss 2").values() if v is not None]
+        viewer.wait_for(lambda: len(viewer.column("loss g")) > 20, "the other loss")
+        others = [v for v in viewer.column("loss g").values() if v is not None]
         assert min(others) >= 6.0
         assert 0.05 in viewer.column("lr").values()
         assert viewer.tell(Stop()).done
-        assert running.wait() == 0
+        assert running.wait() == 130
 
 
 def test_a_compiled_training_is_watched_and_not_compiled_again_for_each_rate(
@@ -245,7 +246,7 @@ def test_a_compiled_training_is_watched_and_not_compiled_again_for_each_rate(
             viewer.wait_for(lambda: max(viewer.column("loss")) > held.step + 10, "steps")  # noqa: B023
             assert viewer.column("lr")[held.step + 1] == pytest.approx(0.001 * number)
         viewer.tell(Stop())
-        assert running.wait() == 0
+        assert running.wait() == 130
     losses, compiled = json.loads(out.read_text())
     told = viewer.column("loss")
     assert [told[step] for step in range(1, 20)] == pytest.approx(losses[:19])
