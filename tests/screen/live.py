@@ -49,6 +49,8 @@ def told(
     steps: int = 0,
     offers: Sequence[str] = OFFERS,
     ranks: int = 1,
+    groups: int = 1,
+    lowest: float | None = None,
     **scalars: Losses,
 ) -> list[AnyMessage]:
     """Return what a training tells of itself.
@@ -59,6 +61,8 @@ def told(
         steps: as many as there are, where no loss is known.
         offers: what can be asked of it.
         ranks: processes that train together.
+        groups: groups of parameters that have a rate.
+        lowest: the smallest rate of these.
         scalars: others by name.
     """
     column = losses if losses is not None else [None] * steps
@@ -76,12 +80,13 @@ def told(
     messages: list[AnyMessage] = [
         greeting,
         Started(run=1, lr=rates[0], steps=None, optimizer="AdamW"),
-        State(run=1, step=0, paused=False, speed=None, lr=rates[0]),
+        State(run=1, step=0, paused=False, speed=None, lr=rates[0], groups=groups, lowest=lowest),
         Progress(
             run=1,
             steps=0,
             scalars={"loss": [*column], "lr": [*rates], **{k: [*v] for k, v in scalars.items()}},
             seconds=len(column) / 50,
+            no_loss=losses is None,
         ),
     ]
     if ranks > 1:

@@ -59,7 +59,7 @@ async def test_keys_act_on_all_runs_and_enter_goes_on_with_the_one_in_focus() ->
         assert asked(source)[-1] == Pause()
         await press(pilot, "right_curly_bracket")
         await frame(pilot)
-        assert "Enter goes on with the one in focus alone" in text(app, "status")
+        assert "Enter goes on with the one in focus alone" in text(app, "notice")
         fit = text(app, "fit")
         await press(pilot, "up")
         await frame(pilot)
@@ -105,7 +105,7 @@ async def test_what_cannot_be_raced_is_refused(typed: str) -> None:
         await frame(pilot)
         await press(pilot, *(key if key != " " else "space" for key in typed), "enter")
         await frame(pilot)
-        assert "✕" in text(app, "status")
+        assert "✕" in text(app, "notice")
         assert len([c for c in source.sent if isinstance(c, Start | Race)]) == 1
 
 

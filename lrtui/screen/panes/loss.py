@@ -359,13 +359,13 @@ def waits_for(view: View) -> str:
     """Say that there is no loss yet, or that a training tells none."""
     run = view.session.current
     if run is not None and knows_no_loss(run):
-        return "no loss known: none was told, or none was finite"
+        return "no loss known: give it to monitor.step(loss)"
     return "" if view.session.has_losses else "the loss appears with the first step"
 
 
 def knows_no_loss(run: Run) -> bool:
     """Return whether a training that is not ours takes steps, but no loss of them is known."""
-    return run.live is not None and run.series is not None and math.isnan(run.series.last)
+    return run.live is not None and run.series is None and run.step > 0
 
 
 LOSS = Pane(

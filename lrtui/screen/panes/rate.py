@@ -91,10 +91,9 @@ def in_force(run: Run) -> list[Row]:
         return []
     state = live.state
     lr = lr_in_force(run)
-    row: Row = [("in force ", "dim"), (f"{lr:.4g}", "strong")]
-    groups, lowest = getattr(state, "groups", 1), getattr(state, "lr_low", None)
-    if groups > 1 and lowest is not None:
-        row.append((f" ({groups} groups, {lowest:.2g} … {lr:.2g})", "dim"))
+    row: Row = [("in force " if run.is_on else "last rate ", "dim"), (f"{lr:.4g}", "strong")]
+    if state.groups > 1 and state.lowest is not None:
+        row.append((f" ({state.groups} groups, {state.lowest:.2g} … {lr:.2g})", "dim"))
     since = "" if live.since is None else f", since step {live.since:,}"
     scheduled = live.scheduled.last if live.scheduled is not None else state.scheduled
     if state.held is not None:

@@ -132,6 +132,19 @@ def rate_in(cell: int, ruler: Ruler, lrs: Sequence[float], found: Sequence[Outco
     return next(edge, min((first + end) // 2, len(found) - 1))
 
 
+def foreseen(view: View, lr: float) -> str:
+    """Say what the ruler shows of a rate; nothing where it is not there."""
+    swept, theory = view.swept, view.session.theory
+    if swept is None:
+        return ""
+    if theory is not None and (at := theory.settles_at(theory.start, lr)) is not None:
+        return f": settles at step {at:,}"
+    found = outcomes(swept, theory, view.steps)
+    nearest = min(range(len(found)), key=lambda i: abs(math.log(swept.lrs[i] / lr)))
+    verdict, at = found[nearest]
+    return f": {verdict}" if at is None else f": settles at step {at:,}"
+
+
 def labels(ruler: Ruler, view: View, width: int) -> list[tuple[int, str, float, str]]:
     """Return the labels below the ruler: the column where each begins, its text, rate and tone.
 
@@ -195,10 +208,12 @@ def signs(view: View) -> list[tuple[float, Span]]:
     """Return the rates of the runs so far, each with the sign of its run, the last one last."""
     race, run = view.race, view.session.current
     found = past(view)
+    clicked = [] if view.preview is None else [(view.preview, ("▼", "change"))]
     if not race:
-        return [*found, *([(run.lr, ("◆", "strong-prediction"))] if run else [])]
+        return [*found, *([(run.lr, ("◆", "strong-prediction"))] if run else []), *clicked]
     lanes = [(lane.lr, (str(lane.number)[-1], view.tone(lane))) for lane in race]
-    return [*found, *sorted(lanes, key=lambda sign: run is not None and sign[0] == run.lr)]
+    lanes.sort(key=lambda sign: run is not None and sign[0] == run.lr)
+    return [*found, *lanes, *clicked]
 
 
 def past(view: View) -> list[tuple[float, Span]]:
@@ -266,7 +281,7 @@ RULER = Pane(
     draw=draw,
     depends_on=depends_on,
     help="The ruler: what each rate would do (░ too slow, ▒▓█ settles, ever sooner, ╱ on the "
-    "edge, or above its start, ╳ diverges, ? not tried to the end). A click runs a rate; ★ is the "
-    "best, ┃ the limit, • an earlier run.",
+    "edge, or above its start, ╳ diverges, ? not tried to the end). A click says what a rate does, "
+    "a second one runs it; ★ is the best, ┃ the limit, • an earlier run.",
     click=click,
 )

@@ -6,7 +6,7 @@ import math
 import textwrap
 from collections.abc import Callable
 
-from lrtui.run.rate import complaint, rate_text
+from lrtui.run.rate import rate_text
 from lrtui.run.run import Run
 from lrtui.run.words import advice_text
 from lrtui.screen.panes.loss import knows_no_loss
@@ -115,19 +115,14 @@ def fate(run: Run) -> str:
 def urgent(view: View) -> bool:
     """Return whether there is something to say that comes before any verdict."""
     session = view.session
-    wrong = complaint(view.typed) or view.notice[0] or session.unusable
-    return bool(wrong or session.failure or view.silent_for or not session.has_losses)
+    wrong = session.unusable or session.failure
+    return bool(wrong or view.silent_for or not session.has_losses)
 
 
 def told(view: View) -> Told:
     """Return what is to be told now: the most urgent first."""
     session = view.session
     run = session.current
-    if wrong := complaint(view.typed):
-        return "✕", wrong, "bad"
-    text, tone = view.notice
-    if text:
-        return {"bad": "✕", "good": "✓"}.get(tone, "·"), text, tone
     if session.unusable:
         again = "; r loads it again" if session.offers("start") else ""
         return "✕", f"{session.unusable}{again}", "bad"
@@ -135,12 +130,10 @@ def told(view: View) -> Told:
         again = "; r starts a new one" if session.offers("start") else ""
         return "!", f"{session.failure}{again}", "bad"
     waited = f" ({view.silent_for} s)" if view.silent_for else ""
-    if run is not None and run.live is not None and (run.series is None or knows_no_loss(run)):
-        if not run.is_on:
-            return "■", run.reason, "dim"
-        if run.series is None:
-            return "·", f"no step was taken yet{waited}", "dim"
-        return "·", f"no verdict without a loss; steps and rate are shown{waited}", "dim"
+    if run is not None and run.live is not None and run.series is None and run.is_on:
+        if knows_no_loss(run):
+            return "·", f"no verdict without a loss; steps and rate are shown{waited}", "dim"
+        return "·", f"no step has been taken yet{waited}", "dim"
     if run is None or (run.series is None and run.is_on):
         return "·", f"torch is loading{waited}", "dim"
     now = state(run, session.paused)
