@@ -56,7 +56,8 @@ class RateField(Input):
             self._waiting = None
             if not character.isdecimal() and character != ".":
                 await self._press(self._sign)
-        if not self.value and await self._steer(event.key):
+        waits = character in ("-", "+")
+        if not self.value and not waits and await self._steer(event.key):
             event.stop()
             event.prevent_default()
         elif self._takes(event.key, character):
@@ -72,7 +73,7 @@ class RateField(Input):
             if character in ".+-":
                 self._sign, self._sign_at = character, event.time
             event.prevent_default()  # not ours: it goes on to the screen
-            if character in "+-":
+            if waits:
                 event.stop()
                 self._waiting = self.set_timer(JOINS, partial(self._press, character))
 
