@@ -8,7 +8,7 @@ from time import perf_counter
 
 import torch
 
-from lrtui.messages import Message, Picture, Printed, Sharpness, Start
+from lrtui.messages import Message, NoResult, Picture, Printed, Sharpness, Start
 from lrtui.problems.line import LineTraining
 from lrtui.problems.problem import Problem
 from lrtui.trainer.curvature import SHARE, Allowance, Curvature
@@ -139,12 +139,15 @@ class Looks:
         self._sharpness_due.charge(spent + now - began, now)
 
 
-def start_sharpness(problem: Problem, training: AnyTraining) -> float | None:
+def start_sharpness(
+    problem: Problem, training: AnyTraining, send: Callable[[Message], None]
+) -> float | None:
     """Return the sharpness where every run starts.
 
     Args:
         problem: what is trained.
         training: a run of it that has taken no step.
+        send: takes the message that says why it cannot be measured.
 
     Returns:
         The sharpness; ``None`` where measuring it fails or takes too long, which keeps nobody from
@@ -161,6 +164,6 @@ def start_sharpness(problem: Problem, training: AnyTraining) -> float | None:
                 return found[0]
             if perf_counter() > until:
                 return None
-    except Exception:  # told when it fails in a run as well
-        return None
+    except (Exception, SystemExit) as error:
+        send(NoResult(work="sharpness", reason=problem.explain(error)))
     return None

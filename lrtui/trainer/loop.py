@@ -125,7 +125,8 @@ class Trainer:
                 first = begin(
                     problem, 1.0, resolved(OWN, problem)
                 )  # or it cannot be trained; it says why
-            problem.facts = replace(problem.facts, sharpness=start_sharpness(problem, first))
+            sharpness = start_sharpness(problem, first, self._send)
+            problem.facts = replace(problem.facts, sharpness=sharpness)
         except (Exception, SystemExit) as error:
             self._send(Unusable(reason=self._explain(error)))
             return

@@ -311,10 +311,10 @@ def follow(
             break
         if step in MOMENTS:
             word, _ = run.verdict()
-            was = truth_of(np.array(truths), step)
-            counts.said[was, word] += 1
-            if (was, word) in (("level", "falling"), ("falling", "level")):
-                counts.wrong.append(f"{was}, said {word}: {about} step {step}")
+            moved = truth_of(np.array(truths), step)
+            counts.said[moved, word] += 1
+            if (moved, word) in (("level", "falling"), ("falling", "level")):
+                counts.wrong.append(f"{moved}, said {word}: {about} step {step}")
             if word == "diverged" and truths[-1] < 1000 * truths[0]:
                 counts.diverged.append(f"{about} step {step}")
         continue_training(optimizer, loss)

@@ -24,8 +24,9 @@ def watch(losses: Sequence[float | None], portion: int = 7) -> Spike | None:
     return watched.last
 
 
-def noisy(level: float, first: int, end: int, deviation: float = 0.2) -> list[float]:
-    return (level * (1 + deviation * NOISE[first:end])).tolist()
+def noisy(level: float, first: int, end: int, deviation: float = 0.2) -> list[float | None]:
+    told: list[float | None] = (level * (1 + deviation * NOISE[first:end])).tolist()
+    return told
 
 
 def training(
@@ -164,6 +165,20 @@ def test_a_rise_that_goes_on_is_rising() -> None:
     verdict, evidence = training(told)[1].verdict()
     assert verdict == "rising"
     assert "its level before, 0.5" in evidence
+
+
+def test_at_the_beginning_of_a_long_run_nothing_is_level() -> None:
+    """The networks of edge and spiral stand still before they learn: "level" at 1 % of the run."""
+    for steps, word in ((4000, "cannot tell yet"), (300, "level"), (None, "level")):
+        session = Session()
+        session.apply(ProblemFacts(name="edge", weights=9, samples=20))
+        session.apply(Started(run=1, lr=0.1, steps=steps))
+        told: list[float | None] = [0.5] * 80
+        session.apply(Progress(run=1, steps=0, scalars={"loss": told}, seconds=1.0))
+        assert session.current is not None
+        verdict, evidence = session.current.verdict()
+        assert verdict == word
+        assert evidence.endswith("; 79 of 4,000 steps") == (steps == 4000)
 
 
 def test_the_mini_batches_of_the_lab_are_watched_and_its_whole_batches_are_not() -> None:

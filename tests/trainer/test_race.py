@@ -182,3 +182,9 @@ def test_a_trajectory_has_the_weights_of_each_step(
                 weights.copy_(torch.tensor(row).reshape(weights.shape))
                 expected = problem.loss(model, batch).item()
             assert loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_any_seed_will_do_in_a_race_of_a_file() -> None:
+    settings = ProblemSettings(name=str(FILES / "chance.py"), seed=2**63 - 1)
+    told = carried_out(settings, *race((0.1, SGD), (0.05, SGD), steps=3).starts())
+    assert [m.outcome for m in told if isinstance(m, Ended)] == ["done", "done"]

@@ -45,6 +45,7 @@ CELLS: dict[Verdict, tuple[str, str]] = {
     "diverged": ("╳", "bad"),
     "above its start": ("╱", "edge"),
     "unfinished": ("?", "dim"),
+    "failed": ("!", "dim"),
 }
 """How a rate that does not settle is drawn."""
 
