@@ -105,5 +105,5 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
         """Say that it is over."""
         self._detach()
         if self.monitor is not None:
-            self.monitor.close()
+            self.monitor.finish()
             self.monitor = None

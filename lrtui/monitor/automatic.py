@@ -24,6 +24,7 @@ from lrtui.monitor.frameworks import ask_trainer_to_end, variable_of
 from lrtui.monitor.losses import LossFinder, Number
 from lrtui.monitor.monitor import Monitor
 from lrtui.monitor.rate import RateControl, largest
+from lrtui.monitor.script import STOPPED
 from lrtui.monitor.steering import Levers, in_words
 
 MAX_OTHERS = 3
@@ -328,10 +329,20 @@ class WatchedRank:
         self._function, self._name, self._journal = function, name, journal
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Do it, watched; one that was forked off is watched already."""
-        if not any(isinstance(each, Automatic) for each in FORKED):
-            Automatic(self._name, self._journal)
-        return self._function(*args, **kwargs)
+        """Do it, watched.
+
+        Raises:
+            SystemExit: the training was asked to stop and did not finish: launchers take an
+                interrupt for their own.
+        """
+        here = [each for each in FORKED if isinstance(each, Automatic)]  # where it was forked off
+        automatic = here[0] if here else Automatic(self._name, self._journal)
+        try:
+            return self._function(*args, **kwargs)
+        except KeyboardInterrupt:
+            if automatic.was_asked_to_stop():
+                raise SystemExit(STOPPED) from None
+            raise
 
 
 def watch_spawned(name: str | None, journal: str | None) -> None:

@@ -35,7 +35,7 @@ from lrtui.monitor.journal import Journal
 from lrtui.monitor.ranks import Ranks, number_of_ranks
 from lrtui.monitor.server import Server
 from lrtui.monitor.steering import Levers, Steering, in_words
-from lrtui.monitor.teller import Addressed, Began, Teller, to_all
+from lrtui.monitor.teller import Addressed, Began, Finished, Teller, to_all
 from lrtui.sockets import new_path
 
 
@@ -82,9 +82,9 @@ class Channel:
         self._server: Server | None = None
         self._ranks: Ranks | None = None
         self._written: Journal | None = None
-        self._is_started = False
+        self._is_started = self._is_finished = False
         self._said: set[str] = set()
-        self._teller = Teller(training.name, training.optimizer, training.full_batch)
+        self._teller = Teller(Began(training.name, training.optimizer, training.full_batch))
         self.steering = Steering(training.levers, self._leave)
         self.gate = self.steering.gate
         self.gate.attend_at = 0  # to begin with the first step
@@ -115,7 +115,10 @@ class Channel:
 
     def begin(self, owner: object, training: Training) -> None:
         """Show another training from its next step on: the one before is over."""
-        if self.owner is not None:
+        began = Began(training.name, training.optimizer, training.full_batch)
+        if self.owner is None:
+            self._teller.describe(began)
+        else:
             levers = self.steering.levers
             levers.control.detach()
             if self._device.waiting:
@@ -123,10 +126,9 @@ class Channel:
             self.origin = self.gate.step
             self.steering.begin(training.levers, self.origin)
             # In order with the rows, for the thread that tells them.
-            began = Began(training.name, training.optimizer, training.full_batch)
             self._teller.out.append(began)
         training.levers.control.attach_again()
-        self.owner, self._training = owner, training
+        self.owner, self._training, self._is_finished = owner, training, False
 
     def suits(self, size: int) -> bool:
         """Return whether a training of that many ranks can go on here."""
@@ -199,7 +201,8 @@ class Channel:
         if teller.paced(gate.step) and watched:
             told.append(to_all(self._how_far()))
         snapshots = self.steering.levers.snapshots
-        if snapshots is not None and time.monotonic() >= snapshots.due and not gate.paused:
+        due = snapshots is not None and time.monotonic() >= snapshots.due
+        if snapshots is not None and due and not gate.paused and not self._is_finished:
             snapshots.due = math.inf  # until it was taken
             self._send(Order(TakeSnapshot(level=teller.level)))
         return told
@@ -219,7 +222,9 @@ class Channel:
             # Named here, so that all ranks go back to the same one.
             command = replace(command, step=snapshots.before_the_rise)
         order = Order(command, asked_by, viewer)
-        if self.gate.is_full(viewer) or (self._ranks is not None and self._ranks.is_full):
+        if self._is_finished:
+            self._refuse(order, "this training is over")
+        elif self.gate.is_full(viewer) or (self._ranks is not None and self._ranks.is_full):
             self._refuse(order, "too many commands wait already")
         else:
             self._send(order)
@@ -249,6 +254,23 @@ class Channel:
 
     # --- the end --------------------------------------------------------------------------
 
+    def finish(self, outcome: Outcome, reason: str) -> None:
+        """Say how a training is over after which another one may begin in this process."""
+        self.steering.levers.control.detach()
+        if self._device.waiting:
+            self._teller.out.append(self._device.copy())
+        self.owner, self._is_finished = FINISHED, True
+        if self.records:
+            self._teller.out.append(Finished(*self._reason(outcome, reason)))
+        if self._server is not None:
+            self._server.wake()
+
+    def _reason(self, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
+        """Return how it ended, and why: somebody may have asked for it."""
+        if outcome == "done" and self.steering.stopping:
+            return "stopped", f"stopped after {self._step:,} steps, as asked"
+        return outcome, reason
+
     def end(self, outcome: Outcome, reason: str) -> None:
         """Say how training is over, and close the socket."""
         if not self.is_open or os.getpid() != self._pid:
@@ -259,8 +281,7 @@ class Channel:
         self.steering.levers.control.detach()
         if self._ranks is not None:
             self._ranks.end()
-        if outcome == "done" and self.steering.stopping:
-            outcome, reason = "stopped", f"stopped after {self._step:,} steps, as asked"
+        outcome, reason = self._reason(outcome, reason)
         if self._server is not None:
             if self._device.waiting:
                 self._teller.out.append(self._device.copy())
@@ -288,6 +309,9 @@ class Channel:
             self._said.add(text)
             say(text)
 
+
+FINISHED = object()
+"""Owns a channel whose training is over."""
 
 MAX_COMPLAINTS = 20
 """Things that a training is told to be wrong with it, at most."""

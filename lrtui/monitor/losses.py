@@ -72,7 +72,7 @@ class LossFinder:
         # Some parameters of each optimizer that was met.
         self._sampled: WeakKeyDictionary[Optimizer, list[Tensor]] = WeakKeyDictionary()
         self._several = False
-        self._in_step = False
+        self._in_step = self._in_backward = False
         self._failed = failed
         self.backwards = 0
         self.note: Callable[[Any], None] = self._note
@@ -82,6 +82,16 @@ class LossFinder:
 
         @functools.wraps(backward)
         def noted_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+            if self._in_backward:  # of a checkpoint, or of a tensor subclass, which calls it again
+                backward(tensors, *args, **kwargs)
+                return
+            self._in_backward = True
+            try:
+                noted_outer_backward(tensors, *args, **kwargs)
+            finally:
+                self._in_backward = False
+
+        def noted_outer_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
             if not self._several:
                 self._guarded(self.note, tensors)
                 backward(tensors, *args, **kwargs)

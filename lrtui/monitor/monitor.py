@@ -182,6 +182,18 @@ class Monitor:
             steps = channel.gate.step - channel.origin
             channel.end("done", f"ended after {steps:,} steps")
 
+    def finish(self, error: BaseException | None = None) -> None:
+        """Say that this training is over, in a process in which others may follow.
+
+        Args:
+            error: what ended it, if anything did.
+        """
+        channel = self._channel
+        if channel.owner is self:
+            steps = channel.gate.step - channel.origin
+            how = how_it_ended(error) if error else ("done", f"ended after {steps:,} steps")
+            channel.finish(*how)
+
     def __enter__(self) -> Self:
         return self
 

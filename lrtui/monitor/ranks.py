@@ -44,7 +44,7 @@ REPORT = 1.0
 ENDED = -1
 """What a rank promises that takes no more steps."""
 
-JOIN = 5.0
+JOIN = 2.0
 """Seconds after its own start that a rank may take to appear; later nobody is waited for."""
 
 MONITORS = count()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -213,7 +213,8 @@ class RateControl:
         if isinstance(base, Tensor):
             # Nothing is read back from a device.
             same = (base == 0) | (torch.as_tensor(lr) == base)
-            return torch.where(same, self.held, lr * (self.held / base))
+            held = torch.full_like(base, self.held)
+            return torch.where(same, held, lr * (held / base))
         # Of a base of 0, as a warm-up has, there are no ratios.
         return self.held if base in (0, lr) else lr * (self.held / base)
 
@@ -234,13 +235,15 @@ def rate_of(group: dict[str, Any]) -> Rate:
     if not has_rate(group):
         return math.nan
     estimate = estimate_of(group)
-    return cast("Rate", group["lr"] if estimate is None else group["lr"] * estimate)
+    used: Rate = group["lr"] if estimate is None else group["lr"] * estimate
+    return used
 
 
 def largest(groups: list[dict[str, Any]]) -> Rate:
     """Return the largest rate of groups, which does not change when theirs do."""
     if len(groups) == 1:
-        return kept(rate_of(groups[0]))
+        only: Rate = kept(rate_of(groups[0]))
+        return only
     rates = [rate_of(group) for group in groups if has_rate(group)]
     if not any(isinstance(rate, Tensor) for rate in rates):
         return max(rates, default=math.nan)

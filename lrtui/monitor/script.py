@@ -116,19 +116,23 @@ def run(
         raise
     except KeyboardInterrupt:
         if any(automatic.was_asked_to_stop() for automatic in watching):
-            print(
-                "lrtui: stopped as asked; what the script does after it is left out",
-                file=sys.stderr,
-            )
-            return STOPPED
+            return say_stopped()
         leave_ours_out()
         raise
     except BaseException as error:
+        if getattr(error, "exit_code", None) == STOPPED:  # of a rank that torch has spawned
+            return say_stopped()
         error.__traceback__ = without_ours(error.__traceback__)
         sys.last_value = error
         sys.excepthook(type(error), error, error.__traceback__)
         return 1
     return 0
+
+
+def say_stopped() -> int:
+    """Say that the script was stopped before its end; return the exit code."""
+    print("lrtui: stopped as asked, before the end of the script", file=sys.stderr)
+    return STOPPED
 
 
 def leave_ours_out() -> None:

@@ -90,7 +90,19 @@ class Began(NamedTuple):
     full_batch: bool
 
 
-Out = deque[Raw | Addressed | Began | Batch]
+class Finished(NamedTuple):
+    """The training is over, and its process is not.
+
+    Attributes:
+        outcome: how it ended.
+        reason: why, in a sentence.
+    """
+
+    outcome: Outcome
+    reason: str
+
+
+Out = deque[Raw | Addressed | Began | Finished | Batch]
 """What the thread that trains leaves to be told, in order."""
 
 
@@ -106,13 +118,11 @@ class Teller:
         ranks: how many processes train together.
     """
 
-    def __init__(self, name: str, optimizer: str, full_batch: bool = False) -> None:
+    def __init__(self, began: Began) -> None:
         """Tell nothing yet.
 
         Args:
-            name: what a person calls the training.
-            optimizer: in words.
-            full_batch: whether each step sees all data.
+            began: what trains.
         """
         self.out: Out = deque(maxlen=1 << 17)
         self.run = 0
@@ -123,12 +133,16 @@ class Teller:
         self._earlier: deque[list[AnyMessage]] = deque(maxlen=EARLIER)
         self._last = self._counted_at = time.monotonic()
         self._counted = 0
-        self._begin(Began(name, optimizer, full_batch))
+        self._begin(began)
+
+    def describe(self, began: Began) -> None:
+        """Say of the training that has not taken a step what it is."""
+        self._name, self._optimizer, self._full_batch = began
 
     def _begin(self, began: Began) -> None:
         """Tell of another run from now on."""
         self.run += 1
-        self._name, self._optimizer, self._full_batch = began
+        self.describe(began)
         self.losses: deque[float] = deque(maxlen=LEVEL)
         self.scheduled = math.nan
         self._history = History()
@@ -136,6 +150,7 @@ class Teller:
         self._started: Started | None = None
         self._seconds = 0.0
         self._step = 0
+        self._over: Ended | None = None
         self._has_loss = False
         self._without: list[Row] = []
 
@@ -178,7 +193,7 @@ class Teller:
             told += [self._progress(piece[i : i + PIECE]) for i in range(0, len(piece), PIECE)]
             if event is not None:
                 told.append(event)
-        return told
+        return [*told, self._over] if self._over else told
 
     def _progress(self, rows: Sequence[Row]) -> Progress:
         return progress(self.run, rows, self._seconds, no_loss=not self._has_loss)
@@ -217,6 +232,10 @@ class Teller:
             elif isinstance(item, Began):
                 self._tell(rows, told, watched)
                 told += map(to_all, self._end_run(item))
+            elif isinstance(item, Finished):
+                self._tell(rows, told, watched)
+                self._over = self.ended(self._step, *item)
+                told.append(to_all(self._over))
             elif isinstance(item, tuple):
                 self._add(rows, item)
             elif (arrived := item()) is not None:
@@ -228,14 +247,16 @@ class Teller:
         self._tell(rows, told, watched)
         return told
 
-    def _end_run(self, began: Began) -> list[AnyMessage]:
+    def _end_run(self, began: Began) -> list[Ended]:
         """Tell of another run from now on; keep little of the one before."""
-        ended = self.ended(self._step, "done", f"ended after {self._step:,} steps; another began")
+        why = f"ended after {self._step:,} steps; another began"
+        ended = self._over or self.ended(self._step, "done", why)
         rows = extremes(self._history.rows(), THIN)
         if self._started is not None and rows:
             self._earlier.append([self._started, self._progress(rows), ended])
+        told = [] if self._over else [ended]
         self._begin(began)
-        return [ended]
+        return told
 
     def _add(self, rows: list[Row], raw: Raw) -> None:
         """Add a row to those that are told next; one without a loss only where none has one."""

@@ -28,7 +28,7 @@ from lrtui.messages import (
 from lrtui.sources.trainings import Training
 from tests.monitor.trainings import Running, Viewer, script, training, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("any_device")]
 
 
 def fit(out: Path, steps: int = 100_000, seconds: float = 0.001) -> list[str]:

@@ -44,6 +44,7 @@ def results(out: Path, count: int) -> list[dict[str, list[float]]]:
     return [json.loads((out / f"{rank}.json").read_text()) for rank in range(count)]
 
 
+@pytest.mark.usefixtures("any_device")
 @pytest.mark.timeout(300)
 def test_commands_with_stragglers_take_effect_at_the_same_step(tmp_path: Path) -> None:
     chance = random.Random(5)
@@ -68,6 +69,7 @@ def test_commands_with_stragglers_take_effect_at_the_same_step(tmp_path: Path) -
             assert rates[step - 2] == pytest.approx(answer.lr, rel=1e-12)
 
 
+@pytest.mark.usefixtures("any_device")
 @pytest.mark.timeout(300)
 def test_going_back_takes_all_ranks_to_the_same_weights(tmp_path: Path) -> None:
     with training(*torchrun(2, script("ranks_monitored"), str(tmp_path), "1000000")) as running:

@@ -147,6 +147,8 @@ def test_what_cannot_be_run_is_told_in_a_sentence(words: list[str], said: str) -
 
 PLAIN = """
 import json, sys, time, torch
+sys.path.insert(0, "{late}")
+from late import perhaps_late
 torch.manual_seed(0)
 w = torch.nn.Parameter(torch.ones(3))
 optimizer = torch.optim.{optimizer}([w], lr=0.01)
@@ -154,7 +156,8 @@ schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.999)
 losses = []
 try:
     for step in range(100_000):
-        optimizer.zero_grad(); loss = (w * torch.randn(3)).square().sum(); loss.backward()
+        optimizer.zero_grad(); loss = (w * torch.randn(3)).square().sum()
+        perhaps_late(loss).backward()
         optimizer.step(); schedule.step(); losses.append(loss.item()); time.sleep(0.001)
 finally:
     json.dump(losses, open(sys.argv[1], "w"))
@@ -162,9 +165,10 @@ finally:
 """
 
 
+@pytest.mark.usefixtures("any_device")
 def test_a_script_is_watched_steered_and_stopped(tmp_path: Path) -> None:
     path, out = tmp_path / "train.py", tmp_path / "out"
-    path.write_text(PLAIN.format(optimizer="SGD"))
+    path.write_text(PLAIN.format(optimizer="SGD", late=Path(__file__).parent))
     with training("-m", "lrtui", "run", "--name", "mine", str(path), str(out)) as running:
         viewer = running.viewer()
         assert viewer.greeting.name == "mine"
