@@ -160,7 +160,7 @@ async def test_without_a_scene_and_a_closed_form_the_loss_has_the_room() -> None
         assert not {"fit", "bowl", "map", "every-rate"} & set(shown(app))
         loss = main_screen(app).query_one("#loss")
         assert loss.outer_size.width == 120
-        assert "cannot tell yet (measured): too few losses to compare" in text(app, "status")
+        assert "falling (measured)" in text(app, "status")
         assert "280" in text(app, "header")
         await press(pilot, "b")
         await frame(pilot)

@@ -20,7 +20,7 @@ from lrtui.run.rate import rate_text
 from lrtui.screen.actions import ACTIONS, offered
 from lrtui.screen.help import Help
 from lrtui.screen.pane_widget import PaneWidget
-from lrtui.screen.rate_field import RateField
+from lrtui.screen.rate_field import JOINS, RateField
 from tests.screen.fake import (
     FakeTrainer,
     asked,
@@ -132,6 +132,7 @@ async def test_keys_that_change_the_run() -> None:
         await press(pilot, "full_stop", "space")
         assert asked(source)[-3:] == [Pause(), Step(), Resume()]
         await press(pilot, "plus", "plus", "minus")
+        await pilot.pause(2 * JOINS)
         assert asked(source)[-3:] == [
             SetSpeed(speed=50.0),
             SetSpeed(speed=100.0),
@@ -151,13 +152,16 @@ async def test_as_fast_as_possible_and_back() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot)
         await press(pilot, *["plus"] * 12)
+        await pilot.pause(2 * JOINS)
         await frame(pilot)
         assert main_screen(app).view.session.speed is None
         assert " max " in text(app, "header")
         await press(pilot, "minus")
+        await pilot.pause(2 * JOINS)
         await frame(pilot)
         assert " 1000/s " in text(app, "header")
         await press(pilot, *["minus"] * 20)
+        await pilot.pause(2 * JOINS)
         await frame(pilot)
         assert " 1/s " in text(app, "header")
 
@@ -456,7 +460,7 @@ async def test_a_ball_at_the_minimum_of_the_bowl_is_drawn_there(columns: int) ->
         await press(pilot, "tab", "tab", "tab", "tab")
         await frame(pilot, 3)
         legend, *picture = text(app, "bowl").splitlines()
-        assert "at the minimum" in legend
+        assert "● 0 across the valley" in legend
         last = picture[-1]
         assert "●" in last
         assert "┴" not in last  # the ball covers it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lrtui.messages import Swept
@@ -190,9 +190,11 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         if view.zoom is None or ruler.axis.low <= lr <= ruler.axis.high
     }
     line: Row = []
-    for cell in range(ruler.canvas.columns):
+    cells = ruler.canvas.columns
+    written = spelt(here, cells)
+    for cell in range(cells):
         i = rate_in(cell, ruler, swept.lrs, found)
-        line.append(here.get(cell, grades[i]))
+        line.append(written.get(cell, grades[i]))
     row: Row = []
     at = 0
     for start, text, _, tone in labels(ruler, view, width):
@@ -212,9 +214,24 @@ def signs(view: View) -> list[tuple[float, Span]]:
     clicked = [] if view.preview is None else [(view.preview, ("▼", "change"))]
     if not race:
         return [*found, *([(run.lr, ("◆", "strong-prediction"))] if run else []), *clicked]
-    lanes = [(lane.lr, (str(lane.number)[-1], view.tone(lane))) for lane in race]
+    lanes = [(lane.lr, (str(lane.number), view.tone(lane))) for lane in race]
     lanes.sort(key=lambda sign: run is not None and sign[0] == run.lr)
     return [*found, *lanes, *clicked]
+
+
+def spelt(signs: Mapping[int, Span], cells: int) -> dict[int, Span]:
+    """Return what stands in each cell: a sign of several letters where it has room to itself.
+
+    Half of a number would be another run's: where there is no room it is a mark in its colour.
+    """
+    found: dict[int, Span] = {}
+    for cell, (text, tone) in signs.items():
+        first = min(cell, cells - len(text))
+        room = range(first, first + len(text))
+        if any((other in signs and other != cell) or other in found for other in room):
+            text, room = "◆", range(cell, cell + 1)
+        found |= {at: (letter, tone) for at, letter in zip(room, text, strict=True)}
+    return found
 
 
 def past(view: View) -> list[tuple[float, Span]]:

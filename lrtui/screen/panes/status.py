@@ -78,7 +78,9 @@ def race_rows(view: View, width: int, height: int) -> list[Row]:
             sign, tone = LOOKS[now]
             here = run is view.session.current
             name = f"{rate_text(run.lr)} {run.title}" if by else rate_text(run.lr)
-            text = form(sign, now, fate(run))
+            # A run that holds or was stopped is where it is, wherever it would have got to.
+            at = f"at step {run.step:,}" if now in ("paused", "stopped") else fate(run)
+            text = form(sign, now, at)
             number: Row = [(f"{run.number}", view.tone(run)), (" ", "dim")]
             if with_rate:
                 number.append((f"{name} ", "strong" if here else "text"))
