@@ -77,9 +77,9 @@ async def test_hints_on_borders_do_what_they_say() -> None:
             await frame(pilot, 2)
 
         await click("y scale", "loss")
-        assert screen.view.scale == "log"
+        scales = [screen.view.scale]
         await click("scale", "loss")  # the word as well as the key
-        assert screen.view.scale == "above minimum"
+        assert [*scales, screen.view.scale] == ["log", "above minimum"]
         await click("←", "loss")
         first = screen.view.cursor
         await click("→", "loss")

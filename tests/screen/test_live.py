@@ -7,11 +7,14 @@ import re
 import numpy as np
 import pytest
 
-from lrtui.messages import State
+from lrtui.messages import Ranks, State
 from lrtui.run.series import LossSeries
+from lrtui.run.session import Session
 from lrtui.screen.help import Help
 from lrtui.screen.panes.loss import usual_losses, with_gaps
+from lrtui.screen.panes.ranks import RANKS
 from lrtui.screen.rate_field import RateField
+from lrtui.screen.view import View
 from tests.screen.fake import frame, main_screen, press, text
 from tests.screen.live import OFFERS, after_an_overflow, ended, falling, live_app, told
 
@@ -165,3 +168,34 @@ async def test_the_help_of_a_training_opens_on_what_steers_it() -> None:
         assert "ruler" not in page
         assert page.index("Enter holds it") < page.index("divided or multiplied")
         assert page.index("divided or multiplied") < page.index("linear, logarithmic")
+
+
+def drawn_ranks(ranks: Ranks, height: int) -> list[str]:
+    """Return the rows of the pane of the ranks."""
+    view = View(Session(), 0)
+    for message in told(falling(60)):
+        view.session.apply(message)
+    view.session.apply(ranks)
+    return ["".join(text for text, _ in row) for row in RANKS.draw(view, 44, height)]
+
+
+def test_a_rank_that_straggles_and_one_that_has_left() -> None:
+    ranks = Ranks(run=1, steps=[60, 60, 60, 60, 12], paces=[10, 8, 7.9, 10, 0], ended=[4])
+    rows = drawn_ranks(ranks, 8)
+    assert [row.split()[0] for row in rows] == ["0", "1", "2", "3", "4"]
+    assert ["straggles" in row for row in rows] == [False, False, True, False, False]
+    assert ["ended" in row for row in rows] == [False, False, False, False, True]
+    assert rows[2].split()[1:3] == ["60", "7.9/s"]
+
+
+def test_where_not_all_ranks_have_room_the_slowest_are_listed() -> None:
+    ranks = Ranks(run=1, steps=[60, 59, 60, 60, 58], paces=[10, 10, 3, 10, 10])
+    rows = drawn_ranks(ranks, 3)
+    # The slowest by its pace, then by how far it is; in the order of their numbers.
+    assert [row.split()[0] for row in rows] == ["1", "2", "4"]
+
+
+def test_the_curve_of_a_rank_is_measured_by_the_quickest() -> None:
+    rows = drawn_ranks(Ranks(run=1, steps=[60, 60], paces=[10, 5]), 8)
+    assert "█" in rows[0]
+    assert "▅" in rows[1]
