@@ -73,7 +73,7 @@ def run(words: Sequence[str]) -> int:
         return tell(parser, options)
     on_screen = shows_screen(options)
     if isinstance(options, WatchOptions) and options.training is None:
-        chosen = choose_training(parser, options, on_screen)
+        chosen = choose_training(options, on_screen)
         if isinstance(chosen, int):
             return chosen
         options = dataclasses.replace(options, training=chosen)
@@ -129,6 +129,7 @@ def open_source(options: Runs, on_screen: bool) -> Source:
     Raises:
         OSError: a file cannot be read or created.
         ValueError: a file is not a saved session; says why.
+        SystemExit: the training that is to be watched is not running.
     """
     if isinstance(options, ReplayOptions):
         from lrtui.sources.replay import Replay
@@ -137,9 +138,14 @@ def open_source(options: Runs, on_screen: bool) -> Source:
 
     if isinstance(options, WatchOptions):
         from lrtui.sources.socket import SocketSource
-        from lrtui.sources.trainings import choose
+        from lrtui.sources.trainings import NoTraining, choose
 
-        return SocketSource(choose(options.training), read_only=options.read_only)
+        try:
+            training = choose(options.training)
+        except NoTraining as error:
+            complain(str(error))
+            sys.exit(1)
+        return SocketSource(training, read_only=options.read_only)
 
     from lrtui.sources.process import ProcessSource
 
@@ -172,7 +178,7 @@ def kept_runs(options: Runs) -> Iterator[AnyMessage]:
         yield from kept(options.keep)
 
 
-def choose_training(parser: Parser, options: WatchOptions, on_screen: bool) -> str | int:
+def choose_training(options: WatchOptions, on_screen: bool) -> str | int:
     """Return the socket of the training that a person chooses from the list.
 
     The exit code, where none is chosen: without a screen the list is printed, and that is all.
@@ -181,10 +187,7 @@ def choose_training(parser: Parser, options: WatchOptions, on_screen: bool) -> s
     from lrtui.run.words import training_line
     from lrtui.sources.trainings import find
 
-    try:
-        found = find()
-    except OSError as error:
-        parser.error(str(error))
+    found = find()
     if on_screen:
         prepare(os.environ)
         from lrtui.screen.trainings import choose_on_screen
@@ -192,7 +195,7 @@ def choose_training(parser: Parser, options: WatchOptions, on_screen: bool) -> s
         return choose_on_screen(options.theme) or 0
     for training in found:
         if training.greeting is None:
-            print(f"{training.pid:>8}  does not answer")
+            print(f"{training.number:>8}  does not answer")
         elif options.json:
             print(encode(training.greeting).decode())
         else:
@@ -204,13 +207,16 @@ def choose_training(parser: Parser, options: WatchOptions, on_screen: bool) -> s
 
 def tell(parser: Parser, options: TellOptions) -> int:
     """Tell a training something; return the exit code."""
-    from lrtui.sources.trainings import choose
+    from lrtui.sources.trainings import NoTraining, choose
     from lrtui.tell import parse_command
     from lrtui.tell import tell as tell_it
 
     try:
         target, command = parse_command(options.words)
         training = choose(target)
+    except NoTraining as error:
+        complain(str(error))
+        return 1
     except (OSError, ValueError) as error:
         parser.error(str(error))
     text, done = tell_it(training, command, options.wait)

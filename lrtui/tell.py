@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from lrtui.messages import (
     AnyCommand,
     Checkpoint,
+    Follow,
     Greeting,
     Hold,
     Pause,
@@ -26,7 +27,10 @@ from lrtui.messages import (
 from lrtui.run.rate import parse_rate
 from lrtui.sources.trainings import Connection, Training
 
-USAGE = "lr RATE, scale FACTOR, release, pause, resume, step, checkpoint, rewind [STEP] or stop"
+USAGE = (
+    "lr RATE, scale FACTOR, release, pause, resume, step, checkpoint, rewind [STEP], "
+    "follow [OPTIMIZER] or stop"
+)
 
 PLAIN: dict[str, AnyCommand] = {
     "release": Release(),
@@ -38,7 +42,7 @@ PLAIN: dict[str, AnyCommand] = {
 }
 """Commands of one word."""
 
-VERBS = ("lr", "scale", "rewind", *PLAIN)
+VERBS = ("lr", "scale", "rewind", "follow", *PLAIN)
 
 LARGEST = 1e6
 """The largest factor, and one over the smallest."""
@@ -59,7 +63,7 @@ def parse_command(words: Sequence[str]) -> tuple[str | None, AnyCommand]:
     if verb not in VERBS:
         raise ValueError(f"{verb[:24]!r} cannot be told; {USAGE} can")
     needed = {"lr": 1, "scale": 1}.get(verb, 0)
-    if len(rest) < needed or len(rest) > max(needed, verb == "rewind"):
+    if len(rest) < needed or len(rest) > max(needed, verb in ("rewind", "follow")):
         raise ValueError(f"{verb} takes {needed or 'no'} number{'s' * (needed == 0)}")
     if verb == "lr":
         return target, Hold(lr=parse_rate(rest[0]))
@@ -67,6 +71,8 @@ def parse_command(words: Sequence[str]) -> tuple[str | None, AnyCommand]:
         return target, Scale(by=factor(rest[0]))
     if verb == "rewind":
         return target, Rewind(step=step(rest[0]) if rest else None)
+    if verb == "follow":
+        return target, Follow(optimizer=rest[0] if rest else "")
     return target, PLAIN[verb]
 
 

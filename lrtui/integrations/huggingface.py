@@ -6,8 +6,10 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from lrtui.monitor.channel import say
 from lrtui.monitor.losses import LossFinder
 from lrtui.monitor.monitor import Monitor
+from lrtui.monitor.steering import in_words
 
 
 class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
@@ -29,6 +31,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
         self.monitor: Monitor | None = None
         self._name = name
         self._losses: LossFinder | None = None
+        self._hooks: list[Any] = []
         self._loss: Any = None
         self._save = False
         self._logged: dict[str, float] = {}
@@ -38,10 +41,12 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
         optimizer = kwargs["optimizer"]
         optimizer = getattr(optimizer, "optimizer", optimizer)  # accelerate wraps it
         scheduler = kwargs.get("lr_scheduler")
-        if self._losses is None:
-            self._losses = LossFinder()
-        optimizer.register_step_pre_hook(self._before)
-        optimizer.register_step_post_hook(self._after)
+        self._detach()
+        self._losses = LossFinder(self._failed)
+        self._hooks = [
+            optimizer.register_step_pre_hook(self._before),
+            optimizer.register_step_post_hook(self._after),
+        ]
 
         def checkpoint() -> None:
             self._save = True
@@ -54,12 +59,25 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
             name=self._name,
         )
 
+    def _failed(self, error: Exception) -> None:
+        """Say what went wrong, and do without the losses."""
+        self._detach()
+        say(f"the losses of this training cannot be found: {in_words(error)}")
+
+    def _detach(self) -> None:
+        """Take back what was put into torch and the optimizer."""
+        while self._hooks:
+            self._hooks.pop().remove()
+        if self._losses is not None:
+            self._losses.close()
+            self._losses = None
+
     def _before(self, optimizer: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
         return self._losses.begin_step(args, kwargs) if self._losses is not None else None
 
     def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         if self._losses is not None:
-            self._loss = self._losses.end_step()
+            self._loss = self._losses.end_step(optimizer)
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Keep what the Trainer logs, to be told with the next step."""
@@ -85,6 +103,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Say that it is over."""
+        self._detach()
         if self.monitor is not None:
-            self.monitor.close()
+            self.monitor.finish()
             self.monitor = None

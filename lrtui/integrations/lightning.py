@@ -77,11 +77,11 @@ class MonitorCallback(pl.Callback):  # type: ignore[misc, unused-ignore]
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
         """Say that it is over."""
         if self.monitor is not None:
-            self.monitor.close()
+            self.monitor.finish()
             self.monitor = None
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:  # noqa: ANN401
         """Say how it ended."""
         if self.monitor is not None:
-            self.monitor.__exit__(type(exception), exception, None)
+            self.monitor.finish(exception)
             self.monitor = None

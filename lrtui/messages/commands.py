@@ -259,11 +259,21 @@ class Rewind(Command, tag="rewind", frozen=True, kw_only=True):
     by: Annotated[float, Meta(gt=0, le=LARGEST)] = 0.5
 
 
+class Follow(Command, tag="follow", frozen=True, kw_only=True):
+    """Take another optimizer of the process for the training's: its steps, its loss, its rate.
+
+    Attributes:
+        optimizer: its name, empty for the next one.
+    """
+
+    optimizer: str = ""
+
+
 class Stop(Command, tag="stop", frozen=True, kw_only=True):
     """End the training in good order."""
 
 
-Steering = Hold | Scale | Release | Checkpoint | TakeSnapshot | Rewind | Stop
+Steering = Hold | Scale | Release | Checkpoint | TakeSnapshot | Rewind | Follow | Stop
 AnyCommand = (
     Start
     | Race
@@ -287,7 +297,7 @@ LabCapability = Literal[
 """What can be asked of our own trainer."""
 
 Capability = Literal[
-    LabCapability, "seek", "hold", "scale", "release", "checkpoint", "rewind", "stop"
+    LabCapability, "seek", "hold", "scale", "release", "checkpoint", "rewind", "follow", "stop"
 ]
 """What can be asked of a source: the ``type`` of the command that asks for it. A source that can
 ``pause`` can resume."""

@@ -72,6 +72,8 @@ class State(Message, tag="state", frozen=True, kw_only=True):
         held: rate that a person holds it at, ``None`` for no such rate.
         scale: what a person multiplies the schedule's rate by.
         stopping: whether it was asked to end.
+        groups: groups of parameters that have a rate; ``lr`` is the largest of them.
+        lowest: the smallest of them, ``None`` where it is the same or not known.
     """
 
     run: RunNumber
@@ -85,6 +87,8 @@ class State(Message, tag="state", frozen=True, kw_only=True):
     held: LearningRate | None = None
     scale: Annotated[float, Meta(gt=0)] = 1.0
     stopping: bool = False
+    groups: Annotated[int, Meta(ge=0)] = 1
+    lowest: RateInForce | None = None
 
 
 class Progress(Message, tag="progress", frozen=True, kw_only=True):
@@ -99,6 +103,7 @@ class Progress(Message, tag="progress", frozen=True, kw_only=True):
         seconds: time spent training so far, pauses excluded.
         weights: at the last of these steps, where they are few.
         trajectory: weights at each of these steps, from the first on, as far as they are reported.
+        no_loss: whether nobody knows the loss of these steps; its column says nothing then.
     """
 
     run: RunNumber
@@ -107,6 +112,7 @@ class Progress(Message, tag="progress", frozen=True, kw_only=True):
     seconds: Seconds
     weights: list[Number | None] = []
     trajectory: list[list[Number | None]] = []
+    no_loss: bool = False
 
     def __post_init__(self) -> None:
         """Check that the columns fit together."""

@@ -1,10 +1,14 @@
-"""A Monitor that a script knows nothing of: it attaches to whatever optimizer steps first."""
+"""A Monitor that a script knows nothing of: it attaches to whatever optimizer steps."""
 
 from __future__ import annotations
 
 import functools
 import os
+import sys
+import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,20 +19,43 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from lrtui.monitor import monitor as monitors
-from lrtui.monitor.losses import LossFinder, Part
+from lrtui.monitor.channel import FORKED, say
+from lrtui.monitor.frameworks import ask_trainer_to_end, variable_of
+from lrtui.monitor.losses import LossFinder, Number
 from lrtui.monitor.monitor import Monitor
-from lrtui.monitor.rate import RateControl
+from lrtui.monitor.rate import RateControl, largest
+from lrtui.monitor.script import STOPPED
+from lrtui.monitor.steering import Levers, in_words
 
-OTHERS = 3
+MAX_OTHERS = 3
 """Further optimizers whose loss and rate are told: an optimizer a parameter makes thousands."""
+
+ALONE = 16
+"""Steps in a row of another optimizer after which the training's is taken to stand still."""
+
+BACKWARDS, UNSEEN = 50, 10.0
+"""Calls of ``backward``, and seconds, without a step after which that is said."""
+
+
+@dataclass
+class Watched:
+    """An optimizer that has stepped.
+
+    Attributes:
+        name: what it is called where there are several.
+        alone: its steps since the training's optimizer stepped last: losses and rates.
+    """
+
+    name: str
+    alone: deque[tuple[Number | None, Any]] = field(default_factory=lambda: deque(maxlen=ALONE))
 
 
 class Automatic:
     """Watches all optimizers of this process.
 
-    The one that steps first is the training's; a step is a step of that. Of the next ones the loss
-    and the rate are told as scalars; all follow when the rate is changed.
+    The one that steps first is the training's: a step is a step of that. Of the next ones loss and
+    rate are told as scalars, and all follow when the rate is changed. One that was made since the
+    training's stepped last, or that steps alone for a while, goes on as a run of its own.
 
     Attributes:
         monitor: of the training, ``None`` before its first step.
@@ -42,20 +69,26 @@ class Automatic:
             journal: file of the commands.
         """
         self.monitor: Monitor | None = None
-        self._losses = LossFinder()
-        self._control: RateControl | None = None
-        self._first: Optimizer | None = None  # number 0, which is looked for at each step
-        self._numbers: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
-        self._number = 0  # of the one that steps now
-        self._scalars: dict[str, Any] = {}
         self._name, self._journal = name, journal
+        self._pid = os.getpid()
+        self._losses = LossFinder(self._failed, self._without_step)
+        self._control: RateControl | None = None
+        self._first: Optimizer | None = None  # the training's, which is looked for at each step
+        self._watched: WeakKeyDictionary[Optimizer, Watched] = WeakKeyDictionary()
+        self._made_at: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
+        self._steps = 0  # of the training's optimizer
+        self._scalars: dict[str, Any] = {}
         # The one that steps now: it may step others, as ZeroRedundancyOptimizer does.
         self._stepping: Optimizer | None = None
-        self._pid = os.getpid()
+        self._is_off = False
+        self._began = time.monotonic()
         self._hooks = [
             register_optimizer_step_pre_hook(self._before),
             register_optimizer_step_post_hook(self._after),
         ]
+        Monitor.made = self._leave
+        FORKED.add(self)
+        self._note_those_made()
         compile_ = torch.compile
 
         @functools.wraps(compile_)
@@ -64,6 +97,17 @@ class Automatic:
             return compile_(*args, **kwargs)
 
         torch.compile = noted_compile
+
+    def _note_those_made(self) -> None:
+        """Note of each optimizer how far the training was when it was made."""
+        make = Optimizer.__init__
+
+        @functools.wraps(make)
+        def noted_init(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+            make(optimizer, *args, **kwargs)
+            self._made_at[optimizer] = self._steps
+
+        Optimizer.__init__ = noted_init  # type: ignore[assignment, method-assign]
 
     def _hide(self) -> None:
         """Hide from torch.compile what is called in a step: it would compile that for each rate.
@@ -79,49 +123,238 @@ class Automatic:
         register_optimizer_step_post_hook(disable(self._after))
         self._losses.note = disable(self._losses.note)
 
-    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
-        if self._stepping not in (None, optimizer):  # the same one again: its step raised an error
-            return None
-        self._stepping = optimizer
-        number = 0 if optimizer is self._first else self._numbers.get(optimizer)
-        self._number = self._take_up(optimizer) if number is None else number
-        if self._control is not None:
-            self._control.before(optimizer, args, kwargs)
-        return self._losses.begin_step(args, kwargs)
+    def _leave(self) -> None:
+        """Leave the training to a Monitor that the script has made itself."""
+        if self.monitor is not None:
+            self.monitor.close()
+        self._turn_off()
 
-    def _take_up(self, optimizer: Optimizer) -> int:
-        """Begin to watch an optimizer; return its number, 0 for the training's."""
-        number = len(self._numbers)
-        self._numbers[optimizer] = number
-        if number == 0 and not monitors.MONITORS and os.getpid() == self._pid:
-            self.monitor = Monitor.of_all(optimizer, self._name, self._journal)
-            self._control = self.monitor.control
-            self._first = optimizer
+    def _turn_off(self) -> None:
+        self._is_off = True
         if self._control is not None:
-            optimizer.register_state_dict_pre_hook(self._control.restore)
-        return number
+            self._control.detach()
+        self.monitor = self._control = self._first = None
+        self._losses.close()
+
+    def _failed(self, error: BaseException) -> None:
+        """Say once what went wrong here, and watch no more: the training goes on as without."""
+        if not self._is_off:
+            self._leave()
+            say(f"this training cannot be watched any more: {in_words(error)}")
+
+    def forget(self) -> None:
+        """Watch nothing of what a forked process goes on with; what it trains itself is new."""
+        self.monitor = self._control = self._first = self._stepping = None
+        self._watched.clear()
+        self._scalars.clear()
+        self._steps, self._pid = 0, os.getpid()
+
+    # --- in the step ----------------------------------------------------------------------
+
+    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+        if self._is_off or self._stepping not in (None, optimizer):
+            return None  # or the same one again: its step raised an error
+        try:
+            self._stepping = optimizer
+            if optimizer is not self._first:
+                self._meet(optimizer)
+            if self._control is not None:
+                self._control.before(optimizer, args, kwargs)
+            return self._losses.begin_step(args, kwargs)
+        except Exception as error:
+            self._failed(error)
+            return None
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         if optimizer is not self._stepping:
             return
         self._stepping = None
-        if self._control is not None and self._control.originals:
-            self._control.restore(optimizer)
-        loss = self._losses.end_step()
-        if self.monitor is None:
+        try:
+            rate = None if optimizer is self._first else largest(optimizer.param_groups)
+            if self._control is not None and self._control.originals:
+                self._control.restore(optimizer)
+            loss = self._losses.end_step(optimizer)
+            if optimizer is not self._first:
+                self._note(optimizer, loss, rate)
+                return
+            self._steps += 1
+            scalars = self._scalars
+            if scalars:
+                self._scalars = {}
+            if len(self._watched) > 1:
+                for other in self._watched.values():
+                    other.alone.clear()
+        except Exception as error:
+            self._failed(error)
             return
-        if self._number == 0:
-            self.monitor.step(loss, **self._scalars)
-            self._scalars.clear()
-        elif self._number <= OTHERS:
-            self._note(self._number + 1, loss, optimizer.param_groups[0]["lr"])
+        if self.monitor is not None:
+            self.monitor.record(loss, scalars)  # may raise what ends the training
 
-    def _note(self, number: int, loss: Part | None, lr: Part) -> None:
-        """Keep the loss and the rate of another optimizer, to be told with the next step."""
-        self._scalars[f"lr {number}"] = lr
-        if loss is not None:
-            self._scalars[f"loss {number}"] = loss
+    def _meet(self, optimizer: Optimizer) -> None:
+        """Take note of an optimizer that is not the training's, before its step."""
+        if optimizer not in self._watched:
+            self._losses.meet(optimizer)
+            self._watched[optimizer] = Watched(self._name_of(optimizer))
+            if self._first is None:
+                self._begin(optimizer)
+            elif self._made_at.get(optimizer) == self._steps:
+                self._begin(optimizer)  # the one before has stood still since this one was made
+
+    def _begin(self, optimizer: Optimizer) -> None:
+        """Take an optimizer for the training's: a new run."""
+        if self._control is not None:
+            self._control.detach()
+        self._first, self._steps = optimizer, 0
+        for made in [*self._made_at]:
+            self._made_at[made] = -1
+        self._scalars = {}
+        for other in self._watched.values():
+            other.alone.clear()
+        levers = Levers(RateControl(optimizer), stop=self._stop, follow=self._follow)
+        self._control = levers.control
+        self._control.guard_state(optimizer)
+        self.monitor = Monitor.of_all(optimizer, levers, self._name, self._journal)
+        self.monitor.describe(self._words(optimizer))
+
+    def _note(self, optimizer: Optimizer, loss: Number | None, rate: Any) -> None:  # noqa: ANN401
+        """Keep the loss and the rate of another optimizer, to be told with the next step.
+
+        Where the training's stands still, the other one's steps are the training's from there on.
+        """
+        if (watched := self._watched.get(optimizer)) is None:
+            return
+        watched.alone.append((loss, rate))
+        if len(watched.alone) == ALONE:
+            steps = [*watched.alone]
+            self._begin(optimizer)
+            assert self.monitor is not None
+            for each, lr in steps:
+                self._control.scheduled = self._control.in_force = lr  # type: ignore[union-attr]
+                self._steps += 1
+                self.monitor.record(each, {})
+            return
+        names = [other.name for other in self._watched.values()]
+        if names.index(watched.name) <= MAX_OTHERS:
+            self._scalars[f"lr {watched.name}"] = rate
+            if loss is not None:
+                self._scalars[f"loss {watched.name}"] = loss
+
+    # --- told apart -----------------------------------------------------------------------
+
+    def _name_of(self, optimizer: Optimizer) -> str:
+        """Return what a person calls an optimizer: as the script does, where that is seen."""
+        taken = {other.name for other in self._watched.values()}
+        name = variable_of(optimizer) or type(optimizer).__name__
+        number = 1
+        found = name
+        while found in taken:
+            number += 1
+            found = f"{name} {number}"
+        return found
+
+    def _words(self, optimizer: Optimizer) -> str:
+        """Return an optimizer in words, with its name where there are several."""
+        kind = type(optimizer).__name__
+        name = self._watched[optimizer].name
+        return kind if len(self._watched) < 2 or name == kind else f"{kind} ({name})"
+
+    def _follow(self, name: str) -> str:
+        """Take another optimizer for the training's; return which, in a sentence.
+
+        Args:
+            name: of the optimizer, empty for the next one.
+
+        Raises:
+            ValueError: there is none; says which there are.
+        """
+        optimizers = [*self._watched]
+        names = [self._watched[optimizer].name for optimizer in optimizers]
+        if len(optimizers) < 2:
+            raise ValueError("no other optimizer has taken a step")
+        if name and name not in names:
+            raise ValueError(f"no optimizer is called {name}; there are: {', '.join(names)}")
+        now = next((i for i, each in enumerate(optimizers) if each is self._first), -1)
+        chosen = names.index(name) if name else (now + 1) % len(optimizers)
+        if optimizers[chosen] is not self._first:
+            self._begin(optimizers[chosen])
+        return f"following {self._words(optimizers[chosen])}, as a new run"
+
+    # --- the end --------------------------------------------------------------------------
+
+    def _stop(self) -> str:
+        """End the training as its framework does; without one, as Ctrl-C would."""
+        if (by := ask_trainer_to_end()) is not None:
+            return by
+        raise KeyboardInterrupt
 
     def was_asked_to_stop(self) -> bool:
         """Return whether somebody has asked the training to stop."""
         return self.monitor is not None and self.monitor.should_stop
+
+    def _without_step(self, loss: Number) -> None:
+        """Show the losses of a training in which no optimizer of torch's steps; say so once."""
+        if self._is_off or self._watched:
+            return
+        if self.monitor is None:
+            backwards = self._losses.backwards
+            if backwards < BACKWARDS or time.monotonic() < self._began + UNSEEN:
+                return
+            say(NOTHING_STEPS.format(backwards))
+            levers = Levers(RateControl(None), stop=self._stop)
+            self.monitor = Monitor.of_all(None, levers, self._name, self._journal)
+            self.monitor.describe("backward passes, no torch.optim step")
+        self.monitor.record(loss, {})
+
+
+NOTHING_STEPS = (
+    "{:,} backward passes and no step of a torch.optim optimizer: losses are shown, but the rate "
+    "is neither known nor can it be changed"
+)
+
+
+class WatchedRank:
+    """A function of a script that is run in a process of its own, and watched there.
+
+    It is pickled on its way to a process that was spawned.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str | None, journal: str | None) -> None:
+        """Wrap a function.
+
+        Args:
+            function: what the process is to do.
+            name: what the list of trainings calls it.
+            journal: file of the commands.
+        """
+        self._function, self._name, self._journal = function, name, journal
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Do it, watched.
+
+        Raises:
+            SystemExit: the training was asked to stop and did not finish: launchers take an
+                interrupt for their own.
+        """
+        here = [each for each in FORKED if isinstance(each, Automatic)]  # where it was forked off
+        automatic = here[0] if here else Automatic(self._name, self._journal)
+        try:
+            return self._function(*args, **kwargs)
+        except KeyboardInterrupt:
+            if automatic.was_asked_to_stop():
+                raise SystemExit(STOPPED) from None
+            raise
+
+
+def watch_spawned(name: str | None, journal: str | None) -> None:
+    """Watch what ``torch.multiprocessing`` spawns as well, as launchers do for each rank."""
+    import torch.multiprocessing
+
+    module = sys.modules["torch.multiprocessing.spawn"]
+    start: Callable[..., Any] = module.start_processes
+
+    @functools.wraps(start)
+    def watched(fn: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        return start(WatchedRank(fn, name, journal), *args, **kwargs)
+
+    for where in (module, torch.multiprocessing):
+        where.start_processes = watched  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -11,62 +11,86 @@ from torch import Tensor
 Raw = tuple[Any, ...]
 """A row as training left it: some of its numbers may be tensors on a device."""
 
+MAX_WAITING = 512
+"""Rows that wait for a copy; one more starts it, whoever else asks for it."""
+
+Batch = Callable[[], list[Raw] | None]
+"""Rows on their way from a device: returns ``None`` until they have arrived."""
+
 
 class DeviceRows:
-    """Collects rows in the thread that trains, and copies their tensors when it is told to.
+    """Rows whose tensors have not been copied yet, in the thread that trains.
 
     Attributes:
-        waiting: rows that were not copied yet.
+        waiting: these rows.
     """
 
     def __init__(self) -> None:
         """Start without a row."""
         self.waiting: list[Raw] = []
 
-    def copy(self) -> Callable[[], list[Raw] | None]:
-        """Begin to copy the rows that wait.
-
-        Returns:
-            A function that any thread may call: the rows with numbers in place of tensors, ``None``
-            as long as the device has not got there.
-        """
+    def copy(self) -> Batch:
+        """Start to copy the rows that wait; any thread may ask the result for them."""
         rows, self.waiting = self.waiting, []
-        tensors = [value for row in rows for value in flat(row) if isinstance(value, Tensor)]
-        where = tensors[0].device if tensors else torch.device("cpu")
-        alike = [t.reshape(()).to(where, torch.float32, non_blocking=True) for t in tensors]
-        stacked = torch.stack(alike) if alike else torch.zeros(0)
-        done = None
-        if stacked.is_cuda:
-            host = torch.empty(len(tensors), dtype=torch.float32, pin_memory=True)
-            host.copy_(stacked, non_blocking=True)
-            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            done.record()
-        else:
-            host = stacked.cpu()
+        by_device: dict[torch.device, list[Tensor]] = {}
+        for tensor in tensors_of(rows):
+            by_device.setdefault(tensor.device, []).append(tensor)
+        copies = {device: start_copy(device, found) for device, found in by_device.items()}
+        # What each row had on which device, without the device's memory.
+        places = [tuple(map(place, row)) for row in rows]
 
         def arrived() -> list[Raw] | None:
-            if done is not None and not done.query():  # type: ignore[no-untyped-call]
+            numbers = {device: read() for device, read in copies.items()}
+            if any(column is None for column in numbers.values()):
                 return None
-            numbers = iter(host.tolist())
-            return [
-                tuple(
-                    {name: pick(v, numbers) for name, v in value.items()}
-                    if isinstance(value, dict)
-                    else pick(value, numbers)
-                    for value in row
-                )
-                for row in rows
-            ]
+            columns = {device: iter(column or ()) for device, column in numbers.items()}
+            return [tuple(fill(value, columns) for value in row) for row in places]
 
         return arrived
 
 
-def flat(row: Raw) -> list[Any]:
-    """Return the values of a row, those of its further scalars after the others."""
-    *values, others = row
-    return [*values, *others.values()]
+def start_copy(device: torch.device, tensors: list[Tensor]) -> Callable[[], list[float] | None]:
+    """Start to copy tensors of one element from their device.
+
+    Returns:
+        A function that returns their values, ``None`` until the device has got there.
+    """
+    stacked = torch.stack([tensor.reshape(()).to(torch.float32) for tensor in tensors])
+    # torch.cuda and torch.xpu have these; elsewhere the copy has to wait.
+    module: Any = getattr(torch, device.type, None)
+    if not (hasattr(module, "Event") and hasattr(module, "current_stream")):
+        numbers = stacked.cpu().tolist()
+        return lambda: numbers
+    host = torch.empty(len(tensors), dtype=torch.float32, pin_memory=device.type == "cuda")
+    host.copy_(stacked, non_blocking=True)
+    done = module.Event()
+    done.record(module.current_stream(device))  # of this device, whichever is the current one
+
+    def read(kept: Tensor = stacked) -> list[float] | None:  # alive until it was read
+        return host.tolist() if done.query() else None
+
+    return read
 
 
-def pick(value: Any, numbers: Any) -> Any:  # noqa: ANN401
-    """Return the next number in place of a tensor."""
-    return next(numbers) if isinstance(value, Tensor) else value
+def tensors_of(rows: list[Raw]) -> Iterator[Tensor]:
+    """Yield the tensors of rows, in order."""
+    for row in rows:
+        for value in row:
+            if isinstance(value, dict):
+                yield from (each for each in value.values() if isinstance(each, Tensor))
+            elif isinstance(value, Tensor):
+                yield value
+
+
+def place(value: Any) -> Any:  # noqa: ANN401
+    """Return a value of a row with the device in place of each tensor."""
+    if isinstance(value, dict):
+        return {name: place(each) for name, each in value.items()}
+    return value.device if isinstance(value, Tensor) else value
+
+
+def fill(value: Any, columns: dict[torch.device, Iterator[float]]) -> Any:  # noqa: ANN401
+    """Return a value of a row with the next number of its device in place of each device."""
+    if isinstance(value, dict):
+        return {name: fill(each, columns) for name, each in value.items()}
+    return next(columns[value]) if isinstance(value, torch.device) else value

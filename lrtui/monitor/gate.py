@@ -114,9 +114,10 @@ class Gate:
                 self._promised = self.step
                 return self.step
             while True:
-                self._promised = self.attend_at = self.step + ahead
+                # A pause that is due before holds this rank there: no later step will come.
+                self._promised = self.attend_at = min(self.step + ahead, self.pause_at)
                 # If it has got there meanwhile, it may have looked before that was written.
-                if self.step < self._promised:
+                if self.step < self._promised or self._promised == self.pause_at:
                     return self._promised
 
     @property

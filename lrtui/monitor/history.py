@@ -21,16 +21,16 @@ class Row(NamedTuple):
     Attributes:
         step: steps taken.
         loss: NaN where it was not finite.
-        lr: rate in force.
-        scheduled: rate that the schedule asked for.
+        lr: rate in force, ``None`` where it is not known.
+        scheduled: rate that the schedule asked for, ``None`` where it is not known.
         others: further scalars by name.
     """
 
     step: int
     loss: float
-    lr: float
-    scheduled: float
-    others: Mapping[str, float]
+    lr: float | None
+    scheduled: float | None
+    others: Mapping[str, float | None]
 
 
 class History:
@@ -107,21 +107,29 @@ def extremes(rows: Sequence[Row], most: int) -> list[Row]:
     return kept.rows()
 
 
-def progress(run: int, rows: Sequence[Row], seconds: float) -> Progress:
-    """Return rows as a message."""
-    columns: dict[str, list[float | None]] = {
-        "loss": [told(row.loss) for row in rows],
-        "lr": [told(row.lr) for row in rows],
-    }
-    if any(row.scheduled != row.lr for row in rows):
-        columns["scheduled"] = [told(row.scheduled) for row in rows]
+def progress(run: int, rows: Sequence[Row], seconds: float, *, no_loss: bool) -> Progress:
+    """Return rows as a message.
+
+    Args:
+        run: number of the run.
+        rows: at least one.
+        seconds: time spent training so far.
+        no_loss: whether the loss of none of them is known.
+    """
+    columns = {"loss": [told(row.loss) for row in rows]}
+    lrs = [told(row.lr) for row in rows]
+    scheduled = [told(row.scheduled) for row in rows]
+    if any(lr is not None for lr in lrs):
+        columns["lr"] = lrs
+    if scheduled != lrs:
+        columns["scheduled"] = scheduled
     names = dict.fromkeys(name for row in rows for name in row.others)
     for name in [*names][:NAMES]:
         columns[name] = [told(row.others.get(name)) for row in rows]
     first, last = rows[0].step, rows[-1].step
     consecutive = last - first == len(rows) - 1
     steps = first if consecutive else [row.step for row in rows]
-    return Progress(run=run, steps=steps, scalars=columns, seconds=seconds)
+    return Progress(run=run, steps=steps, scalars=columns, seconds=seconds, no_loss=no_loss)
 
 
 def told(number: float | None) -> float | None:

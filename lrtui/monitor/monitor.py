@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import atexit
-import math
 import os
 import sys
-import time
-import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from msgspec.structs import replace
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lrtui.messages import AnyCommand, Outcome, Printed, Rewind, Steered, TakeSnapshot
-from lrtui.messages import Ranks as RanksTold
-from lrtui.monitor.device import DeviceRows
-from lrtui.monitor.gate import NEVER, Order
-from lrtui.monitor.journal import Journal
-from lrtui.monitor.ranks import Ranks, number_of_ranks
+from lrtui.monitor.channel import Channel, Training, how_it_ended, open_channels
+from lrtui.monitor.ranks import number_of_ranks
 from lrtui.monitor.rate import RateControl
-from lrtui.monitor.server import Server
 from lrtui.monitor.snapshots import Snapshots, Stateful
-from lrtui.monitor.steering import Steering, in_words
-from lrtui.monitor.teller import RUN, Addressed, Teller, to_all
-from lrtui.sockets import new_path
+from lrtui.monitor.steering import Levers, in_words
 
-NO_SCALARS: dict[str, float] = {}
+NO_SCALARS: dict[str, Any] = {}
+
+OURS = ("loss", "lr", "scheduled")
+"""Names of the columns that lrtui fills: a scalar of a person's that is called so is renamed."""
 
 
 class Monitor:
@@ -38,7 +30,8 @@ class Monitor:
 
     It never waits, never raises an error into the training, and prints one line: how to watch it.
     The rate is changed only while the optimizer takes its step, so schedules and checkpoints never
-    see it. The socket opens with the first step.
+    see it. The socket opens with the first step. A further Monitor in the same process goes on as a
+    new run on the same screen, once the training of the one before stands still.
 
     Example::
 
@@ -54,100 +47,152 @@ class Monitor:
         control: of its rate.
     """
 
+    made: Callable[[], None] | None = None
+    """Called when a script makes a Monitor of its own: what watches it by itself leaves then."""
+
     def __init__(
         self,
-        optimizer: Optimizer | Sequence[Optimizer],
+        optimizer: Optimizer | Sequence[Optimizer] | None = None,
         *,
         model: nn.Module | None = None,
         scheduler: Stateful | Sequence[Stateful] = (),
         checkpoint: Callable[[], object] | None = None,
         name: str | None = None,
         journal: str | os.PathLike[str] | None = None,
+        snapshots: bool = True,
+        full_batch: bool = False,
     ) -> None:
         """Attach to the optimizers.
 
         Args:
             optimizer: one or several; the rate that is shown and held is that of the first one's
-                first group, all others keep their ratio to it.
+                largest group, all others keep their ratio to it. ``None`` where none of torch's
+                takes the steps: then there is no rate to steer.
             model: what is trained: with it, the training can go back to a snapshot.
             scheduler: one or several, to be taken back as well; anything with a state.
             checkpoint: called with nothing when somebody asks for a checkpoint.
             name: what the list of trainings calls it; the script's name if there is none.
             journal: file of the commands; beside the socket if there is none.
+            snapshots: whether to keep snapshots of the model on the CPU to go back to; they take
+                at most a quarter of the host's free memory.
+            full_batch: whether each step sees all data, so that its loss has no noise.
         """
-        optimizers = [optimizer] if isinstance(optimizer, Optimizer) else [*optimizer]
+        if Monitor.made is not None:
+            Monitor.made()
+        if optimizer is None:
+            optimizers: list[Optimizer] = []
+        else:
+            optimizers = [optimizer] if isinstance(optimizer, Optimizer) else [*optimizer]
         schedules = [*scheduler] if isinstance(scheduler, Sequence) else [scheduler]
-        self._prepare(optimizers[0], checkpoint, name, journal)
+        first = optimizers[0] if optimizers else None
+        for channel in open_channels():
+            # An earlier Monitor of the same training, as of a cell that was run before, has ended.
+            channel.steering.levers.control.leave(optimizers)
+        levers = Levers(RateControl(first), checkpoint)
+        self._prepare(levers, first, name, journal, full_batch)
         for each in optimizers:
-            self.control.attach(each)
-        if model is not None:
-            self._steering.snapshots = Snapshots([model, *optimizers, *schedules, self.control])
+            try:
+                self.control.attach(each)
+            except Exception as error:
+                self._channel.complain(f"the rate of {each!r:.60} cannot be changed: {error}")
+        if model is not None and snapshots:
+            levers.snapshots = Snapshots([model, *optimizers, *schedules, self.control])
 
     @classmethod
-    def of_all(cls, optimizer: Optimizer, name: str | None, journal: str | None) -> Self:
-        """Return a monitor that is attached to no optimizer, for one who does that for all.
+    def of_all(
+        cls, optimizer: Optimizer | None, levers: Levers, name: str | None, journal: str | None
+    ) -> Self:
+        """Return a Monitor for a caller who attaches the optimizers.
 
-        A stop interrupts the training, as Ctrl-C would.
+        Args:
+            optimizer: the first one, ``None`` where there is none.
+            levers: what can be done to the training.
+            name: what the list of trainings calls it.
+            journal: file of the commands.
         """
         made = cls.__new__(cls)
-        made._prepare(optimizer, None, name, journal)
-        made._steering.on_stop = interrupt
+        made._prepare(levers, optimizer, name, journal, False)
         return made
 
     def _prepare(
         self,
-        optimizer: Optimizer,
-        checkpoint: Callable[[], object] | None,
+        levers: Levers,
+        optimizer: Optimizer | None,
         name: str | None,
         journal: str | os.PathLike[str] | None,
+        full_batch: bool,
     ) -> None:
-        self.control = RateControl(optimizer)
-        self._name = name or Path(sys.argv[0]).name or "python"
-        self._pid = os.getpid()
-        self._server: Server | None = None
-        self._ranks: Ranks | None = None
-        self._rank = 0
-        self._started = self._closed = False
-        self._complained = False
-        self._journal = Path(journal) if journal is not None else None
-        self._written: Journal | None = None
-        self._teller = Teller(self._name, in_short(optimizer))
-        self._steering = Steering(self.control, checkpoint, None, self._leave)
-        self._gate = self._steering.gate
-        self._gate.attend_at = 0  # to begin with the first step
-        self._device = DeviceRows()
-        self._record: Callable[[Any], None] = self._teller.out.append
-        MONITORS.add(self)
+        self.control = levers.control
+        self._training = Training(
+            name or Path(sys.argv[0]).name or "python",
+            "" if optimizer is None else type(optimizer).__name__,
+            levers,
+            full_batch,
+            Path(journal) if journal is not None else None,
+        )
+        # What trained before goes on as long as it takes steps.
+        self._before = {channel: channel.gate.step for channel in open_channels()}
+        self._channel = Channel(self._training)
+
+    def describe(self, optimizer: str) -> None:
+        """Say in words what takes the steps, before the first one."""
+        self._training.optimizer = optimizer
 
     # --- in the training ------------------------------------------------------------------
 
-    def step(self, loss: float | Tensor | None = None, **scalars: float | Tensor) -> None:
+    def step(self, /, loss: float | Tensor | None = None, **scalars: float | Tensor) -> None:
         """Note that a step was taken; carry out what was asked for, and wait while paused.
 
         Args:
             loss: of this step, a number or a tensor of one element; nothing is read from a device.
             scalars: anything else to be shown, by name.
         """
-        gate, control = self._gate, self.control
-        gate.step = step = gate.step + 1
-        if loss.__class__ is not float:
-            loss = self._read(loss)
-        others = {n: self._read(v) for n, v in scalars.items()} if scalars else NO_SCALARS
-        lr, scheduled = control.in_force, control.scheduled
-        if lr.__class__ is not float or scheduled.__class__ is not float:
-            lr, scheduled = self._read(lr), self._read(scheduled)
-        self._record((step, loss, lr, scheduled, others))
-        if step >= gate.attend_at:
-            self._attend()
+        if scalars:
+            scalars = {f"{n} (script)" if n in OURS else n: v for n, v in scalars.items()}
+        self.record(loss, scalars)
+
+    def record(self, loss: Any, scalars: dict[str, Any]) -> None:  # noqa: ANN401
+        """Note a step as ``step`` does, of scalars whose names are known not to be ours."""
+        channel = self._channel
+        if channel.owner is not self:
+            channel = self._begin()
+        gate = channel.gate
+        gate.step = taken = gate.step + 1
+        if channel.records:
+            control = self.control
+            if loss.__class__ is not float:
+                loss = self._read(loss, "the loss")
+            others = {n: self._read(v, n) for n, v in scalars.items()} if scalars else NO_SCALARS
+            lr, scheduled = control.in_force, control.scheduled
+            if lr.__class__ is not float or scheduled.__class__ is not float:
+                lr, scheduled = self._read(lr, "the rate"), self._read(scheduled, "the rate")
+            channel.keep((taken - channel.origin, loss, lr, scheduled, others))
+        if taken >= gate.attend_at:
+            channel.attend()
 
     @property
     def should_stop(self) -> bool:
         """Whether somebody has asked the training to end."""
-        return self._steering.stopping
+        return self._channel.owner is self and self._channel.steering.stopping
 
     def close(self) -> None:
         """Say that training is over, and close the socket."""
-        self._end("done", f"ended after {self._gate.step:,} steps")
+        channel = self._channel
+        if channel.owner in (self, None):
+            steps = channel.gate.step - channel.origin
+            channel.end("done", f"ended after {steps:,} steps")
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Say that this training is over, in a process in which others may follow.
+
+        Args:
+            error: what ended it, if anything did.
+        """
+        channel = self._channel
+        if channel.owner is self:
+            steps = channel.gate.step - channel.origin
+            how = how_it_ended(error) if error else ("done", f"ended after {steps:,} steps")
+            channel.finish(*how)
 
     def __enter__(self) -> Self:
         return self
@@ -160,193 +205,46 @@ class Monitor:
     ) -> None:
         if error is None:
             self.close()
-        else:
-            self._end(*how_it_ended(error))
+        elif self._channel.owner is self:
+            self._channel.end(*how_it_ended(error))
 
-    def _read(self, value: Any) -> Any:  # noqa: ANN401
+    def _begin(self) -> Channel:
+        """Begin a run.
+
+        Where a training of this process stands still since this Monitor was made, in its place;
+        else on a socket of its own.
+        """
+        own = self._channel
+        if own.owner is not None:  # another one has gone on in its place, and this one trains again
+            own = Channel(self._training)
+        _, size = number_of_ranks()
+        for channel in open_channels():
+            if channel.owner is None or channel is own or not channel.suits(size):
+                continue
+            if self._before.get(channel) == channel.gate.step:
+                own.is_open = False
+                own = channel
+                break
+        own.begin(self, self._training)
+        self._channel = own
+        self._before = {}
+        return own
+
+    def _read(self, value: Any, name: str) -> Any:  # noqa: ANN401
         """Return a number that a person gave; a tensor that is on a device stays there."""
         try:
             if not isinstance(value, Tensor):
                 return None if value is None else float(value)
+            if value.numel() != 1:
+                raise ValueError(f"it has {value.numel():,} elements, a scalar has one")
+            if hasattr(value, "full_tensor"):
+                raise ValueError("it is spread over the ranks; call full_tensor() on all of them")
             if value.is_cpu:
                 return value.item()
-            self._record = self._put_aside
+            if value.is_cuda and torch.cuda.is_current_stream_capturing():
+                raise ValueError("a CUDA graph is being captured: call monitor.step() outside it")
+            self._channel.keep = self._channel.put_aside
             return value.detach().clone()  # a CUDA graph writes over it
         except Exception as error:
-            self._complain(f"a scalar is not a number: {in_words(error)}")
+            self._channel.complain(f"{name} cannot be shown: {in_words(error)}")
             return None
-
-    def _put_aside(self, row: Any) -> None:  # noqa: ANN401
-        """Record a row that has numbers on a device, and all after it."""
-        self._device.waiting.append(row)
-
-    def _attend(self) -> None:
-        """Do what is to be done after this step."""
-        try:
-            if not self._started:
-                self._start()
-            if self._device.waiting:
-                self._teller.out.append(self._device.copy())
-        except Exception as error:
-            self._complain(f"this training cannot be watched: {in_words(error)}")
-        self._gate.attend()
-
-    def _leave(self, told: Addressed) -> None:
-        """Leave something to be told, and have it told at once."""
-        self._teller.out.append(told)
-        if self._server is not None:
-            self._server.wake()
-
-    def _start(self) -> None:
-        self._started = True
-        if os.getpid() != self._pid:
-            return
-        atexit.register(self._at_exit)
-        self._rank, size = number_of_ranks()
-        self._teller.ranks = size
-        if size > 1:
-            self._ranks = Ranks(self._gate, self._rank, size, self._refuse)
-        if self._rank:
-            self._record = nothing
-            return
-        try:
-            path = new_path(self._pid)
-            self._written = Journal(self._journal or path.with_suffix(".journal"))
-            self._server = Server(
-                path,
-                greet=lambda: self._teller.greeting(self._gate.step, self._steering.capabilities),
-                so_far=lambda: self._teller.so_far(self._steering.state()),
-                report=self._report,
-                ask=self._ask,
-                failed=self._failed,
-            )
-        except OSError as error:
-            self._record = nothing
-            self._complain(f"this training cannot be watched: {error}")
-        else:
-            print(f"lrtui: lrtui watch {self._pid} shows this training", file=sys.stderr)
-
-    # --- in the thread of the server --------------------------------------------------------
-
-    def _report(self, watched: bool) -> list[Addressed]:
-        teller, gate = self._teller, self._gate
-        if self._device.waiting:
-            gate.nudge()
-        told = teller.take(gate.paused, watched)
-        if (journal := self._written) is not None:
-            wrong = [journal.write(m) for m, _, _ in told if isinstance(m, Steered)]
-            told += [to_all(Printed(text=text)) for text in wrong if text]
-        if teller.paced(gate.step) and watched:
-            told.append(to_all(self._how_far()))
-        snapshots = self._steering.snapshots
-        if snapshots is not None and time.monotonic() >= snapshots.due and not gate.paused:
-            snapshots.due = math.inf  # until it was taken
-            self._send(Order(TakeSnapshot(level=teller.level)))
-        return told
-
-    def _how_far(self) -> RanksTold:
-        if self._ranks is None:
-            return RanksTold(run=RUN, steps=[self._gate.step], paces=[self._teller.pace])
-        steps, paces, ended = zip(*self._ranks.far, strict=True)
-        left = [rank for rank, over in enumerate(ended) if over]
-        return RanksTold(run=RUN, steps=[*steps], paces=[*paces], ended=left)
-
-    def _ask(self, command: AnyCommand, asked_by: str, viewer: int) -> None:
-        if isinstance(command, Rewind) and command.step is None and self._steering.snapshots:
-            # Named here, so that all ranks go back to the same one.
-            command = replace(command, step=self._steering.snapshots.before_the_rise)
-        order = Order(command, asked_by, viewer)
-        if self._gate.is_full(viewer) or (self._ranks is not None and self._ranks.is_full):
-            self._refuse(order, "too many commands wait already")
-        else:
-            self._send(order)
-
-    def _send(self, order: Order) -> None:
-        if self._ranks is None:
-            self._gate.post(order)
-        else:
-            self._ranks.ask(order)
-
-    def _refuse(self, order: Order, why: str) -> None:
-        if order.asked_by:
-            self._steering.answer(order, why, done=False)
-        elif self._steering.snapshots is not None:
-            self._steering.snapshots.put_off()
-
-    def _failed(self, error: BaseException) -> None:
-        """Let training go on alone: nobody can end a pause any more."""
-        self._gate.let_go()
-        self._complain(f"this training cannot be watched any more: {in_words(error)}")
-
-    # --- the end ----------------------------------------------------------------------------
-
-    def _end(self, outcome: Outcome, reason: str) -> None:
-        if self._closed or os.getpid() != self._pid:
-            return
-        self._closed = True
-        atexit.unregister(self._at_exit)
-        self._gate.attend_at = NEVER
-        self.control.release()
-        if self._ranks is not None:
-            self._ranks.end()
-        if outcome == "done" and self._steering.stopping:
-            outcome, reason = "stopped", f"stopped after {self._gate.step:,} steps, as asked"
-        if self._server is not None:
-            self._server.close([self._teller.ended(self._gate.step, outcome, reason)])
-        self._record = nothing
-
-    def _at_exit(self) -> None:
-        """Say how the program ended, where nobody has closed this."""
-        self._end(*how_it_ended(getattr(sys, "last_value", None)))
-
-    def _forget(self) -> None:
-        """Be nothing, in a process forked off the training."""
-        if self._server is not None:
-            self._server.forget()
-        self._record = nothing
-        self._gate.attend_at = NEVER
-        self._started = self._closed = True
-
-    def _complain(self, text: str) -> None:
-        """Say once what is wrong; never to the training."""
-        if not self._complained:
-            self._complained = True
-            print(f"lrtui: {text}", file=sys.stderr)
-
-
-MONITORS: weakref.WeakSet[Monitor] = weakref.WeakSet()
-"""Those of this process: a process forked off it must leave them alone."""
-
-
-def nothing(_: object) -> None:
-    """Record nothing."""
-
-
-def interrupt() -> None:
-    """Interrupt the training, as Ctrl-C would."""
-    raise KeyboardInterrupt
-
-
-def in_short(optimizer: Optimizer) -> str:
-    """Return an optimizer in a word."""
-    return type(optimizer).__name__
-
-
-def how_it_ended(error: BaseException | None) -> tuple[Outcome, str]:
-    """Return how a training ended, and why in a sentence, from what ended it."""
-    if error is None:
-        return "done", "the program has ended"
-    if isinstance(error, KeyboardInterrupt):
-        return "stopped", "interrupted"
-    if isinstance(error, SystemExit):
-        return ("done" if not error.code else "failed"), f"exit code {error.code or 0}"
-    return "failed", in_words(error)
-
-
-def forget_all() -> None:
-    """Leave the training alone, in a process forked off it, such as a worker that loads data."""
-    for monitor in MONITORS:
-        monitor._forget()
-
-
-os.register_at_fork(after_in_child=forget_all)

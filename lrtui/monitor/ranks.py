@@ -15,6 +15,7 @@ from collections.abc import Callable
 from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import Any
 
 import msgspec
 import torch.distributed as dist
@@ -43,6 +44,9 @@ REPORT = 1.0
 ENDED = -1
 """What a rank promises that takes no more steps."""
 
+JOIN = 2.0
+"""Seconds after its own start that a rank may take to appear; later nobody is waited for."""
+
 MONITORS = count()
 """Numbers the trainings of this process, in the same order on each rank."""
 
@@ -65,7 +69,12 @@ class Ranks:
     """
 
     def __init__(
-        self, gate: Gate, rank: int, size: int, refuse: Callable[[Order, str], None]
+        self,
+        gate: Gate,
+        rank: int,
+        size: int,
+        refuse: Callable[[Order, str], None],
+        unable: Callable[[AnyCommand], str],
     ) -> None:
         """Start the thread.
 
@@ -74,11 +83,14 @@ class Ranks:
             rank: of this process.
             size: how many ranks there are.
             refuse: is told, on rank 0, what could not be agreed on, and why.
+            unable: says why this rank cannot carry out a command, empty where it can.
         """
         self.far: list[Far] = [(0, 0.0, False)] * size
         self._gate, self._rank, self._size, self._refuse = gate, rank, size, refuse
-        # A connection of its own: waiting on training's would hold that up.
-        store = dist.distributed_c10d._get_default_store().clone()  # type: ignore[attr-defined]
+        self._unable = unable
+        self._here = {rank}
+        self._join_until = time.monotonic() + JOIN
+        store = own_connection(dist.distributed_c10d._get_default_store())
         name = f"lrtui {next(MONITORS)}"
         self._store = dist.PrefixStore(name, store)  # type: ignore[attr-defined]
         self._asked: SimpleQueue[Order] = SimpleQueue()
@@ -110,15 +122,39 @@ class Ranks:
     def _run(self) -> None:
         number, order = 0, None
         try:
+            self._store.set(f"here {self._rank}", "1")
             while not self._ended:
-                if (order := self._next(number)) is not None:
-                    self._agree(number, order)
-                    number += 1
+                if (order := self._next(number)) is None:
+                    continue
+                if self._rank == 0 and (why := self._missing()):
+                    self._refuse(order, why)  # nobody is held up for an answer that cannot come
+                    continue
+                self._agree(number, order)
+                number += 1
         except Exception as error:  # such as that the process that kept the store is gone
             self._gate.let_go()
             self._refuse_all(order, f"the ranks cannot agree any more: {type(error).__name__}")
         finally:
             self._gate.let_go()
+
+    def _missing(self) -> str:
+        """Say which ranks lrtui has nothing in, empty once all have appeared.
+
+        Those that may still come are waited for, while training goes on.
+        """
+        while True:
+            for rank in range(self._size):
+                if rank not in self._here and self._store.check([f"here {rank}"]):
+                    self._here.add(rank)
+            missing = [str(rank) for rank in range(self._size) if rank not in self._here]
+            if not missing or self._ended:
+                return ""
+            if time.monotonic() > self._join_until:
+                return (
+                    f"lrtui is not in rank {', '.join(missing)}: start all ranks by torchrun … "
+                    "-m lrtui run, or give each a Monitor or the callback"
+                )
+            time.sleep(POLL)
 
     def _refuse_all(self, order: Order | None, why: str) -> None:
         """Refuse an order and, on rank 0, all that follow, so that each is answered."""
@@ -151,7 +187,8 @@ class Ranks:
         if self._rank == 0:
             self._store.set(f"command {number}", msgspec.json.encode(order.command).decode())
         promised = ENDED if self._ended else self._gate.promise(AHEAD)
-        self._store.set(f"promise {number} {self._rank}", str(promised))
+        why_not = "" if self._ended else self._unable(order.command)
+        self._store.set(f"promise {number} {self._rank}", f"{promised} {why_not}")
         until = time.monotonic() + PATIENCE
         if self._rank == 0:
             answer, why = self._gather(number, until)
@@ -180,22 +217,28 @@ class Ranks:
     def _gather(self, number: int, until: float) -> tuple[str, str]:
         """Return the step at which all can do it; ``cancelled`` and why where there is none."""
         steps: dict[int, int] = {}
+        unable = ""
         while True:
             for rank in range(self._size):
                 if rank in steps:
                     continue
                 if self._store.check([key := f"promise {number} {rank}"]):
-                    steps[rank] = int(self._store.get(key))
+                    promised, _, why = self._store.get(key).decode().partition(" ")
+                    steps[rank] = int(promised)
+                    if why and not unable:
+                        unable = f"rank {rank}: {why}"
                 elif self._store.check([f"ended {rank}"]):
                     steps[rank] = ENDED
             if len(steps) == self._size:
+                if unable:  # or the ranks would not do the same
+                    return "cancelled", unable
                 last = max(steps.values())
                 return (str(last), "") if last != ENDED else ("cancelled", "training has ended")
             if self._ended:
                 return "cancelled", "training has ended"
             if time.monotonic() > until:
                 missing = ", ".join(str(r) for r in range(self._size) if r not in steps)
-                why = f"no answer within {PATIENCE:g} s from rank {missing}: has it a Monitor?"
+                why = f"no answer within {PATIENCE:g} s from rank {missing}"
                 return "cancelled", why
             time.sleep(QUICK)
 
@@ -219,3 +262,14 @@ class Ranks:
                 ended = self._store.check([f"ended {rank}"])
             pace = 0.0 if first else (step - self.far[rank][0]) / passed
             self.far[rank] = (step, max(pace, 0.0), ended)
+
+
+def own_connection(store: Any) -> Any:  # noqa: ANN401 - torch does not say what it is
+    """Return a connection to a store beside training's own, which waiting would hold up."""
+    if hasattr(store, "clone"):
+        return store.clone()
+    while isinstance(store, dist.PrefixStore):  # type: ignore[attr-defined]
+        store = store.underlying_store
+    if isinstance(store, dist.TCPStore):  # type: ignore[attr-defined]
+        return dist.TCPStore(store.host, store.port, is_master=False, wait_for_workers=False)  # type: ignore[attr-defined]
+    return store

@@ -7,7 +7,9 @@ exactly the schedule's, times the factor, whatever code writes it.
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,31 +24,48 @@ Rate = float | Tensor
 class RateControl:
     """Holds or scales the rate of one training, which may have several optimizers.
 
-    A rate that is held is that of the first group of the first optimizer; all other groups keep
-    their ratio to it.
+    The rate of a training is the largest of its first optimizer's groups. One that is held is held
+    there; all other groups, those of the other optimizers as well, keep their ratio to it.
 
     Attributes:
         held: rate that a person holds it at, ``None`` for no such rate.
         scale: what the schedule's rate is multiplied by.
         scheduled: the schedule's rate at the last step of the first optimizer.
         in_force: the rate of that step.
+        arrived: the last schedule's rate that is known as a number, where it is a device's.
         originals: the schedule's rates of the optimizers whose rates are changed now, by their id.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer | None) -> None:
         """Leave the rate as it is.
 
         Args:
-            optimizer: the first one.
+            optimizer: the first one, ``None`` for a training without one of torch's.
         """
         self.held: float | None = None
         self.scale = 1.0
-        self.scheduled = self.in_force = first_rate(optimizer)
         self._first = optimizer
+        self.originals: dict[int, tuple[Optimizer, list[Rate | None]]] = {}
+        self.scheduled = self.in_force = self._scheduled()
+        self.arrived = math.nan
         self._active = False
         self._attached: list[Optimizer] = []
+        self._befores: list[RemovableHandle] = []
         self._afters: list[RemovableHandle] = []
-        self.originals: dict[int, tuple[Optimizer, list[Rate]]] = {}
+
+    @property
+    def can_scale(self) -> bool:
+        """Whether there is a rate that can be multiplied."""
+        return self._first is not None and any(has_rate(g) for g in self._first.param_groups)
+
+    @property
+    def can_hold(self) -> bool:
+        """Whether a number can be put in its place.
+
+        Not where the optimizer multiplies it by an estimate of its own within the step.
+        """
+        groups = self._first.param_groups if self._first is not None else []
+        return self.can_scale and not any(map(estimate_of, groups))
 
     def hold(self, lr: float) -> None:
         """Hold the rate."""
@@ -76,30 +95,85 @@ class RateControl:
         self._activate()
 
     def attach(self, optimizer: Optimizer) -> None:
-        """Change the rates of an optimizer from now on."""
+        """Change the rates of an optimizer from now on.
+
+        Raises:
+            AttributeError: it has no hooks, as one that was not made by ``torch.optim``.
+        """
         # torch.compile must not look into the hooks: it would compile again for each rate.
         before = torch.compiler.disable(self.before)  # type: ignore[no-untyped-call]
-        optimizer.register_step_pre_hook(before)
-        # A step that raised an error left them changed: they must not get into a checkpoint.
-        optimizer.register_state_dict_pre_hook(self.restore)
+        self._befores.append(optimizer.register_step_pre_hook(before))
+        self.guard_state(optimizer)
         self._attached.append(optimizer)
+        if self._active:
+            self._activate()
+
+    def guard_state(self, optimizer: Optimizer) -> None:
+        """Keep a changed rate out of checkpoints: a step that raised an error has left it there."""
+        with contextlib.suppress(AttributeError):  # it calls no such hook: timm's Lookahead
+            self._befores.append(optimizer.register_state_dict_pre_hook(self.restore))
+
+    def detach(self) -> None:
+        """Leave all optimizers alone, their rates as their schedules have them."""
+        self.release()
+        for optimizer, _ in [*self.originals.values()]:
+            self.restore(optimizer)
+        while self._befores:
+            self._befores.pop().remove()
+
+    def attach_again(self) -> None:
+        """Attach to the same optimizers as before, where this has left them."""
+        if not self._befores:
+            attached, self._attached = self._attached, []
+            for optimizer in attached:
+                self.attach(optimizer)
+
+    def leave(self, optimizers: Sequence[Optimizer]) -> None:
+        """Leave all optimizers alone where one of some is among them."""
+        if any(mine is optimizer for mine in self._attached for optimizer in optimizers):
+            self.detach()
 
     def _activate(self) -> None:
         """Begin to change the rate, or cease; only then is there anything to do after a step."""
         self._active = self.held is not None or self.scale != 1.0
-        if self._active and not self._afters:
+        while self._afters:
+            self._afters.pop().remove()
+        if self._active:
             after = torch.compiler.disable(self.after)  # type: ignore[no-untyped-call]
             self._afters = [o.register_step_post_hook(after) for o in self._attached]
-        elif not self._active:
-            while self._afters:
-                self._afters.pop().remove()
 
     def now(self) -> tuple[float, float]:
-        """Return the rate in force of the next step and the schedule's, as they are known now."""
-        scheduled = float(first_rate(self._first))
+        """Return the rate in force of the next step and the schedule's, as they are known now.
+
+        Both are NaN where no rate is known. Any thread may ask: nothing is read from a device.
+        """
+        scheduled = self._scheduled()
+        if isinstance(scheduled, Tensor):
+            scheduled = scheduled.item() if scheduled.is_cpu else self.arrived
         if self.held is not None:
             return self.held, scheduled
         return scheduled * self.scale, scheduled
+
+    def _scheduled(self) -> Rate:
+        """Return the schedule's rate, also while another one is in force."""
+        if self._first is None:
+            return math.nan
+        groups = self._first.param_groups
+        if (changed := self.originals.get(id(self._first))) is None:
+            return largest(groups)
+        return largest([g | {"lr": lr} for g, lr in zip(groups, changed[1], strict=False)])
+
+    def spread(self) -> tuple[int, float]:
+        """Return how many groups of the first optimizer have a rate, and the smallest in force.
+
+        That is NaN where it is not known.
+        """
+        groups = [g for g in self._first.param_groups if has_rate(g)] if self._first else []
+        if any(isinstance(group["lr"], Tensor) for group in groups):
+            return len(groups), math.nan
+        lr, scheduled = self.now()
+        by = lr / scheduled if scheduled else 1.0
+        return len(groups), min((float(rate_of(g)) * by for g in groups), default=math.nan)
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         """Change the rates of an optimizer that is about to take a step."""
@@ -108,19 +182,16 @@ class RateControl:
         first = optimizer is self._first
         if not self._active:
             if first:
-                self.scheduled = self.in_force = kept(optimizer.param_groups[0]["lr"])
+                self.scheduled = self.in_force = largest(optimizer.param_groups)
             return
-        base = kept(self._first.param_groups[0]["lr"])
-        groups = optimizer.param_groups
-        self.originals[id(optimizer)] = (optimizer, [kept(group["lr"]) for group in groups])
+        base = largest(self._first.param_groups) if self._first is not None else math.nan
+        groups = [group for group in optimizer.param_groups if has_rate(group)]
+        originals = [kept(group.get("lr")) for group in optimizer.param_groups]
+        self.originals[id(optimizer)] = (optimizer, originals)
         for group in groups:
-            changed = self._changed(group["lr"], base)
-            if isinstance(group["lr"], Tensor):
-                group["lr"].copy_(torch.as_tensor(changed))
-            else:
-                group["lr"] = float(changed)
+            set_rate(group, self._changed(group["lr"], base))
         if first:
-            self.scheduled, self.in_force = base, kept(groups[0]["lr"])
+            self.scheduled, self.in_force = base, largest(groups)
 
     def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         """Put the rates of an optimizer back."""
@@ -132,28 +203,62 @@ class RateControl:
         if (found := self.originals.pop(id(optimizer), None)) is None:
             return
         for group, lr in zip(optimizer.param_groups, found[1], strict=False):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].copy_(torch.as_tensor(lr))
-            else:
-                group["lr"] = lr
+            if lr is not None and has_rate(group):
+                set_rate(group, lr)
 
     def _changed(self, lr: Rate, base: Rate) -> Rate:
-        """Return the rate of a group while the first group's is ``base``."""
+        """Return the rate of a group while the largest one is ``base``."""
         if self.held is None:
             return lr * self.scale
         if isinstance(base, Tensor):
             # Nothing is read back from a device.
             same = (base == 0) | (torch.as_tensor(lr) == base)
-            return torch.where(same, self.held, lr * (self.held / base))
+            held = torch.full_like(base, self.held)
+            return torch.where(same, held, lr * (held / base))
         # Of a base of 0, as a warm-up has, there are no ratios.
         return self.held if base in (0, lr) else lr * (self.held / base)
 
 
-def first_rate(optimizer: Optimizer) -> Rate:
-    """Return the rate of an optimizer's first group."""
-    return kept(optimizer.param_groups[0].get("lr", math.nan))
+def has_rate(group: dict[str, Any]) -> bool:
+    """Return whether a group of parameters has a rate: Adafactor's ``None`` is none."""
+    return isinstance(group.get("lr"), float | int | Tensor)
 
 
-def kept(lr: Rate) -> Rate:
+def estimate_of(group: dict[str, Any]) -> Rate | None:
+    """Return what Prodigy and D-Adaptation multiply the rate by, ``None`` for other optimizers."""
+    found = group.get("d") if "d0" in group else None
+    return found if isinstance(found, float | int | Tensor) else None
+
+
+def rate_of(group: dict[str, Any]) -> Rate:
+    """Return the rate of a group as it is used, NaN where it has none."""
+    if not has_rate(group):
+        return math.nan
+    estimate = estimate_of(group)
+    used: Rate = group["lr"] if estimate is None else group["lr"] * estimate
+    return used
+
+
+def largest(groups: list[dict[str, Any]]) -> Rate:
+    """Return the largest rate of groups, which does not change when theirs do."""
+    if len(groups) == 1:
+        only: Rate = kept(rate_of(groups[0]))
+        return only
+    rates = [rate_of(group) for group in groups if has_rate(group)]
+    if not any(isinstance(rate, Tensor) for rate in rates):
+        return max(rates, default=math.nan)
+    where = next(rate.device for rate in rates if isinstance(rate, Tensor))
+    return torch.stack([torch.as_tensor(r, device=where).reshape(()) for r in rates]).max()
+
+
+def set_rate(group: dict[str, Any], lr: Rate) -> None:
+    """Change the rate of a group."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].copy_(torch.as_tensor(lr))
+    else:
+        group["lr"] = float(lr)
+
+
+def kept(lr: Any) -> Any:  # noqa: ANN401 - whatever an optimizer keeps
     """Return a rate that does not change when the optimizer's does."""
     return lr.detach().clone() if isinstance(lr, Tensor) else lr

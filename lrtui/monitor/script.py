@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from lrtui.monitor.automatic import Automatic
 
 
+STOPPED = 130
+"""Exit code of a script that was asked to stop and did not finish: that of an interrupt."""
+
+
 class WhenTorchComes(MetaPathFinder):
     """Has something done once a script has imported torch, and not before: that is its affair."""
 
@@ -86,6 +90,16 @@ def run(
         ValueError: there is no such script or module; says so.
         SystemExit: the script has asked for it.
     """
+    watching: list[Automatic] = []
+
+    def watch() -> None:
+        from lrtui.monitor.automatic import Automatic, watch_spawned
+
+        watching.append(Automatic(name, journal))
+        watch_spawned(name, journal)
+
+    # Before the module is looked for: its package may import torch.
+    sys.meta_path.insert(0, WhenTorchComes(watch))
     try:
         code, main = load_module(target) if is_module else load_script(target)
     except SyntaxError as error:
@@ -96,28 +110,43 @@ def run(
     if not sys.flags.safe_path:
         sys.path[0] = os.getcwd() if is_module else os.path.dirname(os.path.realpath(origin))
     sys.modules["__main__"] = main
-    watching: list[Automatic] = []
-
-    def watch() -> None:
-        from lrtui.monitor.automatic import Automatic
-
-        watching.append(Automatic(name, journal))
-
-    sys.meta_path.insert(0, WhenTorchComes(watch))
     try:
         exec(code, main.__dict__)
     except SystemExit:
         raise
-    except KeyboardInterrupt as error:
+    except KeyboardInterrupt:
         if any(automatic.was_asked_to_stop() for automatic in watching):
-            return 0
-        raise error.with_traceback(without_ours(error.__traceback__)) from None
+            return say_stopped()
+        leave_ours_out()
+        raise
     except BaseException as error:
+        if getattr(error, "exit_code", None) == STOPPED:  # of a rank that torch has spawned
+            return say_stopped()
         error.__traceback__ = without_ours(error.__traceback__)
         sys.last_value = error
         sys.excepthook(type(error), error, error.__traceback__)
         return 1
     return 0
+
+
+def say_stopped() -> int:
+    """Say that the script was stopped before its end; return the exit code."""
+    print("lrtui: stopped as asked, before the end of the script", file=sys.stderr)
+    return STOPPED
+
+
+def leave_ours_out() -> None:
+    """Have an error that ends the program shown without the frames that run the script."""
+    show = sys.excepthook
+
+    def shown(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        while traceback is not None and traceback.tb_frame.f_code.co_filename != __file__:
+            traceback = traceback.tb_next
+        show(kind, error.with_traceback(without_ours(traceback)), without_ours(traceback))
+
+    sys.excepthook = shown
 
 
 def without_ours(traceback: TracebackType | None) -> TracebackType | None:

@@ -9,11 +9,12 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
-from time import monotonic
+from time import monotonic, sleep
 
 from lrtui.messages import AnyCommand, AnyMessage, Watch, decode_command, encode
 from lrtui.monitor.teller import Addressed, to_all
 from lrtui.monitor.viewers import HEARD, Viewer
+from lrtui.sockets import new_path
 
 TICK = 0.1
 """Seconds between two reports."""
@@ -33,6 +34,15 @@ PATIENCE = 10.0
 LAST_WORDS = 0.3
 """Seconds that viewers have to take in how a training ended."""
 
+LAST_ROWS = 1.0
+"""Seconds that the last numbers of a device have to arrive."""
+
+QUICK = 0.005
+"""Seconds between two looks for them."""
+
+LOOK = 4.0
+"""Seconds between two looks whether the socket can still be found."""
+
 
 class Server:
     """Serves the viewers of one training."""
@@ -46,6 +56,7 @@ class Server:
         report: Callable[[bool], list[Addressed]],
         ask: Callable[[AnyCommand, str, int], None],
         failed: Callable[[BaseException], None],
+        moved: Callable[[Path], None],
     ) -> None:
         """Open the socket and start the thread.
 
@@ -56,26 +67,20 @@ class Server:
             report: returns what is new; is told whether anybody watches.
             ask: takes a command, who asked for it, and the number of that viewer.
             failed: is told what ended the thread, if anything did.
+            moved: is told the new path of the socket, where its folder was removed.
 
         Raises:
             OSError: the socket cannot be opened.
         """
         self.path = path
         self._greet, self._so_far, self._report, self._ask = greet, so_far, report, ask
-        self._failed = failed
+        self._failed, self._moved = failed, moved
         self._viewers: dict[int, Viewer] = {}
         self._count = self._accepted = 0
-        self._last_words: list[AnyMessage] | None = None
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # Under its name only once it answers: one that refuses a viewer is taken for a dead one's.
-        new = path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        self._socket.bind(os.fspath(new))
-        # Its folder is private already; umask would be that of all threads of the training.
-        new.chmod(0o600)
-        self._socket.listen(16)
-        new.rename(path)
-        self._socket.setblocking(False)
+        self._last_words: Callable[[], list[AnyMessage]] | None = None
+        self._waits: Callable[[], bool] = bool
+        self._look_at = monotonic() + LOOK
+        self._socket = listen_at(path)
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         os.set_blocking(self._write_end, False)
@@ -87,11 +92,16 @@ class Server:
         with contextlib.suppress(OSError):  # it is awake already, or gone
             os.write(self._write_end, b"!")
 
-    def close(self, last_words: list[AnyMessage]) -> None:
-        """Tell how it ended, then close the socket."""
-        self._last_words = last_words
+    def close(self, last_words: Callable[[], list[AnyMessage]], waits: Callable[[], bool]) -> None:
+        """Tell how it ended, then close the socket.
+
+        Args:
+            last_words: returns what is told last.
+            waits: whether there is something to report that has not arrived yet.
+        """
+        self._waits, self._last_words = waits, last_words
         self.wake()
-        self._thread.join(2 * LAST_WORDS)
+        self._thread.join(2 * (LAST_WORDS + LAST_ROWS))
         with contextlib.suppress(OSError):
             self.path.unlink()
 
@@ -137,16 +147,41 @@ class Server:
                 self._begin_tick(selector, now)
             self._tidy(selector)
         self._tell(self._report(True))
-        self._tell([to_all(message) for message in self._last_words])
+        end = monotonic() + LAST_ROWS
+        while self._waits() and monotonic() < end:
+            sleep(QUICK)
+            self._tell(self._report(True))
+        self._tell([to_all(message) for message in self._last_words()])
         end = monotonic() + LAST_WORDS
         while any(v.waiting and not v.gone for v in self._viewers.values()) and monotonic() < end:
             selector.select(0.02)
             for viewer in self._viewers.values():
                 viewer.flush()
 
+    def _bind_anew(self, selector: selectors.BaseSelector) -> None:
+        """Open another socket where this one cannot be found any more.
+
+        Its folder goes with the login that it belongs to, and training goes on under nohup.
+        """
+        try:
+            if self.path.exists():
+                return
+            path = new_path(os.getpid())
+            opened = listen_at(path)
+        except OSError:
+            return  # there is no place for it now: look again later
+        with contextlib.suppress(KeyError):
+            selector.unregister(self._socket)
+        self._socket.close()
+        self._socket, self.path = opened, path
+        self._moved(path)
+
     def _begin_tick(self, selector: selectors.BaseSelector, now: float) -> None:
         """Let everybody say something again."""
         self._accepted = 0
+        if now >= self._look_at:
+            self._look_at = now + LOOK
+            self._bind_anew(selector)
         if self._socket.fileno() not in selector.get_map():
             selector.register(self._socket, selectors.EVENT_READ)
         for viewer in self._viewers.values():
@@ -229,3 +264,26 @@ class Server:
                 if wanted:
                     selector.register(viewer.connection, wanted, viewer)
                 viewer.wanted = wanted
+
+
+def listen_at(path: Path) -> socket.socket:
+    """Return a socket that listens at a path of a private folder.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        # Renamed after listen(): viewers remove sockets that refuse connections.
+        new = path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        opened.bind(os.fspath(new))
+        # Its folder is private already; umask would be that of all threads of the training.
+        new.chmod(0o600)
+        opened.listen(16)
+        new.rename(path)
+        opened.setblocking(False)
+    except OSError:
+        opened.close()
+        raise
+    return opened

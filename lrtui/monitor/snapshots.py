@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from lrtui.monitor.memory import SHARE, free_memory, in_words, ranks_of_this_host
 
 BUDGET = 0.01
 """Share of the time that taking snapshots may cost."""
@@ -26,11 +28,17 @@ PUT_OFF = 30.0
 KEPT = 10
 """Snapshots kept, where they are small: close together of late, further apart with age."""
 
-LARGEST = 4 * 2**30
-"""Bytes that they may take together; two are kept whatever they take."""
-
 NEAR_BEST = 1.2
 """A snapshot is from before the loss rose if its level is at most that many times the lowest."""
+
+DEPTH = 3
+"""Containers in containers that are looked into."""
+
+LONG = 10_000
+"""Items of a container that is still a value, and not data."""
+
+OF_TORCH = frozenset(vars(nn.Module()))
+"""Attributes that torch gives each module."""
 
 LEFT_OUT = "the order of the data is not rewound"
 
@@ -53,6 +61,7 @@ class Snapshot:
         step: steps taken.
         level: median of the last losses, infinite where there were none.
         states: of what is taken back, tensors on the CPU.
+        besides: of each module, what its state leaves out.
         chance: states of the random generators.
         nbytes: memory of its tensors.
     """
@@ -60,15 +69,22 @@ class Snapshot:
     step: int
     level: float
     states: list[Any]
+    besides: list[dict[str, Any]]
     chance: list[Any]
     nbytes: int
+
+
+class NoRoom(ValueError):
+    """No snapshot fits into the memory that snapshots may take; says so."""
 
 
 class Snapshots:
     """Snapshots taken as often as a budget of time allows, of which few are kept.
 
+    All of them together take at most a quarter of the memory that would be free without them.
+
     Attributes:
-        due: when the next one is to be taken, by ``time.monotonic``.
+        due: when the next one is to be taken, by ``time.monotonic``; infinite for never.
         before_the_rise: step of the last one before the loss rose, ``None`` where there is none.
     """
 
@@ -82,6 +98,7 @@ class Snapshots:
         self.before_the_rise: int | None = None
         self._parts = [*parts]
         self._ring: list[Snapshot] = []
+        self._why_none = ""
 
     @property
     def steps(self) -> list[int]:
@@ -106,6 +123,29 @@ class Snapshots:
         """Put off the next one: it could not be taken now."""
         self.due = time.monotonic() + PUT_OFF
 
+    def _make_room(self, nbytes: int, step: int) -> None:
+        """Drop as many as it takes for another one.
+
+        Raises:
+            NoRoom: not even one fits; says how much it takes and how much there is.
+        """
+        while len(self._ring) >= KEPT:
+            self._drop_one(step)
+        if (free := free_memory()) is None:
+            return
+        taken = sum(snapshot.nbytes for snapshot in self._ring)
+        allowed = SHARE * (free + taken * ranks_of_this_host()) / ranks_of_this_host()
+        if nbytes > allowed:
+            self._ring.clear()
+            self.before_the_rise, self.due = None, math.inf
+            self._why_none = (
+                f"no snapshots, so there is no going back: one takes {in_words(nbytes)}, and "
+                f"{SHARE:.0%} of the host's free memory is {in_words(allowed)} a rank"
+            )
+            raise NoRoom(self._why_none)
+        while self._ring and sum(snapshot.nbytes for snapshot in self._ring) + nbytes > allowed:
+            self._drop_one(step)
+
     def _before_the_rise(self) -> int:
         best = min(snapshot.level for snapshot in self._ring)
         allowed = best + (NEAR_BEST - 1) * abs(best)
@@ -121,17 +161,37 @@ class Snapshots:
         start = time.monotonic()
         if self._ring and self._ring[-1].step >= step:
             return
-        states = [on_cpu(part.state_dict()) for part in self._parts]
-        nbytes = sum(map(size, states))
-        while len(self._ring) >= KEPT or (
-            len(self._ring) >= 2 and sum(s.nbytes for s in self._ring) + nbytes > LARGEST
-        ):
-            self._drop_one(step)
+        self.due = start + SHORTEST
+        if not all(map(is_finite, self._modules())):
+            raise ValueError("not all weights are finite")
+        states = [part.state_dict() for part in self._parts]
+        besides = [*map(left_out, self._modules())]
+        nbytes = size(states) + size(besides)
+        self._make_room(nbytes, step)
         known = math.inf if level is None else level
-        self._ring.append(Snapshot(step, known, states, chance(), nbytes))
+        copied = on_cpu(states), on_cpu(besides)
+        self._ring.append(Snapshot(step, known, *copied, chance(), nbytes))
         self.before_the_rise = self._before_the_rise()
         now = time.monotonic()
         self.due = now + max((now - start) / BUDGET, SHORTEST)
+
+    def lacks(self, step: int | None) -> str:
+        """Say why there is no going back to a step, empty where there is.
+
+        Args:
+            step: of the snapshot; ``None`` for the last one before the loss rose.
+        """
+        wanted = self.before_the_rise if step is None else step
+        if wanted is not None and wanted in self.steps:
+            return ""
+        if self._why_none:
+            return self._why_none
+        there = ", ".join(f"{step:,}" for step in self.steps) or "none yet"
+        of = "" if wanted is None else f" of step {wanted:,}"
+        return f"no snapshot{of}; there are: {there}"
+
+    def _modules(self) -> list[nn.Module]:
+        return [part for part in self._parts if isinstance(part, nn.Module)]
 
     def go_back(self, step: int | None) -> int:
         """Go back to a snapshot.
@@ -145,19 +205,72 @@ class Snapshots:
         Raises:
             ValueError: there is none of that step; says which there are.
         """
+        if why := self.lacks(step):
+            raise ValueError(why)
         wanted = self.before_the_rise if step is None else step
-        found = next((s for s in self._ring if s.step == wanted), None)
-        if found is None:
-            there = ", ".join(f"{step:,}" for step in self.steps) or "none yet"
-            of = "" if wanted is None else f" of step {wanted:,}"
-            raise ValueError(f"no snapshot{of}; there are: {there}")
+        found = next(s for s in self._ring if s.step == wanted)
         for part, state in zip(self._parts, found.states, strict=True):
             part.load_state_dict(copy.deepcopy(state))
+        for module, besides in zip(self._modules(), found.besides, strict=True):
+            put_back(module, copy.deepcopy(besides))
         restore_chance(found.chance)
         while self._ring[-1] is not found:
             self._ring.pop()
         self.before_the_rise = self._before_the_rise()
         return found.step
+
+
+def left_out(module: nn.Module) -> dict[str, Any]:
+    """Return what a module's state leaves out.
+
+    That are buffers that are not persistent, and attributes that are plain values, such as a
+    running average or a count of steps.
+
+    Returns:
+        By the path of each submodule and the name there.
+    """
+    found: dict[str, Any] = {}
+    for path, part in module.named_modules():
+        for name in part._non_persistent_buffers_set:
+            found[f"{path}.{name}"] = part._buffers[name]
+        if not type(part).__module__.startswith("torch."):  # how DDP drives itself is its own
+            for name, value in vars(part).items():
+                if name not in OF_TORCH and is_plain(value):
+                    found[f"{path}.{name}"] = value
+    return found
+
+
+def is_plain(value: object, depth: int = DEPTH) -> bool:
+    """Return whether a value can be copied without more coming along."""
+    if isinstance(value, Tensor):
+        return not value.requires_grad
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return True
+    if not depth or type(value) not in (list, tuple, dict, set) or len(value) > LONG:  # type: ignore[arg-type]
+        return False
+    items = [*value.items()] if isinstance(value, dict) else value
+    return all(is_plain(item, depth - 1) for item in items)  # type: ignore[attr-defined]
+
+
+def put_back(module: nn.Module, besides: dict[str, Any]) -> None:
+    """Put back what a module's state leaves out."""
+    parts = dict(module.named_modules())
+    for key, value in besides.items():
+        path, _, name = key.rpartition(".")
+        part = parts.get(path)
+        if part is None:
+            continue
+        now = part._buffers.get(name, vars(part).get(name))
+        if isinstance(now, Tensor) and isinstance(value, Tensor) and now.shape == value.shape:
+            with torch.no_grad():
+                now.copy_(value)  # in place, for whoever else holds it
+        else:
+            setattr(part, name, value)
+
+
+def is_finite(module: nn.Module) -> bool:
+    """Return whether all weights of a module are finite."""
+    return all(bool(torch.isfinite(weights).all()) for weights in module.parameters())
 
 
 def on_cpu(state: Any) -> Any:  # noqa: ANN401 - whatever a state is made of

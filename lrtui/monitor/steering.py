@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -11,8 +12,10 @@ from lrtui.messages import (
     AnyCommand,
     Capability,
     Checkpoint,
+    Follow,
     Hold,
     Pause,
+    Printed,
     Release,
     Resume,
     Rewind,
@@ -26,8 +29,27 @@ from lrtui.messages import (
 from lrtui.messages import Snapshots as SnapshotsTold
 from lrtui.monitor.gate import NEVER, Gate, Order
 from lrtui.monitor.rate import RateControl
-from lrtui.monitor.snapshots import LEFT_OUT, Snapshots
-from lrtui.monitor.teller import RUN, Addressed, to_all
+from lrtui.monitor.snapshots import LEFT_OUT, NoRoom, Snapshots
+from lrtui.monitor.teller import Addressed, to_all, told_rate
+
+
+@dataclass
+class Levers:
+    """What can be done to one training.
+
+    Attributes:
+        control: of its rate.
+        checkpoint: writes a checkpoint, ``None`` where nobody knows how.
+        snapshots: what there is to go back to, ``None`` where nothing is kept.
+        stop: ends it, where it does not look by itself whether it was asked to; says how.
+        follow: takes another optimizer for the training's, by its name or the next one; says which.
+    """
+
+    control: RateControl
+    checkpoint: Callable[[], object] | None = None
+    snapshots: Snapshots | None = None
+    stop: Callable[[], str] | None = None
+    follow: Callable[[str], str] | None = None
 
 
 class Steering:
@@ -35,59 +57,81 @@ class Steering:
 
     Attributes:
         gate: where training stops for it.
-        control: of the rate.
-        snapshots: what there is to go back to, ``None`` where no model was given.
+        levers: what can be done to it.
+        run: number of the run.
         stopping: whether training was asked to end.
-        on_stop: ends it, where it does not look at ``stopping`` by itself.
     """
 
-    def __init__(
-        self,
-        control: RateControl,
-        checkpoint: Callable[[], object] | None,
-        snapshots: Snapshots | None,
-        tell: Callable[[Addressed], None],
-    ) -> None:
+    def __init__(self, levers: Levers, tell: Callable[[Addressed], None]) -> None:
         """Change nothing.
 
         Args:
-            control: of the rate.
-            checkpoint: writes a checkpoint, ``None`` where nobody knows how.
-            snapshots: what there is to go back to.
+            levers: what can be done.
             tell: takes what is to be told.
         """
         self.gate = Gate(self.carry_out)
-        self.control, self.snapshots = control, snapshots
+        self.levers = levers
+        self.run = 1
         self.stopping = False
-        self.on_stop: Callable[[], None] | None = None
-        self._checkpoint = checkpoint
+        self._origin = 0
         self._tell = tell
+
+    def begin(self, levers: Levers, origin: int) -> None:
+        """Steer another training, a new run.
+
+        Args:
+            levers: what can be done to it.
+            origin: what the gate has counted before its first step.
+        """
+        self.levers, self._origin, self.stopping = levers, origin, False
+        self.run += 1
 
     @property
     def capabilities(self) -> list[Capability]:
         """What can be asked of it."""
-        found: list[Capability] = ["pause", "step", "hold", "scale", "release", "stop"]
-        if self._checkpoint is not None:
+        found: list[Capability] = ["pause", "step", "stop"]
+        if self.levers.control.can_hold:
+            found.append("hold")
+        if self.levers.control.can_scale:
+            found += ["scale", "release"]
+        if self.levers.checkpoint is not None:
             found.append("checkpoint")
-        if self.snapshots is not None:
+        if self.levers.snapshots is not None:
             found.append("rewind")
+        if self.levers.follow is not None:
+            found.append("follow")
         return found
+
+    def unable(self, command: AnyCommand) -> str:
+        """Say why a command cannot be carried out here, empty where it can; any thread may ask."""
+        if isinstance(command, Rewind) and self.levers.snapshots is not None:
+            return self.levers.snapshots.lacks(command.step)
+        return ""
+
+    @property
+    def _step(self) -> int:
+        """Steps of the run."""
+        return max(self.gate.step - self._origin, 0)
 
     def state(self, answers: int = 0) -> State:
         """Return how training is driven."""
-        lr, scheduled = self.control.now()
+        control = self.levers.control
+        lr, scheduled = control.now()
+        groups, lowest = control.spread()
         gate = self.gate
         return State(
-            run=RUN,
-            step=gate.step,
+            run=self.run,
+            step=self._step,
             paused=gate.paused or gate.pause_at != NEVER,
             speed=None,
-            lr=max(lr, 0.0),
-            scheduled=max(scheduled, 0.0) if scheduled != lr else None,
-            held=self.control.held,
-            scale=self.control.scale,
+            lr=told_rate(lr),
+            scheduled=told_rate(scheduled) if scheduled != lr and scheduled >= 0 else None,
+            held=control.held,
+            scale=control.scale,
             stopping=self.stopping,
             answers=answers,
+            groups=groups,
+            lowest=told_rate(lowest) if lowest < lr else None,
         )
 
     def carry_out(self, order: Order) -> None:
@@ -101,19 +145,19 @@ class Steering:
         if order.asked_by:
             self.answer(order, text, done)
         # Last: it may raise what ends the training.
-        if isinstance(order.command, Stop) and self.on_stop is not None:
-            self.on_stop()
+        if isinstance(order.command, Stop) and self.levers.stop is not None:
+            self.levers.stop()
 
     def answer(self, order: Order, text: str, done: bool) -> None:
         """Tell all viewers what came of an order."""
         command = order.command
         told = Steered(
-            run=RUN,
-            step=self.gate.step,
+            run=self.run,
+            step=self._step,
             command=str(command.__struct_config__.tag),
             text=text,
             done=done,
-            lr=max(self.control.now()[0], 0.0),
+            lr=told_rate(self.levers.control.now()[0]),
             asked_by=order.asked_by,
             at=time.time(),
         )
@@ -122,9 +166,10 @@ class Steering:
         self._tell(Addressed(state, replace(state, answers=command.id), order.viewer))
 
     def _tell_snapshots(self) -> None:
-        if self.snapshots is not None and (before := self.snapshots.before_the_rise) is not None:
-            steps = self.snapshots.steps
-            self._tell(to_all(SnapshotsTold(run=RUN, steps=steps, before=before)))
+        snapshots = self.levers.snapshots
+        if snapshots is not None and (before := snapshots.before_the_rise) is not None:
+            told = SnapshotsTold(run=self.run, steps=snapshots.steps, before=before)
+            self._tell(to_all(told))
 
     def _do(self, command: AnyCommand) -> str:
         """Do what is asked for, and say in words what was done.
@@ -132,12 +177,20 @@ class Steering:
         Raises:
             ValueError: it cannot be done; says why.
         """
-        control, gate = self.control, self.gate
+        control, gate = self.levers.control, self.gate
         match command:
             case Hold(lr=lr):
+                if not control.can_hold:
+                    raise ValueError(
+                        "the optimizer estimates the rate itself, it can only be scaled"
+                        if control.can_scale
+                        else NO_RATE
+                    )
                 control.hold(lr)
-                return f"rate held at {short(lr)}"
+                return f"rate held at {short(lr)}{self._of_groups()}"
             case Scale(by=by):
+                if not control.can_scale:
+                    raise ValueError(NO_RATE)
                 if not 0 < control.now()[0] * by < float("inf") and control.now()[0]:
                     raise ValueError("that would not be a rate any more")
                 control.scale_by(by)
@@ -157,44 +210,69 @@ class Steering:
             case Checkpoint():
                 return self._write_checkpoint()
             case TakeSnapshot(level=level):
-                if self.snapshots is None:
-                    raise ValueError("there are no snapshots: no model was given to the Monitor")
-                try:
-                    self.snapshots.take(gate.step, level)
-                except Exception as error:  # such as no memory
-                    self.snapshots.put_off()
-                    raise ValueError(f"no snapshot: {in_words(error)}") from error
-                return "snapshot taken"
+                return self._take_snapshot(level)
             case Rewind():
                 return self._rewind(command)
+            case Follow(optimizer=name):
+                if self.levers.follow is None:
+                    raise ValueError("the Monitor was given the optimizers, the first is followed")
+                return self.levers.follow(name)
             case Stop():
                 self.stopping = True
                 gate.paused, gate.pause_at = False, NEVER
                 return "asked to stop"
         raise ValueError("that cannot be asked of a training that is not lrtui's own")
 
+    def _of_groups(self) -> str:
+        """Say what a rate in one number means where there are several."""
+        groups, lowest = self.levers.control.spread()
+        if groups < 2:
+            return ""
+        down = f", down to {short(lowest)}" if lowest == lowest else ""
+        return f"; it is the largest of {groups:,} groups, the others keep their ratio to it{down}"
+
+    def _take_snapshot(self, level: float | None) -> str:
+        snapshots = self.levers.snapshots
+        if snapshots is None:
+            raise ValueError(NO_SNAPSHOTS)
+        try:
+            snapshots.take(self._step, level)
+        except NoRoom as error:
+            self._tell(to_all(Printed(text=str(error))))
+            raise
+        except Exception as error:  # such as no memory
+            snapshots.put_off()
+            raise ValueError(f"no snapshot: {in_words(error)}") from error
+        return "snapshot taken"
+
     def _write_checkpoint(self) -> str:
-        if self._checkpoint is None:
+        if self.levers.checkpoint is None:
             raise ValueError("the Monitor was given no checkpoint=")
         try:
-            self._checkpoint()
+            self.levers.checkpoint()
         except Exception as error:  # whatever goes wrong in it: training goes on
             raise ValueError(f"the checkpoint failed: {in_words(error)}") from error
         return "checkpoint written"
 
     def _rewind(self, command: Rewind) -> str:
-        if self.snapshots is None:
-            raise ValueError("there are no snapshots: no model was given to the Monitor")
+        snapshots, control = self.levers.snapshots, self.levers.control
+        if snapshots is None:
+            raise ValueError(NO_SNAPSHOTS)
         try:
-            step = self.snapshots.go_back(command.step)
+            step = snapshots.go_back(command.step)
         except ValueError:
             raise
         except Exception as error:
             raise ValueError(f"it could not go back: {in_words(error)}") from error
         if command.by != 1:
-            self.control.scale_by(command.by)
-        on = f"on at {short(self.control.now()[0])}"
+            control.scale_by(command.by)
+        on = f"on at {short(control.now()[0])}"
         return f"back to the weights of step {step:,}, {on}; {LEFT_OUT}"
+
+
+NO_RATE = "the optimizer has no rate that could be changed: no lr in its groups"
+
+NO_SNAPSHOTS = "there are no snapshots: no model was given to the Monitor"
 
 
 def short(lr: float) -> str:

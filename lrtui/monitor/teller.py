@@ -12,9 +12,11 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from lrtui.messages import (
     AnyMessage,
@@ -22,17 +24,16 @@ from lrtui.messages import (
     Greeting,
     Outcome,
     Printed,
+    Progress,
     Ranks,
     Snapshots,
     Started,
     State,
     Steered,
 )
-from lrtui.monitor.device import Raw
+from lrtui.messages.quantities import LARGEST
+from lrtui.monitor.device import Batch, Raw
 from lrtui.monitor.history import History, Row, extremes, progress
-
-RUN = 1
-"""Number of the run: a training is one."""
 
 MOST = 100
 """Stretches of the steps between two reports; of more steps than twice that, only extremes."""
@@ -45,6 +46,12 @@ EVENTS = 1000
 
 LEVEL = 20
 """Losses whose median is the level of the loss."""
+
+EARLIER, THIN = 50, 100
+"""Earlier runs of the process that are kept, and stretches of each."""
+
+WITHOUT = 20
+"""Steps of which none has a loss, after which they are told without one."""
 
 SECOND = 1.0
 """Seconds between two reports of how far each rank is."""
@@ -69,10 +76,33 @@ def to_all(message: AnyMessage) -> Addressed:
     return Addressed(message, message, 0)
 
 
-Arriving = Callable[[], list[Raw] | None]
-"""Rows that come from a device: ``None`` as long as they have not arrived."""
+class Began(NamedTuple):
+    """Another training goes on in place of the one before.
 
-Out = deque[Raw | Addressed | Arriving]
+    Attributes:
+        name: what a person calls it.
+        optimizer: in words.
+        full_batch: whether each of its steps sees all data.
+    """
+
+    name: str
+    optimizer: str
+    full_batch: bool
+
+
+class Finished(NamedTuple):
+    """The training is over, and its process is not.
+
+    Attributes:
+        outcome: how it ended.
+        reason: why, in a sentence.
+    """
+
+    outcome: Outcome
+    reason: str
+
+
+Out = deque[Raw | Addressed | Began | Finished | Batch]
 """What the thread that trains leaves to be told, in order."""
 
 
@@ -81,31 +111,48 @@ class Teller:
 
     Attributes:
         out: what training has left.
+        run: number of the run that is told of.
+        scheduled: the schedule's rate at the last step.
         losses: the last finite losses.
         pace: steps a second, of late.
         ranks: how many processes train together.
     """
 
-    def __init__(self, name: str, optimizer: str) -> None:
+    def __init__(self, began: Began) -> None:
         """Tell nothing yet.
 
         Args:
-            name: what a person calls the training.
-            optimizer: in words.
+            began: what trains.
         """
         self.out: Out = deque(maxlen=1 << 17)
-        self.losses: deque[float] = deque(maxlen=LEVEL)
+        self.run = 0
         self.pace = 0.0
         self.ranks = 1
-        self._name, self._optimizer = name, optimizer
         self._since = time.time()
         self._folder = os.path.abspath(os.curdir) if os.path.exists(os.curdir) else "?"
+        self._earlier: deque[list[AnyMessage]] = deque(maxlen=EARLIER)
+        self._last = self._counted_at = time.monotonic()
+        self._counted = 0
+        self._begin(began)
+
+    def describe(self, began: Began) -> None:
+        """Say of the training that has not taken a step what it is."""
+        self._name, self._optimizer, self._full_batch = began
+
+    def _begin(self, began: Began) -> None:
+        """Tell of another run from now on."""
+        self.run += 1
+        self.describe(began)
+        self.losses: deque[float] = deque(maxlen=LEVEL)
+        self.scheduled = math.nan
         self._history = History()
         self._events: deque[AnyMessage] = deque(maxlen=EVENTS)
         self._started: Started | None = None
         self._seconds = 0.0
-        self._last = self._counted_at = time.monotonic()
-        self._counted = 0
+        self._step = 0
+        self._over: Ended | None = None
+        self._has_loss = False
+        self._without: list[Row] = []
 
     @property
     def level(self) -> float | None:
@@ -117,7 +164,7 @@ class Teller:
         command = [sys.argv[0] or "python", *sys.argv[1:]]
         title = [self._name, f"pid {os.getpid()}", platform.node(), self._optimizer]
         if self.ranks > 1:
-            title.insert(2, f"{self.ranks} ranks")
+            title.insert(2, f"{self.ranks} ranks, loss of rank 0")
         return Greeting(
             program=f"lrtui {version('lrtui')}, torch {version('torch')}",
             pid=os.getpid(),
@@ -134,21 +181,31 @@ class Teller:
 
     def so_far(self, state: State) -> list[AnyMessage]:
         """Return what was so far, for a viewer who comes late."""
-        started = self._started or Started(run=RUN, lr=state.lr, steps=None)
-        told: list[AnyMessage] = [started, state]
+        self._started = self._started or self._start(state.lr)
+        told: list[AnyMessage] = [message for run in self._earlier for message in run]
+        told += [self._started, replace(state, run=self.run)]
         rows = deque(self._history.rows())
         for event in [*self._events, None]:
             until = event.step if isinstance(event, Steered) else 0 if event else math.inf
             piece: list[Row] = []
             while rows and rows[0].step <= until:
                 piece.append(rows.popleft())
-            told += [
-                progress(RUN, piece[i : i + PIECE], self._seconds)
-                for i in range(0, len(piece), PIECE)
-            ]
+            told += [self._progress(piece[i : i + PIECE]) for i in range(0, len(piece), PIECE)]
             if event is not None:
                 told.append(event)
-        return told
+        return [*told, self._over] if self._over else told
+
+    def _progress(self, rows: Sequence[Row]) -> Progress:
+        return progress(self.run, rows, self._seconds, no_loss=not self._has_loss)
+
+    def _start(self, lr: float) -> Started:
+        return Started(
+            run=self.run,
+            lr=told_rate(lr),
+            steps=None,
+            optimizer=self._optimizer,
+            full_batch=self._full_batch,
+        )
 
     def take(self, paused: bool, watched: bool) -> list[Addressed]:
         """Take in what training has left since the last call.
@@ -172,28 +229,65 @@ class Teller:
                 self._tell(rows, told, watched)
                 self._keep(item.message)
                 told.append(item)
+            elif isinstance(item, Began):
+                self._tell(rows, told, watched)
+                told += map(to_all, self._end_run(item))
+            elif isinstance(item, Finished):
+                self._tell(rows, told, watched)
+                self._over = self.ended(self._step, *item)
+                told.append(to_all(self._over))
             elif isinstance(item, tuple):
-                if item[1] is not None:
-                    rows.append(Row._make(item))
+                self._add(rows, item)
             elif (arrived := item()) is not None:
-                rows += [Row._make(row) for row in arrived if row[1] is not None]
+                for row in arrived:
+                    self._add(rows, row)
             else:
                 break  # what comes after it waits as well, to stay in order
             self.out.popleft()
         self._tell(rows, told, watched)
         return told
 
+    def _end_run(self, began: Began) -> list[Ended]:
+        """Tell of another run from now on; keep little of the one before."""
+        why = f"ended after {self._step:,} steps; another began"
+        ended = self._over or self.ended(self._step, "done", why)
+        rows = extremes(self._history.rows(), THIN)
+        if self._started is not None and rows:
+            self._earlier.append([self._started, self._progress(rows), ended])
+        told = [] if self._over else [ended]
+        self._begin(began)
+        return told
+
+    def _add(self, rows: list[Row], raw: Raw) -> None:
+        """Add a row to those that are told next; one without a loss only where none has one."""
+        row = Row._make(raw)
+        self._step = row.step
+        if row.loss is None:
+            if self._has_loss:
+                return
+            self._without.append(row._replace(loss=math.nan))
+            if row.step >= WITHOUT:
+                rows += self._without
+                self._without = []
+            return
+        if not self._has_loss:
+            self._has_loss, self._history, self._without = True, History(), []
+            rows.clear()
+        rows.append(row)
+
     def _tell(self, rows: list[Row], told: list[Addressed], watched: bool) -> None:
         """Keep rows, and add a message about them where somebody watches."""
         if not rows:
             return
         if self._started is None:
-            lr = rows[0].lr
-            self._started = Started(run=RUN, lr=max(lr, 0.0), steps=None, optimizer=self._optimizer)
+            self._started = self._start(rows[0].lr if rows[0].lr is not None else math.nan)
+            if watched:
+                told.append(to_all(self._started))
         self._history.add(rows)
         self.losses += [row.loss for row in rows[-LEVEL:] if abs(row.loss) < float("inf")]
+        self.scheduled = rows[-1].scheduled if rows[-1].scheduled is not None else math.nan
         if watched:
-            told.append(to_all(progress(RUN, extremes(rows, MOST), self._seconds)))
+            told.append(to_all(self._progress(extremes(rows, MOST))))
         rows.clear()
 
     def _keep(self, message: AnyMessage) -> None:
@@ -217,4 +311,9 @@ class Teller:
     def ended(self, step: int, outcome: Outcome, reason: str) -> Ended:
         """Return how the run is over."""
         loss = self.losses[-1] if self.losses else None
-        return Ended(run=RUN, outcome=outcome, step=step, loss=loss, reason=reason)
+        return Ended(run=self.run, outcome=outcome, step=step, loss=loss, reason=reason)
+
+
+def told_rate(lr: float) -> float:
+    """Return a rate as a message has it: 0 for one that is not known, or not one."""
+    return min(lr, LARGEST) if lr >= 0 else 0.0

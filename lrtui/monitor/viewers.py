@@ -7,8 +7,9 @@ import os
 import pwd
 import selectors
 import socket
-import struct
 from time import monotonic
+
+from lrtui.sockets import peer_of
 
 BEHIND = 1 << 20
 """Bytes that a viewer may be behind; then it gets everything again once it has caught up."""
@@ -110,10 +111,10 @@ def who(connection: socket.socket) -> str:
     Raises:
         PermissionError: it is another user.
     """
-    if not hasattr(socket, "SO_PEERCRED"):
-        return "a viewer"  # not Linux: the folder is private all the same
-    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, _ = struct.unpack("3i", found)
+    peer = peer_of(connection)
+    if peer is None:
+        return "a viewer"
+    pid, uid = peer
     if uid not in (os.getuid(), 0):
         raise PermissionError("another user")
     try:

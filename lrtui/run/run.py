@@ -259,7 +259,8 @@ class Run:
     def _read(self) -> tuple[Verdict, str, Ground]:
         """Return the reading as it is now."""
         if self.diagnosis is None or self.series is None:
-            return "cannot tell yet", "no loss yet", "measured"
+            why = f"no loss is known after {self.step:,} steps" if self.step else "no loss yet"
+            return "cannot tell yet", why, "measured"
         if self.is_exact:
             verdict, evidence = self.diagnosis.read(self.outcome, self.reason)
             if verdict not in ("settled", "converging") and (why := self._scales()):
@@ -385,6 +386,9 @@ class Run:
         from lrtui.run.series import LossSeries
 
         steps = progress.numbered()
+        if progress.no_loss:
+            self._take_without_loss(progress)
+            return
         if self.diagnosis:
             self.diagnosis.see(steps, progress.losses)
         if self.series is None:
@@ -407,6 +411,18 @@ class Run:
         self.step, self.seconds = progress.last, progress.seconds
         self.weights = with_nan(progress.weights)
         self.loss = None if math.isnan(self.series.last) else self.series.last
+
+    def _take_without_loss(self, progress: Progress) -> None:
+        """Add a report of steps whose loss nobody knows."""
+        from lrtui.run.series import LossSeries
+
+        steps = progress.numbered()
+        if "lr" in progress.scalars:
+            self.rates = self.rates or LossSeries()
+            self.rates.append(steps, progress.scalars["lr"])
+        if self.live is not None:
+            self.live.take(progress)
+        self.step, self.seconds = progress.last, progress.seconds
 
     def _raised_before(self, step: int) -> tuple[int, float, float] | None:
         """Return after which step the rate was raised last before one, from what, and to what.

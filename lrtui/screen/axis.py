@@ -241,9 +241,9 @@ def choices(axis: Axis, cells: int) -> Iterator[list[tuple[float, str]]]:
     """Yield the values and labels that the ticks of an axis may have, the best ones first."""
     if axis.values:
         texts = [labels([v], v)[0] for v in axis.values]
-        digits = max(len(f"{v:.9e}".partition("e")[0].rstrip("0")) - 2 for v in axis.values)
-        if digits:  # of one precision
-            texts = labels(axis.values, 10.0 ** (exponent(axis.values[0]) - digits))
+        more = max(len(f"{v:.9e}".partition("e")[0].rstrip("0")) - 2 for v in axis.values)
+        if more:  # of one precision
+            texts = labels(axis.values, 10.0 ** (exponent(axis.values[0]) - more))
         yield list(zip(axis.values, texts, strict=False))
     if axis.step:
         found = marked(axis, axis.step)

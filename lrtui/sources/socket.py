@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import time
 from pathlib import Path
@@ -49,7 +50,7 @@ class SocketSource(Source):
         """
         self._path = training.path
         self._read_only = read_only
-        self._run = 0
+        self._offset = self._run = 0  # runs of trainings before this one; the last run so far
         self._step = 0
         self._loss: float | None = None
         self._is_on = False
@@ -98,7 +99,8 @@ class SocketSource(Source):
         greeting = connection.greeting
         known = self._greeting
         if known is None or (known.pid, known.since) != (greeting.pid, greeting.since):
-            self._run += 1
+            self._offset = self._run
+        self._is_local = connection.is_local
         self._greeting, self._connection, self._data = greeting, connection, connection.rest
         self._is_on = True
         if self._read_only:
@@ -146,15 +148,20 @@ class SocketSource(Source):
 
     def _translated(self, message: AnyMessage) -> AnyMessage:
         """Return a message with the number that its run has here."""
+        number = getattr(message, "run", None)
+        if number is None:
+            return message
+        number += self._offset
         match message:
             case Progress():
                 self._step = message.last
                 self._loss = next((v for v in message.losses[::-1] if v is not None), self._loss)
             case Started():
+                self._run, self._is_on = max(self._run, number), True
                 self._step, self._loss = 0, None
             case Ended():
-                self._is_on = False
-        return renumbered(message, self._run)
+                self._is_on = self._is_on and number < self._run
+        return renumbered(message, number)
 
     def _lose(self) -> None:
         """Note that the connection is over; find out whether the training is."""
@@ -172,12 +179,16 @@ class SocketSource(Source):
             return
         self._is_on = False
         assert self._greeting is not None
-        gone = has_ended(self._greeting.pid)
-        how = "it was killed or crashed" if gone else "it does not answer any more"
+        if not self._is_local:
+            how = "the connection to where it runs was lost"
+        elif has_ended(self._greeting.pid):
+            how = "it was killed or crashed"
+        else:
+            how = "it does not answer any more"
         reason = f"lost at step {self._step:,}: {how}; waiting for it to come back"
         self._messages.append(
             Ended(
-                run=self._run,
+                run=max(self._run, 1),
                 outcome="disconnected",
                 step=self._step,
                 loss=self._loss,
@@ -211,7 +222,10 @@ def renumbered(message: AnyMessage, run: int) -> AnyMessage:
 def has_ended(pid: int) -> bool:
     """Return whether a process of this machine has ended, as far as can be told."""
     try:
+        os.kill(pid, 0)
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+    except ProcessLookupError:
         return True
+    except OSError:
+        return False  # not ours any more, or a system without /proc
     return stat.rpartition(")")[2].split()[0] in "ZX"  # nobody has asked how it ended yet

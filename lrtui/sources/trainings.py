@@ -1,4 +1,4 @@
-"""The trainings of this user on this machine: who listens on the sockets of the private folder."""
+"""The trainings of this user on this machine: who listens on the sockets of private folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrtui.messages import Greeting, decode_message
-from lrtui.sockets import folder
+from lrtui.sockets import all_paths, peer_of
 
 PATIENCE = 1.0
 """Seconds that a training has to say who it is."""
@@ -28,6 +28,11 @@ class Training:
 
     path: Path
     greeting: Greeting | None
+
+    @property
+    def number(self) -> str:
+        """What it is called by in a command: several trainings of one process differ in it."""
+        return self.path.name.removesuffix(".sock")
 
     @property
     def pid(self) -> int:
@@ -50,13 +55,14 @@ class Connection:
         socket: the connection itself.
         greeting: who is at its other end.
         rest: what came after the greeting.
+        is_local: whether that process is at the other end itself, and not a tunnel to it.
     """
 
     def __init__(self, path: Path, patience: float = PATIENCE) -> None:
         """Connect.
 
         Raises:
-            OSError: nobody listens there, or does not answer in time.
+            OSError: nobody listens there, or does not answer in time, or another user does.
             ValueError: what listens there is not a training.
         """
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -67,6 +73,9 @@ class Connection:
                 if time.monotonic() > until:
                     raise TimeoutError(f"{path} takes no more connections now")
                 time.sleep(0.01)
+            peer = peer_of(self.socket)
+            if peer is not None and peer[1] not in (os.getuid(), 0):
+                raise PermissionError(f"{path} is served by another user")
             data = b""
             while b"\n" not in data:
                 if len(data) > 1 << 20 or time.monotonic() > until:
@@ -79,6 +88,7 @@ class Connection:
             if not isinstance(greeting, Greeting):
                 raise ValueError(f"{path} is not the socket of a training")
             self.greeting = greeting
+            self.is_local = peer is not None and peer[0] == greeting.pid
         except BaseException:
             self.socket.close()
             raise
@@ -92,14 +102,14 @@ class Connection:
         return True
 
 
-def find() -> list[Training]:
-    """Return the trainings of this user, oldest first; sockets that nobody serves are removed.
+class NoTraining(LookupError):
+    """No training, or none of the name that was asked for, is running; says so."""
 
-    Raises:
-        FolderError: the folder of the sockets cannot be used.
-    """
+
+def find() -> list[Training]:
+    """Return the trainings of this user, oldest first; sockets that nobody serves are removed."""
     found = []
-    for path in sorted(folder().glob("*.sock")):
+    for path in all_paths():
         try:
             connection = Connection(path)
             connection.socket.close()
@@ -116,30 +126,33 @@ def choose(target: str | None) -> Training:
     """Return the training that a person means.
 
     Args:
-        target: its process, name or socket; ``None`` for the only one.
+        target: its process, number, name or socket; ``None`` for the only one.
 
     Raises:
-        FolderError: the folder of the sockets cannot be used.
-        ValueError: there is no such training, or several; says which there are.
+        NoTraining: there is none.
+        ValueError: there are several, or the socket is not one; says which there are.
     """
     if target is not None and is_socket(target):
         try:
             connection = Connection(Path(target))
         except ConnectionRefusedError:
-            raise ValueError(f"nobody serves {target}: its training was killed") from None
+            raise NoTraining(f"nobody serves {target}: its training was killed") from None
         except OSError as error:
             raise ValueError(f"{target}: {error.strerror or error}") from error
         connection.socket.close()
         return Training(Path(target), connection.greeting)
     found = find()
     if target is not None:
-        found = [each for each in found if target in (str(each.pid), each.name)]
+        found = [each for each in found if target in (str(each.pid), each.number, each.name)]
+    if own := os.environ.get("LRTUI_DIR"):
+        # A folder that was chosen for this shell comes first.
+        found = [each for each in found if each.path.parent == Path(own).resolve()] or found
     if len(found) == 1:
         return found[0]
     if not found:
         what = "no training is running" if target is None else f"no training is called {target!r}"
-        raise ValueError(f"{what}; lrtui watch lists them")
-    there = ", ".join(f"{each.pid} ({each.name})" for each in found)
+        raise NoTraining(f"{what}; lrtui watch lists them")
+    there = ", ".join(f"{each.number} ({each.name})" for each in found)
     raise ValueError(f"there are {len(found)} trainings, name one by its number: {there}")
 
 

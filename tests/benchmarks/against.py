@@ -55,7 +55,8 @@ def compare(commit: str) -> None:
             ("steps/s, 10,000 points", lambda folder: steps_a_second(folder, 10_000)),
             ("bytes/s, the default run", bytes_a_second),
         ):
-            here, before = [], []
+            here: list[float] = []
+            before: list[float] = []
             for i in range(ROUNDS):
                 for folder in (HERE, there) if i % 2 else (there, HERE):
                     (here if folder == HERE else before).append(measure(folder))

@@ -66,7 +66,7 @@ def test_rows_become_a_message_that_can_be_read() -> None:
         Row(5, math.nan, 0.05, 0.1, {}),
         Row(7, math.inf, 0.05, 0.1, {"accuracy": math.nan}),
     ]
-    message = progress(1, rows, 2.5)
+    message = progress(1, rows, 2.5, no_loss=False)
     assert decode_message(encode(message)) == message
     assert message.steps == [4, 5, 7]
     assert message.scalars == {
@@ -75,5 +75,5 @@ def test_rows_become_a_message_that_can_be_read() -> None:
         "scheduled": [0.1, 0.1, 0.1],
         "accuracy": [0.5, None, None],
     }
-    assert progress(1, rows[:2], 0.0).steps == 4
-    assert "scheduled" not in progress(1, rows[:1], 0.0).scalars
+    assert progress(1, rows[:2], 0.0, no_loss=False).steps == 4
+    assert "scheduled" not in progress(1, rows[:1], 0.0, no_loss=False).scalars

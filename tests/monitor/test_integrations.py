@@ -8,8 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from lrtui.messages import Checkpoint, Hold, Rewind, Snapshots, Stop
-from tests.monitor.trainings import Viewer, training
+from lrtui.messages import (
+    AnyMessage,
+    Checkpoint,
+    Ended,
+    Hold,
+    Progress,
+    Rewind,
+    Snapshots,
+    Stop,
+)
+from tests.monitor.trainings import Viewer, training, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -21,11 +30,12 @@ import torch, lightning as L
 from lightning.pytorch.callbacks import Callback
 {imports}
 L.seed_everything(0, verbose=False)
+SEEN = []
 class M(L.LightningModule):
     def __init__(self):
-        super().__init__(); self.l = torch.nn.Linear(4, 1); self.seen = []
+        super().__init__(); self.l = torch.nn.Linear(4, 1)
     def training_step(self, batch, i):
-        loss = (self.l(batch[0]) ** 2).mean(); self.seen.append(loss.item())
+        loss = (self.l(batch[0]) ** 2).mean(); SEEN.append(loss.item())
         self.log("train_loss", loss); time.sleep(0.002)
         return loss
     def configure_optimizers(self):
@@ -40,7 +50,7 @@ trainer = L.Trainer(max_epochs=1000, logger=False, enable_checkpointing={keep}, 
 try:
     trainer.fit(model, torch.utils.data.DataLoader(data, batch_size=4))
 finally:
-    json.dump(model.seen, open(sys.argv[1], "w"))
+    json.dump(SEEN, open(sys.argv[1], "w"))
 print("fit is over at", trainer.global_step)
 """
 
@@ -50,11 +60,12 @@ warnings.filterwarnings("ignore")
 import torch
 from transformers import Trainer, TrainingArguments
 {imports}
+SEEN = []
 class Net(torch.nn.Module):
     def __init__(self):
-        super().__init__(); self.l = torch.nn.Linear(4, 1); self.seen = []
+        super().__init__(); self.l = torch.nn.Linear(4, 1)
     def forward(self, x, labels=None):
-        loss = ((self.l(x) - labels) ** 2).mean(); self.seen.append(loss.item()); time.sleep(0.002)
+        loss = ((self.l(x) - labels) ** 2).mean(); SEEN.append(loss.item()); time.sleep(0.002)
         return {{"loss": loss}}
 torch.manual_seed(0)
 model = Net()
@@ -66,7 +77,7 @@ trainer = Trainer(model=model, args=arguments, train_dataset=data, callbacks=[{c
 try:
     trainer.train()
 finally:
-    json.dump(model.seen, open(sys.argv[1], "w"))
+    json.dump(SEEN, open(sys.argv[1], "w"))
 print("fit is over at", trainer.state.global_step)
 """
 
@@ -97,10 +108,12 @@ def test_an_unmodified_trainer_under_lrtui_run(source: str, tmp_path: Path) -> N
     command = ("-m", "lrtui", "run", str(path), str(out), str(tmp_path / "root"))
     with training(*command, env=quiet()) as running:
         viewer = running.viewer()
-        steer(viewer)
+        stopped = steer(viewer)
         viewer.read_all()
-        running.wait()
+        # Stopped by the framework's own means: it goes on to the end of its script.
+        assert running.wait() == 0
         assert "Traceback" not in running.output()
+        assert f"fit is over at {stopped}" in running.output()
     check_losses(viewer, json.loads(out.read_text()))
 
 
@@ -150,3 +163,45 @@ def with_callback(source: str, module: str, tmp_path: Path) -> set[str]:
         assert ended.outcome == "stopped"
     check_losses(viewer, json.loads(out.read_text()))
     return {name for message in viewer.messages for name in getattr(message, "scalars", ())}
+
+
+def ended(messages: list[AnyMessage]) -> int:
+    return sum(isinstance(message, Ended) for message in messages)
+
+
+def test_a_trainer_that_trains_again_is_shown_again_with_its_losses(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    path, out = tmp_path / "fit.py", tmp_path / "out"
+    imports = "from lrtui.integrations.huggingface import MonitorCallback"
+    source = HUGGING.format(imports=imports, callback='MonitorCallback(name="mine")')
+    again = "trainer.train(); seen = len(SEEN); trainer.train(); print('second from', seen)"
+    path.write_text(
+        source.replace("max_steps=5000", "max_steps=60").replace("trainer.train()", again, 1)
+        + "\nimport torch.autograd, torch.optim\n"
+        "print('left behind', torch.autograd.backward.__name__, "
+        "len(trainer.optimizer.optimizer._optimizer_step_pre_hooks))"
+    )
+    with training(str(path), str(out), str(tmp_path / "root"), env=quiet()) as running:
+        from lrtui.sources.socket import SocketSource
+        from lrtui.sources.trainings import choose
+
+        running.socket()
+        watching = SocketSource(choose(str(running.socket())))
+        messages: list[AnyMessage] = []
+        until(
+            lambda: messages.extend(watching.poll(0.1)) or ended(messages) == 2,  # type: ignore[func-returns-value]
+            "the end of both",
+        )
+        watching.close()
+        assert running.wait() == 0
+        assert "left behind backward 0" in running.output()
+        assert running.output().count("cannot") == 0
+    seen = json.loads(out.read_text())
+    losses: dict[int, list[float | None]] = {1: [], 2: []}
+    for message in messages:
+        if isinstance(message, Progress):
+            losses[message.run] += message.losses
+    for run in (1, 2):
+        parts = seen[120 * (run - 1) : 120 * run]
+        means = [(a + b) / 2 for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        assert losses[run] == pytest.approx(means, rel=1e-4)

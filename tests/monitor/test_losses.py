@@ -16,9 +16,9 @@ import json, sys, torch
 from lrtui.monitor.losses import LossFinder
 from torch.optim.optimizer import register_optimizer_step_pre_hook as pre
 from torch.optim.optimizer import register_optimizer_step_post_hook as post
-finder, found, true = LossFinder(), [], []
+finder, found, true = LossFinder(print), [], []
 pre(lambda o, a, k: finder.begin_step(a, k))
-post(lambda o, a, k: found.append(finder.end_step()))
+post(lambda o, a, k: found.append(finder.end_step(o)))
 torch.manual_seed(0)
 net = torch.nn.Linear(4, 1)
 optimizer = torch.optim.SGD(net.parameters(), lr=0.01)

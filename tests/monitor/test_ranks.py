@@ -44,6 +44,7 @@ def results(out: Path, count: int) -> list[dict[str, list[float]]]:
     return [json.loads((out / f"{rank}.json").read_text()) for rank in range(count)]
 
 
+@pytest.mark.usefixtures("any_device")
 @pytest.mark.timeout(300)
 def test_commands_with_stragglers_take_effect_at_the_same_step(tmp_path: Path) -> None:
     chance = random.Random(5)
@@ -68,6 +69,7 @@ def test_commands_with_stragglers_take_effect_at_the_same_step(tmp_path: Path) -
             assert rates[step - 2] == pytest.approx(answer.lr, rel=1e-12)
 
 
+@pytest.mark.usefixtures("any_device")
 @pytest.mark.timeout(300)
 def test_going_back_takes_all_ranks_to_the_same_weights(tmp_path: Path) -> None:
     with training(*torchrun(2, script("ranks_monitored"), str(tmp_path), "1000000")) as running:
@@ -220,7 +222,7 @@ def test_without_the_store_each_order_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(dist.distributed_c10d, "_get_default_store", lambda: store)
     refused: list[tuple[Order, str]] = []
     gate = Gate(lambda order: None)
-    agreed = Agreement(gate, 0, 2, lambda order, why: refused.append((order, why)))
+    agreed = Agreement(gate, 0, 2, lambda order, why: refused.append((order, why)), lambda c: "")
     monkeypatch.setattr(agreed, "_store", Gone())
     orders = [Order(Hold(id=number, lr=0.1), asked_by="you") for number in (1, 2)]
     for order in orders:

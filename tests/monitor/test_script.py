@@ -147,6 +147,8 @@ def test_what_cannot_be_run_is_told_in_a_sentence(words: list[str], said: str) -
 
 PLAIN = """
 import json, sys, time, torch
+sys.path.insert(0, "{late}")
+from late import perhaps_late
 torch.manual_seed(0)
 w = torch.nn.Parameter(torch.ones(3))
 optimizer = torch.optim.{optimizer}([w], lr=0.01)
@@ -154,7 +156,8 @@ schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.999)
 losses = []
 try:
     for step in range(100_000):
-        optimizer.zero_grad(); loss = (w * torch.randn(3)).square().sum(); loss.backward()
+        optimizer.zero_grad(); loss = (w * torch.randn(3)).square().sum()
+        perhaps_late(loss).backward()
         optimizer.step(); schedule.step(); losses.append(loss.item()); time.sleep(0.001)
 finally:
     json.dump(losses, open(sys.argv[1], "w"))
@@ -162,9 +165,10 @@ finally:
 """
 
 
+@pytest.mark.usefixtures("any_device")
 def test_a_script_is_watched_steered_and_stopped(tmp_path: Path) -> None:
     path, out = tmp_path / "train.py", tmp_path / "out"
-    path.write_text(PLAIN.format(optimizer="SGD"))
+    path.write_text(PLAIN.format(optimizer="SGD", late=Path(__file__).parent))
     with training("-m", "lrtui", "run", "--name", "mine", str(path), str(out)) as running:
         viewer = running.viewer()
         assert viewer.greeting.name == "mine"
@@ -174,10 +178,11 @@ def test_a_script_is_watched_steered_and_stopped(tmp_path: Path) -> None:
         viewer.wait_for(lambda: max(viewer.column("loss")) > held.step + 20, "steps")
         stopped = viewer.tell(Stop())
         viewer.read_all()
-        assert running.wait() == 0
+        assert running.wait() == 130  # as after Ctrl-C: it has not finished
         said = running.output()
     assert "Traceback" not in said
-    assert said.count("\n") == 2  # how to watch it, and what the script prints
+    assert "lrtui: stopped as asked" in said
+    assert said.count("\n") == 3  # how to watch it, what the script prints, and that
     assert "cleaned up" in said
     losses = json.loads(out.read_text())
     told = viewer.column("loss")
@@ -204,12 +209,12 @@ def test_two_optimizers_are_one_training_and_both_are_scaled(tmp_path: Path) -> 
     with training("-m", "lrtui", "run", str(tmp_path / "gan.py")) as running:
         viewer = running.viewer()
         viewer.tell(Scale(by=0.5))
-        viewer.wait_for(lambda: len(viewer.column("loss 2")) > 20, "the other loss")
-        others = [v for v in viewer.column("loss 2").values() if v is not None]
+        viewer.wait_for(lambda: len(viewer.column("loss g")) > 20, "the other loss")
+        others = [v for v in viewer.column("loss g").values() if v is not None]
         assert min(others) >= 6.0
         assert 0.05 in viewer.column("lr").values()
         assert viewer.tell(Stop()).done
-        assert running.wait() == 0
+        assert running.wait() == 130
 
 
 def test_a_compiled_training_is_watched_and_not_compiled_again_for_each_rate(
@@ -245,7 +250,7 @@ def test_a_compiled_training_is_watched_and_not_compiled_again_for_each_rate(
             viewer.wait_for(lambda: max(viewer.column("loss")) > held.step + 10, "steps")  # noqa: B023
             assert viewer.column("lr")[held.step + 1] == pytest.approx(0.001 * number)
         viewer.tell(Stop())
-        assert running.wait() == 0
+        assert running.wait() == 130
     losses, compiled = json.loads(out.read_text())
     told = viewer.column("loss")
     assert [told[step] for step in range(1, 20)] == pytest.approx(losses[:19])

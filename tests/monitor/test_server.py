@@ -190,10 +190,11 @@ def test_a_socket_answers_from_the_moment_that_it_is_there(tmp_path: Path) -> No
             report=lambda watched: [],
             ask=lambda command, asked_by, viewer: None,
             failed=lambda error: None,
+            moved=lambda path: None,
         )
     assert seen == [[]]
     connect(path).close()
-    serving.close([])
+    serving.close(list, bool)
 
 
 def test_another_user_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,11 +218,11 @@ def test_the_folder_of_another_user_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LRTUI_DIR", str(tmp_path / "x"))
-    assert sockets.folder() == tmp_path / "x"
+    assert sockets.new_path(1).parent == tmp_path / "x"
     mine = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: mine + 1)
     with pytest.raises(sockets.FolderError, match="belongs to another user"):
-        sockets.folder()
+        sockets.new_path(1)
 
 
 def test_a_link_a_file_and_an_open_folder_are_refused(
@@ -240,7 +241,7 @@ def test_a_link_a_file_and_an_open_folder_are_refused(
     ]:
         monkeypatch.setenv("LRTUI_DIR", str(tmp_path / name))
         with pytest.raises(sockets.FolderError, match=said):
-            sockets.folder()
+            sockets.new_path(1)
 
 
 def test_a_path_that_is_too_long_for_a_socket_is_told(
@@ -256,10 +257,13 @@ def test_without_lrtui_dir_it_is_in_the_runtime_folder_or_the_temporary_one(
 ) -> None:
     monkeypatch.delenv("LRTUI_DIR", raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert sockets.folder() == tmp_path / "lrtui"
+    assert sockets.new_path(1).parent == tmp_path / "lrtui"
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert sockets.folder() == tmp_path / f"lrtui-{os.getuid()}"
+    uid = 123_456_789  # one that has no login
+    monkeypatch.setattr(os, "getuid", lambda: uid)
+    monkeypatch.setattr(sockets, "check_private", lambda path: None)
+    assert sockets.new_path(1).parent == tmp_path / f"lrtui-{uid}"
 
 
 def test_a_viewer_is_unaffected_by_others(tmp_path: Path) -> None:

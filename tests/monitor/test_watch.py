@@ -174,6 +174,6 @@ def test_what_cannot_be_watched_is_told_in_a_sentence(target: str, tmp_path: Pat
         check=False,
         env={**os.environ, "LRTUI_DIR": str(tmp_path / "s")},
     )
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert f"no training is called '{target}'" in done.stderr
     assert len(done.stderr.splitlines()) == 1

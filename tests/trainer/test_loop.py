@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -425,3 +427,24 @@ def test_the_ruler_comes_while_a_run_goes_as_fast_as_possible(points: int) -> No
     assert time.monotonic() - begun < 5
     assert server.ended(1) is None
     server.stop()
+
+
+def test_torch_imports_what_optimizers_need_while_nothing_waits() -> None:
+    """The line's own path needs none of it; the first other optimizer would wait for 1.4 s."""
+    code = """
+import sys, threading, time
+from queue import SimpleQueue
+from lrtui.messages import Start
+from lrtui.problems.settings import ProblemSettings
+from lrtui.trainer.loop import Trainer
+trainer = Trainer(ProblemSettings(), SimpleQueue(), lambda _: None, lambda _: None)
+trainer.train(Start(run=1, lr=0.1, steps=2000, speed=None))
+print("torch._dynamo" in sys.modules)
+trainer.train(Start(run=2, lr=0.1, steps=6, speed=20))
+for thread in threading.enumerate():
+    if thread is not threading.current_thread():
+        thread.join(60)
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]

@@ -22,7 +22,8 @@ TOO_STEEP = 1e3
 """How many times the first loss a loss may be and still be read on a linear scale."""
 
 FAR_OFF = 10.0
-"""How many times the usual losses the axis holds; what is further off is marked at its end."""
+"""How many times the usual losses a loss may be for the axis to hold it as well; what is further
+off is marked at its end."""
 
 FORECAST_POINTS = 200
 """Points of a forecast that are computed."""
@@ -232,8 +233,8 @@ def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas
 def usual_losses(series: LossSeries) -> tuple[float, float]:
     """Return the least and the largest loss that the axis holds: not those few far off the others.
 
-    What begins, what was last, and nineteen in twenty of all losses count as usual; so does what
-    is at most ten times as far off.
+    What begins, what was last, and nineteen in twenty of all losses count as usual. Others are held
+    as well where they are not far off these.
     """
     import numpy as np
 
@@ -241,14 +242,16 @@ def usual_losses(series: LossSeries) -> tuple[float, float]:
     if not len(losses):
         return 1.0, 1.0
     recent = series.recent[np.isfinite(series.recent)]
-    begins = [v for v in (series.opening, series.first, series.last) if v == v]
-    high = max(*begins, *recent, float(np.quantile(losses, 0.95)))
-    high = min(series.largest, FAR_OFF * high) if high > 0 else series.largest
+    ends = [v for v in (series.opening, series.first, series.last, *recent) if v == v]
+    low, high = series.smallest, series.largest
+    usual = max(*ends, float(np.quantile(losses, 0.95)))
+    if 0 < FAR_OFF * usual < high:
+        high = usual
     known = losses[losses > 0]
-    if series.smallest < 0 or not len(known):
-        return series.smallest, high
-    low = min(*(v for v in (*begins, *recent) if v > 0), float(np.quantile(known, 0.05)))
-    return max(series.smallest, low / FAR_OFF), high
+    if low >= 0 and len(known):
+        usual = min(*(v for v in ends if v > 0), float(np.quantile(known, 0.05)))
+        low = usual if low < usual / FAR_OFF else low
+    return low, high
 
 
 def with_gaps(
@@ -353,8 +356,16 @@ def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | Non
 
 
 def waits_for(view: View) -> str:
-    """Say that there is no loss yet."""
+    """Say that there is no loss yet, or that a training tells none."""
+    run = view.session.current
+    if run is not None and knows_no_loss(run):
+        return "no loss known: give it to monitor.step(loss)"
     return "" if view.session.has_losses else "the loss appears with the first step"
+
+
+def knows_no_loss(run: Run) -> bool:
+    """Return whether a training that is not ours takes steps, but no loss of them is known."""
+    return run.live is not None and run.series is None and run.step > 0
 
 
 LOSS = Pane(

@@ -10,6 +10,9 @@ from torch import nn
 
 import lrtui
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from late import perhaps_late
+
 steps, seconds, out = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
 torch.set_num_threads(1)
 torch.manual_seed(0)
@@ -33,11 +36,12 @@ monitor = lrtui.Monitor(
 optimizer.register_step_pre_hook(lambda *_: rates.append([g["lr"] for g in optimizer.param_groups]))
 for step in range(steps):
     optimizer.zero_grad()
-    loss = nn.functional.mse_loss(model(x), y)
+    here = nn.functional.mse_loss(model(x), y)
+    loss = perhaps_late(here)
     loss.backward()
     optimizer.step()
     schedule.step()
-    losses.append(loss.item())
+    losses.append(here.item())
     monitor.step(loss, double=2 * loss.detach())
     if monitor.should_stop:
         break

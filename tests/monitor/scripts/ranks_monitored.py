@@ -10,6 +10,9 @@ import torch.distributed as dist
 
 import lrtui
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from late import perhaps_late
+
 out, steps = Path(sys.argv[1]), int(sys.argv[2])
 torch.set_num_threads(1)
 dist.init_process_group("gloo")
@@ -26,6 +29,7 @@ with lrtui.Monitor(optimizer, model=model, name="ranks") as monitor:
         weights.append(sum(p.detach().double().sum().item() for p in model.parameters()))
         optimizer.zero_grad()
         loss = torch.nn.functional.mse_loss(model(x), y + 0.1 * torch.randn(64, 1))
+        loss = perhaps_late(loss)
         loss.backward()
         optimizer.step()
         monitor.step(loss)

@@ -1,0 +1,58 @@
+"""How much memory the host has left for copies of a training."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+SHARE = 0.25
+"""Share of the free memory of the host that snapshots may take, of all its ranks together."""
+
+CGROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    (
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+    ),
+)
+"""Where a container or a batch job finds its limit, and what it has used of it."""
+
+
+def free_memory() -> int | None:
+    """Return the bytes that are free on this host, within the limit of a container or job.
+
+    ``None`` where nobody can tell.
+    """
+    found = [left for limit, used in CGROUPS if (left := left_of(limit, used)) is not None]
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append(int(line.split()[1]) * 1024)
+    except (OSError, ValueError):
+        # Not Linux: a third of all memory, since nothing portable says how much of it is free.
+        if "SC_PHYS_PAGES" in os.sysconf_names:
+            found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 3)
+    return min(found, default=None)
+
+
+def left_of(limit: str, used: str) -> int | None:
+    """Return what a control group has left, ``None`` where it has no limit."""
+    try:
+        return max(int(Path(limit).read_text()) - int(Path(used).read_text()), 0)
+    except (OSError, ValueError):  # there is none, or it says "max"
+        return None
+
+
+def ranks_of_this_host() -> int:
+    """Return how many ranks share this host's memory, as their launcher says."""
+    found = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return max(int(found), 1) if found.isdigit() else 1
+
+
+def in_words(nbytes: float) -> str:
+    """Write a number of bytes."""
+    for unit in ("bytes", "kB", "MB"):
+        if nbytes < 1000:
+            return f"{nbytes:.3g} {unit}"
+        nbytes /= 1000
+    return f"{nbytes:.3g} GB"
