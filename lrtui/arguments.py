@@ -88,6 +88,9 @@ exit codes:
 """
 
 
+ADVICE_SECONDS = 10.0
+"""Seconds that a sweep for the advice may take in plain text and JSON."""
+
 Add = Callable[..., argparse.Action]
 """Adds an option to a parser, as ``add_argument`` does."""
 
@@ -198,6 +201,12 @@ def add_lab(parser: Parser) -> None:
     add_problem(add)
     add_speed(add, "steps")
     add_screen(add)
+    advice = (
+        "in plain text and JSON, where the loss has no closed form: time for a sweep that the "
+        f"advice follows from ({ADVICE_SECONDS:g}); 0 for no such advice"
+    )
+    seconds = within(0, 1e9, "a number of seconds from 0 is")
+    add("--advice", type=seconds, default=ADVICE_SECONDS, metavar="SECONDS", help=advice)
     keep = "open the runs of FILE again, and add this session's to it"
     add("--keep", type=Path, metavar="FILE", help=keep)
     add_form(add)

@@ -268,7 +268,8 @@ def print_all(options: Runs, source: Source, earlier: Sequence[AnyMessage]) -> i
             printer = plain.Printer(options.every, options.json, sys.stdout)
             printer.session.open_again(earlier)
             speed = usual(options.speed, on_screen=False)
-            failure = plain.play(source, plain.started(options, speed), printer)
+            runs = plain.started(options, speed)
+            failure = plain.play(source, runs, printer, options.advice)
             if printer.session.unusable:
                 complain(failure)
                 return 2

@@ -68,6 +68,7 @@ class LabOptions(ProblemOptions, ScreenOptions):
     lr: list[float] | None
     race: bool
     factor: float
+    advice: float
     keep: Path | None
     speed: float | None
     save: Path | None

@@ -22,6 +22,7 @@ from lrtui.messages import (
     Race,
     Start,
     State,
+    Swept,
     Unusable,
     encode,
 )
@@ -84,6 +85,8 @@ class Printer:
                 return [text]
             case NoResult(work=work, reason=reason):
                 return [f"no {work}: {reason}"]
+            case Swept(taken=taken, failures=failures, how=how) if taken or failures:
+                return [f"sweep: {how}"]
             case Progress() if run and changed:
                 by = "" if run.by == "sgd" else f"  {run.by}"
                 said = (
@@ -126,13 +129,17 @@ def started(options: LabOptions, speed: float | None) -> list[Start | Race]:
     ]
 
 
-def play(source: Source, runs: Sequence[Start | Race], printer: Printer) -> str:
+def play(
+    source: Source, runs: Sequence[Start | Race], printer: Printer, seconds: float = 0.0
+) -> str:
     """Carry out runs in turn and print what comes of them; return why that failed, if it did.
 
     Args:
         source: the trainer.
         runs: what starts each, or several in step; their numbers are given here.
         printer: prints the messages.
+        seconds: that a sweep may take after a run, for the advice that follows from nothing else;
+            0 for none.
     """
     messages, session = stream(source), printer.session
     for start in runs:
@@ -154,6 +161,8 @@ def play(source: Source, runs: Sequence[Start | Race], printer: Printer) -> str:
         while any(run.is_on for run in begun):
             if (message := next(messages, None)) is None:
                 return ENDED_EARLY
+            if isinstance(message, Ended) and seconds > 0:
+                sweep_for_advice(source, message, messages, printer, seconds)
             printer.take(message)
             if isinstance(message, Failed):
                 return "\n".join([message.reason, *message.details])
@@ -162,6 +171,35 @@ def play(source: Source, runs: Sequence[Start | Race], printer: Printer) -> str:
         if failed := [run for run in begun if run.outcome == "failed"]:
             return failed[0].reason
     return ""
+
+
+def sweep_for_advice(
+    source: Source,
+    ended: Ended,
+    messages: Iterator[AnyMessage],
+    printer: Printer,
+    seconds: float,
+) -> None:
+    """Have the rates tried that the advice after a run follows from, unless it is known without.
+
+    Of a race, the runs that are still on hold meanwhile.
+    """
+    from lrtui.run.rate_axis import advice_sweep
+
+    session = printer.session
+    run = session.of(ended)
+    if run is None or ended.outcome == "failed" or not session.offers("sweep"):
+        return
+    if (sweep := advice_sweep(session, run, seconds)) is None:
+        return
+    source.send(sweep)
+    for message in messages:
+        printer.take(message)
+        is_answer = isinstance(message, Swept) or (
+            isinstance(message, NoResult) and message.work == "sweep"
+        )
+        if is_answer or isinstance(message, Failed | Unusable):
+            return
 
 
 def replay(source: Source, printer: Printer) -> None:

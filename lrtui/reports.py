@@ -37,6 +37,7 @@ class Summary(Report, tag="summary", frozen=True, kw_only=True):
         optimizer: what took the steps, in words.
         schedule: how the rate moved; ``constant`` where it did not.
         rate: learning rate that it ended with; the peak, where it has a schedule.
+        rates: the rates one after another, where it was changed on the way.
         steps: steps taken.
         loss: last finite loss.
         weights: at the end, ``None`` where not finite; empty where they are many.
@@ -60,6 +61,7 @@ class Summary(Report, tag="summary", frozen=True, kw_only=True):
     optimizer: str
     schedule: str = "constant"
     rate: float
+    rates: list[float] = []
     steps: int
     loss: float | None
     weights: list[float | None]

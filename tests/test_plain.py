@@ -307,3 +307,61 @@ def test_a_race_is_printed_as_runs_are() -> None:
     lines = out.getvalue().splitlines()
     assert "run 2  step     50  loss 14.8442" in lines
     assert sum("settled: at step 68" in line for line in lines) == 1
+
+
+def advised(settings: ProblemSettings, lr: float, steps: int, seconds: float = 60.0) -> list[Any]:
+    """What is printed of a run as JSON, where a sweep may take some time."""
+    out = io.StringIO()
+    source = InProcess(settings)
+    assert play(source, starts([lr], steps), Printer(10, True, out), seconds) == ""
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_where_nothing_else_is_known_the_advice_is_that_of_a_sweep() -> None:
+    settings = ProblemSettings(name="sine")
+    *_, swept, ended, summary = advised(settings, 0.005, 60)
+    assert (swept["type"], ended["type"]) == ("swept", "ended")
+    assert swept["steps"] == 60
+    rate = summary["advice"]["rate"]
+    assert rate in swept["lrs"]
+    assert rate == float(f"{rate:.3g}")  # one that can be typed
+    at = swept["losses"][swept["lrs"].index(rate)]
+    *_, after = advised(settings, rate, 60)
+    assert after["loss"] == pytest.approx(at, rel=1e-3)
+    assert after["loss"] < summary["loss"]
+    assert after["advice"] is None
+
+
+def test_without_time_for_a_sweep_there_is_no_advice() -> None:
+    for seconds in (0.0, 1e-3):
+        *_, summary = advised(ProblemSettings(name="sine"), 0.005, 60, seconds)
+        assert summary["advice"] is None
+
+
+def test_a_sweep_that_comes_to_no_end_is_told() -> None:
+    out = io.StringIO()
+    source = InProcess(ProblemSettings(name="sine"))
+    assert play(source, starts([0.005], 60), Printer(60, False, out), 1e-3) == ""
+    (line,) = [line for line in out.getvalue().splitlines() if line.startswith("sweep: ")]
+    assert line.endswith(("in 0.001 s", "as far as 0.001 s of work went"))
+
+
+def test_a_run_that_rose_is_not_called_good() -> None:
+    """It rose from 2.8 to thousands, and was good: try 3.03."""
+    settings = ProblemSettings(batch=10, seed=3)
+    *_, summary = advised(settings, 1.01, 100)
+    assert summary["verdict"] in ("rising", "diverged")
+    assert summary["advice"]["rate"] < 1.0
+
+
+def test_one_sweep_serves_the_runs_of_one_optimizer() -> None:
+    out = io.StringIO()
+    source = InProcess(ProblemSettings(name="sine"))
+    assert play(source, starts([0.005, 0.01], 30), Printer(10, True, out), 60.0) == ""
+    assert sum(isinstance(command, Sweep) for command in source.sent) == 1
+
+
+def test_with_a_closed_form_no_sweep_is_needed() -> None:
+    source = InProcess()
+    assert play(source, starts([0.1], 30), Printer(10, True, io.StringIO()), 60.0) == ""
+    assert not any(isinstance(command, Sweep) for command in source.sent)

@@ -76,9 +76,13 @@ def color(lab: Terminal, word: str) -> str:
 
 def test_no_color() -> None:
     lab = shown({"NO_COLOR": "1"})
-    for found in COLOR.findall(lab.raw):
-        red, green, blue = found.split(b";")[2:]
-        assert red == green == blue
+    for sequence in re.findall(rb"\x1b\[([\d;]*)m", lab.raw):
+        assert set(sequence.split(b";")) <= {b"", b"0", b"1", b"2", b"7"}
+    cells = [cell for row in lab.screen.buffer.values() for cell in row.values()]
+    assert {(cell.fg, cell.bg) for cell in cells} == {("default", "default")}
+    y = next(y for y, row in enumerate(lab.screen.display) if "✕ diverged" in row)
+    assert lab.screen.buffer[y][lab.screen.display[y].index("diverged")].bold
+    assert not lab.screen.buffer[y][lab.screen.display[y].index("diverged")].italics
     told_apart(lab.text, "✓ settled", "✕ diverged", "… too slow")
 
 

@@ -155,8 +155,7 @@ class Sweep(Command, tag="sweep", frozen=True, kw_only=True):
         steps: steps of each run.
         optimizer: what takes the steps.
         schedule: how each rate moves from its peak.
-        seconds: time that it may take where the rates cannot be trained together; ``None`` for
-            as much as it needs.
+        seconds: of work that it may take; ``None`` for as much as it needs.
         range_test: whether to say as well what the usual range tests suggest.
     """
 

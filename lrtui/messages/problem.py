@@ -106,6 +106,7 @@ class ProblemFacts(Message, tag="problem", frozen=True, kw_only=True):
         target: loss at which a run counts as settled, ``None`` where there is no such loss.
         sharpness: largest eigenvalue of the Hessian where every run starts, ``None`` where it was
             not measured.
+        own_batches: whether it brings batches along of which nothing else is known.
         own_optimizer: the optimizer that the problem brings along in words, empty for none.
         remarks: what a person should know of the data, in sentences.
         condition: condition number of its features as they are trained on, where it is linear.
@@ -120,6 +121,7 @@ class ProblemFacts(Message, tag="problem", frozen=True, kw_only=True):
     target: Number | None = None
     sharpness: Number | None = None
     own_optimizer: str = ""
+    own_batches: bool = False
     remarks: list[str] = []
     condition: Annotated[float, Meta(ge=1)] | None = None
     other_condition: Annotated[float, Meta(ge=1)] | None = None

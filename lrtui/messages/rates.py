@@ -21,12 +21,15 @@ class Swept(Message, tag="swept", frozen=True, kw_only=True):
         settled_at: step from which on each was close to the minimum or under its target, ``None``
             if never.
         taken: steps that each took, fewer than ``steps`` where time was up; empty where all did.
-        first_loss: loss at the start of them all, ``None`` where that is not told.
+        first_loss: loss at the start of them all, ``None`` where that is not told; of mini-batches
+            on that of the last step, on which the last losses are.
         optimizer: what took the steps.
         schedule: how each rate moved from its peak.
         how: how they were trained, in words.
         range_test: rates that the usual range tests suggest, by their name, ``None`` where one
             suggests nothing; empty where they were not asked for.
+        failures: why each could not be trained to its end, empty for one that could; no list
+            where all could.
     """
 
     lrs: Annotated[list[LearningRate], Meta(min_length=1)]
@@ -39,13 +42,17 @@ class Swept(Message, tag="swept", frozen=True, kw_only=True):
     schedule: str = "constant"
     how: str = ""
     range_test: dict[str, LearningRate | None] = {}
+    failures: list[str] = []
 
     def __post_init__(self) -> None:
         """Check that the columns fit together."""
         check_equal_lengths(self.lrs, self.losses, self.settled_at, self.taken or self.lrs)
+        check_equal_lengths(self.lrs, self.failures or self.lrs)
 
     def is_finished(self, i: int) -> bool:
         """Return whether a rate took all its steps, or diverged before."""
+        if self.failures and self.failures[i]:
+            return False
         return not self.taken or self.taken[i] >= self.steps or self.losses[i] is None
 
 

@@ -96,6 +96,7 @@ def load_file(settings: ProblemSettings) -> Problem:
         batch=size,
         target=target,
         own_optimizer=own_title(problem, parameters),
+        own_batches="batches" in names,
     )
     return problem
 

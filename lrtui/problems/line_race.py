@@ -111,7 +111,7 @@ class LineLane:
         self._lr = lr
         self._race.lr[self._place] = lr
 
-    def each_step(self, count: int) -> Iterator[float]:
+    def steps(self, count: int) -> Iterator[float]:
         """Take steps and yield the loss after each, up to the first that is not finite."""
         race = self._race
         if self._taken == race.taken:

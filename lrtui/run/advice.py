@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lrtui.messages import Swept
 from lrtui.run.rate import rate_text
 from lrtui.run.theory import Theory
+
+CLEARLY = 0.05
+"""Share of its loss by which another rate has to end lower for it to be advised."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,16 @@ class Advice:
     more_steps: bool = False
 
 
-def advise(theory: Theory, lr: float, steps: int | None) -> Advice | None:
+def advise(
+    theory: Theory, lr: float, steps: int | None, settled_at: int | None = None
+) -> Advice | None:
     """Return the rate that settles first from the start.
 
     Args:
         theory: closed form of the loss.
         lr: rate that was tried.
         steps: steps that it was given, ``None`` where that is open.
+        settled_at: step at which its run settled, ``None`` if it did not.
 
     Returns:
         The advice; ``None`` where the rate tried is as quick as any and has the steps it needs, or
@@ -46,6 +51,8 @@ def advise(theory: Theory, lr: float, steps: int | None) -> Advice | None:
         return None
     own = theory.settles_at(theory.start, lr)
     as_quick = own is not None and own <= needed
+    if settled_at is not None and settled_at <= needed:  # at several rates, it may be quicker
+        return None
     how = "simulated" if theory.optimizer.is_adaptive else "tried in the closed form"
     tried = f"{theory.candidates:,} rates {how}"
     if steps is not None and needed > steps:
@@ -95,52 +102,40 @@ def best_of(swept: Swept | None, theory: Theory | None) -> float | None:
     return best_swept(swept) if swept is not None else None
 
 
-def advise_from_sweep(swept: Swept, lr: float) -> Advice | None:
+def advise_from_sweep(
+    swept: Swept, lr: float, settled_at: int | None = None, loss: float | None = None
+) -> Advice | None:
     """Return the rate that did best in a sweep.
 
     Args:
         swept: what every rate did.
         lr: rate that was tried.
+        settled_at: step at which its run reached the target, ``None`` if it did not.
+        loss: of its run after as many steps, ``None`` where that is not known or not finite. Where
+            both are ``None``, the rate of the sweep that is next to it stands for it.
 
     Returns:
-        The advice; ``None`` where no rate of the sweep was better than the one next to this.
+        The advice; ``None`` where no rate of the sweep did clearly better.
     """
     best = best_swept(swept)
     if best is None:
         return None
-    near = min(swept.lrs, key=lambda other: abs(math.log(other / lr)))
-    apart = max(swept.lrs) / min(swept.lrs)
-    if near == best and abs(math.log(best / lr)) <= math.log(apart) / max(len(swept.lrs) - 1, 1):
-        return None
-    at = swept.settled_at[swept.lrs.index(best)]
-    rate = float(f"{best:.2g}")
+    i = swept.lrs.index(best)
+    near = min(range(len(swept.lrs)), key=lambda j: abs(math.log(swept.lrs[j] / lr)))
+    if settled_at is None and loss is None:
+        settled_at, loss = swept.settled_at[near], swept.losses[near]
+    at, lowest = swept.settled_at[i], swept.losses[i]
     tried = f"of the {len(swept.lrs):,} rates tried"
     if at is not None:
-        return Advice(rate, f"the first to reach its target {tried}, at step {at:,}")
-    loss = swept.losses[swept.lrs.index(best)]
-    return Advice(rate, f"lowest loss after {swept.steps:,} steps {tried}, {loss:.2g}")
-
-
-def bisect(tried: Iterable[tuple[float, bool]]) -> Advice | None:
-    """Return a rate between the largest that was good and the smallest that diverged.
-
-    Args:
-        tried: rates, and whether each was good (did not diverge).
-
-    Returns:
-        The advice; ``None`` as long as nothing was tried.
-    """
-    rates = list(tried)
-    bad = min((lr for lr, good in rates if not good), default=None)
-    good = max((lr for lr, good in rates if good and (bad is None or lr < bad)), default=None)
-    if bad is not None and good is not None:
-        reason = f"halfway between {good:.4g}, which was good, and {bad:.4g}, which diverged"
-        return Advice(float(f"{math.sqrt(good * bad):.3g}"), reason)
-    if good is not None:
-        return Advice(float(f"{3 * good:.3g}"), f"{good:.4g} was good and nothing has diverged")
-    if bad is not None:
-        return Advice(float(f"{bad / 3:.3g}"), f"{bad:.4g} diverged and nothing was good yet")
-    return None
+        if settled_at is not None and settled_at <= at:
+            return None
+        return Advice(best, f"the first to reach its target {tried}, at step {at:,}", at)
+    assert lowest is not None
+    if settled_at is not None:
+        return None
+    if loss is not None and loss - lowest <= CLEARLY * abs(loss):
+        return None
+    return Advice(best, f"lowest loss after {swept.steps:,} steps {tried}, {lowest:.2g}")
 
 
 def share(part: float) -> str:

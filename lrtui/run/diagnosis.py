@@ -35,17 +35,24 @@ Verdict = Literal[
     "above its level",
     "cannot tell yet",
     "unfinished",
+    "failed",
 ]
-"""The last ten are said of losses alone. A ``spike`` is a rise that may soon be over; one that has
-lasted is ``above its level``, since a step that is named and until it has come back.
+"""The last eleven are said of losses alone. A ``spike`` is a rise that may soon be over; one that
+has lasted is ``above its level``, since a step that is named and until it has come back.
 """
 
 EDGE_GROWTH = 10.0
-"""Past the limit, a loss that grows less than this within the run is on the edge."""
+"""Past the limit, a loss that grows less than this within the run is on the edge if the rate is."""
 
 EDGE = 0.95
-"""Below the limit, a rate of at least this share of it is on the edge: each step keeps 90% of the
-distance along the steepest direction."""
+"""A rate is on the edge from this share of the limit on, where each step keeps 90% of the distance
+along the steepest direction, up to where the limit is this share of it."""
+
+HIGHER = 1.05
+"""A loss above that many times the first has risen."""
+
+STEADY = 50
+"""Batches in a row under the target that make a run settled, where each step sees few samples."""
 
 HAIR = 10
 """Steps by which rounding may shift the step at which a run of Adam settles."""
@@ -83,13 +90,14 @@ def foresee(theory: Theory, start: Sequence[float], lr: float, steps: float) -> 
         ``converging`` or ``side to side`` for a run that settles in time, with the weights on one
         side of the steepest direction or changing sides (without momentum). For one that does not:
         ``too slow`` where a larger rate would, else ``on the edge`` close to the limit, else ``too
-        few steps``. Past the limit ``on the edge`` if the loss grows less than tenfold, else
-        ``diverging``. ``cannot tell yet`` where the forecast does not look that far.
+        few steps``. Past the limit ``on the edge`` where it is close and the loss grows less than
+        tenfold, else ``diverging``. ``cannot tell yet`` where the forecast does not look that far.
     """
     if lr >= theory.max_stable_lr:
         growth = theory.growth(lr)
         grown = 2 * steps * math.log(growth) if growth != 1 else 0.0
-        return "on the edge" if grown < math.log(EDGE_GROWTH) else "diverging"
+        is_close = EDGE * lr <= theory.max_stable_lr
+        return "on the edge" if is_close and grown < math.log(EDGE_GROWTH) else "diverging"
     settles = theory.settles_at(start, lr)
     if settles is None and theory.optimizer.is_adaptive and steps > theory.horizon:
         return "cannot tell yet"
@@ -121,7 +129,12 @@ def judge(
     if has_diverged(loss, first) and not is_only_above(theory, lr, loss):
         return "diverged", None
     if settled_at is not None and lr < theory.max_stable_lr:
-        return "settled", settled_at
+        if theory.optimizer.is_plain:
+            return "settled", settled_at
+        # It may be low at the end of its steps and leave again, or have been low before.
+        forecast = theory.settles_at(theory.start, lr)
+        if forecast is not None and forecast <= steps:
+            return "settled", settled_at if abs(settled_at - forecast) <= HAIR else forecast
     if loss is not None and loss > first:
         return "above its start", None
     return foresee(theory, theory.start, lr, steps), None
@@ -150,7 +163,7 @@ class Diagnosis:
         steps: steps given, ``None`` where that is open.
         start: weights that the run, or the part of it at this rate, started from.
         since: step at which it did.
-        settled_at: step from which on it has been close to where it ends. Gradient descent stays
+        under_since: step from which on it has been close to where it ends. Gradient descent stays
             there; with momentum a run can fly through, and Adam can leave it again.
         broken: first step whose loss was not finite, once there is one.
     """
@@ -160,7 +173,7 @@ class Diagnosis:
     steps: int | None
     start: tuple[float, ...] = ()
     since: int = 0
-    settled_at: int | None = None
+    under_since: int | None = None
     broken: int | None = None
     _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
 
@@ -176,15 +189,16 @@ class Diagnosis:
         if self.theory is None or not known:
             return
         target = self.theory.settled_loss
-        if self.theory.optimizer.is_plain:  # a loss that has settled stays so
-            if self.settled_at is None and min(known) <= target:
-                self.settled_at = steps[next(i for i, v in enumerate(known) if v <= target)]
+        # Below the limit of gradient descent a loss that has settled stays so.
+        if self.theory.optimizer.is_plain and self.lr < self.theory.max_stable_lr:
+            if self.under_since is None and min(known) <= target:
+                self.under_since = steps[next(i for i, v in enumerate(known) if v <= target)]
             return
         over = next((i for i in reversed(range(len(known))) if known[i] > target), -1)
         if over == len(known) - 1:
-            self.settled_at = None
-        elif over >= 0 or self.settled_at is None:
-            self.settled_at = steps[over + 1]
+            self.under_since = None
+        elif over >= 0 or self.under_since is None:
+            self.under_since = steps[over + 1]
 
     def continued(self, lr: float, step: int, weights: tuple[float, ...]) -> Diagnosis:
         """Return the diagnosis of the same run from a step on, at another rate.
@@ -199,7 +213,7 @@ class Diagnosis:
             return Diagnosis(None, lr, self.steps, since=step)
         if self.theory is None or len(weights) != len(self.theory.minimum):
             weights = ()
-        return Diagnosis(self.theory, lr, self.steps, weights, step, self.settled_at)
+        return Diagnosis(self.theory, lr, self.steps, weights, step, self.under_since)
 
     @property
     def forecast(self) -> int | None:
@@ -207,7 +221,25 @@ class Diagnosis:
         if self.theory is None or not self.start or not all(map(math.isfinite, self.start)):
             return None
         settles = self.theory.settles_at(self.start, self.lr)
+        if settles == 0 and self.since and self.under_since is not None:
+            return self.under_since  # before the rate was changed
         return None if settles is None else self.since + settles
+
+    @property
+    def settled_at(self) -> int | None:
+        """The step from which on it stays close to where it ends, ``None`` as long as it does not.
+
+        With momentum and Adam a loss may be as low before, and leave again: it has settled once
+        the step is come that was forecast, or where the forecast is at an end.
+        """
+        theory = self.theory
+        if theory is None or self.lr >= theory.max_stable_lr:
+            return None
+        if theory.optimizer.is_plain or not self._recent or self.under_since is None:
+            return self.under_since
+        forecast, horizon = self.forecast, self.since + theory.horizon
+        known = forecast if forecast is not None else horizon
+        return self.under_since if self._recent[-1][0] >= known else None
 
     def shrink(self) -> float | None:
         """Return the share of the excess that a step removed, over the last two losses.
@@ -244,7 +276,7 @@ class Diagnosis:
             if self.broken is not None:
                 said = f"not finite at step {self.broken:,}"
             return "diverged", f"{said}; {self._beyond()}"
-        if self.settled_at is not None and self._has_settled(outcome):
+        if self.settled_at is not None:
             return "settled", f"at step {self.settled_at:,}, {self._near()}{self._spike()}"
         if not all(map(math.isfinite, self.start)):
             return "diverging", "the weights are not finite any more"
@@ -256,19 +288,9 @@ class Diagnosis:
             if self.forecast is None and step - self.since >= theory.horizon:
                 left = math.inf
         verdict = foresee(theory, self.start, self.lr, left)
+        if outcome is not None and verdict in ("converging", "side to side"):
+            verdict = "too few steps"  # the forecast is that of float64, a step or two earlier
         return verdict, self._evidence(verdict)
-
-    def _has_settled(self, outcome: Outcome | None) -> bool:
-        """Return whether it stays where it is: close to where it ends."""
-        theory = self.theory
-        assert theory is not None
-        if theory.optimizer.is_plain or not self._recent:
-            return self.lr < theory.max_stable_lr
-        if self.lr >= theory.max_stable_lr:
-            return False
-        # As foreseen; or as far as it goes, with the forecast of Adam at an end or the run over.
-        known = self.since + theory.horizon if self.forecast is None else self.forecast
-        return outcome is not None or self._recent[-1][0] >= known
 
     def _near(self) -> str:
         """Say what it has settled at."""

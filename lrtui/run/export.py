@@ -21,8 +21,8 @@ def export(runs: Iterable[Run], folder: Path, suffix: str = ".csv") -> tuple[Pat
     """Write the losses of runs to a new file: run, name, optimizer, step, rate, loss.
 
     A run of more than 4,096 steps has the largest and the smallest loss of each of many equal
-    stretches, see ``LossSeries``. Where the loss was not finite first, it is ``inf`` in CSV and
-    ``null`` in JSON.
+    stretches, see ``LossSeries``. Of each stretch of losses that were not finite the first is told,
+    ``inf`` in CSV and ``null`` in JSON.
 
     Args:
         runs: those that have losses are written.
@@ -71,8 +71,8 @@ def rows(run: Run) -> Iterable[tuple[int, str, str]]:
     rate = rate_text(run.first_lr)
     steps, losses = run.series.curve()
     told = [(int(step), f"{loss:.9g}") for step, loss in zip(steps, losses, strict=True)]
-    if run.series.broken is not None:
-        told = sorted([*told, (run.series.broken, "inf")], key=lambda row: row[0])
+    lost = [(first, "inf") for first, _ in run.series.non_finite()]
+    told = sorted([*told, *lost], key=lambda row: row[0])
     for step, loss in told:
         while changes and step > changes[0][0]:
             rate = rate_text(changes.pop(0)[1])

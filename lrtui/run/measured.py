@@ -1,7 +1,11 @@
 """What a curve means where nothing but its losses is known, and perhaps the sharpness.
 
-Each rule has a known rate of errors, see ``tests/run/test_measured.py``. The trend is judged at
-checkpoints only, so that the words do not flicker.
+Each rule has a known rate of errors. Of the lab's runs: ``tests/run/test_measured.py``. Of
+mini-batch trainings of seven kinds of network with AdamW and SGD, on seeds that no rule was tuned
+on (185 trainings, 207,200 steps, ``python -m tests.benchmarks.verdicts``): *falling* was said at 10
+of 336 moments at which the loss without noise was level, *level* at 4 of 1,121 at which it fell,
+*diverged* never though it had not, and of 22 rises after a rate that jumped 21 were told. The trend
+is judged at checkpoints only, so that the words do not flicker.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import numpy as np
 
 from lrtui.messages import Optimizer
 from lrtui.run.advice import share
-from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE, Verdict
+from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE, HIGHER, STEADY, Verdict
 from lrtui.run.series import OPENING, Floats, LossSeries
 from lrtui.run.spikes import GROWS, Spike, times_text
 
@@ -34,15 +38,12 @@ ABOVE = 100
 """Losses in a row above the first one that mean something (1 false alarm in 525 runs, against 178
 for a single one)."""
 
-HIGHER = 1.05
-"""A loss above that many times the first has risen."""
-
 LINGERS = 50
 """Steps for which a spike is still told; of single batches half have to be."""
 
-LAST = 20
-"""Losses of single batches of which three quarters have to be high for a loss to have risen: of a
-level one that is so once in 10,000 times."""
+LAST = 10
+"""Losses of single batches that all have to be above each of the first ``OPENING`` for a loss to
+have risen: those of a level one are so once in 180,000 times."""
 
 IN_A_ROW = 2
 """Losses of single batches that have to be non-finite: a GradScaler leaves out a step of one."""
@@ -58,10 +59,6 @@ RISE = 1e-6
 
 EDGE = 0.9
 """Share of the largest stable product of rate and sharpness from which on a run is at the edge."""
-
-STEADY = 50
-"""Batches in a row under the target that make a run settled, where each step sees few samples."""
-
 
 TINY = 1e-38
 """The smallest float32, in place of a zero that would be divided by."""
@@ -129,17 +126,20 @@ def measure(
     late = series.recent[np.isfinite(series.recent)][-LINGERS:]
     now = float(late[-2:].max() if every_step_sees_all else np.median(late))
     if now > base + times * height:
-        half = "loss" if every_step_sees_all else f"half of the last {len(late)} losses over"
-        return "diverged", f"{half} {now:.3g}, over {times:,.0f} times the first"
+        if every_step_sees_all:
+            return "diverged", f"loss {now:.3g}, over {times:,.0f} times the first"
+        said = f"half of the last {len(late)} losses over {now:.3g}"
+        return "diverged", f"{said}, {times:,.0f} times the largest of the first {OPENING}"
     if target is not None and series.under_since is not None:
         since_step = series.under_since
         if every_step_sees_all or int(series.recent_steps[-1]) - since_step >= STEADY:
             return "settled", f"at step {since_step:,}, at most {target:.4g} from there on"
-    if spike is not None and spike.over is None:
+    risen = rise(series, start, (HIGHER - 1) * height, every_step_sees_all)
+    if spike is not None and spike.over is None and (spike.level <= start or risen is None):
         if spike.is_brief:
             return "rising" if spike.still_rises else "spike", spike.in_words()
         return "above its level", spike.in_words()
-    if (risen := rise(series, start, (HIGHER - 1) * height, every_step_sees_all)) is not None:
+    if risen is not None:
         return risen
     back = came_back(series, spike)
     moved = trend(series, back)
@@ -173,10 +173,10 @@ def rise(
     if not every_step_sees_all:
         above = f"none of the first {OPENING} was over {start:.3g}"
         late = finite[-LAST:]
-        now = float(np.quantile(late, 0.25, method="lower"))
-        if len(late) < LAST or now <= start + by:
+        now = float(late.min())
+        if len(finite) < OPENING + LAST or now <= start + by:
             return None
-        said = f"three quarters of the last {LAST} losses over {now:.3g}, {above}"
+        said = f"none of the last {LAST} losses is under {now:.3g}, {above}"
     else:
         late = finite[-LINGERS:]
         peak, now = float(late.max()), float(late[-2:].max())
@@ -188,8 +188,7 @@ def rise(
     under = np.flatnonzero(finite <= start)
     row = len(finite) - (int(under[-1]) + 1 if len(under) else 0)
     older, newer = (float(np.median(half)) for half in np.array_split(finite[-LINGERS:], 2))
-    has_just_risen = every_step_sees_all and older <= start
-    if has_just_risen or newer - start > GROWS * max(older - start, 0.0):
+    if older <= start or newer - start > GROWS * (older - start):
         return "rising", said
     if row >= ABOVE:
         said = f"the last {ABOVE} losses are all above {start:.4g}"
@@ -240,10 +239,11 @@ def trend(series: LossSeries, since: int | None = None) -> Trend | None:
     begin = 0 if since is None else since - series.origin
     begin = begin if begin > checkpoint(steps) // 2 else 0
     k = checkpoint(steps - begin)
-    size = k // (4 * BLOCKS)
-    if not size:
+    if k < 4 * BLOCKS:
         return None
-    means = series.means(begin + k - size * np.arange(2 * BLOCKS, -1, -1))
+    # To the last half of the steps there are as many blocks of as equal sizes as can be.
+    back = k * np.arange(2 * BLOCKS, -1, -1) // (4 * BLOCKS)
+    means = series.means(begin + k - back)
     if np.isnan(means).any():
         return None
     before, after = means[:BLOCKS], means[BLOCKS:]

@@ -7,7 +7,8 @@ import math
 from lrtui.messages import Optimizer, ProblemFacts, Sweep, Swept
 from lrtui.reports import SweepTable
 from lrtui.run.advice import best_of
-from lrtui.run.diagnosis import Verdict, judge
+from lrtui.run.diagnosis import HIGHER, Verdict, judge
+from lrtui.run.run import Run
 from lrtui.run.session import Session
 from lrtui.run.theory import Theory
 
@@ -49,6 +50,17 @@ def spaced(low: float, high: float, count: int) -> list[float]:
     shares = [i / (count - 1) for i in range(count)] if count > 1 else [0.0]
     found = [low ** (1 - share) * high**share for share in shares]
     return [low, *found[1:-1], high] if count > 1 else found
+
+
+def typable(lrs: list[float]) -> list[float]:
+    """Return rates of as few digits as tell neighbours apart well, between the same ends.
+
+    One of them is advised, and is then the very rate that was tried.
+    """
+    if len(lrs) < 3:
+        return lrs
+    digits = max(2, 2 - math.floor(math.log10(lrs[1] / lrs[0] - 1)))
+    return [lrs[0], *(float(f"{lr:.{digits}g}") for lr in lrs[1:-1]), lrs[-1]]
 
 
 def ends(theory: Theory | None, optimizer: Optimizer | str, sharpness: float | None) -> Ends | None:
@@ -96,7 +108,7 @@ def ruler_sweep(
         return None
     by = Optimizer(name="own") if isinstance(optimizer, str) else optimizer
     if theory is None or not by.is_plain:
-        lrs = spaced(*found, NETWORK_LRS)
+        lrs = typable(spaced(*found, NETWORK_LRS))
         return Sweep(
             lrs=lrs,
             steps=min(steps, MAX_SWEEP_STEPS),
@@ -109,6 +121,35 @@ def ruler_sweep(
     steps = max(min(steps, MAX_SWEEP_STEPS, affordable), 1)
     count = min(256, max(FEWEST_LRS, int(MAX_SWEEP_WORK / (points * steps))))
     return Sweep(lrs=spaced(*found, count), steps=steps, optimizer=by, schedule=schedule)
+
+
+def advice_sweep(session: Session, run: Run, seconds: float) -> Sweep | None:
+    """Return the sweep that the advice after a run follows from.
+
+    ``None`` where it follows from the closed form or a sweep that was run, or where the ends of the
+    rates are not known.
+
+    Args:
+        session: the run's.
+        run: the run.
+        seconds: that it may take.
+    """
+    by, schedule = run.optimizer, run.schedule
+    swept, facts = session.swept_by(by, schedule), run.facts
+    if session.theory_of(by, schedule) is not None or run.steps is None:
+        return None
+    if swept is not None and swept.steps == run.steps:
+        return None
+    found = ends(session.theory_of(by), by, facts.sharpness if facts else None)
+    if found is None:
+        return None
+    return Sweep(
+        lrs=typable(spaced(float(f"{found[0]:.2g}"), float(f"{found[1]:.2g}"), NETWORK_LRS)),
+        steps=run.steps,
+        optimizer=Optimizer(name="own") if isinstance(by, str) else by,
+        schedule=schedule,
+        seconds=seconds,
+    )
 
 
 def zoomed(lr: float, around: Ends | None) -> Ends | None:
@@ -138,7 +179,7 @@ def outcomes(swept: Swept, theory: Theory | None, steps: int) -> list[tuple[Verd
         loss, at = swept.losses[i], swept.settled_at[i]
         if at is not None and at > steps:
             at = None
-        if theory is None:
+        if theory is None or (swept.failures and swept.failures[i]):
             found.append((measured(swept, i, at), at))
             continue
         verdict, settled = judge(theory, lr, steps, loss, at)
@@ -151,6 +192,8 @@ def outcomes(swept: Swept, theory: Theory | None, steps: int) -> list[tuple[Verd
 def measured(swept: Swept, i: int, settled_at: int | None) -> Verdict:
     """Return what became of a rate of which nothing but its last loss is known."""
     loss = swept.losses[i]
+    if swept.failures and swept.failures[i]:
+        return "failed"
     if loss is None:
         return "diverged"
     if not swept.is_finished(i):
@@ -158,7 +201,9 @@ def measured(swept: Swept, i: int, settled_at: int | None) -> Verdict:
     if settled_at is not None:
         return "settled"
     first = swept.first_loss
-    return "above its start" if first is not None and loss > first else "falling"
+    if first is None or loss <= first:
+        return "falling"
+    return "above its start" if loss - first > (HIGHER - 1) * abs(first) else "level"
 
 
 def graded(swept: Swept) -> list[float | None]:

@@ -21,8 +21,9 @@ from lrtui.messages import (
     Snapshots,
     Steered,
 )
-from lrtui.run.diagnosis import Diagnosis, Verdict
+from lrtui.run.diagnosis import STEADY, Diagnosis, Verdict
 from lrtui.run.live import Live
+from lrtui.run.rate import rate_text
 from lrtui.run.spikes import BEFORE, SpikeWatch
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ SAME = 1e-3
 
 LOW = 0.1
 """Share of its peak from which on a rate is so low that a loss may be level because of it."""
+
+EARLY = 0.1
+"""Share of the steps of a run before which a loss that stands still means nothing."""
 
 RAISED = 1.1
 """How many times as high a rate is that was raised."""
@@ -156,7 +160,9 @@ class Run:
 
         One of which nothing is known is trained on mini-batches, as nearly all are.
         """
-        return self.full_batch or (self.facts is not None and self.facts.batch is None)
+        if self.facts is None:
+            return self.full_batch
+        return self.facts.batch is None and not self.facts.own_batches
 
     @property
     def steps_per_second(self) -> float | None:
@@ -207,7 +213,21 @@ class Run:
             return self.diagnosis.settled_at if self.diagnosis else None
         if self.series is None or self.target is None:
             return self._last_settled_at
-        return self.series.under_since
+        since = self.series.under_since
+        steady = self.every_step_sees_all or (since is not None and self.step - since >= STEADY)
+        return since if steady else None
+
+    @property
+    def lrs(self) -> list[float]:
+        """The rates that somebody gave it: the first, and each that it was changed to."""
+        return [self.first_lr, *(lr for _, lr in self.changes)]
+
+    @property
+    def rate_in_words(self) -> str:
+        """Its rate, or where that was changed the first and the last one: ``0.1 → 0.3``."""
+        told = [rate_text(lr) for lr in self.lrs]
+        between = " … → " if len(told) > 2 else " "
+        return told[0] if len(told) == 1 else f"{told[0]} →{between}{told[-1]}"
 
     def lr_at(self, step: int) -> float:
         """Return the learning rate of the step that led to a number of steps taken."""
@@ -289,6 +309,10 @@ class Run:
             target=self.target,
             spike=self.spikes.last if series is self.series else None,
         )
+        is_now = series is self.series and self.is_on
+        if verdict == "level" and is_now and self.step < EARLY * (self.steps or 0):
+            # Many a network stands still before it learns.
+            return "cannot tell yet", f"{evidence}; {self.step:,} of {self.steps:,} steps"
         low = LOW * self.lr
         if verdict == "level" and series is self.series and 0 <= self.rate_now <= low:
             evidence += f"; the schedule has brought the rate down to {self.rate_now:.2g}"

@@ -39,7 +39,7 @@ from lrtui.messages import (
     Unusable,
 )
 from lrtui.reports import AdviceReport, Summary
-from lrtui.run.advice import Advice, advise, advise_from_sweep, best_of, bisect
+from lrtui.run.advice import Advice, advise, advise_from_sweep, best_of
 from lrtui.run.diagnosis import Diagnosis
 from lrtui.run.live import Live
 from lrtui.run.run import Run
@@ -242,14 +242,15 @@ class Session:
         return self.advice_after(run) if run else None
 
     def advice_after(self, run: Run) -> Advice | None:
-        """Return which rate to try after a run."""
+        """Return which rate to try after a run: from the closed form or a sweep, or none."""
         if (theory := self.theory_of(run.optimizer, run.schedule)) is not None:
-            return advise(theory, run.lr, run.steps)
-        alike = [r for r in self.of_this_problem() if r.optimizer == run.optimizer]
-        alike = [r for r in alike if r.schedule == run.schedule]
-        if (swept := self.swept_by(run.optimizer, run.schedule)) is not None:
-            return advise_from_sweep(swept, run.lr)
-        return bisect((r.lr, r.outcome != "diverged") for r in alike if not r.is_on)
+            return advise(theory, run.lr, run.steps, run.settled_at)
+        swept = self.swept_by(run.optimizer, run.schedule)
+        if swept is None or run.live is not None:
+            return None
+        reached = run.step >= swept.steps and run.series is not None
+        loss = run.series.at(swept.steps) if reached and run.series is not None else None
+        return advise_from_sweep(swept, run.lr, run.settled_at, loss)
 
     def apply(self, message: AnyMessage) -> bool:
         """Take in a message; one about a run that is over changes nothing.
@@ -397,6 +398,7 @@ class Session:
         run.changes.append((state.step, state.lr))
         if run.diagnosis:
             run.diagnosis = run.diagnosis.continued(state.lr, state.step, run.weights)
+            run.forecast = run.diagnosis.forecast
         run.forget_ahead("")
 
     def summary(self, run: Run) -> Summary:
@@ -416,6 +418,7 @@ class Session:
             optimizer=run.title,
             schedule=run.schedule,
             rate=run.lr,
+            rates=run.lrs if run.changes else [],
             steps=run.step,
             loss=run.loss,
             weights=[*run.weights],

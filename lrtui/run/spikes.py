@@ -1,6 +1,7 @@
 """Rises of a noisy loss far above its level: spikes, and levels it never came back to.
 
-The rule, with its counts on trainings that it was not tuned on: ``tests/benchmarks/verdicts.py``.
+On 185 mini-batch trainings that it was not tuned on no spike was false in 207,200 steps
+(``python -m tests.benchmarks.verdicts``).
 """
 
 from __future__ import annotations
@@ -101,9 +102,9 @@ class Spike:
             height = "not finite"
         elif self.level > 0:
             times = times_text(self.now / self.level)
-            height = f"{self.now:.3g}, {times} its level before, {self.level:.3g}"
+            height = f"{self.now:.3g} of late, {times} its level before, {self.level:.3g}"
         else:
-            height = f"{self.now:.3g}, where its level before was {self.level:.3g}"
+            height = f"{self.now:.3g} of late, where its level before was {self.level:.3g}"
         said = f"{height}, since step {self.step:,}"
         if self.raised is not None:
             at, before, after = self.raised

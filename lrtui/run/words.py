@@ -45,7 +45,7 @@ def run_line(run: Run) -> str:
     """Return a run as a row of the table that stays in the terminal."""
     loss = "–" if run.loss is None else f"{run.loss:.6g}"
     return (
-        f"{run.number:>3}  rate {rate_text(run.lr):<11}  {run.status():<13}"
+        f"{run.number:>3}  rate {run.rate_in_words:<11}  {run.status():<13}"
         f"  step {run.step:>5,}  loss {loss}"
     )
 

@@ -9,6 +9,17 @@ from textual.binding import Binding
 from lrtui.messages import Capability
 from lrtui.run.session import Session
 
+STEERING = frozenset(
+    ("pause", "step", "hold", "scale", "release", "checkpoint", "rewind", "follow", "stop")
+)
+"""What can be asked of a training that is not ours, as long as it is on."""
+
+NEEDS = {
+    "rewind": "needs the model: lrtui.Monitor(optimizer, model=model)",
+    "checkpoint": "needs a function that writes one: lrtui.Monitor(optimizer, checkpoint=save)",
+}
+"""What a training has to be given for what it cannot be asked for otherwise."""
+
 
 @dataclass(frozen=True)
 class Action:
@@ -59,9 +70,33 @@ class Action:
         return Binding(self.key, self.name, self.help, id=self.name, show=False)
 
     def is_offered(self, session: Session) -> bool:
-        """Return whether the source can do it."""
+        """Return whether the source can do it now."""
+        if self.needs in STEERING and is_over(session):
+            return False
         able = self.needs is None or session.offers(self.needs)
         return able or (self.or_needs is not None and session.offers(self.or_needs))
+
+    def why_not(self, session: Session) -> str:
+        """Say why the source cannot do it."""
+        is_live = session.current is not None and session.current.live is not None
+        if is_over(session) and self.needs in STEERING:
+            why = "the training is over"
+        elif session.offers("seek"):
+            why = "this is a record, nothing in it can be changed"
+        elif is_live and not session.offers("pause"):
+            why = "this only watches; nothing can be steered"
+        elif is_live:
+            why = NEEDS.get(self.needs or "", "only a run that lrtui itself trains can do this")
+        elif self.needs in STEERING:
+            why = "is for a training that runs elsewhere: lrtui watch"
+        else:
+            why = "cannot be done here"
+        return f"{self.sign} ({self.title}): {why}"
+
+
+def is_over(session: Session) -> bool:
+    """Return whether a training that is not ours has ended."""
+    return session.current is not None and session.current.live is not None and not session.is_on
 
 
 BY = "by the factor"

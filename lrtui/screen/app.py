@@ -26,6 +26,7 @@ from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.palette import css_variables
 from lrtui.screen.panes.pane import Press
 from lrtui.screen.terminal.choice import driver_class
+from lrtui.screen.terminal.environment import wants_no_color
 from lrtui.screen.terminal.probe import STDIN, STDOUT, hung_up
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ class LrtuiApp(App[None]):
     def get_css_variables(self) -> dict[str, str]:
         """Add the colours that the style sheet takes from lrtui's palette."""
         variables = super().get_css_variables()
+        if wants_no_color(os.environ):  # what a ground would show
+            variables |= dict.fromkeys(
+                ("block-cursor-text-style", "input-cursor-text-style"), "reverse"
+            )
         return variables | css_variables(self.current_theme, variables)
 
     def get_default_screen(self) -> Screen[None]:

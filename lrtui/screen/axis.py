@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,12 @@ DIGITS = 1e6
 """Steps from zero from which a label of six cells cannot tell a tick from the next one."""
 COARSER = 1.15
 """How much longer an aligned axis may get rather than have the next larger step."""
+SHORT = 1.3
+"""Decades of a log axis that is too short for ticks at powers of ten alone."""
+WORTH = 0.9
+"""How much longer a short log axis may get for each tick that it has."""
+BESIDE = 0.125
+"""Cells that a tick may stand beside the middle of its cell: half a dot, upwards."""
 LONGER = 1.25 + NUDGE
 """How much longer an aligned axis may get at most."""
 
@@ -41,12 +47,14 @@ class Axis:
         high: the upper end, above ``low``.
         log: whether equal distances are equal factors; ``low`` is positive then.
         step: the distance of ticks that is tried first, in decades on a log axis; 0 for none.
+        values: of the ticks that are tried before all others.
     """
 
     low: float
     high: float
     log: bool = False
     step: float = 0.0
+    values: tuple[float, ...] = ()
 
     def place(self, values: ArrayLike) -> Floats:
         """Return where values lie on the axis: 0 at its lower end, 1 at its upper end.
@@ -74,23 +82,26 @@ class Axis:
         return (math.log10(self.low), math.log10(self.high)) if self.log else (self.low, self.high)
 
     def aligned(self, cells: int) -> Axis:
-        """Return the axis, a little longer, with ticks a whole number of cells apart.
+        """Return the axis, a little longer, with each tick in the middle of its cell.
 
-        A low end that is a tick stays where it is. The axis itself is returned where it would get
-        too long, or where labels would not fit.
+        There its sign is drawn. The ends move in steps, however smoothly those of the axis do. The
+        axis itself is returned where it would get too long, or where labels would not fit.
 
         Args:
             cells: the columns or rows of the axis.
         """
         low, high = self.scaled()
-        size, least = high / cells - low / cells, least_apart(cells)
+        if self.log and high - low < SHORT:
+            return self._between_two_ticks(cells)
+        # Half a cell lies below a low end that is a tick.
+        size, least = high / (cells - 0.5) - low / (cells - 0.5), least_apart(cells)
         found: list[tuple[float, Axis]] = []
         for step in steps(least * size, high - low, self.log):
             most = min(math.floor(step / size + NUDGE), cells)
             # A cell less where the low end moves down by a part of a cell.
             for apart in range(most, max(most - 2, least - 1), -1):
                 cell = step / apart
-                start = math.floor(low / cell + NUDGE) * cell
+                start = (math.floor(low / cell + 0.5 + NUDGE) - 0.5) * cell
                 end = start + cell * cells
                 if end >= high - NUDGE * step and cell <= LONGER * size:
                     with np.errstate(over="ignore"):
@@ -100,6 +111,33 @@ class Axis:
                         found.append((cell * COARSER ** len(found), axis))
                     break
         return min(found, key=lambda f: f[0])[1] if found else self
+
+    def _between_two_ticks(self, cells: int) -> Axis:
+        """Return a short log axis, a little longer, with two round numbers in the middle of cells.
+
+        Others can be there only by chance: they are ticks where they are, within an eighth of a
+        cell.
+        """
+        low, high = outwards(self.low, self.high)
+        size, least = (high - low) / cells, least_apart(cells)
+        known = {math.log10(v): v for v in round_between(self.low, self.high)}
+        best, found = math.inf, self
+        for first, last in combinations(known, 2):
+            fewest = max(math.ceil((last - first) / (LONGER * size)), least)
+            for apart in range(fewest, math.floor((last - first) / size + NUDGE) + 1):
+                cell = (last - first) / apart
+                below = max(math.ceil((first - low) / cell - 0.5 - NUDGE), 0)
+                start = first - (below + 0.5) * cell
+                if start + cells * cell < high - NUDGE or below + apart >= cells:
+                    continue
+                at = {(place - start) / cell: value for place, value in known.items()}
+                kept = in_the_middle(at, cells, least)
+                # A tick more is worth an axis that is a little longer.
+                score = cell * WORTH ** len(kept)
+                if score < best:
+                    ends = 10.0**start, 10.0 ** (start + cells * cell)
+                    best, found = score, Axis(*ends, log=True, values=tuple(kept))
+        return found
 
 
 def dots(shares: ArrayLike, number: int) -> Ints:
@@ -161,8 +199,52 @@ def one_digit(values: Sequence[float]) -> list[tuple[float, str]]:
     return [(v, labels([v], v)[0]) for v in values]
 
 
+def in_the_middle(at: Mapping[float, float], cells: int, least: int) -> list[float]:
+    """Return the values that lie in the middle of a cell, well apart.
+
+    Args:
+        at: values by their place in cells, ascending.
+        cells: of the axis.
+        least: cells between two of them.
+    """
+    found: list[float] = []
+    before = -math.inf
+    for place, value in at.items():
+        if 0 < place < cells and abs(place % 1 - 0.5) <= BESIDE and place - before > least - 0.5:
+            found.append(value)
+            before = place
+    return found
+
+
+def outwards(low: float, high: float) -> tuple[float, float]:
+    """Return the ends of a short log axis, in decades, moved out a little to where few can be."""
+    if high >= 5 * low:
+        return math.floor(8 * math.log10(low) + NUDGE) / 8, math.ceil(
+            8 * math.log10(high) - NUDGE
+        ) / 8
+    step = nice((high - low) / 18)
+    least, most = math.floor(low / step + NUDGE) * step, math.ceil(high / step - NUDGE) * step
+    return math.log10(least if least > 0 else low), math.log10(most)
+
+
+def round_between(low: float, high: float) -> list[float]:
+    """Return round numbers in a range and a little around it; many enough to choose from."""
+    if high >= 5 * low > 0:
+        powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+        found = [float(f"{d}e{p}") for p in powers for d in (1, 2, 3, 5)]
+        return [v for v in found if low / 1.5 <= v <= high * 1.5]
+    step = nice((high - low) / 5)
+    return [v for v in multiples(low - step, high + step, step) if v > 0]
+
+
 def choices(axis: Axis, cells: int) -> Iterator[list[tuple[float, str]]]:
     """Yield the values and labels that the ticks of an axis may have, the best ones first."""
+    if axis.values:
+        texts = [labels([v], v)[0] for v in axis.values]
+        more = max(len(f"{v:.9e}".partition("e")[0].rstrip("0")) - 2 for v in axis.values)
+        if more:  # of one precision
+            texts = labels(axis.values, 10.0 ** (exponent(axis.values[0]) - more))
+        yield list(zip(axis.values, texts, strict=False))
     if axis.step:
         found = marked(axis, axis.step)
         yield from (found, found[:-1])  # the last may be at the end, too close to the one before

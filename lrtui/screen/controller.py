@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import count
@@ -39,6 +40,7 @@ from lrtui.run.heat import kind
 from lrtui.run.rate import FACTOR, rate_text, scaled
 from lrtui.run.session import Session
 from lrtui.screen.log import Log
+from lrtui.screen.panes.ruler import foreseen
 from lrtui.screen.setup import Setup, lab_options, optimizers
 from lrtui.screen.steering import Steering
 from lrtui.screen.sweeps import Sweeps
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
     from lrtui.options import LabOptions
 
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+
+NOTICE_SECONDS, NOTICE_LETTERS = 4.0, 20.0
+"""Seconds that an answer is shown, and letters a second that are read besides."""
 
 SILENCE = 5.0
 """Seconds without a message from which on that is told."""
@@ -114,6 +119,7 @@ class Controller:
         self._ids = count(1)
         self._unanswered = 0  # id of the last command, until a state answers it
         self._heard = monotonic()
+        self._notice_until = math.inf
 
     # --- what is asked for ----------------------------------------------------------------
 
@@ -303,6 +309,11 @@ class Controller:
         """Show another place of a record."""
         self._send(to)
 
+    def hold_at_end(self) -> None:
+        """Show the end of the run of a record, and go on with no other by itself."""
+        self._source.send(Pause(id=next(self._ids)))
+        self.seek(Seek(end=True))
+
     @property
     def seeks(self) -> bool:
         """Whether what is shown is a record, of which any place can be shown."""
@@ -313,7 +324,16 @@ class Controller:
         """Go to a step that was typed, or say what is wrong with it."""
         digits = text.strip().replace(",", "")
         if digits.isascii() and digits.isdigit() and len(digits) <= 12:
-            self.seek(Seek(step=int(digits)))
+            run, step = self.session.current, int(digits)
+            last = run.steps if run is not None and run.steps is not None else step
+            if run is not None and not run.is_on:
+                last = run.step
+            if step < last or run is None:
+                self.seek(Seek(step=step))
+            else:
+                self.hold_at_end()
+            if step > last:
+                self.notify(f"the run has {last:,} steps", "dim")
         else:
             self.complain(f"a step is a whole number, not {text.strip()[:24]}")
 
@@ -364,8 +384,10 @@ class Controller:
         return False
 
     def notify(self, text: str, tone: str) -> None:
-        """Answer in the status line."""
+        """Answer above the footer, for as long as it takes to read."""
         self.view.notice = (text, tone)
+        self.view.preview = None
+        self._notice_until = monotonic() + NOTICE_SECONDS + len(text) / NOTICE_LETTERS
         self.view.dirty = True
 
     def complain(self, text: str) -> None:
@@ -375,6 +397,16 @@ class Controller:
     def clear_notice(self) -> None:
         """Take back what was answered."""
         self.notify("", "dim")
+        self._notice_until = math.inf
+
+    def preview(self, lr: float) -> None:
+        """Say what a rate would do before it is run; run it where that was said already."""
+        if self.view.preview == lr:
+            self.run(lr)
+            return
+        does = foreseen(self.view, lr)
+        self.notify(f"rate {rate_text(lr)}{does}; Enter or a second click runs it", "change")
+        self._notice_until, self.view.preview = math.inf, lr
 
     # --- what is told ---------------------------------------------------------------------
 
@@ -384,6 +416,8 @@ class Controller:
         for message in messages:
             self.take(message)
         now = monotonic()
+        if now >= self._notice_until:
+            self.clear_notice()
         if messages or not self.session.is_on or self.session.paused:
             self._heard = now
         silent = now - self._heard

@@ -12,13 +12,30 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from lrtui.screen.actions import offered
+from lrtui.screen.actions import Action, offered
 from lrtui.screen.panes import PANES
+from lrtui.screen.panes.ruler import RULER
 from lrtui.screen.view import View
+
+WATCHING = """\
+This training runs in a process of its own and goes on when you leave. The rate is what its \
+optimizer uses; it is changed only while a step is taken."""
 
 INTRODUCTION = """\
 Gradient descent moves the weights against the gradient of the loss, by the learning rate \
 times the gradient a step. Only the rate differs between two runs."""
+
+
+def listed(view: View) -> list[Action]:
+    """Return the actions that have a line: of a training that is watched, what steers it first."""
+    actions, found = iter(offered(view.session)), []
+    for action in actions:
+        found.append(action)
+        if action.pair:
+            next(actions)
+    if view.session.offers("start"):
+        return found
+    return sorted(found, key=lambda action: not action.steers)
 
 
 class Help(ModalScreen[None]):
@@ -44,21 +61,22 @@ class Help(ModalScreen[None]):
             keys.add_row(Text("0-9", "bold"), "Type a learning rate; Enter runs it, Esc clears it.")
         elif self._view.session.offers("hold"):
             keys.add_row(Text("0-9", "bold"), "Type a learning rate; Enter holds it there.")
-        actions = iter(offered(self._view.session))
-        for action in actions:
+        for action in listed(self._view):
             keys.add_row(Text(" ".join(action.signs), "bold"), action.pair or action.help)
-            if action.pair:
-                next(actions)
         keys.add_row(
             Text("ctrl+p", "bold"), "The same commands to search through, and the colours."
         )
         panes = Table.grid(padding=(0, 2))
         for pane in PANES:
-            if pane.help and pane.applies(self._view):
+            # Where the ruler would be, a training that is watched has its rate.
+            is_there = pane is not RULER or self._view.swept is not None
+            if pane.help and pane.applies(self._view) and is_there:
                 panes.add_row(Text(pane.title or pane.id, "bold"), pane.help)
         with VerticalScroll(id="help") as page:
             page.border_title = "help"
-            yield Static(INTRODUCTION)
+            run = self._view.session.current
+            is_live = run is not None and run.live is not None
+            yield Static(WATCHING if is_live else INTRODUCTION)
             yield Static(keys)
             yield Static()
             yield Static(panes)

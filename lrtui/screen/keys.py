@@ -253,8 +253,9 @@ class Keys(Screen[None]):
             view.rate = moved(view, cells, *widget.content_size)
         elif (run := view.session.current) is not None and view.session.has_losses:
             last = last_shown(view)
-            a_cell = max(1, round(last / max(widget.content_size.width, 1)))
-            here = run.step if view.cursor is None else view.cursor + cells * a_cell
+            # One step, or as many as lie in so many cells, where they are more.
+            a_cell = round(last / max(widget.content_size.width, 1)) if abs(cells) > 1 else 1
+            here = run.step if view.cursor is None else view.cursor + cells * max(a_cell, 1)
             view.cursor = min(max(here, 0), last)
         if self.line is None or self.line.is_free:
             widget.paint()  # at once: of all that a frame draws, only this has moved
@@ -264,8 +265,8 @@ class Keys(Screen[None]):
         self.controller.seek(SEEKS["home"])
 
     def action_seek_end(self) -> None:
-        """Go to the end of the run of a record."""
-        self.controller.seek(SEEKS["end"])
+        """Go to the end of the run of a record, and hold there: the next one would begin."""
+        self.controller.hold_at_end()
 
     def action_run_before(self) -> None:
         """Go to the run before, in a record."""

@@ -20,7 +20,7 @@ def shown(view: View) -> list[Pane]:
         pane
         for pane in PANES
         if pane in rows
-        or (pane.place in ("header", "box", "caption", "footer") and fits(pane, view))
+        or (pane.place in ("header", "box", "caption", "notice", "footer") and fits(pane, view))
     ]
 
 

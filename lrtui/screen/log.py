@@ -92,7 +92,8 @@ class Log:
                 by = "you" if message.answers else message.asked_by
                 self.write(f"{message.step:,} {message.text} ({by})", "change")
             case Progress() if changed and run and run.live:
-                if run.is_on and monotonic() > self._told_at + LIVE_EVERY:
+                due = monotonic() > self._told_at + LIVE_EVERY
+                if run.is_on and due and not message.no_loss:
                     self._told_at = monotonic()
                     step, loss = [*told_losses(message, 1)][-1]
                     self.write(f"{step:>6,} {loss}", "text")

@@ -23,6 +23,8 @@ from lrtui.screen.panes import PANES
 from lrtui.screen.panes.cursor import FAST
 from lrtui.screen.panes.every_rate import EVERY_RATE
 from lrtui.screen.panes.heat import HEAT, move_cursor
+from lrtui.screen.panes.notice import NOTICE
+from lrtui.screen.panes.notice import rows as notice_rows
 from lrtui.screen.panes.pane import (
     TALL,
     WIDE,
@@ -36,7 +38,11 @@ from lrtui.screen.panes.pane import (
     RunCell,
     RunRate,
 )
+from lrtui.screen.panes.rate import lr_in_force
 from lrtui.screen.rate_field import RateField
+
+SIGNED = {"minus": "slower", "plus": "faster"}
+"""What the signs of a number do that no digit has followed."""
 
 CURSOR = {"left": -1, "right": 1, "shift+left": -FAST, "shift+right": FAST}
 """Cells that a key moves the cursor of the charts by."""
@@ -63,6 +69,7 @@ class MainScreen(Keys):
         self._last_key = float("-inf")
         self._woken = asyncio.Event()
         self._shown: list[Pane] = []
+        self._notice_rows = 0
         self._drawn = False
 
     def compose(self) -> ComposeResult:
@@ -83,6 +90,7 @@ class MainScreen(Keys):
         yield Horizontal(*panes("top"), id="top")
         yield Horizontal(*panes("bottom"), id="bottom")
         yield from panes("caption")
+        yield from panes("notice")
         yield from panes("footer")
 
     def on_mount(self) -> None:
@@ -116,19 +124,24 @@ class MainScreen(Keys):
         free = self.line is None or self.line.is_free
         if not (self.view.dirty and self.is_current and free):
             return
-        if layout.shown(self.view) != self._shown:
+        if layout.shown(self.view) != self._shown or self._notice_rows != notice_rows(self.view):
             self.lay_out()
         self.view.dirty = False
         run = self.view.session.current
         if run is not None:
-            now = rate_text(run.lr) if run.rates is None else f"{run.rates.last:.4g}"
+            moves = run.rates is not None or run.live is not None
+            now = f"{lr_in_force(run):.4g}" if moves else rate_text(run.lr)
             self.query_one(RateField).placeholder = now
+        if self.line and self._drawn:
+            self.line.hold()  # to be written in one go: each piece costs 40 bytes of its own
         self._box.paint(self.view.session)
         for widget in self.query(PaneWidget):
             widget.paint()
             # A key that was pressed meanwhile is answered before the next pane is drawn.
             await asyncio.sleep(0.001)
             if time.monotonic() - self._last_key < KEY_TIME:
+                if self.line:
+                    self.line.release()
                 await asyncio.sleep(KEY_TIME)
         self._drawn = self._drawn or any(w.content_size.area for w in self.query(PaneWidget))
         if self.line:
@@ -147,6 +160,8 @@ class MainScreen(Keys):
         self.set_class(self.view.alone in [pane.id for pane in self._shown], "-alone")
         for widget in self.query(PaneWidget):
             widget.display = widget.pane in self._shown
+        self._notice_rows = notice_rows(self.view)
+        self.query_one(f"#{NOTICE.id}").styles.height = self._notice_rows
         places = {pane.place for pane in self._shown}
         for place in ("box", "top", "bottom"):
             self.query_one(f"#{place}").display = place in places
@@ -167,9 +182,7 @@ class MainScreen(Keys):
         action = BY_KEY.get(event.key)
         asked = self.is_in_front and not self.view.typed  # else it may move in what is typed
         if asked and action and not action.is_offered(self.view.session):
-            self.controller.complain(
-                f"{action.sign} ({action.title}) is not for what is shown here"
-            )
+            self.controller.complain(action.why_not(self.view.session))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Tell textual whether an action is possible now."""
@@ -186,7 +199,9 @@ class MainScreen(Keys):
     def submit(self, text: str) -> None:
         """Run the rate that was typed, or several in step, or say what is wrong with them."""
         if not text.strip():
-            if self.view.alone == EVERY_RATE.id and self.view.rate is not None:
+            if self.view.preview is not None:
+                self.controller.run(self.view.preview)
+            elif self.view.alone == EVERY_RATE.id and self.view.rate is not None:
                 self.controller.run(self.view.rate)
             else:
                 self.controller.go_on_alone()
@@ -208,6 +223,7 @@ class MainScreen(Keys):
         self.view.typed = event.value
         self.view.dirty = True
         if event.value:
+            self.view.preview = None
             self.controller.clear_notice()
 
     def key_escape(self) -> None:
@@ -220,6 +236,9 @@ class MainScreen(Keys):
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
         """Carry out what a click on a pane asks for."""
+        if (action := self._on_border(event)) is not None:
+            await self.carry_out(Press(action))
+            return
         widget = event.widget
         if not isinstance(widget, PaneWidget) or widget.pane.waits_for(self.view):
             return
@@ -227,6 +246,12 @@ class MainScreen(Keys):
             request = widget.pane.click(self.view, *offset, *widget.content_size)
             if request is not None:
                 await self.carry_out(request)
+
+    def _on_border(self, event: events.Click) -> str | None:
+        """Return the action whose key stands on a border where it was clicked."""
+        borders = [self._box, *(w.border for w in self.query(PaneWidget) if w.border)]
+        found = (border.action_at(event.screen_x, event.screen_y) for border in borders)
+        return next((name for name in found if name is not None), None)
 
     def take_up(self, problem: str) -> None:
         """Train another of the built-in problems."""
@@ -238,10 +263,14 @@ class MainScreen(Keys):
         match request:
             case RunRate(lr=lr):
                 self.take_over()
-                self.controller.run(lr)
-            case RunCell(lr=lr, momentum=momentum):
+                self.controller.preview(lr)
+            case RunCell(lr=lr, momentum=momentum) if self.view.heat_cursor == (momentum, lr):
                 self.take_over()
                 self.controller.run_cell(lr, momentum)
+            case RunCell(lr=lr, momentum=momentum):
+                self.view.heat_cursor = momentum, lr
+                self.view.dirty = True
+                self.controller.notify("Enter or a second click runs it", "change")
             case Highlight(run=number):
                 self.controller.table.highlight(number)
             case ReadStep(step=step):
@@ -259,6 +288,12 @@ class MainScreen(Keys):
         """Do what a key means where nothing is typed, and in what is shown alone, if anything."""
         if not self.is_in_front:
             return False
+        if key in SIGNED:
+            await self.run_action(SIGNED[key])
+            return True
+        if self.controller.seeks and key == "end":
+            self.controller.hold_at_end()
+            return True
         if self.controller.seeks and key in SEEKS:
             self.controller.seek(SEEKS[key])
             return True
@@ -268,6 +303,7 @@ class MainScreen(Keys):
             return key in CURSOR
         widget = self.query_one(f"#{HEAT.id}", PaneWidget)
         if key == "enter" and (cell := self.view.heat_cursor) is not None:
-            await self.carry_out(RunCell(lr=cell[1], momentum=cell[0]))
+            self.take_over()
+            self.controller.run_cell(cell[1], cell[0])
             return True
         return move_cursor(self.view, key, *widget.content_size)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from rich.style import Style
 from textual.color import Color
 from textual.theme import Theme
+
+from lrtui.screen.terminal.environment import wants_no_color
 
 SIXTEEN = {
     "text": "default",
@@ -43,6 +46,11 @@ READABLE = 4.5
 """Least contrast of text with the background, by WCAG 2.1."""
 VISIBLE = 1.5
 """Least contrast of contours and empty bars, in which nothing is written."""
+WITHOUT_COLOR = {
+    **dict.fromkeys(("strong", "strong-prediction", "bad"), Style(bold=True)),
+    **dict.fromkeys(("dim", "axis", "faint"), Style(dim=True)),
+}
+"""Tones where no colour is to be sent; a word and a sign say what a colour would."""
 BLACK, WHITE = Color(0, 0, 0), Color(255, 255, 255)
 
 
@@ -53,6 +61,8 @@ def styles(theme: Theme, variables: Mapping[str, str]) -> dict[str, Style]:
         theme: in use.
         variables: its colours by name, as textual's ``App.theme_variables``.
     """
+    if wants_no_color(os.environ):
+        return {tone: WITHOUT_COLOR.get(tone, Style()) for tone in (*SIXTEEN, *WITHOUT_COLOR)}
     found = of_sixteen(theme.dark) if theme.ansi else blended(variables)
     found["strong-prediction"] = found["prediction"] + Style(bold=True)
     found["strong"] = found["text"] + Style(bold=True)

@@ -23,6 +23,7 @@ class PaneWidget(Widget, can_focus=False):
 
     Attributes:
         pane: its definition.
+        border: its upper border, ``None`` where it has none.
         styles_of: style of each tone.
     """
 
@@ -37,7 +38,7 @@ class PaneWidget(Widget, can_focus=False):
         self.pane = pane
         self._view = view
         words = {name: BY_NAME[name].border or BY_NAME[name].footer for name in pane.keys}
-        self._border = Border(self, pane.title, words) if pane.title else None
+        self.border = Border(self, pane.title, words) if pane.title else None
         self.styles_of: dict[str, Style] = {}
         self._rows: list[Row] = []
         self._drawn: object = None
@@ -52,8 +53,8 @@ class PaneWidget(Widget, can_focus=False):
         width, height = self.content_size
         if width < 1 or height < 1:
             return
-        if self._border is not None:
-            self._border.paint(view.session)
+        if self.border is not None:
+            self.border.paint(view.session)
         waits = pane.waits_for(view)
         depends = waits or (pane.depends_on(view, width) if pane.depends_on else None)
         drawn = (width, height, depends)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.timer import Timer
 from textual.widgets import Input
 
 from lrtui.screen.actions import BY_KEY, BY_NAME
@@ -17,8 +19,9 @@ IN_A_NUMBER = set("0123456789.,eE+- ")
 REMOVES = BY_NAME["remove"].key
 """A command that is none while something is typed: 0x1 must not remove a run."""
 
-JOINS = 0.4
-"""Seconds within which a digit takes in the sign typed before it, as in ``.7`` or ``-1``."""
+JOINS = 0.3
+"""Seconds within which a digit takes in the sign typed before it, as in ``.7`` or ``-1``; ``-`` and
+``+`` are no command before they have passed."""
 
 
 class RateField(Input):
@@ -44,10 +47,17 @@ class RateField(Input):
         self.cursor_blink = False
         self._sign = ""
         self._sign_at = float("-inf")
+        self._waiting: Timer | None = None
 
     async def _on_key(self, event: events.Key) -> None:
         character = event.character or ""
-        if not self.value and await self._steer(event.key):
+        if self._waiting is not None:
+            self._waiting.stop()
+            self._waiting = None
+            if not character.isdecimal() and character != ".":
+                await self._press(self._sign)
+        waits = character in ("-", "+")
+        if not self.value and not waits and await self._steer(event.key):
             event.stop()
             event.prevent_default()
         elif self._takes(event.key, character):
@@ -63,6 +73,14 @@ class RateField(Input):
             if character in ".+-":
                 self._sign, self._sign_at = character, event.time
             event.prevent_default()  # not ours: it goes on to the screen
+            if waits:
+                event.stop()
+                self._waiting = self.set_timer(JOINS, partial(self._press, character))
+
+    async def _press(self, sign: str) -> None:
+        """Do what a sign means that no digit has followed."""
+        self._waiting = None
+        await self._steer("minus" if sign == "-" else "plus")
 
     def _takes(self, key: str, character: str) -> bool:
         """Return whether a key types a character here."""

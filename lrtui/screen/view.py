@@ -45,6 +45,7 @@ class View:
         cursor: step that is read out on the charts, ``None`` where none is.
         place: weights that are read out on the map, ``None`` where none are.
         rate: rate that is read out on the chart of every rate, ``None`` where none is.
+        preview: rate that was clicked and would be run by Enter, ``None`` for none.
         zoom: ends of the ruler where it shows a part of the rates, ``None`` where it shows all.
         heat_cursor: momentum and rate that the heat map points at, ``None`` for none.
         curves: the small curve of each run in the table, and what it was drawn for.
@@ -69,6 +70,7 @@ class View:
     cursor: int | None = None
     place: tuple[float, float] | None = None
     rate: float | None = None
+    preview: float | None = None
     zoom: tuple[float, float] | None = None
     heat_cursor: tuple[float, float] | None = None
     curves: dict[int, tuple[object, str]] = field(default_factory=dict)

@@ -244,12 +244,18 @@ class Replay(Source):
                 return True
             case Progress():
                 self._pace.took_step(now)
-            case Started() if now < self._wait_until:
+            case Started() if now < self._wait_until or self._holds_before(message):
                 return True
             case Ended() if self._pace.speed is not None:
                 self._wait_until = now + BETWEEN_RUNS
         self._next = self._following()
         return False
+
+    def _holds_before(self, message: Started) -> bool:
+        """Return whether the next run is not to begin: paused at the end of the one before."""
+        if self._run is None or self._chapter_of(message) == self._chapter_of(self._run):
+            return False
+        return self._pace.paused and math.isinf(self._pace.due())
 
     def _shown(self, message: AnyMessage, now: float) -> list[AnyMessage]:
         """Return what is shown of a message, and keep what is to be known of it."""

@@ -75,6 +75,7 @@ class Tour(MainScreen):
         self._scenes = scenes
         self._pace = pace
         self._budget = 0.0  # steps that may be taken by now
+        self._waits = False  # whether the first run stands at its start until it is typed
 
     async def _frames(self) -> None:
         await self._play()
@@ -84,11 +85,17 @@ class Tour(MainScreen):
 
     async def _play(self) -> None:
         """Play the script, a frame at a time."""
+        if self._scenes and self._scenes[0].verb == "say":
+            self.say(self._scenes[0].text)  # it is there while torch loads
         await self.frame()
         await self._source.gather(lambda message: isinstance(message, ProblemFacts))
         self.controller.hear()  # it asks for the sweep
         await self._source.gather(lambda message: isinstance(message, Swept))
         self.controller.hear()
+        first = next((scene.text for scene in self._scenes if scene.verb == "type"), None)
+        if first is not None:  # there is a picture from the first line on
+            self.submit(first)
+            self._waits = True
         due = time.monotonic()
         for scene in self._scenes:
             for _ in self._performed(scene):
@@ -98,7 +105,8 @@ class Tour(MainScreen):
                     due = time.monotonic()
                 if not self.playing:
                     return
-                self._budget += self._source.speed * self._frame_time
+                if not self._waits:
+                    self._budget += self._source.speed * self._frame_time
                 steps, self._budget = int(self._budget + 1e-9), self._budget % 1
                 await self._source.advance(steps)
                 while self.line is not None and not self.line.is_free:
@@ -123,9 +131,14 @@ class Tour(MainScreen):
                     field.insert_text_at_cursor(digit)
                     yield from self._watched(KEY_SECONDS)
                 yield from self._watched(KEY_SECONDS)
-                self.submit(scene.text)
+                if self._waits:
+                    field.clear()
+                else:
+                    self.submit(scene.text)
+                self._waits = False
                 yield
             case "press":
+                self._waits = False
                 getattr(self, f"action_{BY_KEY[scene.text].name}")()
             case "speed":
                 self._source.speed = scene.number

@@ -67,7 +67,7 @@ def run_ahead(
             while step < start.steps and abs(training.loss) <= LARGEST and now < began + PIECE:
                 training.lr = due.get(step, training.lr)
                 ends = [start.steps, step + training.burst, *(at for at in due if at > step)]
-                for loss in training.each_step(min(ends) - step):
+                for loss in training.steps(min(ends) - step):
                     step += 1
                     note(loss)
                     finite = loss if abs(loss) <= LARGEST else finite

@@ -34,7 +34,7 @@ class Chance:
         self._outside = self._states()
         if self._inside is None:
             random.seed(self._seed)
-            np.random.seed(self._seed)
+            np.random.seed(self._seed % 2**32)  # numpy takes no more
             # torch.manual_seed takes a millisecond, and keeps a note for each device there is not.
             torch.default_generator.manual_seed(self._seed)
             if self._device is not None:

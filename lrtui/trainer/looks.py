@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 
 import torch
 
-from lrtui.messages import Message, Picture, Printed, Sharpness, Start
+from lrtui.messages import Message, NoResult, Picture, Printed, Sharpness, Start
 from lrtui.problems.line import LineTraining
 from lrtui.problems.problem import Problem
 from lrtui.trainer.curvature import SHARE, Allowance, Curvature
@@ -90,8 +90,8 @@ class Looks:
             self._sharpness_due.due = math.inf  # until it is done
             self._side_work.begin("sharpness", self._measure(step), self._run)
 
-    def steps(self, count: int, step: int, alone: bool) -> Iterator[float]:
-        """Take steps and yield the loss after each; look along the first where it is time to.
+    def steps(self, count: int, step: int, alone: bool) -> Iterable[float]:
+        """Take steps and return the loss after each; look along the first where it is time to.
 
         Args:
             count: how many.
@@ -99,21 +99,17 @@ class Looks:
             alone: whether the run holds after it: then it is looked at whatever the time.
         """
         began, training = perf_counter(), self._training
-        # Several in one batch have no model of their own.
-        may_look = isinstance(training, Training | LineTraining)
-        if not may_look or (began < self._slice_due.due and not alone):
-            yield from training.each_step(count)
-            return
-        assert isinstance(training, Training | LineTraining)
+        if not isinstance(training, Training | LineTraining):
+            return training.steps(count)  # of several in one batch
+        if began < self._slice_due.due and not alone:
+            return training.steps(count)
         loss, cut = self._slicer.step(training, self._run, step)
         if cut is not None:
             self._send(cut)
         now = perf_counter()
         self._slice_due.charge(now - began, now)
         self._slice_due.due = max(self._slice_due.due, now + SLICE_EVERY)
-        yield loss
-        if count > 1 and math.isfinite(loss):
-            yield from training.each_step(count - 1)
+        return [loss, *(training.steps(count - 1) if count > 1 and math.isfinite(loss) else [])]
 
     def _take_picture(self, step: int) -> None:
         picture, model = self._problem.picture, self._training.model
@@ -143,12 +139,15 @@ class Looks:
         self._sharpness_due.charge(spent + now - began, now)
 
 
-def start_sharpness(problem: Problem, training: AnyTraining) -> float | None:
+def start_sharpness(
+    problem: Problem, training: AnyTraining, send: Callable[[Message], None]
+) -> float | None:
     """Return the sharpness where every run starts.
 
     Args:
         problem: what is trained.
         training: a run of it that has taken no step.
+        send: takes the message that says why it cannot be measured.
 
     Returns:
         The sharpness; ``None`` where measuring it fails or takes too long, which keeps nobody from
@@ -165,6 +164,6 @@ def start_sharpness(problem: Problem, training: AnyTraining) -> float | None:
                 return found[0]
             if perf_counter() > until:
                 return None
-    except Exception:  # told when it fails in a run as well
-        return None
+    except (Exception, SystemExit) as error:
+        send(NoResult(work="sharpness", reason=problem.explain(error)))
     return None

@@ -7,10 +7,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cache, partial
 from itertools import chain, tee
 from queue import Empty, SimpleQueue
 from time import perf_counter
 
+import torch
 from msgspec.structs import replace
 
 from lrtui.messages import (
@@ -47,9 +49,10 @@ from lrtui.trainer.side_work import SideWork
 from lrtui.trainer.slice import Slicer
 from lrtui.trainer.sweep import sweep
 
-RACE_BURST, SHORT = 10, 0.0005
-"""Steps that each run of a race takes in its turn as fast as possible, where one takes all of them
-together at most this many seconds: a command waits for the end of the turn."""
+QUICK_BURST, QUICK = 10, 0.0005
+"""Steps that are taken at a time as fast as possible where one takes at most this many seconds, of
+all runs of a race together: what is looked at between two turns costs as much as a tenth of a
+small step, and a command waits for the end of the turn."""
 
 Inbox = SimpleQueue[AnyCommand]
 
@@ -122,7 +125,8 @@ class Trainer:
                 first = begin(
                     problem, 1.0, resolved(OWN, problem)
                 )  # or it cannot be trained; it says why
-            problem.facts = replace(problem.facts, sharpness=start_sharpness(problem, first))
+            sharpness = start_sharpness(problem, first, self._send)
+            problem.facts = replace(problem.facts, sharpness=sharpness)
         except (Exception, SystemExit) as error:
             self._send(Unusable(reason=self._explain(error)))
             return
@@ -174,7 +178,7 @@ class Trainer:
             self._gauges.append((Curvature(problem), Slicer(problem)))
         for lane, gauges in zip(lanes, self._gauges, strict=False):
             lane.begin(race, pace, gauges, self._side_work)
-        is_ahead, took = False, 0.0
+        is_ahead, took = False, math.inf
 
         while on := [lane for lane in lanes if lane.is_on]:
             if over := [lane for lane in on if lane.is_over]:
@@ -202,11 +206,8 @@ class Trainer:
                     self._obey(command, on, pace)
                 continue
 
-            at_once = 1
-            if pace.speed is None and not pace.paused:
-                at_once = max(lane.burst for lane in on)
-                if race and at_once == 1 and took < SHORT:
-                    at_once = RACE_BURST
+            is_flat_out = pace.speed is None and not pace.paused
+            at_once = steps_at_once(on, took) if is_flat_out else 1
             count = min(at_once, *(lane.start.steps - lane.reporter.step for lane in on))
             for lane in on:
                 try:
@@ -276,6 +277,8 @@ class Trainer:
         until = perf_counter() + seconds
         self._side_work.advance(until - SLACK, self._has_command)
         left = until - perf_counter()
+        if left > SLACK:
+            import_optimizers()
         try:
             command = self._inbox.get(timeout=None if math.isinf(left) else max(left, 0.0))
         except Empty:
@@ -289,6 +292,26 @@ class Trainer:
                 self._side_work.begin("sweep", swept(self.problem, command))
             return None
         return command
+
+
+def steps_at_once(lanes: Sequence[Lane], took: float) -> int:
+    """Return how many steps runs take at a time as fast as possible.
+
+    Args:
+        lanes: the runs that are on.
+        took: seconds that the last step of all of them took.
+    """
+    if any(lane.reporter.wants_weights for lane in lanes):
+        return 1  # they are read between two steps
+    burst = max(lane.burst for lane in lanes)
+    return QUICK_BURST if burst == 1 and took < QUICK else burst
+
+
+@cache
+def import_optimizers() -> None:
+    """Have torch import what its optimizers need, once: it takes 1.4 s, and nothing waits now."""
+    made = partial(torch.optim.SGD, [torch.zeros(1)], 1.0)
+    threading.Thread(target=made, daemon=True).start()
 
 
 @contextmanager

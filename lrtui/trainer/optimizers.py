@@ -27,8 +27,3 @@ def make(
         weight_decay=decay,
         nesterov=optimizer.name == "nesterov" and optimizer.momentum > 0,
     )
-
-
-def title(optimizer: torch.optim.Optimizer) -> str:
-    """Return the name of an optimizer that a person has made, in small letters."""
-    return type(optimizer).__name__.lower()

@@ -57,6 +57,11 @@ class Reporter:
         self.record(training.loss)
         self.due = self._since
 
+    @property
+    def wants_weights(self) -> bool:
+        """Whether the weights after the next step are reported with its loss."""
+        return self.step + 1 < TRAJECTORY and bool(self._training.weights())
+
     def record(self, loss: float) -> None:
         """Record the loss after the next step."""
         self.step += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from torch import nn
@@ -32,11 +32,11 @@ class AnyTraining(Protocol):
     def model(self) -> nn.Module | None:
         """The model that is trained; ``None`` where it has none of its own."""
 
-    def each_step(self, count: int) -> Iterator[float]:
-        """Take steps and yield the loss after each, up to the first that is not finite."""
+    def steps(self, count: int) -> Iterable[float]:
+        """Take steps and return the loss after each, up to the first that is not finite."""
 
     def weights(self) -> list[float]:
-        """Return the weights after the step yielded last; empty where they are many."""
+        """Return the weights where they are few enough to be told, else an empty list."""
 
 
 def begin(

@@ -19,7 +19,7 @@ from lrtui.trainer.aside import Aside
 from lrtui.trainer.line_trials import train_line
 from lrtui.trainer.stacked import gradient_of_each, gradient_of_sum
 from lrtui.trainer.together import batch_size, steps_of, train_alone, train_together
-from lrtui.trainer.trials import Fate, Trials, is_told, target_of
+from lrtui.trainer.trials import Budget, Fate, Trials, is_told, target_of
 
 PIECE = 0.005
 """Seconds of work between two yields, unless one step alone takes longer."""
@@ -57,7 +57,16 @@ class Tried:
     @property
     def finished(self) -> list[bool]:
         """Whether each took all its steps, or diverged before."""
-        return [fate.taken >= self.steps or fate.told is None for fate in self.fates]
+        return [
+            not fate.failure and (fate.taken >= self.steps or fate.told is None)
+            for fate in self.fates
+        ]
+
+    @property
+    def failures(self) -> list[str]:
+        """Why each could not go on, no list where all could."""
+        failures = [fate.failure for fate in self.fates]
+        return failures if any(failures) else []
 
     @property
     def is_unfinished(self) -> bool:
@@ -85,8 +94,7 @@ def sweep(
         lrs: learning rates.
         steps: steps of each run.
         optimizer: what takes the steps.
-        seconds: of work where the rates have to be trained one by one, ``None`` for as many as it
-            takes.
+        seconds: of work, ``None`` for as many as it takes.
         schedule: how each rate moves from its peak.
 
     Yields:
@@ -110,7 +118,37 @@ def sweep(
             optimizer=optimizer,
             schedule=schedule,
             how=found.how,
+            failures=found.failures,
         )
+
+
+def _tried_from_start(
+    problem: Problem, trials: Trials, seconds: float | None
+) -> Iterator[Tried | None]:
+    """Train all rates; of mini-batches tell the first loss on the batch that the last ones are on.
+
+    Of two batches, the loss of the same weights may differ by more than a slow rate does.
+    """
+    for found in _tried(problem, trials, seconds):
+        if found is not None and (problem.facts.batch is not None or problem.facts.own_batches):
+            first = yield from start_loss(problem, trials.steps)
+            yield replace(found, first=first)
+        else:
+            yield found
+
+
+def start_loss(problem: Problem, step: int) -> Generator[None, None, float]:
+    """Return the loss of the initial weights on the batch of a step.
+
+    Yields:
+        ``None`` after each batch.
+    """
+    model, batches = problem.model(), problem.batches()
+    for _ in range(step):
+        next(batches)
+        yield
+    with torch.no_grad():
+        return float(problem.loss(model, next(batches)))
 
 
 def tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[Tried | None]:
@@ -131,7 +169,7 @@ def tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[T
     """
     torch.empty(KEPT)
     aside = Aside(problem.device)
-    work = _tried(problem, trials, seconds)
+    work = _tried_from_start(problem, trials, seconds)
     result = None
     while result is None:
         until = perf_counter() + PIECE
@@ -148,14 +186,14 @@ def _tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[
         yield Tried(fates, trials.steps, problem.start_loss(), f"{count:,} rates in one batch")
         return
     together: Sequence[Fate] | None = None
-    first = None
+    first, budget = math.nan, Budget(math.inf if seconds is None else seconds)
     if trials.optimizers[0].name != "own" or not problem.own_optimizer:
-        alone = yield from train_alone(problem, trials)
+        alone = yield from train_alone(problem, trials, budget)
         first = alone.losses[0]
         if alone.seconds < HEAVY:
             for gradient in (gradient_of_sum, gradient_of_each):
                 try:
-                    together = yield from train_together(problem, trials, gradient, alone)
+                    together = yield from train_together(problem, trials, gradient, alone, budget)
                 except (
                     Exception
                 ):  # anything at all: a person's model sees tensors it was not made for
@@ -165,20 +203,33 @@ def _tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[
     if together is not None:
         size = batch_size(problem, trials)
         how = "one batch" if count <= size else f"chunks of {size}"
-        yield Tried(together, trials.steps, first, f"{count:,} rates in {how}")
+        found = Tried(together, trials.steps, first, f"{count:,} rates in {how}")
+        if found.is_unfinished:
+            found = replace(found, how=f"{found.how}, as far as {seconds:g} s of work went")
+        yield found
         return
-    fates, first = yield from train_one_by_one(problem, trials, seconds)
+    fates, first = yield from train_one_by_one(problem, trials, budget, first)
     found = Tried(fates, trials.steps, first, "one by one")
     if found.is_unfinished:
-        how = f"one by one, {sum(found.finished):,} of {count:,} in {seconds:g} s"
+        within = "" if seconds is None else f" in {seconds:g} s"
+        how = f"one by one, {sum(found.finished):,} of {count:,}{within}"
+        failed = next((i for i, fate in enumerate(fates) if fate.failure), None)
+        if failed is not None:
+            how += f"; {trials.lrs[failed]:.3g} failed {fates[failed].failure}"
         found = replace(found, how=how)
     yield found
 
 
 def train_one_by_one(
-    problem: Problem, trials: Trials, seconds: float | None
-) -> Generator[None, None, tuple[list[Fate], float | None]]:
+    problem: Problem, trials: Trials, budget: Budget, first: float
+) -> Generator[None, None, tuple[list[Fate], float]]:
     """Train one rate after another, coarse to fine, until the time is up.
+
+    Args:
+        problem: what is trained.
+        trials: the rates.
+        budget: of the work.
+        first: loss at the start, as far as it is known.
 
     Yields:
         ``None`` after each step.
@@ -188,25 +239,25 @@ def train_one_by_one(
     """
     target, steps, count = target_of(problem), trials.steps, len(trials.lrs)
     fates: dict[int, Fate] = {}
-    first = math.nan
-    left = math.inf if seconds is None else seconds
     # Every 64th, then each halfway between two of them, and so on.
     for i in sorted(range(count), key=lambda i: -((i + 1) & -(i + 1))):
-        if left <= 0:
+        if budget.left <= 0:
             break
-        begun = perf_counter()
-        training = trials.alone(problem, i)
-        left -= perf_counter() - begun
+        with budget.spent_here():
+            training = trials.alone(problem, i)
         first = loss = training.loss
         taken = 0
         since = 0 if loss <= target else None
-        while taken < steps and left > 0 and math.isfinite(loss):
-            begun = perf_counter()
-            for loss in steps_of(training, min(training.burst, steps - taken)):
-                taken += 1
-                since = None if not loss <= target else taken if since is None else since
-            left -= perf_counter() - begun
+        failure = ""
+        while taken < steps and budget.left > 0 and math.isfinite(loss) and not failure:
+            try:
+                with budget.spent_here():
+                    for loss in steps_of(training, min(training.burst, steps - taken)):
+                        taken += 1
+                        since = None if not loss <= target else taken if since is None else since
+            except (Exception, SystemExit) as error:  # anything: it is a person's model
+                failure = f"at step {taken + 1:,}: {problem.explain(error)}"
             yield
-        fates[i] = Fate(loss, since, taken)
+        fates[i] = Fate(loss, since, taken, failure)
     unbegun = Fate(first, None, 0)
     return [fates.get(i, unbegun) for i in range(count)], first

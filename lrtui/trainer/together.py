@@ -27,7 +27,7 @@ from lrtui.trainer.stacked import (
     stacked_weights,
 )
 from lrtui.trainer.training import Training
-from lrtui.trainer.trials import Fate, Trials, target_of
+from lrtui.trainer.trials import Budget, Fate, Trials, target_of
 
 CHUNK = 32
 """Rates of a network that are trained together: perceptrons are quickest so, small convolutions
@@ -72,7 +72,7 @@ def batch_size(problem: Problem, trials: Trials) -> int:
     return len(trials.lrs) if problem.facts.weights <= FEW else CHUNK
 
 
-def train_alone(problem: Problem, trials: Trials) -> Generator[None, None, Alone]:
+def train_alone(problem: Problem, trials: Trials, budget: Budget) -> Generator[None, None, Alone]:
     """Take the first steps of a rate at which the loss moves and does not rise, alone.
 
     One with the momentum of the first. Where the loss rises, rounding errors may grow as well, and
@@ -89,15 +89,19 @@ def train_alone(problem: Problem, trials: Trials) -> Generator[None, None, Alone
     ordered = sorted(alike, key=lambda i: trials.lrs[i])
     low, high = 0, len(ordered)
     best: Alone | None = None
-    while low < high:
+    while low < high and (best is None or budget.left > 0):
         middle = (low + high) // 2
         training = trials.alone(problem, ordered[middle])
         losses = [training.loss]
         quickest = math.inf
         bound = losses[0] + abs(losses[0])
-        while len(losses) <= min(steps, CHECKED):
+        while len(losses) <= min(steps, CHECKED) and budget.left > 0:
             begun = perf_counter()
-            (loss,) = steps_of(training, 1)
+            try:
+                with budget.spent_here():
+                    (loss,) = steps_of(training, 1)
+            except (Exception, SystemExit):  # is told where the rates are trained one by one
+                break
             quickest = min(quickest, perf_counter() - begun)
             yield
             if not loss <= bound:
@@ -117,18 +121,21 @@ def train_alone(problem: Problem, trials: Trials) -> Generator[None, None, Alone
 
 
 def steps_of(training: Training, count: int) -> list[float]:
-    """Take steps and return the loss after each; not a number where the model refuses to go on.
+    """Take steps and return the loss after each.
 
-    Some do at weights that are not finite any more.
+    Not a number where the model refuses to go on at weights that are not finite any more, as some
+    do. What is raised at other weights is no divergence, and is raised here.
     """
     try:
         return training.steps(count)
-    except Exception:  # anything: it is a person's model
+    except (Exception, SystemExit):  # anything: it is a person's model
+        if all(bool(p.isfinite().all()) for p in training.model.parameters()):
+            raise
         return [math.nan]
 
 
 def train_together(
-    problem: Problem, trials: Trials, gradient: Gradient, alone: Alone
+    problem: Problem, trials: Trials, gradient: Gradient, alone: Alone, budget: Budget
 ) -> Generator[None, None, list[Fate] | None]:
     """Train all rates, many at a time.
 
@@ -146,7 +153,7 @@ def train_together(
     fates: dict[int, Fate] = {}
     for chunk in chunks:
         at = alone.at - chunk[0] if alone.at in chunk else None
-        told = yield from train_chunk(problem, trials.some(chunk), gradient, alone, at)
+        told = yield from train_chunk(problem, trials.some(chunk), gradient, alone, at, budget)
         if told is None:
             return None
         fates.update(zip(chunk, told, strict=True))
@@ -154,7 +161,12 @@ def train_together(
 
 
 def train_chunk(
-    problem: Problem, trials: Trials, gradient: Gradient, alone: Alone, at: int | None
+    problem: Problem,
+    trials: Trials,
+    gradient: Gradient,
+    alone: Alone,
+    at: int | None,
+    budget: Budget,
 ) -> Generator[None, None, list[Fate] | None]:
     """Train some rates, all in one batch.
 
@@ -167,6 +179,7 @@ def train_chunk(
         gradient: how losses and gradients are computed.
         alone: the first steps of a rate, trained alone.
         at: which of the rates that is, ``None`` for none of these.
+        budget: of the work; when it is spent, the rates have taken fewer steps.
 
     Yields:
         ``None`` after each step.
@@ -187,6 +200,7 @@ def train_chunk(
     since = torch.full((count,), -1)
 
     for step in range(steps + 1):
+        begun = perf_counter()
         batch = next(batches)
 
         def each(weights: Stack, buffers: Stack, batch: Batch = batch) -> Tensor:
@@ -199,17 +213,23 @@ def train_chunk(
             mine = torch.stack(recent)[:, at]
             if not alike(mine, alone.losses):
                 return None
-        if len(recent) == BLOCK or step == steps:
+        is_last = step == steps or budget.left <= 0
+        if len(recent) == BLOCK or is_last:
             block = torch.stack(recent).cpu()
             note_settled(since, block <= target, step - len(recent) + 1)
             recent.clear()
-            if not block[-1].isfinite().any():
+            if is_last:
                 break
-        if step < steps:
-            update(joined(parts, weights), next(moving))
+            if not block[-1].isfinite().any():
+                step = steps  # they stay so
+                break
+        update(joined(parts, weights), next(moving))
+        budget.left -= perf_counter() - begun
         yield
+    if at is not None and step < len(alone.losses) - 1:
+        return None  # not held against a run alone
     return [
-        Fate(loss, k if k >= 0 else None, steps)
+        Fate(loss, k if k >= 0 else None, step)
         for loss, k in zip(block[-1].tolist(), since.tolist(), strict=True)
     ]
 

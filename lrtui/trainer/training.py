@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -71,7 +71,6 @@ class Training:
         needed = inspect.signature(type(self.optimizer).step).parameters.get("closure")
         self._needs_closure = needed is not None and needed.default is inspect.Parameter.empty
         self._few = count(self._parameters) <= FEW
-        self._told: list[float] | None = None  # the weights, where they were read
         self.batch: Batch = self._next_batch()
         self._graph = checked(self._loss(self.model, self.batch))
         self.loss = self._graph.item()
@@ -97,39 +96,24 @@ class Training:
         return self.loss
 
     def steps(self, count: int) -> list[float]:
-        """Take steps and return the loss after each, up to the first that is not finite."""
-        return [*self.each_step(count)]
+        """Take steps and return the loss after each, read from the device in one go.
 
-    def each_step(self, count: int) -> Iterator[float]:
-        """Take steps and yield the loss after each, up to the first that is not finite.
-
-        In a burst the losses are read from the device in one go. ``weights`` are those of the step
-        whose loss was yielded last.
+        Where a loss is not finite, what comes after it is left out.
         """
-        if self.burst == 1 or count == 1:
-            for _ in range(count):
-                yield self.step()
-                if not math.isfinite(self.loss):
-                    return
-            return
+        if count == 1:
+            return [self.step()]
         graphs: list[Tensor] = []
-        weights: list[Tensor] = []
         for _ in range(count):
             self._advance()
             graphs.append(self._graph.detach())
-            if self._few:
-                weights.append(joined(self._parameters))
-        told = torch.stack(weights).tolist() if weights else [[]] * count
-        # Moved before it is converted: not every device has float64.
-        for loss, row in zip(torch.stack(graphs).cpu().double().tolist(), told, strict=True):
-            self.loss, self._told = loss, row
-            yield loss
-            if not math.isfinite(loss):
-                return
+        # Moved before they are converted: not every device has float64.
+        losses: list[float] = torch.stack(graphs).cpu().double().tolist()
+        end = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), count - 1)
+        self.loss = losses[end]
+        return losses[: end + 1]
 
     def _advance(self) -> None:
         """Take one step, and measure the loss where it leads without reading it."""
-        self._told = None
         if self._needs_closure:
             self.optimizer.step(self._again)  # type: ignore[arg-type]
         else:
@@ -156,14 +140,7 @@ class Training:
         """Return the weights where they are few, else an empty list."""
         if not self._few:
             return []
-        if self._told is None:
-            self._told = joined(self._parameters).tolist()
-        return self._told
-
-
-def joined(parameters: Sequence[Tensor]) -> Tensor:
-    """Return a copy of all weights in one vector."""
-    return torch.cat([p.detach().flatten() for p in parameters])
+        return [float(w) for p in self._parameters for w in p.detach().flatten().tolist()]
 
 
 def checked(loss: object) -> Tensor:

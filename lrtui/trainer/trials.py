@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 
 from lrtui.messages import LARGEST, Optimizer
 from lrtui.problems.problem import Problem
@@ -43,6 +45,26 @@ class Trials:
         return Training(problem, self.lrs[i], self.optimizers[i], self.factors())
 
 
+@dataclass
+class Budget:
+    """Seconds of work that may still be done.
+
+    Attributes:
+        left: how many; none where it is not above 0.
+    """
+
+    left: float = math.inf
+
+    @contextmanager
+    def spent_here(self) -> Iterator[None]:
+        """Count the time of a block."""
+        begun = perf_counter()
+        try:
+            yield
+        finally:
+            self.left -= perf_counter() - begun
+
+
 @dataclass(frozen=True)
 class Fate:
     """What became of one rate.
@@ -51,11 +73,13 @@ class Fate:
         loss: the last one, which may be anything but finite.
         settled_at: first step of the last unbroken stretch under the target, if it ends in one.
         taken: steps.
+        failure: why it could not go on, in a sentence; empty where it did.
     """
 
     loss: float
     settled_at: int | None
     taken: int
+    failure: str = ""
 
     @property
     def told(self) -> float | None:

@@ -16,6 +16,8 @@ NAMES = (
     "race",
     "monitor",
     "bounded",
+    "lab_truth",
+    "verdicts",
 )
 
 for name in sys.argv[1:] or NAMES:

@@ -7,11 +7,13 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from tests.terminal import Terminal, terminal
 
 ROUNDS = 5
 SECONDS = 3.0
+HERE = Path(__file__).parents[2]
 
 BARE = """
 import sys, time, torch
@@ -66,14 +68,16 @@ def step(lab: Terminal) -> int:
     return int(found[1].replace(",", ""))
 
 
-def with_screen(*arguments: str, shown: str = "◆") -> float:
+def with_screen(*arguments: str, shown: str = "◆", folder: Path = HERE) -> float:
     """Steps a second that the open screen shows.
 
     Args:
         arguments: the problem and its options.
         shown: what is there once torch is loaded, the ruler drawn, and the run on its way.
+        folder: the checkout that is run.
     """
-    with terminal(*arguments, "--speed", "max", "--steps", "1000000000") as lab:
+    where = {"cwd": str(folder), "env": {"PYTHONPATH": str(folder)}}
+    with terminal(*arguments, "--speed", "max", "--steps", "1000000000", **where) as lab:
         lab.wait_for(shown)
         lab.read(1)
         first, start = step(lab), time.perf_counter()

@@ -43,6 +43,10 @@ and falling where it fell by more than the other. Between the two both words are
 BACK = 1.05
 """A spike is false where the truth is not above its median before by that factor."""
 
+JUMP, JUMPS_AT, RISEN, WITHIN = 30.0, 800, 1.5, 50
+"""In every fourth training the rate is multiplied by ``JUMP`` at a step. Where the truth is then
+``RISEN`` times as high on average over the next steps, the words have to say so within as many."""
+
 Batch = tuple[Tensor, Tensor]
 
 
@@ -201,6 +205,8 @@ class Counts:
     spikes: list[str] = field(default_factory=list)
     diverged: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    jumps: int = 0
+    missed: list[str] = field(default_factory=list)
 
     def share(self, truth: str, word: str) -> float:
         """The share of moments at which a word was said though the truth was another."""
@@ -222,6 +228,7 @@ class Counts:
         lines.append(f"false diverged {len(self.diverged)} {self.diverged}")
         rate = 10_000 * len(self.spikes) / max(self.steps, 1)
         lines.append(f"false spikes {len(self.spikes)}, {rate:.2g} in 10,000 steps: {self.spikes}")
+        lines.append(f"rises after a rate that jumps: {self.jumps}, missed {self.missed}")
         return "\n".join([*lines, *self.wrong])
 
 
@@ -246,7 +253,12 @@ def truth_of(truths: np.ndarray, step: int) -> str:
     return "falling" if fell > FALLING else "rising" if fell < -FALLING else "between"
 
 
-def follow(kind: Kind, name: str, lr: float, batch: int, seed: int, counts: Counts) -> None:
+RAISED_WORDS = ("spike", "rising", "above its level", "above its start", "diverged")
+
+
+def follow(
+    kind: Kind, name: str, lr: float, batch: int, seed: int, counts: Counts, jumps: bool = False
+) -> None:
     """Train once, and count what is said of it."""
     torch.manual_seed(seed)
     model = kind.model()
@@ -258,7 +270,7 @@ def follow(kind: Kind, name: str, lr: float, batch: int, seed: int, counts: Coun
         optimizer = torch.optim.SGD(model.parameters(), lr * (1 - momentum), momentum=momentum)
     session, run = watched(name, lr)
     truths: list[float] = []
-    seen = None
+    seen, words = None, set[str]()
     about = f"{kind.name} {name} {lr:g} batch {batch} seed {seed}"
 
     def truth() -> float:
@@ -282,19 +294,39 @@ def follow(kind: Kind, name: str, lr: float, batch: int, seed: int, counts: Coun
             highest = max(truth(), *truths[-3:])
             if not highest > BACK * usual:
                 counts.spikes.append(f"{about} step {step}: {usual:.3g}, {highest:.3g}")
+        if jumps and step == JUMPS_AT:
+            for group in optimizer.param_groups:
+                group["lr"] *= JUMP
+        if jumps and step > JUMPS_AT:
+            if step <= JUMPS_AT + WITHIN:
+                words.add(run.verdict()[0])
+                continue_training(optimizer, loss)
+                continue
+            was = float(np.median(truths[-25:-8]))
+            after = float(np.mean(np.minimum(truths[-6:], 1e9)))
+            if not after < RISEN * was:
+                counts.jumps += 1
+                if not words & set(RAISED_WORDS):
+                    counts.missed.append(f"{about}: {was:.3g}, {after:.3g}, {words}")
+            break
         if step in MOMENTS:
             word, _ = run.verdict()
-            was = truth_of(np.array(truths), step)
-            counts.said[was, word] += 1
-            if (was, word) in (("level", "falling"), ("falling", "level")):
-                counts.wrong.append(f"{was}, said {word}: {about} step {step}")
+            moved = truth_of(np.array(truths), step)
+            counts.said[moved, word] += 1
+            if (moved, word) in (("level", "falling"), ("falling", "level")):
+                counts.wrong.append(f"{moved}, said {word}: {about} step {step}")
             if word == "diverged" and truths[-1] < 1000 * truths[0]:
                 counts.diverged.append(f"{about} step {step}")
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        continue_training(optimizer, loss)
     counts.trainings += 1
-    counts.steps += STEPS
+    counts.steps += JUMPS_AT if jumps else STEPS
+
+
+def continue_training(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    """Take a step."""
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
 
 
 def settings(seeds: range) -> Iterator[tuple[Kind, str, float, int, int]]:
@@ -314,6 +346,8 @@ def count(seeds: range, every: int = 1) -> Counts:
     for i, (kind, name, lr, batch, seed) in enumerate(settings(seeds)):
         if i % every == 0:
             follow(kind, name, lr, batch, seed, counts)
+            if i % (4 * every) == 0:
+                follow(kind, name, lr, batch, seed + 7, counts, jumps=True)
     return counts
 
 
@@ -321,5 +355,10 @@ TUNING, COUNTED = range(100, 101), range(7700, 7702)
 """Seeds that rules were tuned on, and seeds that they were not."""
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print the counts."""
     print(count(TUNING if "--tuning" in sys.argv else COUNTED))
+
+
+if __name__ == "__main__":
+    main()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from lrtui.messages import Optimizer
+from lrtui.messages import Optimizer, Swept
 from lrtui.problems.line import LineFit
 from lrtui.problems.settings import Noise, ProblemSettings, Spread
-from lrtui.run.advice import Advice, advise, bisect
+from lrtui.run.advice import Advice, advise, advise_from_sweep
 from lrtui.run.theory import Theory
 from lrtui.run.words import advice_text
 from lrtui.trainer.sweep import sweep
@@ -128,19 +129,36 @@ def test_with_momentum_or_adam_it_is_the_first_of_many() -> None:
         assert few.more_steps
 
 
-def test_bisection_where_there_is_no_closed_form() -> None:
-    assert bisect([]) is None
-    only_good = bisect([(0.1, True)])
-    assert only_good is not None
-    assert only_good.lr == 0.3
-    only_bad = bisect([(3.0, False)])
-    assert only_bad is not None
-    assert only_bad.lr == 1.0
-    both = bisect([(0.1, True), (0.4, True), (1.6, False), (50.0, False), (2.0, True)])
-    assert both is not None
-    assert both.lr == 0.8
-    assert "0.4" in both.reason
-    assert "1.6" in both.reason
+SWEPT = Swept(
+    lrs=[0.01, 0.1, 1.0],
+    steps=100,
+    losses=[0.9, 0.5, None],
+    settled_at=[None, None, None],
+    first_loss=1.0,
+)
+
+
+def test_from_a_sweep_the_rate_that_ended_clearly_lower() -> None:
+    advice = advise_from_sweep(SWEPT, 0.01, None, 0.9)
+    assert advice == Advice(0.1, "lowest loss after 100 steps of the 3 rates tried, 0.5")
+    assert advise_from_sweep(SWEPT, 1.0) == advice  # its run diverged
+    assert advise_from_sweep(SWEPT, 0.01) == advice  # its run has not come as far
+    assert advise_from_sweep(SWEPT, 0.01, None, 0.52) is None
+    assert advise_from_sweep(SWEPT, 0.01, None, 0.4) is None
+    assert advise_from_sweep(SWEPT, 0.1, None, 0.5) is None
+    assert advise_from_sweep(SWEPT, 0.01, 70, 0.9) is None  # settled, and none of these did
+
+
+def test_from_a_sweep_the_rate_that_settled_sooner() -> None:
+    swept = replace(SWEPT, settled_at=[80, 30, None])
+    reason = "the first to reach its target of the 3 rates tried, at step 30"
+    assert advise_from_sweep(swept, 0.01, 80, 0.9) == Advice(0.1, reason, 30)
+    assert advise_from_sweep(swept, 0.05, 30, 0.9) is None
+    assert advise_from_sweep(swept, 0.05, None, 0.9) == Advice(0.1, reason, 30)
+
+
+def test_where_nothing_ended_below_its_start_nothing_is_advised() -> None:
+    assert advise_from_sweep(replace(SWEPT, losses=[1.1, 1.2, None]), 0.01, None, 1.1) is None
 
 
 def test_in_words() -> None:

@@ -9,6 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from lrtui.messages import Optimizer
+from lrtui.problems.line import LineFit
+from lrtui.problems.settings import ProblemSettings
 from lrtui.run.advice import share
 from lrtui.run.diagnosis import Diagnosis, foresee, judge
 from lrtui.run.theory import Theory
@@ -194,7 +196,8 @@ def test_momentum_is_not_called_settled_while_it_flies_through() -> None:
     assert flown > 3
 
 
-def test_momentum_that_is_over_has_settled_where_it_is() -> None:
+def test_momentum_that_is_over_has_settled_only_if_it_would_stay() -> None:
+    """A run of 90 steps was settled at 90 where its forecast was 92 to 97."""
     under = [
         step
         for step, loss in enumerate(HEAVY.losses(HEAVY.start, 0.05, range(200)).tolist())
@@ -202,7 +205,43 @@ def test_momentum_that_is_over_has_settled_where_it_is() -> None:
     ]
     diagnosis = follow_by(HEAVY, 0.05, under[0], under[0])
     assert diagnosis.read()[0] == "too few steps"
-    assert diagnosis.read("done")[0] == "settled"
+    settles = HEAVY.settles_at(HEAVY.start, 0.05)
+    said = f"settles at {settles}, was given {under[0]}"
+    assert diagnosis.read("done") == ("too few steps", said)
+    assert diagnosis.settled_at is None
+
+
+def test_adamw_that_passes_through_has_not_settled() -> None:
+    """It was settled at 77 where its forecast was 203, and no rate settled sooner."""
+    problem = LineFit(ProblemSettings())
+    assert problem.quadratic is not None
+    theory = Theory.of(problem.quadratic, Optimizer(name="adamw", weight_decay=0.01))
+    found = 0
+    for lr in (0.05, 0.1, 0.15, 0.2, 0.3, 0.5):
+        settles = theory.settles_at(theory.start, lr)
+        assert settles is not None
+        losses = theory.losses(theory.start, lr, range(settles))
+        for end in np.flatnonzero(losses <= theory.settled_loss):
+            found += 1
+            diagnosis = follow_by(theory, lr, int(end), int(end))
+            verdict, evidence = diagnosis.read("done")
+            assert verdict in ("too few steps", "too slow")
+            assert evidence.startswith(f"settles at {settles}")
+            assert judge(theory, lr, int(end), float(losses[end]), int(end))[0] == verdict
+            assert judge(theory, lr, 1000, float(losses[end]), int(end)) == ("settled", settles)
+    assert found > 5
+
+
+def test_past_the_limit_nothing_stays_settled() -> None:
+    told = [value for _, value in descent(LOSS, 0.4, 90)]
+    diagnosis = Diagnosis(THEORY, 0.4, 100, THEORY.start)
+    diagnosis.see(range(91), told)
+    later = diagnosis.continued(0.6, 90, THEORY.start)
+    later.see([91, 92], [2.0, 4.0])
+    assert later.settled_at is None
+    back = later.continued(0.4, 92, THEORY.start)
+    back.see([93], [3.0])
+    assert back.settled_at is None
 
 
 @pytest.mark.parametrize("name", ["sgd", "nesterov"])
@@ -219,6 +258,7 @@ def test_momentum_near_its_limit_and_past_it(name: str) -> None:
     assert f"grow by {share(float(np.sqrt(told[1] / told[0])) - 1)}" in evidence
     assert foresee(theory, theory.start, 1.2 * limit, 50) == "diverging"
     assert foresee(theory, theory.start, 1.0001 * limit, 50) == "on the edge"
+    assert foresee(theory, theory.start, 1.2 * limit, 1) == "diverging"  # though it grows little
 
 
 def test_only_gradient_descent_goes_from_side_to_side() -> None:

@@ -44,6 +44,15 @@ def test_every_loss_is_written_with_the_rate_of_its_step(tmp_path: Path) -> None
     ]
 
 
+def test_of_each_stretch_that_was_not_finite_the_first_is_written(tmp_path: Path) -> None:
+    session = Session()
+    session.begin(0.1, 100)
+    session.apply(progress(1, 0, [4.0, None, None, 2.0, None, 1.0]))
+    path, _ = export(session.runs, tmp_path)
+    told = [(row["step"], row["loss"]) for row in table(path)]
+    assert told == [("0", "4"), ("1", "inf"), ("3", "2"), ("4", "inf"), ("5", "1")]
+
+
 def test_a_run_without_a_loss_has_no_row(tmp_path: Path) -> None:
     session = Session()
     session.begin(0.1, 100)

@@ -103,6 +103,16 @@ def test_above_its_start() -> None:
     assert read([1.0, *[1.04] * 99])[0] != "above its start"  # a twentieth is nothing
 
 
+def test_a_late_rise_of_single_batches_is_told() -> None:
+    """A run that ended at 44 from 9.8 was "cannot tell yet"."""
+    told = np.concatenate([noisy(np.full(90, 5.0), 0.4).clip(1, 12), np.geomspace(20, 44, 10)])
+    verdict, evidence = read(told, whole=False)
+    assert verdict == "rising"
+    first = max(told[:10])
+    said = f"none of the last 10 losses is under 20, none of the first 10 was over {first:.3g}"
+    assert evidence == said
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_rise_that_does_not_come_back_is_no_spike(whole: bool) -> None:
     """Batches of ten at 1.01: from 8.5 to 5,393 in 100 steps was a spike, and then nothing."""
@@ -130,12 +140,13 @@ def test_of_single_batches_half_have_to_be_high() -> None:
     told[260:300] = 1e5
     verdict, evidence = read(told, whole=False)
     assert verdict == "diverged"
-    assert evidence == "half of the last 50 losses over 1e+05, over 1,000 times the first"
+    said = "half of the last 50 losses over 1e+05, 1,000 times the largest of the first 10"
+    assert evidence == said
     told[250:300] = 3.0
     verdict, evidence = read(told, whole=False)
     assert verdict == "above its start"
     first = max(told[:10])
-    said = f"three quarters of the last 20 losses over 3, none of the first 10 was over {first:.3g}"
+    said = f"none of the last 10 losses is under 3, none of the first 10 was over {first:.3g}"
     assert evidence == said
 
 

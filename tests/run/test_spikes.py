@@ -24,8 +24,9 @@ def watch(losses: Sequence[float | None], portion: int = 7) -> Spike | None:
     return watched.last
 
 
-def noisy(level: float, first: int, end: int, deviation: float = 0.2) -> list[float]:
-    return (level * (1 + deviation * NOISE[first:end])).tolist()
+def noisy(level: float, first: int, end: int, deviation: float = 0.2) -> list[float | None]:
+    told: list[float | None] = (level * (1 + deviation * NOISE[first:end])).tolist()
+    return told
 
 
 def training(
@@ -105,7 +106,7 @@ def test_levels_that_are_zero_negative_or_without_noise() -> None:
     assert watch([*below_zero, *(-950 + NOISE[500:540]).tolist()]) is None
     spike = watch([*below_zero, *(-800 + NOISE[500:540]).tolist()])
     assert spike is not None
-    assert "-800, where its level before was -1e+03" in spike.in_words()
+    assert "-800 of late, where its level before was -1e+03" in spike.in_words()
 
 
 def test_a_training_that_is_not_ours_is_judged_as_one_of_mini_batches() -> None:
@@ -128,7 +129,7 @@ def test_ruined_by_a_rate_it_is_above_its_level_for_as_long_as_it_is() -> None:
     verdict, evidence = run.verdict()
     assert verdict == "above its level"
     assert "since step 600; the rate rose from 0.1 to 0.5 after step 594" in evidence
-    assert evidence.startswith("1.58, ×5.26 its level before, 0.301, ")
+    assert evidence.startswith("1.58 of late, ×5.26 its level before, 0.301, ")
     assert run.live is not None
     assert run.live.spike is run.spikes.last
 
@@ -164,6 +165,20 @@ def test_a_rise_that_goes_on_is_rising() -> None:
     verdict, evidence = training(told)[1].verdict()
     assert verdict == "rising"
     assert "its level before, 0.5" in evidence
+
+
+def test_at_the_beginning_of_a_long_run_nothing_is_level() -> None:
+    """The networks of edge and spiral stand still before they learn: "level" at 1 % of the run."""
+    for steps, word in ((4000, "cannot tell yet"), (300, "level"), (None, "level")):
+        session = Session()
+        session.apply(ProblemFacts(name="edge", weights=9, samples=20))
+        session.apply(Started(run=1, lr=0.1, steps=steps))
+        told: list[float | None] = [0.5] * 80
+        session.apply(Progress(run=1, steps=0, scalars={"loss": told}, seconds=1.0))
+        assert session.current is not None
+        verdict, evidence = session.current.verdict()
+        assert verdict == word
+        assert evidence.endswith("; 79 of 4,000 steps") == (steps == 4000)
 
 
 def test_the_mini_batches_of_the_lab_are_watched_and_its_whole_batches_are_not() -> None:

@@ -59,7 +59,7 @@ async def test_keys_act_on_all_runs_and_enter_goes_on_with_the_one_in_focus() ->
         assert asked(source)[-1] == Pause()
         await press(pilot, "right_curly_bracket")
         await frame(pilot)
-        assert "Enter goes on with the one in focus alone" in text(app, "status")
+        assert "Enter goes on with the one in focus alone" in text(app, "notice")
         fit = text(app, "fit")
         await press(pilot, "up")
         await frame(pilot)
@@ -105,7 +105,7 @@ async def test_what_cannot_be_raced_is_refused(typed: str) -> None:
         await frame(pilot)
         await press(pilot, *(key if key != " " else "space" for key in typed), "enter")
         await frame(pilot)
-        assert "✕" in text(app, "status")
+        assert "✕" in text(app, "notice")
         assert len([c for c in source.sent if isinstance(c, Start | Race)]) == 1
 
 
@@ -121,3 +121,60 @@ async def test_eight_runs_stand_in_the_status_at_every_size(size: tuple[int, int
         status = text(app, "status")
         signs = sum(status.count(sign) for sign in "✓✕…▷")
         assert signs == 8
+
+
+async def test_runs_from_ten_on_keep_their_numbers_apart() -> None:
+    app = make_app(FakeTrainer(only_until(20)), *[0.1] * 9)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 12)
+        for lr in (0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.09):
+            await press(pilot, *str(lr), "enter")
+            await frame(pilot)
+        await press(pilot, *"0.1 0.3 0.6 0.66 1.01", "enter")
+        await frame(pilot, 3)
+        view = main_screen(app).view
+        numbers = [run.number for run in view.race]
+        assert numbers[0] >= 10
+        ruler = text(app, "ruler").splitlines()[0]
+        for number in numbers[:2]:
+            assert ruler.count(str(number)) == 1
+        # 0.6 and 0.66 are two cells apart, no number fits between: a mark in the run's colour.
+        signs = ruler[ruler.index(str(numbers[1])) + 2 :]
+        assert signs.count("◆") + sum(signs.count(str(n)) for n in numbers[2:]) == 3
+
+
+async def test_a_race_that_holds_says_where_it_holds() -> None:
+    app = make_app(FakeTrainer(only_until(20)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot)
+        await press(pilot, *"0.1 0.7", "enter")
+        await frame(pilot, 2)
+        assert "at 71" in text(app, "status")
+        main_screen(app).view.session.paused = True
+        main_screen(app).view.dirty = True
+        await frame(pilot)
+        status = text(app, "status")
+        assert status.count("‖ paused at step 20") == 2
+        assert "71" not in status.splitlines()[0]
+
+
+async def test_a_run_at_two_rates_bears_both_in_the_table() -> None:
+    app = make_app(FakeTrainer(only_until(20)), 0.1)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        await press(pilot, "}")
+        await frame(pilot, 2)
+        assert "0.1 → 0.125" in text(app, "runs")
+
+
+async def test_the_bowl_does_not_call_the_middle_of_the_valley_the_minimum() -> None:
+    app = make_app(FakeTrainer(only_until(6)), 0.499)
+    async with app.run_test(size=(200, 48)) as pilot:
+        await frame(pilot, 2)
+        run = main_screen(app).view.session.current
+        assert run is not None
+        assert run.loss is not None
+        legend = text(app, "bowl").splitlines()[0]
+        assert "at the minimum" not in legend
+        assert "across the valley" in legend
+        assert "% above its minimum" in legend

@@ -157,7 +157,7 @@ async def test_runs_are_pinned_named_hidden_and_removed() -> None:
         assert source.noted[-1] == Marked(run=4, removed=True)
         await press(pilot, "x")  # none is highlighted any more
         await frame(pilot)
-        assert "↓ highlights the run" in text(app, "status")
+        assert "↓ highlights the run" in text(app, "notice")
         assert len(controller.session.runs) == 5
 
 
@@ -167,7 +167,7 @@ async def test_the_command_line_is_shown_and_copied() -> None:
         await frame(pilot, 2)
         await press(pilot, "c")
         await frame(pilot)
-        assert "lrtui --lr 0.7 --seed 3" in text(app, "status")
+        assert "lrtui --lr 0.7 --seed 3" in text(app, "notice")
         assert app.clipboard == "lrtui --lr 0.7 --seed 3"
 
 
@@ -180,7 +180,7 @@ async def test_the_screen_is_written_as_a_picture(
         await frame(pilot, 2)
         await press(pilot, "P", "P")
         await frame(pilot)
-        assert f"the screen was written to {tmp_path}" in text(app, "status")
+        assert f"the screen was written to {tmp_path}" in text(app, "notice")
         for name in ("lrtui-screen.svg", "lrtui-screen-2.svg"):
             svg = (tmp_path / name).read_text()
             assert svg.startswith("<svg")

@@ -154,6 +154,9 @@ def test_a_click_on_the_ruler_takes_over() -> None:
         marks = lab.screen.display[3]
         x = marks.index("★") + 1
         lab.type(f"\x1b[<0;{x};3M\x1b[<0;{x};3m")
+        lab.wait_for("a second click runs it")
+        assert "▌" not in lab.text
+        lab.type(f"\x1b[<0;{x};3M\x1b[<0;{x};3m")
         lab.wait_for(r"2\s+0\.7\d+\s+✓ settled")
         assert "▌" not in lab.text
         lab.wait_for(r"step 100/100")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from queue import SimpleQueue
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -33,11 +38,13 @@ from lrtui.messages import (
     Swept,
 )
 from lrtui.problems.line import LineFit
+from lrtui.problems.problem import Batch
 from lrtui.problems.settings import Noise, ProblemSettings
 from lrtui.run.diagnosis import has_diverged
 from lrtui.run.rate_axis import ruler_sweep
 from lrtui.run.theory import Theory
-from lrtui.trainer.loop import Trainer
+from lrtui.trainer.lane import Lane
+from lrtui.trainer.loop import Trainer, steps_at_once
 from lrtui.trainer.runs import begin
 from tests.in_process import last, losses
 
@@ -249,6 +256,46 @@ def test_the_trajectory_has_the_weights_of_the_first_steps() -> None:
         a -= 0.3 * 2 / len(y) * x.T @ (x @ a - y)
 
 
+@pytest.mark.parametrize(
+    ("wants_weights", "burst", "took", "at_once"),
+    [(False, 1, 1e-5, 10), (False, 1, 0.01, 1), (False, 1, math.inf, 1), (False, 50, 0.01, 50),
+     (True, 1, 1e-5, 1), (True, 50, 1e-5, 1)],
+)  # fmt: skip
+def test_only_small_steps_are_taken_several_at_a_time(
+    wants_weights: bool, burst: int, took: float, at_once: int
+) -> None:
+    reporter = SimpleNamespace(wants_weights=wants_weights)
+    lane = SimpleNamespace(burst=burst, reporter=reporter)
+    assert steps_at_once([cast(Lane, lane)], took) == at_once
+
+
+def test_the_first_step_is_taken_alone_however_fast() -> None:
+    """Nobody knows how long it takes, and a command waits for all of a turn."""
+    at: list[int] = []
+
+    class Inbox(SimpleQueue):  # type: ignore[type-arg]
+        def empty(self) -> bool:
+            at.append(trained)
+            return super().empty()
+
+    trained = 0
+    problem = ProblemSettings(name="moons")
+    trainer = Trainer(problem, Inbox(), lambda _: None, lambda _: None)
+    assert trainer.problem is not None
+    loss = trainer.problem.loss
+
+    def counted(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+        nonlocal trained
+        trained += 1
+        return loss(model, batch)
+
+    trainer.problem.loss = counted
+    trainer.train(Start(run=1, lr=0.1, steps=300, speed=None))
+    looks = sorted({*at})
+    assert looks[:2] == [1, 2]
+    assert max(later - before for before, later in pairwise(looks)) >= 10
+
+
 def test_a_run_that_starts_paused(server: Server) -> None:
     server.inbox.put(Start(id=1, run=1, lr=0.1, steps=50, speed=None, paused=True))
     server.wait(lambda: server.step() == 0)
@@ -380,3 +427,24 @@ def test_the_ruler_comes_while_a_run_goes_as_fast_as_possible(points: int) -> No
     assert time.monotonic() - begun < 5
     assert server.ended(1) is None
     server.stop()
+
+
+def test_torch_imports_what_optimizers_need_while_nothing_waits() -> None:
+    """The line's own path needs none of it; the first other optimizer would wait for 1.4 s."""
+    code = """
+import sys, threading, time
+from queue import SimpleQueue
+from lrtui.messages import Start
+from lrtui.problems.settings import ProblemSettings
+from lrtui.trainer.loop import Trainer
+trainer = Trainer(ProblemSettings(), SimpleQueue(), lambda _: None, lambda _: None)
+trainer.train(Start(run=1, lr=0.1, steps=2000, speed=None))
+print("torch._dynamo" in sys.modules)
+trainer.train(Start(run=2, lr=0.1, steps=6, speed=20))
+for thread in threading.enumerate():
+    if thread is not threading.current_thread():
+        thread.join(60)
+print("torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]

@@ -90,6 +90,18 @@ def test_rates_of_the_line_fit_are_trained_in_one_batch_and_go_as_alone() -> Non
             assert here == pytest.approx(there, rel=1e-3, abs=1e-4)
 
 
+def test_the_weights_of_each_step_are_those_that_give_its_loss() -> None:
+    told = carried_out(
+        ProblemSettings(name="bowl"), *race((0.03, SGD), (0.01, ADAM), steps=300).starts()
+    )
+    for run in (1, 2):
+        reports = [m for m in told if isinstance(m, Progress) and m.run == run]
+        ways = [row for m in reports for row in m.trajectory]
+        assert len(ways) == 256
+        for (first, second), loss in zip(ways, losses(told, run), strict=False):
+            assert loss == pytest.approx(0.5 * (first**2 + 25 * second**2), rel=1e-5)  # type: ignore[operator]
+
+
 class Script(SimpleQueue):  # type: ignore[type-arg]
     """Commands that come once the race has got to a step."""
 
@@ -170,3 +182,9 @@ def test_a_trajectory_has_the_weights_of_each_step(
                 weights.copy_(torch.tensor(row).reshape(weights.shape))
                 expected = problem.loss(model, batch).item()
             assert loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_any_seed_will_do_in_a_race_of_a_file() -> None:
+    settings = ProblemSettings(name=str(FILES / "chance.py"), seed=2**63 - 1)
+    told = carried_out(settings, *race((0.1, SGD), (0.05, SGD), steps=3).starts())
+    assert [m.outcome for m in told if isinstance(m, Ended)] == ["done", "done"]

@@ -12,15 +12,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lrtui.messages import Optimizer, ProblemFacts, Swept
+from lrtui.messages import Message, NoResult, Optimizer, ProblemFacts, Swept
+from lrtui.problems.load import load
 from lrtui.problems.problem import Objective, Problem, count, pair_batches, trained
+from lrtui.problems.settings import ProblemSettings
+from lrtui.run.advice import best_swept
+from lrtui.run.rate_axis import outcomes
 from lrtui.trainer import stacked, together
 from lrtui.trainer import sweep as module
+from lrtui.trainer import trials as trials_module
+from lrtui.trainer.looks import start_sharpness
 from lrtui.trainer.stacked import note_settled
 from lrtui.trainer.sweep import sweep
 from lrtui.trainer.together import Alone, alike, train_alone
 from lrtui.trainer.training import Training
-from lrtui.trainer.trials import Trials
+from lrtui.trainer.trials import Budget, Trials
 
 # torch says so where it has to go through the rates one by one within a layer.
 pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop")
@@ -297,33 +303,63 @@ def test_steps_that_take_long_are_not_taken_together(monkeypatch: pytest.MonkeyP
 
 def test_rates_whose_time_does_not_come_are_unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10**6))
-    monkeypatch.setattr(module, "perf_counter", lambda: next(clock) * 1e-3)
+    monkeypatch.setattr(trials_module, "perf_counter", lambda: next(clock) * 1e-3)
     monkeypatch.setattr(module, "HEAVY", 0.0)
-    result = swept(MODELS["mlp"], [0.01 * k for k in range(1, 9)], steps=10, seconds=0.0255)
-    # 1 ms each for the model and for every step: two rates, and three steps of a third.
+    result = swept(MODELS["mlp"], [0.01 * k for k in range(1, 9)], steps=10, seconds=0.0355)
+    # 1 ms each for the model and for every step: ten to find out how long one takes, two rates,
+    # and three steps of a third.
     assert result.taken == [0, 3, 0, 10, 0, 0, 0, 10]
     assert result.losses[0] == result.first_loss
     assert not result.is_finished(0)
     assert result.is_finished(7)
-    assert result.how == "one by one, 2 of 8 in 0.0255 s"
+    assert result.how == "one by one, 2 of 8 in 0.0355 s"
     assert result.losses[7] == pytest.approx(
         solo(MODELS["mlp"], 0.08, torch.optim.SGD, 10)[-1], rel=1e-5
     )
 
 
-def test_one_rate_that_raises_counts_as_diverged() -> None:
+def refusing(error: BaseException, refuses: Callable[[Tensor, nn.Module], bool]) -> Problem:
+    """A problem whose loss raises."""
+
     def loss(model: nn.Module, batch: Any) -> Any:
         value = nn.functional.mse_loss(model(batch[0]), batch[1])
-        if value.item() > 1e4:
-            raise ValueError("too much")
+        if refuses(value, model):
+            raise error
         return value
 
-    refusing = problem(lambda: nn.Linear(1, 1))
-    refusing.loss = loss
-    result = swept(refusing, [0.1, 100.0])
-    assert result.losses[0] is not None
+    made = problem(lambda: nn.Linear(1, 1))
+    made.loss = loss
+    return made
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("too much"), "ValueError: too much"),
+        (torch.cuda.OutOfMemoryError("no memory"), "OutOfMemoryError: no memory"),
+        (SystemExit(3), "it ends the program (sys.exit)"),
+    ],
+)
+def test_a_rate_that_raises_has_failed_and_not_diverged(error: BaseException, said: str) -> None:
+    made = refusing(error, lambda value, _: value.item() > 1e4)
+    result = swept(made, [0.1, 100.0])
+    assert result.failures[0] == ""
+    assert result.failures[1].startswith("at step ")
+    assert result.failures[1].endswith(said)
+    assert result.how.endswith(f"100 failed {result.failures[1]}")
+    assert [result.is_finished(i) for i in range(2)] == [True, False]
+    assert [verdict for verdict, _ in outcomes(result, None, 40)] == ["falling", "failed"]
+    assert best_swept(result) == 0.1
+
+
+def test_a_rate_that_raises_at_weights_that_are_not_finite_has_diverged() -> None:
+    def blown(_: Tensor, model: nn.Module) -> bool:
+        return not all(bool(p.isfinite().all()) for p in model.parameters())
+
+    result = swept(refusing(ValueError("NaN in the input"), blown), [0.1, 1e30])
+    assert result.failures == []
     assert result.losses[1] is None
-    assert result.taken == [40, 2] or result.is_finished(1)
+    assert result.is_finished(1)
 
 
 @pytest.mark.parametrize("wrong", ["update", "frozen"])
@@ -365,7 +401,7 @@ def test_alike_within_rounding_and_a_thousandth_of_what_the_loss_moved() -> None
 
 def test_the_rate_that_is_compared_moves_the_loss_and_does_not_blow_up() -> None:
     for lrs in (np.geomspace(1e-14, 0.1, 64).tolist(), np.geomspace(1e-3, 1e9, 64).tolist()):
-        alone = finished(train_alone(MODELS["mlp"], trials(lrs)))
+        alone = finished(train_alone(MODELS["mlp"], trials(lrs), Budget()))
         assert 1e-3 < lrs[alone.at] < 1
     assert len(alone.losses) == together.CHECKED + 1
     assert alone.losses == pytest.approx(
@@ -373,8 +409,8 @@ def test_the_rate_that_is_compared_moves_the_loss_and_does_not_blow_up() -> None
     )
     assert alone.losses[-1] < 0.99 * alone.losses[0]
     # The best there is where none does both.
-    assert finished(train_alone(MODELS["mlp"], trials([1e-9], 5))).at == 0
-    assert len(finished(train_alone(MODELS["mlp"], trials([1e9], 5))).losses) < 5
+    assert finished(train_alone(MODELS["mlp"], trials([1e-9], 5), Budget())).at == 0
+    assert len(finished(train_alone(MODELS["mlp"], trials([1e9], 5), Budget())).losses) < 5
 
 
 def trials(lrs: list[float], steps: int = STEPS) -> Trials:
@@ -424,3 +460,37 @@ def test_a_run_does_not_notice_a_sweep_beside_it(capsys: pytest.CaptureFixture[s
 def test_pieces_of_work_are_small() -> None:
     pieces = list(sweep(MODELS["mlp"], LRS, 400, Optimizer(), None))
     assert len(pieces) > 20
+
+
+def test_with_batches_the_slowest_rates_are_not_above_their_start() -> None:
+    """The first loss is told of the batch of the last step, or noise says which rate is above."""
+    for seed in range(8):
+        made = load(ProblemSettings(name="moons", batch=4, seed=seed))
+        result = [*sweep(made, [1e-6, 1e-5, 1e-4], 37, Optimizer(), None)][-1]
+        assert result is not None
+        words = [verdict for verdict, _ in outcomes(result, None, 37)]
+        assert "above its start" not in words
+        alone = Training(made, 1e-6, Optimizer())
+        assert result.losses[0] == pytest.approx(alone.steps(37)[-1], rel=1e-5)
+        assert result.first_loss == pytest.approx(result.losses[0], rel=1e-3)
+
+
+def test_a_sharpness_that_cannot_be_measured_is_told() -> None:
+    told: list[Message] = []
+    made = refusing(torch.cuda.OutOfMemoryError("no memory"), lambda value, _: True)
+    working = problem(lambda: nn.Linear(1, 1))
+    assert start_sharpness(made, Training(working, 0.1, Optimizer()), told.append) is None
+    assert told == [NoResult(work="sharpness", reason="OutOfMemoryError: no memory")]
+
+
+def test_rates_in_one_batch_whose_time_is_up_are_unfinished() -> None:
+    result = swept(MODELS["mlp"], [0.01 * k for k in range(1, 9)], steps=10**6, seconds=0.3)
+    (taken,) = set(result.taken)
+    assert 0 < taken < 10**6
+    assert result.how == "8 rates in one batch, as far as 0.3 s of work went"
+    assert best_swept(result) is None
+    assert result.losses[3] == pytest.approx(
+        solo(MODELS["mlp"], 0.04, torch.optim.SGD, taken)[-1], rel=1e-3
+    )
+    result = swept(MODELS["mlp"], [0.01, 0.1, 1.0], steps=10**6, seconds=1e-9)
+    assert [result.is_finished(i) for i in range(3)] == [False] * 3

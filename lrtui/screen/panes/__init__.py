@@ -14,6 +14,7 @@ from lrtui.screen.panes.heat import HEAT
 from lrtui.screen.panes.log import LOG
 from lrtui.screen.panes.loss import LOSS
 from lrtui.screen.panes.map import MAP, PLANE
+from lrtui.screen.panes.notice import NOTICE
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.ranks import RANKS
 from lrtui.screen.panes.rate import RATE, RATE_IN_FORCE
@@ -48,5 +49,6 @@ PANES: tuple[Pane, ...] = (
     RUNS,
     LOG,
     CAPTION,
+    NOTICE,
     FOOTER,
 )

@@ -12,7 +12,7 @@ from lrtui.screen.spans import Row, fitted
 from lrtui.screen.view import View
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Floats, Layer, Mark
+    from lrtui.screen.chart import Floats, Layer
 
 HOPS = 8
 """Steps of the current run that are drawn, the last ones: more would fill the bowl."""
@@ -59,30 +59,36 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     for lane in view.race:
         if lane is not run and len(there := weights_of(lane, dimension)[-1:]):
             place = float(((there - theory.minimum) @ across)[0])
-            layers.append(ball(view, lane, place, min(steepness * place**2, top)))
+            layers += ball(view, lane, place, min(steepness * place**2, top))
     legend: Row = [("loss across the valley", "dim")]
     if len(recent):
         now = float(recent[-1])
         if abs(now) <= half:
             assert run is not None
-            layers.append(ball(view, run, now, steepness * now**2))
-        where = "at the minimum" if abs(now) < 1e-3 * half else f"{abs(now):.2g} from the minimum"
-        where = where if len(where) + 2 <= width else f"{abs(now):.2g} away"
-        legend = [("●", tone), (f" {where}", "dim"), (", across the valley", "dim")]
+            layers += ball(view, run, now, steepness * now**2)
+        told = f"{abs(now):.2g}" if abs(now) >= 1e-6 * half else "0"
+        legend = [("●", tone), (f" {told} across the valley", "dim")]
+        if run is not None and run.loss is not None and theory.min_loss > 0:
+            above = 100 * max(run.loss / theory.min_loss - 1, 0.0)
+            text = f"{above:,.0f}" if above >= 100 else f"{above:.2g}"
+            text = "under 0.01" if above < 0.01 else text
+            legend.append((f", loss {text} % above its minimum", "dim"))
     # The minimum in the middle of a cell, or a ball a hair beside it would be a cell beside it.
     shift = half / width if width % 2 == 0 else 0.0
     x, y = Axis(-half - shift, half - shift), Axis(-0.02 * top, top)
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers, axes=False)]
 
 
-def ball(view: View, run: Run, x: float, y: float) -> Mark:
-    """Return the mark of where a run is now: the last digit of its number in a race."""
-    from lrtui.screen.chart import Mark
+def ball(view: View, run: Run, x: float, y: float) -> list[Layer]:
+    """Return the mark of where a run is now: its number in a race."""
+    from lrtui.screen.chart import Label, Mark
 
     tone = view.tone(run)
-    if view.race:
-        return Mark(x, y, str(run.number)[-1], tone)
-    return Mark(x, y, "●", "strong-prediction")
+    if not view.race:
+        return [Mark(x, y, "●", "strong-prediction")]
+    if run.number < 10:
+        return [Mark(x, y, str(run.number), tone)]
+    return [Mark(x, y, "●", tone), Label(x, y, str(run.number), tone)]
 
 
 def depends_on(view: View, width: int) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrtui.screen.actions import ACTIONS, BY_NAME, Action, offered
+from lrtui.screen.actions import ACTIONS, BY_NAME, Action, is_over, offered
 from lrtui.screen.border import BOX_KEYS
 from lrtui.screen.panes.pane import TALL, Pane, Press
 from lrtui.screen.spans import Row, length
@@ -37,7 +37,7 @@ def entries(view: View, width: int) -> list[tuple[str, Row]]:
         found.append(("", entry("enter", "alone")))
     if session.offers("start"):
         found.append(("", entry("0-9", "rate")))
-    elif session.offers("hold"):
+    elif session.offers("hold") and not is_over(session):
         found.append(("", entry("0-9", "hold")))
     for action in ordered(view):
         found.append((action.name, entry(" ".join(action.signs), action.footer)))

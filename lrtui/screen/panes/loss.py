@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 TOO_STEEP = 1e3
 """How many times the first loss a loss may be and still be read on a linear scale."""
 
+FAR_OFF = 10.0
+"""How many times the usual losses a loss may be for the axis to hold it as well; what is further
+off is marked at its end."""
+
 FORECAST_POINTS = 200
 """Points of a forecast that are computed."""
 
@@ -29,7 +33,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the losses on a scale on which they can be read."""
     import numpy as np
 
-    from lrtui.screen.chart import Axis, Canvas, Curve, Label, Mark, draw
+    from lrtui.screen.chart import Axis, Canvas, Curve, Label, Mark, Path, draw
 
     session, run = view.session, view.session.current
     assert run is not None
@@ -58,8 +62,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
                 names.append(Mark(float(view.cursor), there, "◇", tone))
     for old, tone in behind:
         assert old.series is not None
-        at, loss = old.series.curve()
-        layers.insert(0, Curve(at, shown(loss), tone))
+        at, loss = with_gaps(*old.series.curve(), old.series.non_finite())
+        layers.insert(0, Path(at, shown(loss), tone))
         names.append(named(str(old.number), x_axis, y_axis, at, shown(loss), tone, len(names)))
     if rounding:
         layers.insert(0, Curve([0, last], [rounding, rounding], "faint"))
@@ -74,27 +78,28 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     for step, lr in run.changes:
         layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
         names.append(Label(step, y_axis.high, told_rate(run, lr), "change"))
-    at, loss = run.series.curve()
+    stretches = run.series.non_finite()
+    at, loss = with_gaps(*run.series.curve(), stretches)
     mine = view.tone(run)
-    layers.append(Curve(at, shown(loss), mine if run.live is None else "forecast"))
+    layers.append(Path(at, shown(loss), mine if run.live is None else "forecast"))
     if run.live is not None:
-        layers.append(Curve(*smoothed(run.series, canvas.columns), mine))
+        means = smoothed(run.series, canvas.columns)
+        layers.append(Path(*with_gaps(*means, stretches), mine))
     if view.race:
         names.append(named(str(run.number), x_axis, y_axis, at, shown(loss), mine, len(names)))
     if run.settled_at is not None and run.settled_at <= last:
         settled = float(np.interp(run.settled_at, at, shown(loss)))
         layers.append(Mark(run.settled_at, settled, "▲", "good"))
-    if run.series.broken is not None:
-        layers.append(Mark(run.series.broken, y_axis.high, "✕", "bad"))
+    layers += off_the_chart(at, shown(loss), run.series, y_axis, last, canvas.columns)
     race = [(old, tone) for old, tone in behind if old in view.race]
     listed = [*reversed(race), *behind[len(race) :]]
     legend: Row = [("━━", mine), (f" {run.number}:"[: 3 * len(view.race)], mine)]
-    now = run.lr if run.live is None else run.rate_now
-    moved = "" if run.schedule == "constant" else f", {run.schedule} schedule"
-    legend.append((f" rate {told_rate(run, now)}{moved}", "dim"))
+    legend.append((loss_now(view, run), "text"))
+    if run.live is None:  # whose rate stands in the box above
+        moved = "" if run.schedule == "constant" else f", {run.schedule} schedule"
+        legend.append((f" rate {told_rate(run, run.lr)}{moved}", "dim"))
     legend.append((f"  {scale}{', too steep for linear' if steepened else ''}", "dim"))
     legend += [(f"  {old.number}: {told_apart(old, run)}", tone) for old, tone in listed]
-    legend.append((f"  {loss_now(view, run.series)}", "text"))
     if ahead is not None:
         legend.append(("  ⠒⠒ forecast" if run.is_exact else "  ⠒⠒ run ahead", "forecast"))
     if view.cursor is not None:
@@ -131,7 +136,9 @@ def scale_of(view: View, run: Run) -> Scale:
     """Return the scale that was asked for, or the one on which the loss can be read."""
     assert run.series is not None
     scale = view.scale if view.scale in view.scales() else "log"
-    too_steep = run.series.largest > TOO_STEEP * run.series.first
+    if scale == "log" and run.series.smallest < 0:
+        return "linear"
+    too_steep = usual_losses(run.series)[1] > TOO_STEEP * run.series.first
     return "log" if scale == "linear" and too_steep else scale
 
 
@@ -195,7 +202,7 @@ def steps_shown(run: Run, earlier: Sequence[Run]) -> int:
 
 
 def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas) -> Axis:
-    """Return an axis whose ends move in large steps only, so that it does not twitch.
+    """Return an axis whose ends move in steps, so that it does not twitch.
 
     Args:
         runs: those that are drawn, the current one first; a linear axis is made for that alone,
@@ -204,21 +211,93 @@ def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas
         rounding: smallest loss above the minimum that means something.
         canvas: for the ticks to be a whole number of cells apart.
     """
-    from lrtui.screen.chart import Axis, round_up
+    from lrtui.screen.chart import Axis
 
     series = [run.series for run in runs if run.series]
-    current = series[0]
+    usual = [usual_losses(each) for each in series]
     if scale == "linear":
-        high = round_up(max(v for v in (current.first, current.largest, 1e-30) if v == v))
-        low = current.smallest
-        if low < 0:  # a loss that can be negative
-            return Axis(-round_up(-low), high).aligned(canvas.rows)
-        return Axis(0.0, high).aligned(canvas.rows)
-    smallest = min(s.smallest for s in series) if scale == "log" else rounding / 5
-    largest = max(s.largest for s in series)
-    low = 10.0 ** math.floor(math.log10(max(smallest, 1e-45)))
-    high = 10.0 ** math.ceil(math.log10(max(largest, 1e-44)))
-    return Axis(low, high if high > low else 10 * low, log=True).aligned(canvas.rows)
+        low, high = usual[0]
+        return Axis(min(low, 0.0), max(high, 1e-30, 0.1 * -low)).aligned(canvas.rows)
+    smallest = min(low for low, _ in usual) if scale == "log" else rounding / 5
+    low, high = max(smallest, 1e-45), max(*(high for _, high in usual), 1e-44)
+    if scale == "above minimum" or high > 20 * low:
+        low, high = (
+            10.0 ** (ends / 4)
+            for ends in (math.floor(4 * math.log10(low)), math.ceil(4 * math.log10(high)))
+        )
+    # A loss that does not move has room above and below.
+    wide = max(high, low * 1.001)
+    return Axis(low if high == wide else low / 1.001, wide, log=True).aligned(canvas.rows)
+
+
+def usual_losses(series: LossSeries) -> tuple[float, float]:
+    """Return the least and the largest loss that the axis holds: not those few far off the others.
+
+    What begins, what was last, and nineteen in twenty of all losses count as usual. Others are held
+    as well where they are not far off these.
+    """
+    import numpy as np
+
+    _, losses = series.curve()
+    if not len(losses):
+        return 1.0, 1.0
+    recent = series.recent[np.isfinite(series.recent)]
+    ends = [v for v in (series.opening, series.first, series.last, *recent) if v == v]
+    low, high = series.smallest, series.largest
+    usual = max(*ends, float(np.quantile(losses, 0.95)))
+    if 0 < FAR_OFF * usual < high:
+        high = usual
+    known = losses[losses > 0]
+    if low >= 0 and len(known):
+        usual = min(*(v for v in ends if v > 0), float(np.quantile(known, 0.05)))
+        low = usual if low < usual / FAR_OFF else low
+    return low, high
+
+
+def with_gaps(
+    at: Floats, losses: Floats, stretches: Sequence[tuple[int, int]]
+) -> tuple[Floats, Floats]:
+    """Return a curve that is interrupted where the losses were not finite."""
+    import numpy as np
+
+    starts = np.array([first for first, _ in stretches], dtype=float)
+    places = np.searchsorted(at, starts)
+    return np.insert(at, places, starts), np.insert(losses, places, np.nan)
+
+
+def off_the_chart(
+    at: Floats, losses: Floats, series: LossSeries, y: Axis, last: int, columns: int
+) -> list[Layer]:
+    """Mark where a curve leaves the chart, and where it is interrupted.
+
+    Args:
+        at: the steps of the curve.
+        losses: as they are drawn.
+        series: its losses.
+        y: the axis of the losses.
+        last: step at the end of the chart.
+        columns: of the chart; of two places closer than a column the first is marked.
+    """
+    import numpy as np
+
+    from lrtui.screen.chart import Curve, Label, Mark
+
+    layers: list[Layer] = []
+    apart = max(last / columns, 1)
+    above = np.flatnonzero(losses > y.high)
+    for group in np.split(above, np.flatnonzero(np.diff(at[above]) > 3 * apart) + 1):
+        if len(group):
+            peak = group[losses[group].argmax()]
+            layers.append(Mark(float(at[peak]), y.high, "↑", "bad"))
+            layers.append(Label(float(at[peak]), y.high, f"{losses[peak]:.2g}", "bad"))
+    before = -math.inf
+    for first, end in series.non_finite():
+        if first - before >= apart:
+            layers.append(Mark(first, y.high, "✕", "bad"))
+            before = first
+        if end - first >= apart:
+            layers.append(Curve([first, end], [y.high, y.high], "bad"))
+    return layers
 
 
 def depends_on(view: View, width: int) -> object:
@@ -248,19 +327,22 @@ def seen(view: View, run: Run, steps: int, width: int) -> object:
     if (series := run.series) is None:
         return None
     dot = run.step * 2 * width // steps
-    now = loss_now(view, series) if run is view.session.current else ""
+    now = loss_now(view, run) if run is view.session.current else ""
     range_ = f"{series.smallest:.2g} {series.largest:.3g} {now}"
     ahead = (run.ahead.count, run.ahead_outcome) if run.ahead else None
     return dot, range_, ahead, run.settled_at, series.broken, len(run.changes), run.outcome
 
 
-def loss_now(view: View, series: LossSeries) -> str:
+def loss_now(view: View, run: Run) -> str:
     """Return the current loss in words where the table of runs is not there.
 
     It changes with every frame: where it is in the table, telling it twice would cost bytes.
     """
-    in_table = view.alone is None and in_two_rows(*view.size)
-    return "" if in_table else f"loss {series.last:.4g}"
+    assert run.series is not None
+    if run.live is None and view.alone is None and in_two_rows(*view.size):
+        return ""
+    last = run.series.recent[-1]
+    return f" loss {last:.4g}" if last == last else " loss not finite"
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | None:
@@ -274,8 +356,16 @@ def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | Non
 
 
 def waits_for(view: View) -> str:
-    """Say that there is no loss yet."""
+    """Say that there is no loss yet, or that a training tells none."""
+    run = view.session.current
+    if run is not None and knows_no_loss(run):
+        return "no loss known: give it to monitor.step(loss)"
     return "" if view.session.has_losses else "the loss appears with the first step"
+
+
+def knows_no_loss(run: Run) -> bool:
+    """Return whether a training that is not ours takes steps, but no loss of them is known."""
+    return run.live is not None and run.series is None and run.step > 0
 
 
 LOSS = Pane(
@@ -285,7 +375,7 @@ LOSS = Pane(
     draw=draw,
     depends_on=depends_on,
     help="The loss by step, earlier runs behind it by their number, the forecast dotted. "
-    "▲ marks where it settled, ✕ where it was not finite any more.",
+    "▲ marks where it settled, ↑ where it leaves the chart, ✕ where it was not finite.",
     waits_for=waits_for,
     click=click,
     keys=("scale", "cursor_left"),

@@ -38,12 +38,12 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         weights = weights_of(old, 2)
         layers.append(Path(weights[:, 0], weights[:, 1], tone))
         if old in view.race and len(weights):
-            names.append(Mark(weights[-1, 0], weights[-1, 1], str(old.number)[-1], tone))
+            names += ball(view, old, float(weights[-1, 0]), float(weights[-1, 1]))
         elif len(weights) > 1:  # at the first step, which is as long as its rate is large
             names.append(Label(weights[1, 0], weights[1, 1], str(old.number), tone))
     if run is not None and len(weights := weights_of(run, 2)):
         layers.append(Path(weights[:, 0], weights[:, 1], view.tone(run)))
-        names.append(ball(view, run, float(weights[-1, 0]), float(weights[-1, 1])))
+        names += ball(view, run, float(weights[-1, 0]), float(weights[-1, 1]))
     layers += names
     legend: Row = []
     if isinstance(scene, LineScene) and scene.true_weights:

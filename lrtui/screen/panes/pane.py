@@ -9,8 +9,9 @@ from typing import Literal
 from lrtui.screen.spans import Row
 from lrtui.screen.view import View
 
-Place = Literal["header", "box", "top", "bottom", "caption", "footer", "screen"]
-"""Where a pane goes, from the top of the screen down; ``screen`` is all of it."""
+Place = Literal["header", "box", "top", "bottom", "caption", "notice", "footer", "screen"]
+"""Where a pane goes, from the top of the screen down; ``notice`` lies over what is there, and
+``screen`` is all of it."""
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     layers += [Curve([step, step], [y.low, y.high], "change") for step, _ in run.changes]
     layers += [Label(step, y.high, f"{lr:.3g}", "change") for step, lr in run.changes]
     layers.append(Curve(steps, rates, "prediction"))
-    layers.append(Mark(float(steps[-1]), float(rates[-1]), "●", "strong-prediction"))
-    legend: Row = [("━━", "prediction"), (f" rate {rates[-1]:.3g}", "text")]
+    now = lr_in_force(run)
+    layers.append(Mark(float(run.step), now, "●", "strong-prediction"))
+    legend: Row = [("━━", "prediction"), (f" rate {now:.4g}", "text")]
     if view.cursor is not None and view.cursor <= run.step:
         at = f" rate {run.lr_at(view.cursor):.4g}"
         legend = [(f"step {view.cursor:,} ", "strong"), (at, "text")]
@@ -58,6 +59,12 @@ def rates_of(run: Run) -> tuple[Floats, Floats]:
         points += [(step, lr), (max(until, step), lr)]
     steps, lrs = (np.array(column, float) for column in zip(*points, strict=True))
     return steps, lrs
+
+
+def lr_in_force(run: Run) -> float:
+    """Return the rate in force: as the last report says, or what a command has made of it since."""
+    state = run.live.state if run.live is not None else None
+    return run.rate_now if state is None or state.step < run.step else state.lr
 
 
 def asked_for(run: Run) -> tuple[Floats, Floats] | None:
@@ -83,8 +90,10 @@ def in_force(run: Run) -> list[Row]:
     if live is None or live.state is None:
         return []
     state = live.state
-    lr = run.rates.last if run.rates is not None else state.lr
-    row: Row = [("in force ", "dim"), (f"{lr:.4g}", "strong")]
+    lr = lr_in_force(run)
+    row: Row = [("in force " if run.is_on else "last rate ", "dim"), (f"{lr:.4g}", "strong")]
+    if state.groups > 1 and state.lowest is not None:
+        row.append((f" ({state.groups} groups, {state.lowest:.2g} … {lr:.2g})", "dim"))
     since = "" if live.since is None else f", since step {live.since:,}"
     scheduled = live.scheduled.last if live.scheduled is not None else state.scheduled
     if state.held is not None:
@@ -96,7 +105,7 @@ def in_force(run: Run) -> list[Row]:
         row.append((f" = schedule {asked:.4g} × {state.scale:.4g}{since}", "change"))
     else:
         row.append((", the schedule's own", "dim"))
-    if state.stopping:
+    if state.stopping and run.is_on:
         row.append(("  stopping", "bad"))
     return [row]
 
@@ -118,7 +127,7 @@ def depends_on(view: View, width: int) -> object:
         run.number,
         run.step * 2 * width // last,
         last,
-        f"{run.rate_now:.3g}",
+        f"{lr_in_force(run):.4g}",
         len(run.changes),
         view.cursor,
     )

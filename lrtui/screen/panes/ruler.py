@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lrtui.messages import Swept
@@ -45,6 +45,7 @@ CELLS: dict[Verdict, tuple[str, str]] = {
     "diverged": ("╳", "bad"),
     "above its start": ("╱", "edge"),
     "unfinished": ("?", "dim"),
+    "failed": ("!", "dim"),
 }
 """How a rate that does not settle is drawn."""
 
@@ -132,6 +133,19 @@ def rate_in(cell: int, ruler: Ruler, lrs: Sequence[float], found: Sequence[Outco
     return next(edge, min((first + end) // 2, len(found) - 1))
 
 
+def foreseen(view: View, lr: float) -> str:
+    """Say what the ruler shows of a rate; nothing where it is not there."""
+    swept, theory = view.swept, view.session.theory
+    if swept is None:
+        return ""
+    if theory is not None and (at := theory.settles_at(theory.start, lr)) is not None:
+        return f": settles at step {at:,}"
+    found = outcomes(swept, theory, view.steps)
+    nearest = min(range(len(found)), key=lambda i: abs(math.log(swept.lrs[i] / lr)))
+    verdict, at = found[nearest]
+    return f": {verdict}" if at is None else f": settles at step {at:,}"
+
+
 def labels(ruler: Ruler, view: View, width: int) -> list[tuple[int, str, float, str]]:
     """Return the labels below the ruler: the column where each begins, its text, rate and tone.
 
@@ -176,9 +190,11 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         if view.zoom is None or ruler.axis.low <= lr <= ruler.axis.high
     }
     line: Row = []
-    for cell in range(ruler.canvas.columns):
+    cells = ruler.canvas.columns
+    written = spelt(here, cells)
+    for cell in range(cells):
         i = rate_in(cell, ruler, swept.lrs, found)
-        line.append(here.get(cell, grades[i]))
+        line.append(written.get(cell, grades[i]))
     row: Row = []
     at = 0
     for start, text, _, tone in labels(ruler, view, width):
@@ -195,10 +211,27 @@ def signs(view: View) -> list[tuple[float, Span]]:
     """Return the rates of the runs so far, each with the sign of its run, the last one last."""
     race, run = view.race, view.session.current
     found = past(view)
+    clicked = [] if view.preview is None else [(view.preview, ("▼", "change"))]
     if not race:
-        return [*found, *([(run.lr, ("◆", "strong-prediction"))] if run else [])]
-    lanes = [(lane.lr, (str(lane.number)[-1], view.tone(lane))) for lane in race]
-    return [*found, *sorted(lanes, key=lambda sign: run is not None and sign[0] == run.lr)]
+        return [*found, *([(run.lr, ("◆", "strong-prediction"))] if run else []), *clicked]
+    lanes = [(lane.lr, (str(lane.number), view.tone(lane))) for lane in race]
+    lanes.sort(key=lambda sign: run is not None and sign[0] == run.lr)
+    return [*found, *lanes, *clicked]
+
+
+def spelt(signs: Mapping[int, Span], cells: int) -> dict[int, Span]:
+    """Return what stands in each cell: a sign of several letters where it has room to itself.
+
+    Half of a number would be another run's: where there is no room it is a mark in its colour.
+    """
+    found: dict[int, Span] = {}
+    for cell, (text, tone) in signs.items():
+        first = min(cell, cells - len(text))
+        room = range(first, first + len(text))
+        if any((other in signs and other != cell) or other in found for other in room):
+            text, room = "◆", range(cell, cell + 1)
+        found |= {at: (letter, tone) for at, letter in zip(room, text, strict=True)}
+    return found
 
 
 def past(view: View) -> list[tuple[float, Span]]:
@@ -266,7 +299,7 @@ RULER = Pane(
     draw=draw,
     depends_on=depends_on,
     help="The ruler: what each rate would do (░ too slow, ▒▓█ settles, ever sooner, ╱ on the "
-    "edge, or above its start, ╳ diverges, ? not tried to the end). A click runs a rate; ★ is the "
-    "best, ┃ the limit, • an earlier run.",
+    "edge, or above its start, ╳ diverges, ? not tried to the end). A click says what a rate does, "
+    "a second one runs it; ★ is the best, ┃ the limit, • an earlier run.",
     click=click,
 )

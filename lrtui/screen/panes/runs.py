@@ -24,6 +24,9 @@ LEAST_CURVE = 6
 RATE = 8
 """Cells of a rate."""
 
+RATES = 14
+"""Cells of the rates of a run whose rate was changed, at most."""
+
 SHORT = 13
 """Cells of a state, unless a longer one is listed."""
 
@@ -43,12 +46,13 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     abreast = session.abreast
     states = [state(run, session.paused and run in abreast) for run in here]
     wide = max([SHORT, *map(len, states)])
-    room = width - 2 - 3 - 2 - RATE - 1 - 2 - wide
+    rates = max([RATE, *(min(len(run.rate_in_words), RATES) for run in here if run.changes)])
+    room = width - 2 - 3 - 2 - rates - 1 - 2 - wide
     most = min(ABOUT, max(room - COLUMNS["loss"], 0))  # the loss is always told
     longest = max(map(len, told), default=0)
     apart = min(longest + 1, most) if longest else 0
     columns = fitting(room - apart)
-    title: Row = [(f"  {'#':>3}  {'rate':<{RATE}} {'':<{apart + wide + 2}}", "dim")]
+    title: Row = [(f"  {'#':>3}  {'rate':<{rates}} {'':<{apart + wide + 2}}", "dim")]
     title += [(f"{name:>{size}}", "dim") for name, size in columns.items()]
     rows = [fitted(title, width)]
     curves = small_curves(view, here, columns.get("curve", 0) - 1)
@@ -69,7 +73,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         row: Row = [
             ("▶ " if highlighted else "━ " if tone else "  ", tone or "dim"),
             (f"{run.number:>3}{pin} ", "strong" if highlighted else "dim"),
-            (f"{rate_cell(run.lr, RATE):<{RATE}} ", "strong" if current else "text"),
+            (f"{rates_cell(run, rates):<{rates}} ", "strong" if current else "text"),
             (f"{says[: max(apart - 1, 0)]:<{apart}}", "strong" if run.name else "dim"),
             (f"{sign} {now:<{wide}}", look),
         ]
@@ -79,6 +83,14 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         ]
         rows.append(fitted(row, width))
     return rows
+
+
+def rates_cell(run: Run, width: int) -> str:
+    """Write the rate of a run; where it was changed, the first and the last one."""
+    if not run.changes or run.live is not None:
+        return rate_cell(run.lr, RATE)
+    text = run.rate_in_words
+    return text if len(text) <= width else f"→ {rate_cell(run.lr, RATE - 2)}"
 
 
 def fitting(width: int) -> dict[str, int]:

@@ -43,7 +43,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     layers: list[Layer] = [
         Curve(ends, [cut.before, cut.before], "faint"),
         Curve(np.array([lr for lr, _ in known]), np.array([v for _, v in known]), "prediction"),
-        Label(x.low, cut.before, "loss now", "dim"),
+        Label(x.low, cut.before, f"loss at step {cut.step:,}", "dim"),
     ]
     if after is not None:
         layers.append(Mark(cut.lr, after, "◆", "strong-prediction"))
@@ -73,7 +73,8 @@ def sentence(cut: Slice, width: int) -> str:
     if not cut.downhill:
         choices.insert(0, f"{choices[0]}: carried uphill")
     elif known:
-        choices.insert(0, f"{choices[0]}; one of {min(known)[1]:.2g} would lower it most")
+        lowest = min(known)[1]
+        choices.insert(0, f"{choices[0]}; of those tried, {lowest:.2g} would lower it most")
     return next((text for text in choices if len(text) <= width), "")
 
 

@@ -6,9 +6,10 @@ import math
 import textwrap
 from collections.abc import Callable
 
-from lrtui.run.rate import complaint, rate_text
+from lrtui.run.rate import rate_text
 from lrtui.run.run import Run
 from lrtui.run.words import advice_text
+from lrtui.screen.panes.loss import knows_no_loss
 from lrtui.screen.panes.pane import Pane, Press
 from lrtui.screen.spans import Row, fitted, length
 from lrtui.screen.view import View
@@ -23,6 +24,7 @@ LOOKS = {
     "rising": ("⇡", "bad"),
     "spike": ("∧", "edge"),
     "above its start": ("△", "edge"),
+    "above its level": ("△", "edge"),
     "side to side": ("⇄", "prediction"),
     "settled": ("✓", "good"),
     "too few steps": ("▷", "slow"),
@@ -76,7 +78,9 @@ def race_rows(view: View, width: int, height: int) -> list[Row]:
             sign, tone = LOOKS[now]
             here = run is view.session.current
             name = f"{rate_text(run.lr)} {run.title}" if by else rate_text(run.lr)
-            text = form(sign, now, fate(run))
+            # A run that holds or was stopped is where it is, wherever it would have got to.
+            at = f"at step {run.step:,}" if now in ("paused", "stopped") else fate(run)
+            text = form(sign, now, at)
             number: Row = [(f"{run.number}", view.tone(run)), (" ", "dim")]
             if with_rate:
                 number.append((f"{name} ", "strong" if here else "text"))
@@ -114,19 +118,14 @@ def fate(run: Run) -> str:
 def urgent(view: View) -> bool:
     """Return whether there is something to say that comes before any verdict."""
     session = view.session
-    wrong = complaint(view.typed) or view.notice[0] or session.unusable
-    return bool(wrong or session.failure or view.silent_for or not session.has_losses)
+    wrong = session.unusable or session.failure
+    return bool(wrong or view.silent_for or not session.has_losses)
 
 
 def told(view: View) -> Told:
     """Return what is to be told now: the most urgent first."""
     session = view.session
     run = session.current
-    if wrong := complaint(view.typed):
-        return "✕", wrong, "bad"
-    text, tone = view.notice
-    if text:
-        return {"bad": "✕", "good": "✓"}.get(tone, "·"), text, tone
     if session.unusable:
         again = "; r loads it again" if session.offers("start") else ""
         return "✕", f"{session.unusable}{again}", "bad"
@@ -134,6 +133,10 @@ def told(view: View) -> Told:
         again = "; r starts a new one" if session.offers("start") else ""
         return "!", f"{session.failure}{again}", "bad"
     waited = f" ({view.silent_for} s)" if view.silent_for else ""
+    if run is not None and run.live is not None and run.series is None and run.is_on:
+        if knows_no_loss(run):
+            return "·", f"no verdict without a loss; steps and rate are shown{waited}", "dim"
+        return "·", f"no step has been taken yet{waited}", "dim"
     if run is None or (run.series is None and run.is_on):
         return "·", f"torch is loading{waited}", "dim"
     now = state(run, session.paused)

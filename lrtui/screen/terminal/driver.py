@@ -19,6 +19,7 @@ from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from lrtui.screen.terminal.environment import wants_no_color
 from lrtui.screen.terminal.probe import STDERR, erases, keeps_up
 from lrtui.screen.terminal.screen_diff import ScreenDiff, harmless
 
@@ -89,7 +90,7 @@ class LineDriver(LinuxDriver):
         """Make the driver; called by textual."""
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         cast(HasLine, app).line = self
-        self._diff = ScreenDiff(erases=erases())
+        self._diff = ScreenDiff(erases(), colors=not wants_no_color(os.environ))
         self._on = False
         self._at_once = False
         self._timer: TimerHandle | None = None

@@ -28,6 +28,11 @@ def in_gnu_screen(environment: Mapping[str, str]) -> bool:
     return environment.get("TERM", "").startswith("screen") and not environment.get("TMUX")
 
 
+def wants_no_color(environment: Mapping[str, str]) -> bool:
+    """Return whether no colour is to be sent; see https://no-color.org."""
+    return bool(environment.get("NO_COLOR"))
+
+
 def is_dumb(environment: Mapping[str, str]) -> bool:
     """Return whether the terminal cannot move its cursor."""
     return environment.get("TERM", "") in ("", "dumb")

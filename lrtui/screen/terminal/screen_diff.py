@@ -48,12 +48,14 @@ class ScreenDiff:
         cursor: column and row where the cursor should be.
     """
 
-    def __init__(self, erases: bool) -> None:
+    def __init__(self, erases: bool, colors: bool = True) -> None:
         """Start with nothing drawn and nothing sent.
 
         Args:
             erases: whether the terminal erases cells to the current background.
+            colors: whether colours are sent; bold, dim and the like always are.
         """
+        self._colors = colors
         self.cursor = (0, 0)
         self._wanted: dict[int, list[Cell]] = {}
         self._shown: dict[int, list[Cell]] = {}
@@ -102,6 +104,7 @@ class ScreenDiff:
 
     def _put(self, x: int, y: int, text: str, style: str) -> int:
         """Put text on a row and return how many cells it takes."""
+        style = style if self._colors else without_colors(style)
         row = self._wanted.setdefault(y, [])
         row.extend([UNKNOWN] * (x - len(row)))
         cells: list[Cell]
@@ -225,6 +228,12 @@ def parts(style: str) -> tuple[frozenset[str], str, str]:
         else:
             attributes.append(code)
     return frozenset(attributes), color, ground
+
+
+@lru_cache(4096)
+def without_colors(style: str) -> str:
+    """Return the part of a style that is no colour."""
+    return ";".join(sorted(parts(style)[0], key=int))
 
 
 @lru_cache(4096)

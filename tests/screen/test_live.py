@@ -1,0 +1,201 @@
+"""A training that is not ours on the screen: its loss, its rate, and what can be asked of it."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from lrtui.messages import Ranks, State
+from lrtui.run.series import LossSeries
+from lrtui.run.session import Session
+from lrtui.screen.help import Help
+from lrtui.screen.panes.loss import usual_losses, with_gaps
+from lrtui.screen.panes.ranks import RANKS
+from lrtui.screen.rate_field import RateField
+from lrtui.screen.view import View
+from tests.screen.fake import frame, main_screen, press, text
+from tests.screen.live import OFFERS, after_an_overflow, ended, falling, live_app, told
+
+BRAILLE = re.compile("[\u2801-\u28ff]")
+
+
+def labels(chart: str) -> list[float]:
+    """Return the numbers along the y axis, from the top."""
+    return [float(line.split("┤")[0]) for line in chart.splitlines() if "┤" in line]
+
+
+def used(chart: str) -> int:
+    """Return how many rows of a chart have a dot."""
+    return sum(bool(BRAILLE.search(line)) for line in chart.splitlines()[1:-2])
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_a_loss_from_five_to_two_fills_its_chart(size: tuple[int, int]) -> None:
+    app = live_app(*told(falling(2000)))
+    async with app.run_test(size=size) as pilot:
+        await frame(pilot, 3)
+        chart = text(app, "loss")
+        assert used(chart) >= 0.8 * (len(chart.splitlines()) - 3)
+        assert all(1.5 <= value <= 6 for value in labels(chart))
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_the_loss_stands_there_as_a_number(size: tuple[int, int]) -> None:
+    losses = falling(500)
+    app = live_app(*told(losses))
+    async with app.run_test(size=size) as pilot:
+        await frame(pilot, 3)
+        assert f"loss {losses[-1]:.4g}" in text(app, "loss")
+
+
+async def test_what_was_not_finite_is_a_gap_and_a_mark() -> None:
+    app = live_app(*told(after_an_overflow()))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        rows = text(app, "loss").splitlines()
+        assert all(value <= 10 for value in labels("\n".join(rows)))  # not 1 to 1e40
+        assert "✕" in rows[1]
+        assert "2e+36" in "\n".join(rows[1:4])
+        # Steps 609 to 648 of 2,000: about the columns 33 and 34 of 106, with nothing below the top.
+        there = [row[7 + 33 : 7 + 34] for row in rows[2:-2]]
+        assert not BRAILLE.search("".join(there))
+        assert used("\n".join(rows)) >= 8
+
+
+def test_the_mean_is_interrupted_where_nothing_was_finite() -> None:
+    at, losses = with_gaps(np.array([1.0, 2, 5, 6]), np.ones(4), [(3, 4)])
+    assert at.tolist() == [1, 2, 3, 5, 6]
+    assert np.isnan(losses).tolist() == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("losses", "low", "high"),
+    [
+        ([5.0, 4.0, 3.0, 2.0], 2.0, 5.0),
+        ([2.0] * 300 + [1e37] + [2.0] * 300, 2.0, 2.0),
+        ([2.0] * 300 + [8.0] + [2.0] * 300, 2.0, 8.0),  # a spike that can be read is shown
+        ([2.0] * 300 + [1e3, 1e9, 1e30], 2.0, 1e30),  # it has not come back yet
+        ([2.0] * 300 + [0.0] + [2.0] * 300, 2.0, 2.0),
+    ],
+)
+def test_the_axis_holds_what_is_usual(losses: list[float], low: float, high: float) -> None:
+    series = LossSeries()
+    series.append(range(len(losses)), losses)
+    assert usual_losses(series) == (low, high)
+
+
+async def test_one_rate_stands_on_the_screen() -> None:
+    lrs = [0.01 * 0.997**step for step in range(600)]
+    app = live_app(*told(falling(600), lrs=lrs, groups=26, lowest=7.8e-6))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        now = f"{lrs[-1]:.4g}"
+        assert main_screen(app).query_one(RateField).placeholder == now
+        assert f"in force {now} (26 groups, 7.8e-06 … {lrs[-1]:.2g})" in text(app, "ruler")
+        assert f"rate {now}" in text(app, "rate-in-force")
+        assert "rate" not in text(app, "loss").splitlines()[0]
+        # What a command has made of it since the last report is said everywhere at once.
+        held = State(run=1, step=599, paused=False, speed=None, lr=0.5, held=0.5, answers=3)
+        main_screen(app).controller.take(held)
+        await frame(pilot)
+        assert main_screen(app).query_one(RateField).placeholder == "0.5"
+        assert "in force 0.5 = held" in text(app, "ruler")
+        assert "rate 0.5" in text(app, "rate-in-force")
+
+
+async def test_without_a_loss_steps_and_rate_are_shown() -> None:
+    app = live_app(*told(None, steps=500))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        assert "step 499" in text(app, "header")
+        assert "no loss known" in text(app, "loss")
+        assert "torch" not in text(app, "status")
+        assert BRAILLE.search(text(app, "rate-in-force"))
+        assert "not finite" not in text(app, "log")
+
+
+@pytest.mark.parametrize(
+    ("key", "offers", "why"),
+    [
+        ("t", OFFERS, "needs the model: lrtui.Monitor(optimizer, model=model)"),
+        ("k", OFFERS, "lrtui.Monitor(optimizer, checkpoint=save)"),
+        ("r", OFFERS, "only a run that lrtui itself trains can do this"),
+        ("S", (), "this only watches; nothing can be steered"),
+    ],
+)
+async def test_a_key_that_does_nothing_says_what_it_needs(
+    key: str, offers: tuple[str, ...], why: str
+) -> None:
+    app = live_app(*told(falling(60), offers=offers))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        await press(pilot, key)
+        await frame(pilot)
+        assert why in text(app, "notice")
+        assert "falling" in text(app, "status") or "level" in text(app, "status")
+
+
+async def test_after_the_end_no_key_steers_and_nothing_is_stopping() -> None:
+    messages = told(falling(60))
+    stopping = State(run=1, step=59, paused=False, speed=None, lr=0.01, stopping=True)
+    app = live_app(*messages, stopping)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        assert "stopping" in text(app, "ruler")
+        assert "hold" in text(app, "footer")
+        main_screen(app).controller.take(ended(59, 2.0))
+        await frame(pilot, 2)
+        assert "stopping" not in text(app, "ruler")
+        assert "last rate 0.01" in text(app, "ruler")
+        for word in ("hold", "pause", "stop", "scale"):
+            assert word not in text(app, "footer")
+        await press(pilot, "space")
+        await frame(pilot)
+        assert "the training is over" in text(app, "notice")
+
+
+async def test_the_help_of_a_training_opens_on_what_steers_it() -> None:
+    app = live_app(*told(falling(60)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        await press(pilot, "question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, Help)
+        page = app.export_screenshot().replace("&#160;", " ")
+        assert "Gradient descent" not in page
+        assert "ruler" not in page
+        assert page.index("Enter holds it") < page.index("divided or multiplied")
+        assert page.index("divided or multiplied") < page.index("linear, logarithmic")
+
+
+def drawn_ranks(ranks: Ranks, height: int) -> list[str]:
+    """Return the rows of the pane of the ranks."""
+    view = View(Session(), 0)
+    for message in told(falling(60)):
+        view.session.apply(message)
+    view.session.apply(ranks)
+    return ["".join(text for text, _ in row) for row in RANKS.draw(view, 44, height)]
+
+
+def test_a_rank_that_straggles_and_one_that_has_left() -> None:
+    ranks = Ranks(run=1, steps=[60, 60, 60, 60, 12], paces=[10, 8, 7.9, 10, 0], ended=[4])
+    rows = drawn_ranks(ranks, 8)
+    assert [row.split()[0] for row in rows] == ["0", "1", "2", "3", "4"]
+    assert ["straggles" in row for row in rows] == [False, False, True, False, False]
+    assert ["ended" in row for row in rows] == [False, False, False, False, True]
+    assert rows[2].split()[1:3] == ["60", "7.9/s"]
+
+
+def test_where_not_all_ranks_have_room_the_slowest_are_listed() -> None:
+    ranks = Ranks(run=1, steps=[60, 59, 60, 60, 58], paces=[10, 10, 3, 10, 10])
+    rows = drawn_ranks(ranks, 3)
+    # The slowest by its pace, then by how far it is; in the order of their numbers.
+    assert [row.split()[0] for row in rows] == ["1", "2", "4"]
+
+
+def test_the_curve_of_a_rank_is_measured_by_the_quickest() -> None:
+    rows = drawn_ranks(Ranks(run=1, steps=[60, 60], paces=[10, 5]), 8)
+    assert "█" in rows[0]
+    assert "▅" in rows[1]
