@@ -16,6 +16,7 @@ STEERING = frozenset(
 
 NEEDS = {
     "rewind": "needs the model: lrtui.Monitor(optimizer, model=model)",
+    "follow": "needs lrtui run: a Monitor follows the first optimizer it was given",
     "checkpoint": "needs a function that writes one: lrtui.Monitor(optimizer, checkpoint=save)",
 }
 """What a training has to be given for what it cannot be asked for otherwise."""
@@ -127,6 +128,9 @@ ACTIONS = (
            "checkpoint", needs="checkpoint"),
     Action("stop", "S", "stop the training", "End the training in good order; asks once.",
            "stop", needs="stop"),
+    Action("follow", "f", "next optimizer",
+           "Take the script's next optimizer for the training's: a run of its own.", "follow",
+           needs="follow"),
     Action("scalar", "l", "next scalar", "Show the next scalar that the training tells.",
            needs="hold"),
     Action("telling", "p", "telling rates", "Run the rates worth seeing for this problem in turn.",

@@ -108,6 +108,10 @@ class Keys(Screen[None]):
         """Give the rate back to the schedule."""
         self.controller.steering.release()
 
+    def action_follow(self) -> None:
+        """Take the next optimizer of the script for the training's."""
+        self.controller.steering.follow()
+
     def action_rewind(self) -> None:
         """Go back to a snapshot."""
         self.controller.steering.rewind()

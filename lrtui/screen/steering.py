@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from lrtui.messages import Checkpoint, Command, Hold, Release, Rewind, Scale, Stop
+from lrtui.messages import Checkpoint, Command, Follow, Hold, Release, Rewind, Scale, Stop
 from lrtui.screen.view import View
 
 AGAIN = 5.0
@@ -48,6 +48,11 @@ class Steering:
         """Give the rate back to the schedule."""
         if self._is_on():
             self._send(Release())
+
+    def follow(self) -> None:
+        """Take the next optimizer for the training's."""
+        if self._is_on():
+            self._send(Follow())
 
     def checkpoint(self) -> None:
         """Ask for a checkpoint."""
