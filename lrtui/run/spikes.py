@@ -1,6 +1,6 @@
 """Rises of a noisy loss far above its level: spikes, and levels it never came back to.
 
-On 185 mini-batch trainings that it was not tuned on no spike was false in 207,200 steps
+On 370 mini-batch trainings that it was not tuned on one spike was false in 414,400 steps
 (``python -m tests.benchmarks.verdicts``).
 """
 

@@ -24,7 +24,7 @@ LOOKS = {
     "rising": ("⇡", "bad"),
     "spike": ("∧", "edge"),
     "above its start": ("△", "edge"),
-    "above its level": ("↥", "edge"),
+    "above its level": ("⊼", "edge"),
     "side to side": ("⇄", "prediction"),
     "settled": ("✓", "good"),
     "too few steps": ("▷", "slow"),
