@@ -74,7 +74,7 @@ class Trend(NamedTuple):
         level: mean of the last quarter.
         by: what shares of the level are shares of: the way come where losses can be negative.
         was: the same for what it was before.
-        since: step from which on alone it was judged, ``None`` for the whole run.
+        quarter: steps of it, where only a part of the run was judged; ``None`` for the whole run.
     """
 
     word: Verdict
@@ -83,7 +83,7 @@ class Trend(NamedTuple):
     level: float
     by: float
     was: float
-    since: int | None = None
+    quarter: int | None = None
 
 
 def measure(
@@ -257,7 +257,7 @@ def trend(series: LossSeries, since: int | None = None) -> Trend | None:
         word = "level"
     elif abs(moved) > BEYOND * error:
         word = "falling" if moved > 0 else "rising"
-    return Trend(word, moved, error, level, by, was, series.origin + begin if begin else None)
+    return Trend(word, moved, error, level, by, was, k // 4 if begin else None)
 
 
 def rises_of_late(series: LossSeries) -> int:
@@ -270,15 +270,18 @@ def rises_of_late(series: LossSeries) -> int:
 
 def in_words(moved: Trend) -> str:
     """Say how the loss moved."""
-    run = "the run" if moved.since is None else f"the steps since {moved.since:,}"
-    ago = f"than a quarter of {run} ago"
+    if moved.quarter is None:
+        before, half = "a quarter of the run ago", "the last half of the run"
+    else:
+        before, half = f"{moved.quarter:,} steps ago", f"{2 * moved.quarter:,} steps"
+    ago = f"than {before}"
     part = share(abs(moved.change) / max(moved.was, TINY))
     if moved.change < -moved.was:  # more than twice as high
-        part, ago = times_text(1 - moved.change / max(moved.was, TINY)), f"a quarter of {run} ago"
+        part, ago = times_text(1 - moved.change / max(moved.was, TINY)), before
     way = "lower" if moved.change > 0 else "as high as" if part[0] == "×" else "higher"
     match moved.word:
         case "level":
-            return f"within 5% of {moved.level:.4g} for the last half of {run}"
+            return f"within 5% of {moved.level:.4g} for {half}"
         case "falling" | "rising":
             return f"{part} {way} {ago}, beyond the noise"
     noise = BEYOND * moved.noise / max(moved.was, TINY)

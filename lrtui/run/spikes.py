@@ -101,15 +101,14 @@ class Spike:
         if not math.isfinite(self.now):
             height = "not finite"
         elif self.level > 0:
-            times = times_text(self.now / self.level)
-            height = f"{self.now:.3g} of late, {times} its level before, {self.level:.3g}"
+            height = f"{self.now:.4g}, {times_text(self.now / self.level)} its level before"
         else:
-            height = f"{self.now:.3g} of late, where its level before was {self.level:.3g}"
-        said = f"{height}, since step {self.step:,}"
+            height = f"{self.now:.3g}, before it was {self.level:.3g}"
+        said = f"since step {self.step:,}"
         if self.raised is not None:
-            at, before, after = self.raised
-            said += f"; the rate rose from {before:.3g} to {after:.3g} after step {at:,}"
-        return said
+            _, before, after = self.raised
+            said += f", as the rate rose from {before:.2g} to {after:.2g}"
+        return f"{said}: {height}"
 
 
 class SpikeWatch:

@@ -180,8 +180,9 @@ def fortunes(run: Run) -> Row:
     live = run.live
     assert live is not None
     row: Row = []
-    if (spike := live.spike) is not None:
-        over = "not recovered" if spike.over is None else f"recovered in {spike.over:,} steps"
+    # One that is not over is the verdict itself, with its figures.
+    if (spike := live.spike) is not None and spike.over is not None:
+        over = f"recovered in {spike.over:,} steps"
         times = f"{spike.times:,.0f}" if spike.times >= 100 else f"{spike.times:.2g}"
         height = f"{times} × the level before" if math.isfinite(spike.times) else "not finite"
         text = f"  last spike at {spike.step:,}, {height}; {over}"
