@@ -73,6 +73,7 @@ class Automatic:
         self._pid = os.getpid()
         self._losses = LossFinder(self._failed, self._without_step)
         self._control: RateControl | None = None
+        self._levers: Levers | None = None
         self._first: Optimizer | None = None  # the training's, which is looked for at each step
         self._watched: WeakKeyDictionary[Optimizer, Watched] = WeakKeyDictionary()
         self._made_at: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
@@ -133,7 +134,7 @@ class Automatic:
         self._is_off = True
         if self._control is not None:
             self._control.detach()
-        self.monitor = self._control = self._first = None
+        self.monitor = self._control = self._levers = self._first = None
         self._losses.close()
 
     def _failed(self, error: BaseException) -> None:
@@ -144,7 +145,7 @@ class Automatic:
 
     def forget(self) -> None:
         """Watch nothing of what a forked process goes on with; what it trains itself is new."""
-        self.monitor = self._control = self._first = self._stepping = None
+        self.monitor = self._control = self._levers = self._first = self._stepping = None
         self._watched.clear()
         self._scalars.clear()
         self._steps, self._pid = 0, os.getpid()
@@ -195,6 +196,8 @@ class Automatic:
         if optimizer not in self._watched:
             self._losses.meet(optimizer)
             self._watched[optimizer] = Watched(self._name_of(optimizer))
+            if self._levers is not None:
+                self._levers.follow = self._follow
             if self._first is None:
                 self._begin(optimizer)
             elif self._made_at.get(optimizer) == self._steps:
@@ -210,7 +213,8 @@ class Automatic:
         self._scalars = {}
         for other in self._watched.values():
             other.alone.clear()
-        levers = Levers(RateControl(optimizer), stop=self._stop, follow=self._follow)
+        follow = self._follow if len(self._watched) > 1 else None
+        self._levers = levers = Levers(RateControl(optimizer), stop=self._stop, follow=follow)
         self._control = levers.control
         self._control.guard_state(optimizer)
         self.monitor = Monitor.of_all(optimizer, levers, self._name, self._journal)

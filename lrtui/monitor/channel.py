@@ -21,6 +21,8 @@ from msgspec.structs import replace
 
 from lrtui.messages import (
     AnyCommand,
+    Capability,
+    Greeting,
     Outcome,
     Printed,
     Rewind,
@@ -84,6 +86,7 @@ class Channel:
         self._written: Journal | None = None
         self._is_started = self._is_finished = False
         self._said: set[str] = set()
+        self._greeted: tuple[int, list[Capability]] | None = None
         self._teller = Teller(Began(training.name, training.optimizer, training.full_batch))
         self.steering = Steering(training.levers, self._leave)
         self.gate = self.steering.gate
@@ -160,7 +163,7 @@ class Channel:
             self._written = Journal(self._training.journal or path.with_suffix(".journal"))
             self._server = Server(
                 path,
-                greet=lambda: self._teller.greeting(self._step, self.steering.capabilities),
+                greet=self._greet,
                 so_far=lambda: self._teller.so_far(self.steering.state()),
                 report=self._report,
                 ask=self._ask,
@@ -195,6 +198,8 @@ class Channel:
         begun = next((i for i, (m, _, _) in enumerate(told) if isinstance(m, Started)), None)
         if begun is not None:
             told.insert(begun + 1, to_all(replace(self.steering.state(), run=teller.run)))
+        if (greeting := self._greeting_if_changed()) is not None:
+            told.append(to_all(greeting))
         if (journal := self._written) is not None:
             wrong = [journal.write(m) for m, _, _ in told if isinstance(m, Steered)]
             told += [to_all(Printed(text=text)) for text in wrong if text]
@@ -206,6 +211,15 @@ class Channel:
             snapshots.due = math.inf  # until it was taken
             self._send(Order(TakeSnapshot(level=teller.level)))
         return told
+
+    def _greet(self) -> Greeting:
+        return self._teller.greeting(self._step, self.steering.capabilities)
+
+    def _greeting_if_changed(self) -> Greeting | None:
+        """Return a greeting where another training is on, or something else can be asked of it."""
+        now = (self._teller.run, self.steering.capabilities)
+        before, self._greeted = self._greeted, now
+        return self._greet() if before not in (None, now) else None
 
     def _how_far(self) -> RanksTold:
         run, pace = self._teller.run, self._teller.pace

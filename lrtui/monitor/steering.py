@@ -215,7 +215,7 @@ class Steering:
                 return self._rewind(command)
             case Follow(optimizer=name):
                 if self.levers.follow is None:
-                    raise ValueError("the Monitor was given the optimizers, the first is followed")
+                    raise ValueError("there is no other optimizer to follow")
                 return self.levers.follow(name)
             case Stop():
                 self.stopping = True

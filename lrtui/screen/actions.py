@@ -16,7 +16,7 @@ STEERING = frozenset(
 
 NEEDS = {
     "rewind": "needs the model: lrtui.Monitor(optimizer, model=model)",
-    "follow": "needs lrtui run: a Monitor follows the first optimizer it was given",
+    "follow": "needs a script of several optimizers, under lrtui run",
     "checkpoint": "needs a function that writes one: lrtui.Monitor(optimizer, checkpoint=save)",
 }
 """What a training has to be given for what it cannot be asked for otherwise."""

@@ -148,6 +148,8 @@ class SocketSource(Source):
 
     def _translated(self, message: AnyMessage) -> AnyMessage:
         """Return a message with the number that its run has here."""
+        if isinstance(message, Greeting) and self._read_only:
+            return replace(message, capabilities=[])
         number = getattr(message, "run", None)
         if number is None:
             return message
