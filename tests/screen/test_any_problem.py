@@ -169,6 +169,7 @@ async def test_the_ruler_of_a_network_names_its_horizon_and_runs_what_is_clicked
         assert swept is not None
         star = ruler.splitlines()[1].index("★")
         await pilot.click("#ruler", offset=(star, 1))
+        await pilot.click("#ruler", offset=(star, 1))
         await frame(pilot, 2)
         assert starts(source)[-1] in swept.lrs  # type: ignore[arg-type]
         await press(pilot, "w")

@@ -126,10 +126,10 @@ async def test_what_a_source_cannot_do_is_not_offered() -> None:
         for action in missing:
             await press(pilot, action.key)
             await frame(pilot)
-            assert f"{action.sign} ({action.title}) is not for" in text(app, "status")
+            assert f"{action.sign} ({action.title}): " in text(app, "notice")
         await press(pilot, "0", ".", "5", "enter")
         await frame(pilot)
-        assert "this is a record" in text(app, "status")
+        assert "this is a record" in text(app, "notice")
         await pilot.click("#ruler", offset=(40, 0))
         await pilot.click("#status", offset=(4, 1))
         assert len(source.sent) == sent

@@ -88,7 +88,12 @@ async def test_a_click_runs_the_cell_under_it() -> None:
         await frame(pilot, 2)
         heated = app.main.view.session.heated
         assert heated is not None
-        await pilot.click("#heat", offset=(2 + LEFT + 2 * 20 + 1, 1 + ROWS))  # inside its border
+        place = (2 + LEFT + 2 * 20 + 1, 1 + ROWS)  # inside its border
+        await pilot.click("#heat", offset=place)
+        await frame(pilot)
+        assert len([c for c in source.sent if isinstance(c, Start)]) == 1
+        assert app.main.view.heat_cursor == (0.0, heated.lrs[20])
+        await pilot.click("#heat", offset=place)
         await frame(pilot)
         started = [c for c in source.sent if isinstance(c, Start)][-1]
         assert (started.lr, started.optimizer) == (heated.lrs[20], Optimizer())

@@ -83,11 +83,12 @@ async def test_what_is_no_rate_is_told_and_the_run_goes_on(typed: list[str], sai
         await frame(pilot)
         await press(pilot, *typed)
         await frame(pilot)
-        assert said in text(app, "status")
+        assert said in text(app, "notice")
+        assert "converging: the excess shrinks" in text(app, "status")
         assert starts(source) == [0.1]
         await press(pilot, "escape")
-        await frame(pilot)
-        assert "converging: the excess shrinks" in text(app, "status")
+        await frame(pilot, 2)
+        assert text(app, "notice") == ""
         assert main_screen(app).query_one(RateField).value == ""
 
 
