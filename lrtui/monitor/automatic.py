@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +23,6 @@ from lrtui.monitor.frameworks import ask_trainer_to_end, variable_of
 from lrtui.monitor.losses import LossFinder, Number
 from lrtui.monitor.monitor import Monitor
 from lrtui.monitor.rate import RateControl, largest
-from lrtui.monitor.script import STOPPED
 from lrtui.monitor.steering import Levers, in_words
 
 MAX_OTHERS = 3
@@ -314,51 +312,3 @@ NOTHING_STEPS = (
     "{:,} backward passes and no step of a torch.optim optimizer: losses are shown, but the rate "
     "is neither known nor can it be changed"
 )
-
-
-class WatchedRank:
-    """A function of a script that is run in a process of its own, and watched there.
-
-    It is pickled on its way to a process that was spawned.
-    """
-
-    def __init__(self, function: Callable[..., Any], name: str | None, journal: str | None) -> None:
-        """Wrap a function.
-
-        Args:
-            function: what the process is to do.
-            name: what the list of trainings calls it.
-            journal: file of the commands.
-        """
-        self._function, self._name, self._journal = function, name, journal
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Do it, watched.
-
-        Raises:
-            SystemExit: the training was asked to stop and did not finish: launchers take an
-                interrupt for their own.
-        """
-        here = [each for each in FORKED if isinstance(each, Automatic)]  # where it was forked off
-        automatic = here[0] if here else Automatic(self._name, self._journal)
-        try:
-            return self._function(*args, **kwargs)
-        except KeyboardInterrupt:
-            if automatic.was_asked_to_stop():
-                raise SystemExit(STOPPED) from None
-            raise
-
-
-def watch_spawned(name: str | None, journal: str | None) -> None:
-    """Watch what ``torch.multiprocessing`` spawns as well, as launchers do for each rank."""
-    import torch.multiprocessing
-
-    module = sys.modules["torch.multiprocessing.spawn"]
-    start: Callable[..., Any] = module.start_processes
-
-    @functools.wraps(start)
-    def watched(fn: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        return start(WatchedRank(fn, name, journal), *args, **kwargs)
-
-    for where in (module, torch.multiprocessing):
-        where.start_processes = watched  # type: ignore[attr-defined]

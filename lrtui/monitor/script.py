@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lrtui.monitor.automatic import Automatic
@@ -90,16 +90,7 @@ def run(
         ValueError: there is no such script or module; says so.
         SystemExit: the script has asked for it.
     """
-    watching: list[Automatic] = []
-
-    def watch() -> None:
-        from lrtui.monitor.automatic import Automatic, watch_spawned
-
-        watching.append(Automatic(name, journal))
-        watch_spawned(name, journal)
-
-    # Before the module is looked for: its package may import torch.
-    sys.meta_path.insert(0, WhenTorchComes(watch))
+    watching = watch(name, journal)  # before a module is looked for: its package may import torch
     try:
         code, main = load_module(target) if is_module else load_script(target)
     except SyntaxError as error:
@@ -127,6 +118,77 @@ def run(
         sys.excepthook(type(error), error, error.__traceback__)
         return 1
     return 0
+
+
+def watch(name: str | None, journal: str | None) -> list[Automatic]:
+    """Watch what this process trains, and what it spawns, once it has imported torch.
+
+    Args:
+        name: what the list of trainings calls it.
+        journal: file of the commands.
+
+    Returns:
+        What watches, as soon as it does.
+    """
+    watching: list[Automatic] = []
+
+    def begin() -> None:
+        from lrtui.monitor.automatic import Automatic
+
+        watching.append(Automatic(name, journal))
+        watch_spawned(name, journal)
+
+    if "torch" in sys.modules:
+        begin()
+    else:
+        sys.meta_path.insert(0, WhenTorchComes(begin))
+    return watching
+
+
+def watch_spawned(name: str | None, journal: str | None) -> None:
+    """Watch the processes that this one spawns, as launchers do one for each rank."""
+    from multiprocessing import context
+
+    for kind in (context.SpawnProcess, context.ForkServerProcess):
+        start: Callable[[Any], Any] = kind._Popen
+
+        def watched(process: Any, start: Callable[[Any], Any] = start) -> Any:  # noqa: ANN401
+            target = process._target
+            if target is not None:
+                process._target = Spawned(target, name, journal)
+            try:
+                return start(process)
+            finally:
+                process._target = target
+
+        kind._Popen = staticmethod(watched)  # type: ignore[method-assign, assignment]
+
+
+class Spawned:
+    """What a spawned process does, watched there: pickled on its way, so it brings no torch."""
+
+    def __init__(self, target: Callable[..., Any], name: str | None, journal: str | None) -> None:
+        """Wrap it.
+
+        Args:
+            target: what the process is to do.
+            name: what the list of trainings calls it.
+            journal: file of the commands.
+        """
+        self._target, self._name, self._journal = target, name, journal
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Do it.
+
+        Raises:
+            SystemExit: its training was asked to stop and did not finish: launchers take an
+                interrupt for their own.
+        """
+        watching = watch(self._name, self._journal)
+        result = self._target(*args, **kwargs)
+        if any(automatic.was_asked_to_stop() for automatic in watching):
+            raise SystemExit(STOPPED)
+        return result
 
 
 def say_stopped() -> int:

@@ -566,14 +566,15 @@ import multiprocessing
 def work(lr):
     m = model(); train(m, torch.optim.SGD(m.parameters(), lr), 100000)
 if __name__ == "__main__":
-    work_of = multiprocessing.get_context("fork").Process
+    work_of = multiprocessing.get_context(sys.argv[1]).Process
     processes = [work_of(target=work, args=(0.1 * (i + 1),), daemon=True) for i in range(2)]
     [p.start() for p in processes]; [p.join() for p in processes]
 """
 
 
-def test_what_a_forked_process_trains_is_a_training_of_its_own(tmp_path: Path) -> None:
-    with training(*under_lrtui(tmp_path, FORKED)) as running:
+@pytest.mark.parametrize("way", ["fork", "spawn"])
+def test_what_another_process_trains_is_a_training_of_its_own(way: str, tmp_path: Path) -> None:
+    with training(*under_lrtui(tmp_path, FORKED, way)) as running:
         until(lambda: len(running.sockets()) == 2, "two sockets")
         rates: set[float | None] = set()
         for path in running.sockets():
