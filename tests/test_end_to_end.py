@@ -57,8 +57,9 @@ def test_bad_rates_leave_the_run_alone() -> None:
         ]:
             lab.type(typed)
             lab.wait_for(said)
-            lab.type("\x1b")
             lab.wait_for("settled: at step 68|converging: the")
+            lab.type("\x1b")
+            lab.wait_for(rf"(?s)^(?!.*{said})")
         assert "1  0.1" in lab.text
         lab.type(".5\r")
         lab.wait_for(r"2\s+0\.5\s+(▶|✓|⇄)")

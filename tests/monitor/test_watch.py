@@ -121,7 +121,7 @@ def test_who_only_reads_steers_nothing_and_sees_what_others_do(tmp_path: Path) -
         lab.wait_for("● live")
         assert "hold" not in lab.text.splitlines()[-1]
         lab.type("S")
-        lab.wait_for(r"S \(stop the training\) is not for")
+        lab.wait_for(r"S \(stop the training\): this only watches")
         lab.type("0.5\r")
         lab.read(0.5)
         viewer = running.viewer()
@@ -139,7 +139,7 @@ def test_small_screens_show_loss_and_rate(tmp_path: Path) -> None:
             lab.wait_for("─ loss ─")
             lab.wait_for("─ rate ─")
         with watching(running, "fit", columns=40, rows=12) as lab:
-            lab.wait_for(r"rate 0\.\d+")
+            lab.wait_for(r"in force 0\.\d+")
             lab.type("\t")
             lab.read(0.5)
 

@@ -93,7 +93,8 @@ async def test_one_rate_stands_on_the_screen() -> None:
         await frame(pilot, 3)
         now = f"{lrs[-1]:.4g}"
         assert main_screen(app).query_one(RateField).placeholder == now
-        assert f"in force {now} (26 groups, 7.8e-06 … {lrs[-1]:.2g})" in text(app, "ruler")
+        assert f"in force {now}, " in text(app, "ruler")
+        assert f"26 groups, 7.8e-06 … {lrs[-1]:.2g}" in text(app, "ruler")
         assert f"rate {now}" in text(app, "rate-in-force")
         assert "rate" not in text(app, "loss").splitlines()[0]
         # What a command has made of it since the last report is said everywhere at once.

@@ -92,8 +92,6 @@ def in_force(run: Run) -> list[Row]:
     state = live.state
     lr = lr_in_force(run)
     row: Row = [("in force " if run.is_on else "last rate ", "dim"), (f"{lr:.4g}", "strong")]
-    if state.groups > 1 and state.lowest is not None:
-        row.append((f" ({state.groups} groups, {state.lowest:.2g} … {lr:.2g})", "dim"))
     since = "" if live.since is None else f", since step {live.since:,}"
     scheduled = live.scheduled.last if live.scheduled is not None else state.scheduled
     if state.held is not None:
@@ -105,6 +103,8 @@ def in_force(run: Run) -> list[Row]:
         row.append((f" = schedule {asked:.4g} × {state.scale:.4g}{since}", "change"))
     else:
         row.append((", the schedule's own", "dim"))
+    if state.groups > 1 and state.lowest is not None:
+        row.append((f"  {state.groups} groups, {state.lowest:.2g} … {lr:.2g}", "dim"))
     if state.stopping and run.is_on:
         row.append(("  stopping", "bad"))
     return [row]
