@@ -22,6 +22,7 @@ from lrtui.messages import (
     Race,
     Start,
     State,
+    Steered,
     Swept,
     Unusable,
     encode,
@@ -87,6 +88,12 @@ class Printer:
                 return [f"no {work}: {reason}"]
             case Swept(taken=taken, failures=failures, how=how) if taken or failures:
                 return [f"sweep: {how}"]
+            case Steered() if run:
+                by = f" ({message.asked_by})" if message.asked_by else ""
+                done = "" if message.done else "refused: "
+                return [f"step {message.step:>6}  {done}{message.text}{by}"]
+            case Progress() if run and changed and run.live is not None:
+                return [*live_steps(message, self.every)]
             case Progress() if run and changed:
                 by = "" if run.by == "sgd" else f"  {run.by}"
                 said = (
@@ -110,6 +117,15 @@ class Printer:
                     said.append(f"{advice_text(advice)}: {advice.reason}")
                 return [f"run {run.number}  {text}" for text in said]
         return []
+
+
+def live_steps(progress: Progress, every: int) -> Iterator[str]:
+    """Yield loss and rate of a training that is not ours, for each step that is reported."""
+    rates = dict(zip(progress.numbered(), progress.scalars.get("lr", ()), strict=False))
+    for step, loss in told_losses(progress, every):
+        said = "not known" if progress.no_loss else loss
+        rate = rates.get(step)
+        yield f"step {step:>6}  loss {said}" + ("" if rate is None else f"  rate {rate:.6g}")
 
 
 def in_brackets(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -153,10 +154,24 @@ def test_several_trainings_are_told_apart(tmp_path: Path) -> None:
 def test_watched_as_lines_of_text_to_its_end(tmp_path: Path) -> None:
     with training(*fit(tmp_path / "out", steps=3000)) as running:
         running.socket()
-        plain = lrtui(running, "watch", "fit", "--plain", "--every", "500")
-        assert plain.returncode == 0
-        assert "step    500  loss" in plain.stdout
-        assert "run 1  done: " in plain.stdout
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "lrtui", "watch", "fit", "--plain", "--every", "500"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "LRTUI_DIR": str(running.folder)},
+        )
+        assert watching.stdout is not None
+        first = watching.stdout.readline()
+        held = lrtui(running, "tell", "fit", "lr", "0.05")
+        assert held.returncode == 0
+        said = first + watching.communicate(timeout=100)[0]
+        assert watching.returncode == 0
+        rates = re.findall(r"^step +(\d+)  loss [\d.e-]+  rate ([\d.e-]+)$", said, re.MULTILINE)
+        assert ("500", "0.0666667") in rates or ("3000", "0.05") in rates
+        assert re.search(
+            r"^step +\d+  rate held at 0\.05; .* \(\w+, pid \d+\)$", said, re.MULTILINE
+        )
+        assert "run 1  done: " in said
     with training(*fit(tmp_path / "out", steps=3000)) as running:
         running.socket()
         lines = lrtui(running, "watch", "fit", "--json").stdout.splitlines()
