@@ -120,7 +120,8 @@ class Axis:
         """
         low, high = outwards(self.low, self.high)
         size, least = (high - low) / cells, least_apart(cells)
-        known = {math.log10(v): v for v in round_between(self.low, self.high)}
+        candidates = round_between(self.low, self.high)
+        known = {math.log10(v): v for v in candidates if labels([v], 10.0 ** last_digit(v))}
         best, found = math.inf, self
         for first, last in combinations(known, 2):
             fewest = max(math.ceil((last - first) / (LONGER * size)), least)
@@ -237,13 +238,18 @@ def round_between(low: float, high: float) -> list[float]:
     return [v for v in multiples(low - step, high + step, step) if v > 0]
 
 
+def last_digit(value: float) -> int:
+    """Return the power of ten of the last digit of a round number that is not 0."""
+    return exponent(value) - len(f"{value:.9e}".partition("e")[0].rstrip("0")) + 2
+
+
 def choices(axis: Axis, cells: int) -> Iterator[list[tuple[float, str]]]:
     """Yield the values and labels that the ticks of an axis may have, the best ones first."""
     if axis.values:
         texts = [labels([v], v)[0] for v in axis.values]
-        more = max(len(f"{v:.9e}".partition("e")[0].rstrip("0")) - 2 for v in axis.values)
-        if more:  # of one precision
-            texts = labels(axis.values, 10.0 ** (exponent(axis.values[0]) - more))
+        last = min(map(last_digit, axis.values))
+        if any(last_digit(v) < exponent(v) for v in axis.values):  # of one precision
+            texts = labels(axis.values, 10.0**last)
         yield list(zip(axis.values, texts, strict=False))
     if axis.step:
         found = marked(axis, axis.step)
@@ -252,8 +258,8 @@ def choices(axis: Axis, cells: int) -> Iterator[list[tuple[float, str]]]:
     least = least_apart(cells) / cells / 4  # steps too small for all ticks may do for two
     if axis.log:
         powers = range(math.floor(low), math.floor(high) + 1) if high - low <= 3 else ()
-        digits = [float(f"{d}e{p}") for p in powers for d in (1, 2, 5)]
-        yield one_digit([v for v in digits if axis.low <= v <= axis.high])
+        simple = [float(f"{d}e{p}") for p in powers for d in (1, 2, 5)]
+        yield one_digit([v for v in simple if axis.low <= v <= axis.high])
         yield from (marked(axis, s) for s in steps((high - low) * least, high - low, whole=True))
     if not axis.log or high - low < 1:
         linear = Axis(axis.low, axis.high)

@@ -101,6 +101,9 @@ def test_a_tick_is_in_the_cell_of_the_number_that_it_says(
 @given(axes(), st.integers(3, 60))
 def test_ticks_of_an_aligned_axis_are_drawn_at_their_values(axis: Axis, cells: int) -> None:
     """The sign of a tick is in the middle of its cell, a dot a quarter of a cell high."""
+    assume(
+        max(abs(axis.low), abs(axis.high)) < 1e50
+    )  # larger than any loss, and no room for digits
     aligned = axis.aligned(cells)
     if aligned is axis:
         return
