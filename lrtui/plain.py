@@ -20,7 +20,9 @@ from lrtui.messages import (
     ProblemFacts,
     Progress,
     Race,
+    Rewound,
     Start,
+    Started,
     State,
     Steered,
     Swept,
@@ -219,9 +221,28 @@ def sweep_for_advice(
 
 
 def replay(source: Source, printer: Printer) -> None:
-    """Print what was saved."""
+    """Print what was saved, or what a training tells.
+
+    In a record the sweep that the advice after a run follows from stands behind its end; it is
+    taken first, as it was when the run was printed.
+    """
+    held: list[Ended] = []
     for message in stream(source):
+        if isinstance(message, Ended) and printer.session.offers("seek"):
+            held.append(message)
+            continue
+        if isinstance(message, Started | Greeting | Rewound):
+            take_all(printer, held)
         printer.take(message)
+        if isinstance(message, Swept):
+            take_all(printer, held)
+    take_all(printer, held)
+
+
+def take_all(printer: Printer, held: list[Ended]) -> None:
+    """Print what was held back."""
+    while held:
+        printer.take(held.pop(0))
 
 
 def stream(source: Source) -> Iterator[AnyMessage]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from lrtui.messages import Heat, Heated
 from lrtui.problems.problem import Problem
 from lrtui.trainer.sweep import tried
-from lrtui.trainer.trials import Trials
+from lrtui.trainer.trials import Trials, settled_at
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ def heat(problem: Problem, command: Heat) -> Iterator[Heated | None]:
             momenta=momenta,
             steps=command.steps,
             losses=rows([fate.told for fate in found.fates]),
-            settled_at=rows([fate.settled_at for fate in found.fates]),
+            settled_at=rows([settled_at(fate, problem) for fate in found.fates]),
             finished=rows(found.finished),
             first_loss=found.first_loss,
             optimizer=command.optimizer,

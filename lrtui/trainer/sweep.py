@@ -19,7 +19,7 @@ from lrtui.trainer.aside import Aside
 from lrtui.trainer.line_trials import train_line
 from lrtui.trainer.stacked import gradient_of_each, gradient_of_sum
 from lrtui.trainer.together import batch_size, steps_of, train_alone, train_together
-from lrtui.trainer.trials import Budget, Fate, Trials, is_told, target_of
+from lrtui.trainer.trials import Budget, Fate, Trials, is_told, settled_at, target_of
 
 PIECE = 0.005
 """Seconds of work between two yields, unless one step alone takes longer."""
@@ -112,7 +112,7 @@ def sweep(
             lrs=trials.lrs,
             steps=steps,
             losses=[fate.told for fate in found.fates],
-            settled_at=[fate.settled_at for fate in found.fates],
+            settled_at=[settled_at(fate, problem) for fate in found.fates],
             taken=[fate.taken for fate in found.fates] if found.is_unfinished else [],
             first_loss=found.first_loss,
             optimizer=optimizer,

@@ -10,6 +10,7 @@ from time import perf_counter
 
 from lrtui.messages import LARGEST, Optimizer
 from lrtui.problems.problem import Problem
+from lrtui.run.diagnosis import STEADY
 from lrtui.run.theory import Theory
 from lrtui.trainer.schedules import factors
 from lrtui.trainer.training import Training
@@ -90,6 +91,16 @@ class Fate:
 def is_told(loss: float) -> bool:
     """Return whether a loss is finite, in the range of the numbers that messages tell."""
     return abs(loss) <= LARGEST
+
+
+def settled_at(fate: Fate, problem: Problem) -> int | None:
+    """Return the step from which on a rate is settled, as the verdict on a run has it.
+
+    A single batch may be under the target by chance: it has to last.
+    """
+    since, facts = fate.settled_at, problem.facts
+    sees_few = facts.batch is not None or facts.own_batches
+    return None if since is None or (sees_few and fate.taken - since < STEADY) else since
 
 
 def target_of(problem: Problem) -> float:
