@@ -233,6 +233,8 @@ class Monitor:
     def _read(self, value: Any, name: str) -> Any:  # noqa: ANN401
         """Return a number that a person gave; a tensor that is on a device stays there."""
         try:
+            if value.__class__ is Tensor and value.is_cpu:  # as nearly always
+                return value.item()
             if not isinstance(value, Tensor):
                 return None if value is None else float(value)
             if value.numel() != 1:

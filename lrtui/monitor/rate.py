@@ -177,13 +177,19 @@ class RateControl:
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         """Change the rates of an optimizer that is about to take a step."""
-        if self.originals:
-            self.restore(optimizer)  # its last step raised an error
         first = optimizer is self._first
         if not self._active:
+            if self.originals:
+                self.restore(optimizer)  # its last step raised an error
             if first:
-                self.scheduled = self.in_force = largest(optimizer.param_groups)
+                groups = optimizer.param_groups
+                lr = groups[0].get("lr")
+                if lr.__class__ is not float or len(groups) > 1 or "d0" in groups[0]:
+                    lr = largest(groups)
+                self.scheduled = self.in_force = lr
             return
+        if self.originals:
+            self.restore(optimizer)
         base = largest(self._first.param_groups) if self._first is not None else math.nan
         groups = [group for group in optimizer.param_groups if has_rate(group)]
         originals = [kept(group.get("lr")) for group in optimizer.param_groups]
