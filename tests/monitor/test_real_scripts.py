@@ -472,7 +472,7 @@ def test_an_interrupt_shows_the_scripts_own_traceback(tmp_path: Path) -> None:
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "on\n"
-        time.sleep(0.1)
+        time.sleep(0.5)  # it has come to its sleep
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=60)
         shown.append((process.returncode, error))
@@ -554,7 +554,7 @@ def test_where_a_rank_is_not_watched_commands_are_refused_at_once(tmp_path: Path
         viewer.tell(Hold(lr=0.02))  # the first one waits for ranks that may still come
         begun, step = time.monotonic(), max(viewer.column("loss"))
         refused = viewer.tell(Hold(lr=0.02))
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 3  # not the 10 s for which ranks are waited for
         assert not refused.done
         assert "lrtui is not in rank 1: start all ranks by torchrun" in refused.text
         viewer.wait_for(lambda: max(viewer.column("loss")) > step + 50, "training goes on")
