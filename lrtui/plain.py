@@ -231,7 +231,7 @@ def replay(source: Source, printer: Printer) -> None:
         if isinstance(message, Ended) and printer.session.offers("seek"):
             held.append(message)
             continue
-        if isinstance(message, Started | Greeting | Rewound):
+        if isinstance(message, Started | Greeting | Rewound | Printed):
             take_all(printer, held)
         printer.take(message)
         if isinstance(message, Swept):

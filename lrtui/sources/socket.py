@@ -208,8 +208,12 @@ class SocketSource(Source):
             self._take_up(Connection(self._path, 0.1))
             return
         with contextlib.suppress(OSError, ValueError):
+            there = self._path.parent
             for training in find():
                 now = training.greeting
+                # Where it was; or anywhere, once that folder has gone: names are not unique.
+                if there.exists() and training.path.parent != there.resolve():
+                    continue
                 if now is not None and (now.name, now.folder) == (was.name, was.folder):
                     self._path = training.path
                     self._take_up(Connection(self._path))

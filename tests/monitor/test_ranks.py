@@ -86,7 +86,7 @@ def test_going_back_takes_all_ranks_to_the_same_weights(tmp_path: Path) -> None:
     first, second = (found["weights"] for found in results(tmp_path, 2))
     assert first == second
     assert first[back.step] == first[to]
-    assert abs(first[back.step - 1] - first[to]) > 1
+    assert not abs(first[back.step - 1] - first[to]) <= 1  # far off, or not finite any more
 
 
 def snapshots(viewer: Viewer) -> list[int]:

@@ -15,7 +15,7 @@ import pytest
 
 from lrtui.messages import Hold
 from tests.monitor.test_monitor import at, fit
-from tests.monitor.trainings import Running, training, until
+from tests.monitor.trainings import Running, alone, training, until
 from tests.terminal import Terminal, terminal
 
 pytestmark = pytest.mark.slow
@@ -23,9 +23,13 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def watching(
-    running: Running, *words: str, columns: int = 120, rows: int = 36
+    running: Running,
+    *words: str,
+    columns: int = 120,
+    rows: int = 36,
+    env: dict[str, str] | None = None,
 ) -> Iterator[Terminal]:
-    env = {"LRTUI_DIR": str(running.folder)}
+    env = {"LRTUI_DIR": str(running.folder), **(env or {})}
     running.socket()
     with terminal("watch", *words, columns=columns, rows=rows, env=env) as opened:
         yield opened
@@ -97,7 +101,8 @@ def test_it_says_how_a_training_died_and_waits_for_it_to_come_back(tmp_path: Pat
 
 
 def test_one_is_chosen_from_the_list_which_is_kept_fresh(tmp_path: Path) -> None:
-    with training(*fit(tmp_path / "out")) as running, watching(running) as lab:
+    seen = alone(tmp_path / "alone")
+    with training(*fit(tmp_path / "out")) as running, watching(running, env=seen) as lab:
         lab.wait_for("trainings of this machine")
         lab.wait_for(rf"{running.process.pid}\s+fit")
         steps = re.search(r"step +([\d,]+)", lab.text)
@@ -109,7 +114,7 @@ def test_one_is_chosen_from_the_list_which_is_kept_fresh(tmp_path: Path) -> None
         assert lab.wait_for_end() == 0
         assert running.process.poll() is None  # it goes on
     empty = tmp_path / "empty"
-    with terminal("watch", env={"LRTUI_DIR": str(empty)}) as lab:
+    with terminal("watch", env={"LRTUI_DIR": str(empty), **seen}) as lab:
         lab.wait_for("No training is running yet")
         lab.type("q")
         assert lab.wait_for_end() == 0

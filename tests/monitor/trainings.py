@@ -183,5 +183,23 @@ def training(*command: str, env: dict[str, str] | None = None) -> Iterator[Runni
             running.close()
 
 
+def alone(folder: Path) -> dict[str, str]:
+    """Return the environment of a viewer that sees nothing but ``$LRTUI_DIR``.
+
+    Other tests may have trainings of the same name at the same time.
+    """
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(
+        "import os\n"
+        "from pathlib import Path\n"
+        "import lrtui.sockets as sockets\n"
+        "sockets.PROC_UNIX = Path(os.devnull)\n"
+        "sockets.candidates = lambda: iter([Path(os.environ['LRTUI_DIR'])])\n"
+    )
+    root = str(Path(__file__).parents[2])
+    paths = [str(folder), root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths)}
+
+
 def script(name: str) -> str:
     return str(SCRIPTS / f"{name}.py")
