@@ -53,6 +53,9 @@ EARLIER, THIN = 50, 100
 WITHOUT = 20
 """Steps of which none has a loss, after which they are told without one."""
 
+JUST = 3
+"""Losses whose median shows that a rise has begun."""
+
 SECOND = 1.0
 """Seconds between two reports of how far each rank is."""
 
@@ -156,8 +159,14 @@ class Teller:
 
     @property
     def level(self) -> float | None:
-        """Median of the last losses, ``None`` where there were none."""
-        return statistics.median(self.losses) if self.losses else None
+        """Median of the last losses, ``None`` where there were none.
+
+        Of the very last few, where that is higher: a rise has begun, and a snapshot that is taken
+        now is none from before it.
+        """
+        if not self.losses:
+            return None
+        return max(statistics.median(self.losses), statistics.median([*self.losses][-JUST:]))
 
     def greeting(self, step: int, capabilities: Sequence[str]) -> Greeting:
         """Return who this is."""

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lrtui.run.rate import rate_cell
+
 BEFORE = 128
 """Losses whose median is the level that a rise is measured by."""
 
@@ -107,7 +109,7 @@ class Spike:
         said = f"since step {self.step:,}"
         if self.raised is not None:
             _, before, after = self.raised
-            said += f", as the rate rose from {before:.2g} to {after:.2g}"
+            said += f", as the rate rose from {rate_cell(before, 7)} to {rate_cell(after, 7)}"
         return f"{said}: {height}"
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from lrtui.monitor import memory
 from lrtui.monitor.rate import RateControl
 from lrtui.monitor.snapshots import BUDGET, KEPT, SHORTEST, NoRoom, Snapshots
+from lrtui.monitor.teller import Began, Teller
 
 
 class Slow:
@@ -222,3 +223,16 @@ def test_the_free_memory_is_that_of_the_host_or_of_a_tighter_job(
     assert memory.free_memory() == 3000
     limit.write_text("max\n")
     assert (memory.free_memory() or 0) > 3000
+
+
+def test_a_snapshot_of_a_rise_that_has_begun_is_none_from_before_it() -> None:
+    teller = Teller(Began("t", "SGD", False))
+    teller.losses.extend([1.7] * 16)
+    before = teller.level
+    assert before == 1.7
+    teller.losses.extend([50.0, 900.0, 4000.0, 9000.0])
+    assert (teller.level or 0) > 100  # though half of the last 20 are as low as ever
+    snapshots = Snapshots([Slow()])
+    snapshots.take(10, before)
+    snapshots.take(20, teller.level)
+    assert snapshots.before_the_rise == 10
