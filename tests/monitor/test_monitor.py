@@ -142,7 +142,7 @@ def test_going_back_brings_weights_schedule_and_loss_back(tmp_path: Path) -> Non
     assert to <= blown.step
     # The step after it starts from the weights that the step after the snapshot started from.
     assert losses[back.step] == pytest.approx(losses[to], rel=1e-5)
-    assert losses[back.step - 1] > 2 * losses[back.step]
+    assert not losses[back.step - 1] <= 2 * losses[back.step]  # far off, or not finite any more
 
 
 def snapshots(viewer: Viewer) -> list[int]:
