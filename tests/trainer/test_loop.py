@@ -448,4 +448,8 @@ for thread in threading.enumerate():
 print("torch._dynamo" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "True"]
+    untouched, is_there = done.stdout.split()
+    assert is_there == "True"
+    assert (
+        untouched == "True" or torch.__version__ < "2.8"
+    )  # older ones import it at the first step
