@@ -10,10 +10,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run lrtui; return 0 when it was carried out, 1 when it could not be, 2 for bad input."""
     words = sys.argv[1:] if arguments is None else [*arguments]
     if words[:1] == ["run"]:
-        from lrtui.run_script import run_script
+        from lrtui.commands.run import run_script
 
         return run_script(words[1:])  # whatever it does or raises is its own
-    from lrtui import cli
+    from lrtui.commands import cli
 
     return cli.main(words)
 

@@ -23,10 +23,10 @@ from lrtui.messages import (
     decode_message,
     encode,
 )
-from lrtui.problems.settings import ProblemSettings
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.sources.source import Source
-from lrtui.trainer.heat import heat
 from lrtui.trainer.loop import Trainer, swept
+from lrtui.trainer.many.grid import heat
 
 torch.set_num_threads(1)  # small steps take ten times as long on two
 

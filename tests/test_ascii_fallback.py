@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import lrtui
-from lrtui.ascii_fallback import SIGNS, lacks_unicode, plain, write_plain
 from lrtui.screen.panes.ruler import CELLS, GRADES, SHADES
 from lrtui.screen.panes.status import LOOKS
+from lrtui.text.ascii_fallback import SIGNS, lacks_unicode, plain, write_plain
 
 
 def test_every_state_has_a_sign_of_its_own_in_ascii() -> None:

@@ -18,10 +18,10 @@ import pytest
 
 from lrtui import __version__
 from lrtui.__main__ import main
-from lrtui.arguments import parse
+from lrtui.commands.arguments import parse
+from lrtui.commands.options import LabOptions, Options, ReplayOptions, SweepOptions, TourOptions
 from lrtui.messages import Optimizer
-from lrtui.options import LabOptions, Options, ReplayOptions, SweepOptions, TourOptions
-from lrtui.problems.settings import BUILT_IN
+from lrtui.messages.problem_settings import BUILT_IN
 from tests.terminal import gone
 
 FIXTURES = Path(__file__).parent / "sources" / "fixtures"

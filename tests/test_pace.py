@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrtui.messages import AnyCommand, Pause, Resume, SetLr, SetSpeed, Step
-from lrtui.pace import CATCH_UP, Pace
+from lrtui.messages.pace import CATCH_UP, Pace
 
 
 def steps_until(pace: Pace, start: float, end: float, tick: float = 1 / 1024) -> int:

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrtui.arguments import parse
+from lrtui.commands.arguments import parse
+from lrtui.commands.options import SweepOptions
+from lrtui.commands.plain_text import Printer, play
+from lrtui.commands.tables import print_table
 from lrtui.messages import (
     ALL_CAPABILITIES,
     AnyMessage,
@@ -26,12 +29,9 @@ from lrtui.messages import (
     State,
     Sweep,
 )
-from lrtui.options import SweepOptions
-from lrtui.plain import Printer, play
-from lrtui.problems.settings import Noise, ProblemSettings
+from lrtui.messages.problem_settings import Noise, ProblemSettings
 from lrtui.sources.fake import FakeSource
 from lrtui.sources.source import Source
-from lrtui.tables import print_table
 from tests.in_process import InProcess
 
 

@@ -9,16 +9,16 @@ import json
 import pytest
 import torch
 
-from lrtui.arguments import parse
+from lrtui.commands.arguments import parse
+from lrtui.commands.options import HeatOptions, LabOptions, SweepOptions
+from lrtui.commands.plain_text import Printer, play, started
+from lrtui.commands.tables import print_table
 from lrtui.messages import ProblemFacts, Progress, Start, Started
-from lrtui.options import HeatOptions, LabOptions, SweepOptions
-from lrtui.plain import Printer, play, started
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import LineFit
-from lrtui.problems.settings import ProblemSettings
-from lrtui.run.session import Session
-from lrtui.tables import print_table
+from lrtui.session.session import Session
 from tests.in_process import InProcess
-from tests.run.quadratics import greeting, quadratic
+from tests.analysis.quadratics import greeting, quadratic
 
 
 def printed(*words: str, settings: ProblemSettings | None = None) -> str:

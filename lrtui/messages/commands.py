@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta, Struct
 
 from lrtui.messages.optimizer import PLAIN, Optimizer
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.messages.quantities import (
     LARGEST,
     LearningRate,
@@ -18,7 +19,6 @@ from lrtui.messages.quantities import (
     Steps,
     StepsPerSecond,
 )
-from lrtui.problems.settings import ProblemSettings
 
 MOST_ENTRANTS = 8
 """Runs of a race, at most: as many as can be told apart on a chart."""

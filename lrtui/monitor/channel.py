@@ -31,6 +31,7 @@ from lrtui.messages import (
     TakeSnapshot,
 )
 from lrtui.messages import Ranks as RanksTold
+from lrtui.messages.sockets import new_path
 from lrtui.monitor.device import MAX_WAITING, DeviceRows
 from lrtui.monitor.gate import NEVER, Order
 from lrtui.monitor.journal import Journal
@@ -38,7 +39,6 @@ from lrtui.monitor.ranks import Ranks, number_of_ranks
 from lrtui.monitor.server import Server
 from lrtui.monitor.steering import Levers, Steering, in_words
 from lrtui.monitor.teller import Addressed, Began, Finished, Teller, to_all
-from lrtui.sockets import new_path
 
 
 @dataclass

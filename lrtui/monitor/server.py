@@ -12,9 +12,9 @@ from threading import Thread
 from time import monotonic, sleep
 
 from lrtui.messages import AnyCommand, AnyMessage, Watch, decode_command, encode
+from lrtui.messages.sockets import new_path
 from lrtui.monitor.teller import Addressed, to_all
 from lrtui.monitor.viewers import HEARD, Viewer
-from lrtui.sockets import new_path
 
 TICK = 0.1
 """Seconds between two reports."""

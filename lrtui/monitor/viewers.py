@@ -9,7 +9,7 @@ import selectors
 import socket
 from time import monotonic
 
-from lrtui.sockets import peer_of
+from lrtui.messages.sockets import peer_of
 
 BEHIND = 1 << 20
 """Bytes that a viewer may be behind; then it gets everything again once it has caught up."""

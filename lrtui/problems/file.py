@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lrtui.messages import LARGEST, ProblemFacts, Scene
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.problem import (
     Batch,
     Batches,
@@ -28,7 +29,6 @@ from lrtui.problems.problem import (
     trained,
 )
 from lrtui.problems.scenes import Picture, classes_scene, curve_scene
-from lrtui.problems.settings import ProblemSettings
 
 PROBE = 256
 """Samples that the curvature is measured on, where every step sees only some of them."""

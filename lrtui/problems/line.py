@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lrtui.messages import LineScene, Optimizer, ProblemFacts, Quadratic
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.problem import Batch, Problem, pair_batches
-from lrtui.problems.settings import ProblemSettings
 
 TRUE_WEIGHTS = (3.0, 2.0)
 """Slope and bias behind the target."""

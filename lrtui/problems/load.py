@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import LineFit
 from lrtui.problems.networks import edge, moons, sine, spiral
 from lrtui.problems.plane import bowl, rosenbrock
 from lrtui.problems.problem import Problem, ProblemError
-from lrtui.problems.settings import ProblemSettings
 
 MAKERS = {
     "line": LineFit,

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lrtui.messages import ProblemFacts, Scene
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.problem import Batch, Problem, count, pair_batches, trained
 from lrtui.problems.scenes import Picture, classes_scene, curve_scene
-from lrtui.problems.settings import ProblemSettings
 
 
 def network(*widths: int, activation: Callable[[], nn.Module] = nn.Tanh) -> nn.Sequential:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lrtui.messages import PlaneScene, ProblemFacts, Quadratic
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.problem import Batch, Problem
-from lrtui.problems.settings import ProblemSettings
 
 TARGET = 0.01
 """Loss at which a run counts as settled; the minimum of both is zero."""

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from lrtui.messages import LineScene, ProblemFacts
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import Affine, closed_form, squared
 from lrtui.problems.problem import Problem, ProblemError, pair_batches
 from lrtui.problems.scenes import some
-from lrtui.problems.settings import ProblemSettings
 
 Floats = NDArray[np.float64]
 

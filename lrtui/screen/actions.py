@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from textual.binding import Binding
 
 from lrtui.messages import Capability
-from lrtui.run.session import Session
+from lrtui.session.session import Session
 
 STEERING = frozenset(
     ("pause", "step", "hold", "scale", "release", "checkpoint", "rewind", "follow", "stop")

@@ -17,17 +17,17 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES, ThemeProvider
 
-from lrtui.problems.settings import BUILT_IN
-from lrtui.run.session import Session
-from lrtui.run.words import run_line
+from lrtui.messages.problem_settings import BUILT_IN
 from lrtui.screen.actions import BY_NAME, offered
-from lrtui.screen.command_palette import Palette
+from lrtui.screen.dialogs.command_palette import Palette
+from lrtui.screen.draw.palette import css_variables
 from lrtui.screen.main_screen import MainScreen
-from lrtui.screen.palette import css_variables
 from lrtui.screen.panes.pane import Press
 from lrtui.screen.terminal.choice import driver_class
 from lrtui.screen.terminal.environment import wants_no_color
 from lrtui.screen.terminal.probe import STDIN, STDOUT, hung_up
+from lrtui.session.sentences import run_line
+from lrtui.session.session import Session
 
 if TYPE_CHECKING:
     from lrtui.screen.terminal.driver import LineDriver

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from textual.content import Content
 from textual.widget import Widget
 
-from lrtui.run.session import Session
 from lrtui.screen.actions import ACTIONS, BY_NAME
+from lrtui.session.session import Session
 
 BOX = "learning rate"
 """Title of the box of the rate."""

@@ -9,18 +9,18 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from lrtui.messages import Seek
-from lrtui.run.files import unused
 from lrtui.screen import layout
 from lrtui.screen.actions import ACTIONS
-from lrtui.screen.controller import Controller
+from lrtui.screen.control.controller import Controller
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes.every_rate import EVERY_RATE, moved
 from lrtui.screen.panes.heat import HEAT
 from lrtui.screen.panes.loss import LOSS, last_shown
 from lrtui.screen.panes.scalar import turn
+from lrtui.text.file_names import unused
 
 if TYPE_CHECKING:
-    from lrtui.options import LabOptions
+    from lrtui.commands.options import LabOptions
     from lrtui.screen.terminal.driver import LineDriver
 
 SEEKS = {
@@ -163,7 +163,7 @@ class Keys(Screen[None]):
 
     def action_settings(self) -> None:
         """Show the settings, and run them if they are to be."""
-        from lrtui.screen.settings_panel import SettingsPanel
+        from lrtui.screen.dialogs.settings_panel import SettingsPanel
 
         def run(options: LabOptions | None) -> None:
             if options is not None:
@@ -179,7 +179,7 @@ class Keys(Screen[None]):
 
     def action_name(self) -> None:
         """Give the highlighted run a name."""
-        from lrtui.screen.name_field import NameField
+        from lrtui.screen.dialogs.name_field import NameField
 
         def rename(name: str | None) -> None:
             if name is not None and run is not None:
@@ -293,7 +293,7 @@ class Keys(Screen[None]):
 
     def action_help(self) -> None:
         """Show the help, unless something is in front already: keys may arrive bundled."""
-        from lrtui.screen.help import Help
+        from lrtui.screen.dialogs.help import Help
 
         if self.is_in_front:
             self.app.push_screen(Help(self.view))

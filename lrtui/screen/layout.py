@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lrtui.screen.control.view import View
 from lrtui.screen.panes import PANES
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.small import is_small
-from lrtui.screen.view import View
 
 
 def shown(view: View) -> list[Pane]:

@@ -11,13 +11,12 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
-from lrtui.run.rate import parse_rates, rate_text
 from lrtui.screen import layout
 from lrtui.screen.actions import BY_KEY, BY_NAME
 from lrtui.screen.border import BOX, BOX_KEYS, Border
-from lrtui.screen.controller import Controller
+from lrtui.screen.control.controller import Controller
+from lrtui.screen.draw.palette import styles
 from lrtui.screen.keys import SEEKS, Keys
-from lrtui.screen.palette import styles
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes import PANES
 from lrtui.screen.panes.cursor import FAST
@@ -40,6 +39,7 @@ from lrtui.screen.panes.pane import (
 )
 from lrtui.screen.panes.rate import lr_in_force
 from lrtui.screen.rate_field import RateField
+from lrtui.text.rates import parse_rates, rate_text
 
 SIGNED = {"minus": "slower", "plus": "faster"}
 """What the signs of a number do that no digit has followed."""

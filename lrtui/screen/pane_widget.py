@@ -10,12 +10,12 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lrtui.ascii_fallback import printable
 from lrtui.screen.actions import BY_NAME
 from lrtui.screen.border import Border
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, note
 from lrtui.screen.panes.pane import Pane
-from lrtui.screen.spans import Row, note
-from lrtui.screen.view import View
+from lrtui.text.ascii_fallback import printable
 
 
 class PaneWidget(Widget, can_focus=False):

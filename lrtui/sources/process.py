@@ -24,7 +24,7 @@ from lrtui.messages import (
     decode_message,
     encode,
 )
-from lrtui.problems.settings import ProblemSettings
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.sources.source import Source
 
 DETAILS = 8

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from lrtui.messages import AnyMessage, Greeting, Started, State
-from lrtui.problems.settings import ProblemSettings
+from lrtui.messages.problem_settings import ProblemSettings
 
 FIELDS = {
     "ready": {"problem", "x", "y", "truth", "weights", "torch"},

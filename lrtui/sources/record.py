@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lrtui.ascii_fallback import printable
 from lrtui.messages import (
     AnyMessage,
     ClassesScene,
@@ -28,6 +27,7 @@ from lrtui.messages import (
 )
 from lrtui.sources.progress import pieces
 from lrtui.sources.protocol1 import Reader
+from lrtui.text.ascii_fallback import printable
 
 LONGEST_LINE = 2**25
 """Largest length of a line in bytes: several times that of a hundred thousand points."""

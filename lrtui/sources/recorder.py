@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from io import FileIO
 from pathlib import Path
 
-from lrtui.ascii_fallback import printable
 from lrtui.messages import AnyMessage, Command, Message, Printed, decode_message, encode
 from lrtui.sources.source import Source
+from lrtui.text.ascii_fallback import printable
 
 STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
 """Duplicated, not opened: where one is a file, both writers must share its position."""

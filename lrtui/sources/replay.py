@@ -21,7 +21,7 @@ from lrtui.messages import (
     Started,
     State,
 )
-from lrtui.pace import Pace
+from lrtui.messages.pace import Pace
 from lrtui.sources.progress import cut, joined
 from lrtui.sources.record import Record
 from lrtui.sources.source import Source

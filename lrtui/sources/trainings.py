@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lrtui.messages import Greeting, decode_message
-from lrtui.sockets import all_paths, peer_of
+from lrtui.messages.sockets import all_paths, peer_of
 
 PATIENCE = 1.0
 """Seconds that a training has to say who it is."""

@@ -23,7 +23,7 @@ from lrtui.messages import (
     State,
     Step,
 )
-from lrtui.pace import Pace
+from lrtui.messages.pace import Pace
 from lrtui.sources.source import Source
 
 SPEED = 20.0

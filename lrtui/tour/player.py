@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from textual import events
 
+from lrtui.commands.options import TourOptions
 from lrtui.messages import ProblemFacts, Swept
-from lrtui.options import TourOptions
 from lrtui.screen.actions import BY_KEY
-from lrtui.screen.controller import Controller
+from lrtui.screen.control.controller import Controller
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.rate_field import RateField
 from lrtui.sources.source import Source

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from lrtui.problems.settings import BUILT_IN
-from lrtui.run.rate import parse_rates
+from lrtui.messages.problem_settings import BUILT_IN
+from lrtui.text.rates import parse_rates
 
 NAMES = (None, "edge", "optimizers", "race")
 

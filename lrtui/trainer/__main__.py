@@ -23,7 +23,7 @@ from lrtui.messages import (
     decode_command,
     encode,
 )
-from lrtui.problems.settings import ProblemSettings
+from lrtui.messages.problem_settings import ProblemSettings
 
 
 def main() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from lrtui.analysis.diagnosis import BLOWN, BLOWN_ADAPTIVE
 from lrtui.messages import LARGEST, Optimizer, Outcome
 from lrtui.problems.problem import Problem
-from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE
 
 
 def conclusion(

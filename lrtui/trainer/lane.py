@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 from lrtui.messages import LARGEST, Ended, Message, Outcome, Start, Started, State
-from lrtui.pace import Pace
+from lrtui.messages.pace import Pace
 from lrtui.problems.problem import Problem
 from lrtui.trainer.conclusion import bound, conclusion
-from lrtui.trainer.curvature import Curvature
-from lrtui.trainer.looks import Looks
+from lrtui.trainer.measure.curvature import Curvature
+from lrtui.trainer.measure.loss_slice import Slicer
+from lrtui.trainer.measure.probes import Looks
 from lrtui.trainer.reporter import Reporter
 from lrtui.trainer.runs import AnyTraining
 from lrtui.trainer.side_work import SideWork
-from lrtui.trainer.slice import Slicer
 
 
 class Lane:

@@ -32,22 +32,22 @@ from lrtui.messages import (
     Swept,
     Unusable,
 )
-from lrtui.pace import Pace
+from lrtui.messages.pace import Pace
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
 from lrtui.problems.problem import Problem, explained
-from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.ahead import run_ahead
 from lrtui.trainer.aside import Chance
-from lrtui.trainer.curvature import Curvature
-from lrtui.trainer.heat import heat
 from lrtui.trainer.lane import Lane
-from lrtui.trainer.looks import start_sharpness
-from lrtui.trainer.range_test import range_test
+from lrtui.trainer.many.grid import heat
+from lrtui.trainer.many.range_test import range_test
+from lrtui.trainer.many.sweep import sweep
+from lrtui.trainer.measure.curvature import Curvature
+from lrtui.trainer.measure.loss_slice import Slicer
+from lrtui.trainer.measure.probes import start_sharpness
 from lrtui.trainer.runs import begin, begin_in_one_batch
 from lrtui.trainer.schedules import factors
 from lrtui.trainer.side_work import SideWork
-from lrtui.trainer.slice import Slicer
-from lrtui.trainer.sweep import sweep
 
 QUICK_BURST, QUICK = 10, 0.0005
 """Steps that are taken at a time as fast as possible where one takes at most this many seconds, of

@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from lrtui.messages import Ahead, Ended, Optimizer, Sharpness, Start, Started
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.networks import fit, network
 from lrtui.problems.problem import Problem
-from lrtui.problems.settings import ProblemSettings
 from lrtui.sources.process import ProcessSource
-from lrtui.trainer.sweep import sweep
+from lrtui.trainer.many.sweep import sweep
 from tests.benchmarks.throughput import with_screen
 
 ROUNDS = 5

@@ -7,15 +7,15 @@ import time
 
 import torch
 
+from lrtui.analysis.theory import Theory
 from lrtui.messages import PLAIN, Optimizer, ProblemFacts, Quadratic, Start, Swept
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import INITIAL_WEIGHTS, LineFit
-from lrtui.problems.settings import ProblemSettings
-from lrtui.run.heat import heat
-from lrtui.run.rate_axis import ruler_sweep, spaced
-from lrtui.run.theory import Theory
+from lrtui.session.heat_grid import heat
+from lrtui.session.rate_axis import ruler_sweep, spaced
 from lrtui.sources.process import ProcessSource
-from lrtui.trainer import heat as module
-from lrtui.trainer.sweep import sweep
+from lrtui.trainer.many import grid as module
+from lrtui.trainer.many.sweep import sweep
 
 ROUNDS = 30
 STEPS = 100

@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lrtui.analysis.advice import Advice
+from lrtui.analysis.diagnosis import BLOWN, BLOWN_ADAPTIVE, HAIR
 from lrtui.messages import (
     AnyCommand,
     AnyMessage,
@@ -32,13 +34,11 @@ from lrtui.messages import (
     decode_message,
     encode,
 )
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.problem import Problem, trained
-from lrtui.problems.settings import ProblemSettings
-from lrtui.run.advice import Advice
-from lrtui.run.diagnosis import BLOWN, BLOWN_ADAPTIVE, HAIR
-from lrtui.run.rate_axis import advice_sweep, ends, outcomes
-from lrtui.run.run import Run
-from lrtui.run.session import Session
+from lrtui.session.rate_axis import advice_sweep, ends, outcomes
+from lrtui.session.run import Run
+from lrtui.session.session import Session
 from lrtui.trainer.loop import Trainer, swept
 from lrtui.trainer.schedules import make
 

@@ -22,7 +22,7 @@ def race_over_one() -> None:
     import torch
 
     from lrtui.messages import Entrant, Race, Start
-    from lrtui.problems.settings import ProblemSettings
+    from lrtui.messages.problem_settings import ProblemSettings
     from lrtui.trainer.loop import Trainer
 
     torch.set_num_threads(1)

@@ -8,9 +8,9 @@ import time
 import numpy as np
 
 from lrtui.messages import Progress
-from lrtui.run.session import Session
+from lrtui.screen.control.view import View
 from lrtui.screen.panes.loss import draw
-from lrtui.screen.view import View
+from lrtui.session.session import Session
 
 ROUNDS = 200
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lrtui.messages import Ended, Message, ProblemFacts, Progress, Seek, Started, encode
-from lrtui.run.session import Session
+from lrtui.session.session import Session
 from lrtui.sources.replay import Replay
 from tests.screen.fake import facts, greeting, quadratic, scene
 

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lrtui.messages import Greeting, Progress, Started
-from lrtui.run.run import Run
-from lrtui.run.session import Session
+from lrtui.session.run import Run
+from lrtui.session.session import Session
 
 STEPS = 1200
 EVERY = 10

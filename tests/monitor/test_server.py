@@ -15,8 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lrtui import sockets
-from lrtui.messages import Greeting, Hold, Pause, Resume
+from lrtui.messages import Greeting, Hold, Pause, Resume, sockets
 from lrtui.monitor import server, viewers
 from tests.monitor.test_monitor import at, fit
 from tests.monitor.trainings import Running, Viewer, training, until

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lrtui import sockets
-from lrtui.messages import Hold
+from lrtui.messages import Hold, sockets
 from lrtui.sources import socket as source
 from lrtui.sources.trainings import Connection, find
 from tests.monitor.test_monitor import fit

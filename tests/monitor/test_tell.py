@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lrtui.__main__ import main
+from lrtui.commands.tell import parse_command
 from lrtui.messages import (
     AnyCommand,
     Checkpoint,
@@ -26,7 +27,6 @@ from lrtui.messages import (
     Step,
     Stop,
 )
-from lrtui.tell import parse_command
 from tests.monitor.test_monitor import at, fit
 from tests.monitor.trainings import Running, training
 

@@ -192,7 +192,7 @@ def alone(folder: Path) -> dict[str, str]:
     (folder / "sitecustomize.py").write_text(
         "import os\n"
         "from pathlib import Path\n"
-        "import lrtui.sockets as sockets\n"
+        "import lrtui.messages.sockets as sockets\n"
         "sockets.PROC_UNIX = Path(os.devnull)\n"
         "sockets.candidates = lambda: iter([Path(os.environ['LRTUI_DIR'])])\n"
     )

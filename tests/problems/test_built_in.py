@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from lrtui.messages import Optimizer
+from lrtui.messages.problem_settings import BUILT_IN, ProblemSettings
 from lrtui.problems.load import MAKERS, load
-from lrtui.problems.settings import BUILT_IN, ProblemSettings
 from lrtui.trainer.training import Training
 
 pytestmark = pytest.mark.slow

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from lrtui.messages import ClassesScene, CurveScene, Optimizer
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
 from lrtui.problems.problem import Problem
-from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.training import Training
 
 FILES = Path(__file__).parent / "files"

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from lrtui.messages import Optimizer
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import closed_form
 from lrtui.problems.load import load
 from lrtui.problems.scenes import classes_scene, curve_scene
-from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.training import Training
 
 

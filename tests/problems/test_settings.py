@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lrtui.problems.settings import ProblemSettings
+from lrtui.messages.problem_settings import ProblemSettings
 
 
 def test_the_usual_problem() -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from lrtui.analysis.theory import Theory
 from lrtui.messages import LineScene, Optimizer
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
 from lrtui.problems.problem import Problem, ProblemError
-from lrtui.problems.settings import ProblemSettings
-from lrtui.run.theory import Theory
 from lrtui.trainer.training import Training
 
 

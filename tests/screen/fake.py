@@ -10,6 +10,7 @@ from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
+from lrtui.analysis.theory import Theory
 from lrtui.messages import (
     ALL_CAPABILITIES,
     AnyMessage,
@@ -35,10 +36,9 @@ from lrtui.messages import (
     Sweep,
     Swept,
 )
-from lrtui.problems.settings import ProblemSettings
-from lrtui.run.theory import Theory
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
-from lrtui.screen.controller import Controller
+from lrtui.screen.control.controller import Controller
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.sources.fake import FakeSource

@@ -17,7 +17,7 @@ from lrtui.messages import (
     State,
 )
 from lrtui.screen.app import LrtuiApp
-from lrtui.screen.controller import Controller
+from lrtui.screen.control.controller import Controller
 from lrtui.screen.main_screen import MainScreen
 from lrtui.sources.fake import FakeSource
 

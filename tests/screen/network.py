@@ -19,7 +19,7 @@ from lrtui.messages import (
     Sweep,
     Swept,
 )
-from lrtui.problems.settings import ProblemSettings
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
 from lrtui.sources.fake import FakeSource
 from tests.screen.fake import greeting, make_app

@@ -16,7 +16,7 @@ from lrtui.messages import (
     Swept,
     Unusable,
 )
-from lrtui.problems.settings import BUILT_IN, ProblemSettings
+from lrtui.messages.problem_settings import BUILT_IN, ProblemSettings
 from lrtui.screen import layout
 from lrtui.screen.app import LrtuiApp
 from lrtui.sources.fake import FakeSource

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lrtui.screen.axis import Axis, dots, labels, least_apart, nice, round_up, ticks
+from lrtui.screen.draw.axis import Axis, dots, labels, least_apart, nice, round_up, ticks
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lrtui.screen.chart import (
+from lrtui.screen.draw.chart import (
     Axis,
     Canvas,
     Cloud,
@@ -24,7 +24,7 @@ from lrtui.screen.chart import (
     Path,
     draw,
 )
-from lrtui.screen.spans import Row
+from lrtui.screen.draw.spans import Row
 from tests.screen.test_axis import axes, number
 
 any_number = st.floats() | st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308, 0.0])

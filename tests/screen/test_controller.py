@@ -19,11 +19,11 @@ from lrtui.messages import (
     State,
     Swept,
 )
-from lrtui.problems.settings import ProblemSettings
-from lrtui.screen import controller as controller_module
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.actions import ACTIONS
-from lrtui.screen.command_palette import Palette
-from lrtui.screen.help import Help
+from lrtui.screen.control import controller as controller_module
+from lrtui.screen.dialogs.command_palette import Palette
+from lrtui.screen.dialogs.help import Help
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.rate_field import RateField
 from tests.screen.fake import (

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from lrtui.messages import Heat, Optimizer, Start
-from lrtui.run.heat import best_cell
 from lrtui.screen.panes.heat import LEFT
+from lrtui.session.heat_grid import best_cell
 from tests.screen.fake import FakeTrainer, frame, main_screen, make_app, press, text, theory
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from lrtui.messages import SetSpeed, Start, encode
 from lrtui.screen.app import LrtuiApp
-from lrtui.screen.controller import Controller
+from lrtui.screen.control.controller import Controller
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.rate_field import JOINS
 from lrtui.sources.replay import Replay

@@ -7,14 +7,14 @@ import re
 import numpy as np
 import pytest
 
+from lrtui.analysis.series import LossSeries
 from lrtui.messages import Ranks, State
-from lrtui.run.series import LossSeries
-from lrtui.run.session import Session
-from lrtui.screen.help import Help
+from lrtui.screen.control.view import View
+from lrtui.screen.dialogs.help import Help
 from lrtui.screen.panes.loss import usual_losses, with_gaps
 from lrtui.screen.panes.ranks import RANKS
 from lrtui.screen.rate_field import RateField
-from lrtui.screen.view import View
+from lrtui.session.session import Session
 from tests.screen.fake import frame, main_screen, press, text
 from tests.screen.live import OFFERS, after_an_overflow, ended, falling, live_app, told
 

@@ -16,11 +16,11 @@ from lrtui.messages import (
     SetSpeed,
     Step,
 )
-from lrtui.run.rate import rate_text
 from lrtui.screen.actions import ACTIONS, offered
-from lrtui.screen.help import Help
+from lrtui.screen.dialogs.help import Help
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.rate_field import JOINS, RateField
+from lrtui.text.rates import rate_text
 from tests.screen.fake import (
     FakeTrainer,
     asked,

@@ -14,10 +14,10 @@ from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES, Theme
 from textual.widgets import Input
 
-from lrtui.screen.help import Help
+from lrtui.screen.control.view import LANES
+from lrtui.screen.dialogs.help import Help
+from lrtui.screen.draw.palette import contrast, css_variables, moved, styles
 from lrtui.screen.main_screen import MainScreen
-from lrtui.screen.palette import contrast, css_variables, moved, styles
-from lrtui.screen.view import LANES
 from tests.screen.fake import FakeTrainer, make_app, press
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrtui.screen.axis import dots
-from lrtui.screen.raster import LINE_DOTS, line_dots
+from lrtui.screen.draw.axis import dots
+from lrtui.screen.draw.raster import LINE_DOTS, line_dots
 
 near = st.floats(-3, 4)
 anything = near | st.floats() | st.sampled_from([0.0, 1.0, 1e150, -1e150, math.inf, math.nan])

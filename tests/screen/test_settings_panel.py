@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given as over
 from hypothesis import strategies as st
 
-from lrtui.arguments import parse
-from lrtui.command_line import USUAL, command_line, given, words
+from lrtui.commands.arguments import parse
+from lrtui.commands.command_line import USUAL, command_line, given, words
+from lrtui.commands.options import LabOptions
+from lrtui.commands.parser import AskingParser
 from lrtui.messages import SCHEDULES, Load, Marked, Optimizer, Start, Sweep
-from lrtui.options import LabOptions
-from lrtui.parser import AskingParser
-from lrtui.problems.settings import ProblemSettings
-from lrtui.screen.settings_panel import SettingsPanel
+from lrtui.messages.problem_settings import ProblemSettings
+from lrtui.screen.dialogs.settings_panel import SettingsPanel
 from tests.screen.fake import FakeTrainer, asked, frame, main_screen, make_app, press, starts, text
 
 momentum = st.floats(0.01, 0.99).map(lambda x: float(f"{x:.3g}"))

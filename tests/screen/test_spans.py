@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrtui.screen.spans import fitted, length
+from lrtui.screen.draw.spans import fitted, length
 
 spans = st.tuples(st.text("ab ", max_size=4), st.sampled_from(["x", "y"]))
 rows = st.lists(spans, max_size=6)

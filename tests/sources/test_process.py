@@ -23,7 +23,7 @@ from lrtui.messages import (
     Start,
     encode,
 )
-from lrtui.problems.settings import ProblemSettings
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.sources.process import DETAILS, ProcessSource, how_ended
 from tests.in_process import last
 

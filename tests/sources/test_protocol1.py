@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lrtui.commands.plain_text import Printer, replay
 from lrtui.messages import AnyMessage, Ended, Greeting, Progress, Quadratic, State, Swept
-from lrtui.plain import Printer, replay
-from lrtui.run.session import Session
+from lrtui.session.session import Session
 from lrtui.sources.protocol1 import Reader
 from lrtui.sources.replay import Replay
 

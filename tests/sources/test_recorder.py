@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lrtui.messages import Ended, Marked, Printed, Start, encode
-from lrtui.run.session import Session
+from lrtui.session.session import Session
 from lrtui.sources.fake import FakeSource
 from lrtui.sources.recorder import Recorder, kept
 from lrtui.sources.replay import Replay

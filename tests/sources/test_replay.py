@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lrtui.commands.plain_text import Printer
 from lrtui.messages import (
     AnyMessage,
     Ended,
@@ -34,8 +35,7 @@ from lrtui.messages import (
     Swept,
     encode,
 )
-from lrtui.plain import Printer
-from lrtui.run.session import Session
+from lrtui.session.session import Session
 from lrtui.sources.replay import Replay
 from tests.in_process import losses, session
 

@@ -28,8 +28,8 @@ from lrtui.messages import (
     Step,
     encode,
 )
-from lrtui.problems.settings import ProblemSettings
-from lrtui.run.session import Session
+from lrtui.messages.problem_settings import ProblemSettings
+from lrtui.session.session import Session
 from lrtui.sources.replay import Replay
 from lrtui.trainer.loop import Trainer
 from tests.in_process import InProcess, losses, session

@@ -13,9 +13,9 @@ from pathlib import Path
 import pyte
 import pytest
 
-from lrtui.problems.settings import ProblemSettings
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
-from lrtui.screen.controller import Controller
+from lrtui.screen.control.controller import Controller
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.sources.process import ProcessSource
 from lrtui.tour.lockstep import SPEED, Lockstep

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from lrtui.messages import Resume, Start
-from lrtui.problems.settings import ProblemSettings
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
-from lrtui.screen.controller import Controller
+from lrtui.screen.control.controller import Controller
 from lrtui.tour.lockstep import SPEED, Lockstep
 from lrtui.tour.player import Tour
 from lrtui.tour.script import Scene

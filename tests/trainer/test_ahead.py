@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from lrtui.messages import Ahead, AnyCommand, Ended, Message, Optimizer, Progress, SetLr, Start
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
-from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.ahead import run_ahead
 from lrtui.trainer.loop import Trainer
 from lrtui.trainer.training import Training

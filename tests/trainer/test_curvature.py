@@ -14,7 +14,7 @@ from torch.func import functional_call
 
 from lrtui.messages import Optimizer, OptimizerName, ProblemFacts
 from lrtui.problems.problem import Objective, Problem, count, pair_batches, trained
-from lrtui.trainer.curvature import (
+from lrtui.trainer.measure.curvature import (
     Allowance,
     Curvature,
     central_differences,

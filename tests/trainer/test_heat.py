@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from lrtui.messages import Heat, Heated, Optimizer, OptimizerName
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
 from lrtui.problems.problem import Problem
-from lrtui.problems.settings import ProblemSettings
-from lrtui.trainer.heat import heat
-from lrtui.trainer.trials import target_of
+from lrtui.trainer.many.grid import heat
+from lrtui.trainer.many.trials import target_of
 
 LRS = [0.01, 0.03, 0.3]
 MOMENTA = [0.0, 0.5, 0.9]

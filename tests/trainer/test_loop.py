@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 import torch
 
+from lrtui.analysis.diagnosis import has_diverged
+from lrtui.analysis.theory import Theory
 from lrtui.messages import (
     AnyCommand,
     Ended,
@@ -37,12 +39,10 @@ from lrtui.messages import (
     Sweep,
     Swept,
 )
+from lrtui.messages.problem_settings import Noise, ProblemSettings
 from lrtui.problems.line import LineFit
 from lrtui.problems.problem import Batch
-from lrtui.problems.settings import Noise, ProblemSettings
-from lrtui.run.diagnosis import has_diverged
-from lrtui.run.rate_axis import ruler_sweep
-from lrtui.run.theory import Theory
+from lrtui.session.rate_axis import ruler_sweep
 from lrtui.trainer.lane import Lane
 from lrtui.trainer.loop import Trainer, steps_at_once
 from lrtui.trainer.runs import begin
@@ -435,7 +435,7 @@ def test_torch_imports_what_optimizers_need_while_nothing_waits() -> None:
 import sys, threading, time
 from queue import SimpleQueue
 from lrtui.messages import Start
-from lrtui.problems.settings import ProblemSettings
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.trainer.loop import Trainer
 trainer = Trainer(ProblemSettings(), SimpleQueue(), lambda _: None, lambda _: None)
 before = "torch._dynamo" in sys.modules  # torch 2.4 imports it itself

@@ -26,8 +26,8 @@ from lrtui.messages import (
     State,
     Step,
 )
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.problem import trained
-from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.loop import Trainer
 from lrtui.trainer.training import Training
 from tests.in_process import losses

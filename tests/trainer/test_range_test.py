@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from lrtui.messages import Optimizer, ProblemFacts
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import LineFit
 from lrtui.problems.problem import Problem
-from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.aside import Aside
-from lrtui.trainer.range_test import (
+from lrtui.trainer.many.range_test import (
     mock_training,
     range_test,
     slide,

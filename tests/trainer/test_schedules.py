@@ -27,13 +27,13 @@ from lrtui.messages import (
     State,
     Step,
 )
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
-from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.ahead import run_ahead
 from lrtui.trainer.conclusion import bound
 from lrtui.trainer.loop import Trainer
+from lrtui.trainer.many.sweep import sweep
 from lrtui.trainer.schedules import factors
-from lrtui.trainer.sweep import sweep
 from tests.in_process import last, losses
 
 STEPS = 60

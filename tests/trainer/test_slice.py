@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from lrtui.messages import Optimizer, ProblemFacts, Slice
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import LineFit, LineTraining
 from lrtui.problems.problem import Problem, count, pair_batches, trained
-from lrtui.problems.settings import ProblemSettings
-from lrtui.trainer import slice as module
-from lrtui.trainer.slice import Slicer
+from lrtui.trainer.measure import loss_slice as module
+from lrtui.trainer.measure.loss_slice import Slicer
 from lrtui.trainer.training import Training
 
 pytestmark = pytest.mark.slow

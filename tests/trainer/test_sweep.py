@@ -12,21 +12,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lrtui.analysis.advice import best_swept
 from lrtui.messages import Message, NoResult, Optimizer, ProblemFacts, Swept
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
 from lrtui.problems.problem import Objective, Problem, count, pair_batches, trained
-from lrtui.problems.settings import ProblemSettings
-from lrtui.run.advice import best_swept
-from lrtui.run.rate_axis import outcomes
-from lrtui.trainer import stacked, together
-from lrtui.trainer import sweep as module
-from lrtui.trainer import trials as trials_module
-from lrtui.trainer.looks import start_sharpness
-from lrtui.trainer.stacked import note_settled
-from lrtui.trainer.sweep import sweep
-from lrtui.trainer.together import Alone, alike, train_alone
+from lrtui.session.rate_axis import outcomes
+from lrtui.trainer.many import stacked, together
+from lrtui.trainer.many import sweep as module
+from lrtui.trainer.many import trials as trials_module
+from lrtui.trainer.many.stacked import note_settled
+from lrtui.trainer.many.sweep import sweep
+from lrtui.trainer.many.together import Alone, alike, train_alone
+from lrtui.trainer.many.trials import Budget, Trials
+from lrtui.trainer.measure.probes import start_sharpness
 from lrtui.trainer.training import Training
-from lrtui.trainer.trials import Budget, Trials
 
 # torch says so where it has to go through the rates one by one within a layer.
 pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop")

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from lrtui.messages import Optimizer
+from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
-from lrtui.problems.settings import ProblemSettings
 from lrtui.trainer.runs import begin
 from lrtui.trainer.training import Training
 

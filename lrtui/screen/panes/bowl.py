@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.messages import PLAIN
-from lrtui.run.run import Run
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scene import has_theory, waits_for_theory
-from lrtui.screen.spans import Row, fitted
-from lrtui.screen.view import View
+from lrtui.session.run import Run
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Floats, Layer
+    from lrtui.screen.draw.chart import Floats, Layer
 
 HOPS = 8
 """Steps of the current run that are drawn, the last ones: more would fill the bowl."""
@@ -32,7 +32,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the walls of the valley and where the last steps landed on them."""
     import numpy as np
 
-    from lrtui.screen.chart import Axis, Curve, Mark, Path, draw, round_up
+    from lrtui.screen.draw.chart import Axis, Curve, Mark, Path, draw, round_up
 
     theory, run = view.session.theory_of(PLAIN), view.session.current
     assert theory is not None
@@ -81,7 +81,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def ball(view: View, run: Run, x: float, y: float) -> list[Layer]:
     """Return the mark of where a run is now: its number in a race."""
-    from lrtui.screen.chart import Label, Mark
+    from lrtui.screen.draw.chart import Label, Mark
 
     tone = view.tone(run)
     if not view.race:

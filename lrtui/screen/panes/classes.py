@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.messages import ClassesScene
-from lrtui.run.run import with_nan
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.fit import FIT
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.scene import has_scene, waits_for_scene
-from lrtui.screen.spans import Row, fitted
-from lrtui.screen.view import View
+from lrtui.session.run import with_nan
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Axis, Canvas, Floats, Ints, Layer
+    from lrtui.screen.draw.chart import Axis, Canvas, Floats, Ints, Layer
 
 SIGNS = "·+×ox*"
 """How the points of each class are drawn; of more classes, as their last digit."""
@@ -26,7 +26,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the regions where the model says each class, and the points over them."""
     import numpy as np
 
-    from lrtui.screen.chart import Canvas, Cloud, Mark, draw
+    from lrtui.screen.draw.chart import Canvas, Cloud, Mark, draw
 
     scene, run = view.session.scene, view.session.current
     assert isinstance(scene, ClassesScene)
@@ -55,7 +55,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def axes(scene: ClassesScene) -> tuple[Axis, Axis]:
     """Return the axes: those of the grid."""
-    from lrtui.screen.chart import Axis
+    from lrtui.screen.draw.chart import Axis
 
     return Axis(scene.across[0], scene.across[-1]), Axis(scene.up[0], scene.up[-1])
 

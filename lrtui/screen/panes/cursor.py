@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lrtui.run.rate import rate_text
-from lrtui.run.run import Run
-from lrtui.screen.spans import Row
-from lrtui.screen.view import View
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row
+from lrtui.session.run import Run
+from lrtui.text.rates import rate_text
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Axis, Layer
+    from lrtui.screen.draw.chart import Axis, Layer
 
 FAST = 10
 """Cells that the cursor moves at a time where it moves fast."""
@@ -18,7 +18,7 @@ FAST = 10
 
 def upright(x: float | None, y: Axis) -> list[Layer]:
     """Return the line of a cursor from the bottom to the top of a chart; none without a cursor."""
-    from lrtui.screen.chart import Curve
+    from lrtui.screen.draw.chart import Curve
 
     return [] if x is None else [Curve([x, x], [y.low, y.high], "dim")]
 

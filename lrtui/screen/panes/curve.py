@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrtui.messages import CurveScene
-from lrtui.run.run import with_nan
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.fit import FIT
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.scene import has_scene, waits_for_scene
-from lrtui.screen.spans import Row, fitted
-from lrtui.screen.view import View
+from lrtui.session.run import with_nan
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Axis, Layer
+    from lrtui.screen.draw.chart import Axis, Layer
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the targets, and the curve that the model makes of its weights now."""
-    from lrtui.screen.chart import Canvas, Cloud, Mark, Path, draw
+    from lrtui.screen.draw.chart import Canvas, Cloud, Mark, Path, draw
 
     scene, run = view.session.scene, view.session.current
     assert isinstance(scene, CurveScene)
@@ -42,7 +42,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def axes(scene: CurveScene, rows: int) -> tuple[Axis, Axis]:
     """Return axes that hold the targets with some room, the same for every run."""
-    from lrtui.screen.chart import Axis
+    from lrtui.screen.draw.chart import Axis
 
     low, high = min(scene.y), max(scene.y)
     room = 0.15 * (high - low) or 1.0

@@ -6,18 +6,18 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lrtui.run.advice import best_swept
-from lrtui.run.rate import rate_text
-from lrtui.run.rate_axis import outcomes
+from lrtui.analysis.advice import best_swept
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.pane import Pane, RunRate
 from lrtui.screen.panes.ruler import past, rate_at, rates
-from lrtui.screen.spans import Row, fitted
-from lrtui.screen.view import View
+from lrtui.session.rate_axis import outcomes
+from lrtui.text.rates import rate_text
 
 if TYPE_CHECKING:
-    from lrtui.run.theory import Theory
-    from lrtui.screen.chart import Axis, Canvas, Layer
+    from lrtui.analysis.theory import Theory
+    from lrtui.screen.draw.chart import Axis, Canvas, Layer
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
@@ -29,7 +29,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[Row]:
     """Draw the steps to settle by the rate."""
-    from lrtui.screen.chart import Canvas, Curve, Label, Mark, draw
+    from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, draw
 
     run = view.session.current
     swept, steps = view.swept, view.steps
@@ -77,7 +77,7 @@ def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[R
 
 def draw_losses(view: View, width: int, height: int) -> list[Row]:
     """Draw the loss after the steps of the sweep, by the rate; diverged ones at the top."""
-    from lrtui.screen.chart import Canvas, Curve, Label, Mark, draw
+    from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, draw
 
     run = view.session.current
     swept = view.swept
@@ -140,7 +140,7 @@ def moved(view: View, cells: int, width: int, height: int) -> float | None:
         width: of the pane.
         height: of the pane.
     """
-    from lrtui.screen.chart import Canvas
+    from lrtui.screen.draw.chart import Canvas
 
     run = view.session.current
     if view.swept is None or run is None:
@@ -172,7 +172,7 @@ def steps_to_settle(theory: Theory, lr: float) -> int | None:
 
 def axes(view: View, canvas: Canvas) -> tuple[Axis, Axis]:
     """Return the axes: the rates that are compared, and steps or losses."""
-    from lrtui.screen.chart import Axis
+    from lrtui.screen.draw.chart import Axis
 
     swept, theory, steps = view.swept, view.session.theory, view.steps
     assert swept is not None
@@ -212,7 +212,7 @@ def waits_for(view: View) -> str:
 
 def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None:
     """Run the rate at a column: exactly the best or the limit, at theirs."""
-    from lrtui.screen.chart import Canvas
+    from lrtui.screen.draw.chart import Canvas
 
     if view.swept is None or y < 1 or not view.session.offers("start"):
         return None

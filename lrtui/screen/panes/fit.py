@@ -6,18 +6,18 @@ import math
 from typing import TYPE_CHECKING
 
 from lrtui.messages import LineScene
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.pane import TALL, WIDE, Pane
 from lrtui.screen.panes.scene import has_scene, waits_for_scene
-from lrtui.screen.spans import Row, fitted, length
-from lrtui.screen.view import View
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Axis, Layer
+    from lrtui.screen.draw.chart import Axis, Layer
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the points, and the line of the weights where they are now."""
-    from lrtui.screen.chart import Canvas, Cloud, draw
+    from lrtui.screen.draw.chart import Canvas, Cloud, draw
 
     scene, run = view.session.scene, view.session.current
     assert isinstance(scene, LineScene)
@@ -45,7 +45,7 @@ def legend(weights: tuple[float, ...], width: int, tone: str) -> Row:
 
 def axes(scene: LineScene, rows: int) -> tuple[Axis, Axis]:
     """Return axes that hold the data and the first prediction, the same for every run."""
-    from lrtui.screen.chart import Axis, nice
+    from lrtui.screen.draw.chart import Axis, nice
 
     # The line starts at the post's weights, or at zero on a person's table.
     start = (0.0, 2.0) if scene.true_weights else (0.0, 0.0)
@@ -59,7 +59,7 @@ def axes(scene: LineScene, rows: int) -> tuple[Axis, Axis]:
 
 def prediction(x: Axis, y: Axis, slope: float, bias: float, tone: str) -> list[Layer]:
     """Return the line ``slope · x + bias``, or where to look for it if it is off the canvas."""
-    from lrtui.screen.chart import Label, Path
+    from lrtui.screen.draw.chart import Label, Path
 
     ends = [slope * end + bias for end in (x.low, x.high)]
     middle = slope * (x.low + x.high) / 2 + bias

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lrtui.screen.actions import ACTIONS, BY_NAME, Action, is_over, offered
 from lrtui.screen.border import BOX_KEYS
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, length
 from lrtui.screen.panes.pane import TALL, Pane, Press
-from lrtui.screen.spans import Row, length
-from lrtui.screen.view import View
 
 LAST = 2
 """Entries that are always there: the help and the way out."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lrtui.run.run import Run
-from lrtui.run.words import duration
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, length
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.status import LOOKS, state
-from lrtui.screen.spans import Row, length
-from lrtui.screen.view import View
+from lrtui.session.run import Run
+from lrtui.session.sentences import duration
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:

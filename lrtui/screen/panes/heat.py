@@ -7,8 +7,13 @@ from bisect import bisect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from lrtui.analysis.theory import Theory
 from lrtui.messages import Heated, Optimizer
-from lrtui.run.heat import (
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, Span, fitted, length, note
+from lrtui.screen.panes.pane import Pane, RunCell
+from lrtui.screen.panes.ruler import GRADES, SHADES
+from lrtui.session.heat_grid import (
     Cell,
     best_cell,
     best_from_any_start,
@@ -17,16 +22,11 @@ from lrtui.run.heat import (
     kind,
     limit_of,
 )
-from lrtui.run.rate import rate_text
-from lrtui.run.rate_axis import log_share
-from lrtui.run.theory import Theory
-from lrtui.screen.panes.pane import Pane, RunCell
-from lrtui.screen.panes.ruler import GRADES, SHADES
-from lrtui.screen.spans import Row, Span, fitted, length, note
-from lrtui.screen.view import View
+from lrtui.session.rate_axis import log_share
+from lrtui.text.rates import rate_text
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Axis, Canvas
+    from lrtui.screen.draw.chart import Axis, Canvas
 
 LEFT = 7
 """Cells for the momentum at the left."""
@@ -55,7 +55,7 @@ class Grid(NamedTuple):
     @classmethod
     def of(cls, heated: Heated, width: int, height: int) -> Grid | None:
         """Return the grid in a pane of a size, ``None`` where there is no room."""
-        from lrtui.screen.chart import Axis, Canvas
+        from lrtui.screen.draw.chart import Axis, Canvas
 
         count, momenta = len(heated.lrs), len(heated.momenta)
         size, fitting = (width - LEFT) // count, min(height - 2, momenta)
@@ -73,8 +73,8 @@ class Grid(NamedTuple):
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the cells, the limits of theory, the best, the current run and the cursor."""
-    from lrtui.screen.axis import ticks
-    from lrtui.screen.chart import label_row
+    from lrtui.screen.draw.axis import ticks
+    from lrtui.screen.draw.chart import label_row
 
     heated = view.session.heated
     assert heated is not None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import textwrap
 
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row
 from lrtui.screen.panes.pane import Pane, in_two_rows
-from lrtui.screen.spans import Row
-from lrtui.screen.view import View
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:

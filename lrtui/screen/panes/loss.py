@@ -6,17 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lrtui.run.diagnosis import ROUNDING
-from lrtui.run.rate import rate_text
-from lrtui.run.run import Run
+from lrtui.analysis.diagnosis import ROUNDING
+from lrtui.screen.control.view import Scale, View
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import losses_at, upright
 from lrtui.screen.panes.pane import Pane, ReadStep, in_two_rows
-from lrtui.screen.spans import Row, fitted
-from lrtui.screen.view import Scale, View
+from lrtui.session.run import Run
+from lrtui.text.rates import rate_text
 
 if TYPE_CHECKING:
-    from lrtui.run.series import LossSeries
-    from lrtui.screen.chart import Axis, Canvas, Floats, Layer
+    from lrtui.analysis.series import LossSeries
+    from lrtui.screen.draw.chart import Axis, Canvas, Floats, Layer
 
 TOO_STEEP = 1e3
 """How many times the first loss a loss may be and still be read on a linear scale."""
@@ -33,7 +33,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the losses on a scale on which they can be read."""
     import numpy as np
 
-    from lrtui.screen.chart import Axis, Canvas, Curve, Label, Mark, Path, draw
+    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, Path, draw
 
     session, run = view.session, view.session.current
     assert run is not None
@@ -146,7 +146,7 @@ def named(name: str, x: Axis, y: Axis, at: Floats, loss: Floats, tone: str, plac
     """Return a run's number, put on its curve where few others are: each at a level of its own."""
     import numpy as np
 
-    from lrtui.screen.chart import Label
+    from lrtui.screen.draw.chart import Label
 
     level = 0.8 - 0.15 * place
     px, py = x.place(at), y.place(loss)
@@ -192,7 +192,7 @@ def last_shown(view: View) -> int:
 
 def steps_shown(run: Run, earlier: Sequence[Run]) -> int:
     """Return the last step of the axis: the whole run where it is short, else a round number."""
-    from lrtui.screen.chart import nice
+    from lrtui.screen.draw.chart import nice
 
     if run.steps is not None and run.steps <= 200:
         return run.steps
@@ -211,7 +211,7 @@ def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas
         rounding: smallest loss above the minimum that means something.
         canvas: for the ticks to be a whole number of cells apart.
     """
-    from lrtui.screen.chart import Axis
+    from lrtui.screen.draw.chart import Axis
 
     series = [run.series for run in runs if run.series]
     usual = [usual_losses(each) for each in series]
@@ -280,7 +280,7 @@ def off_the_chart(
     """
     import numpy as np
 
-    from lrtui.screen.chart import Curve, Label, Mark
+    from lrtui.screen.draw.chart import Curve, Label, Mark
 
     layers: list[Layer] = []
     apart = max(last / columns, 1)
@@ -347,7 +347,7 @@ def loss_now(view: View, run: Run) -> str:
 
 def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | None:
     """Read out the step that is clicked."""
-    from lrtui.screen.chart import Axis, Canvas
+    from lrtui.screen.draw.chart import Axis, Canvas
 
     canvas = Canvas.of(width, height - 1)
     if y < 1 or not canvas.left <= x < canvas.left + canvas.columns:

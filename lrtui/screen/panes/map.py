@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from lrtui.analysis.theory import Theory
 from lrtui.messages import LineScene, PlaneScene
-from lrtui.run.run import with_nan
-from lrtui.run.theory import Theory
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.bowl import ball, weights_of
 from lrtui.screen.panes.bowl import depends_on as trajectory_seen
 from lrtui.screen.panes.fit import FIT
 from lrtui.screen.panes.pane import Pane, ReadPlace, in_two_rows
 from lrtui.screen.panes.scene import has_scene, has_theory, waits_for_scene, waits_for_theory
-from lrtui.screen.spans import Row, fitted
-from lrtui.screen.view import View
+from lrtui.session.run import with_nan
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from lrtui.screen.chart import Axis, Floats, Layer
+    from lrtui.screen.draw.chart import Axis, Floats, Layer
 
 LEVELS = 7
 """Contours."""
@@ -27,7 +27,7 @@ LEVELS = 7
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw contours of the loss and the way that each run took over them."""
-    from lrtui.screen.chart import Label, Mark, Path, draw
+    from lrtui.screen.draw.chart import Label, Mark, Path, draw
 
     session, run = view.session, view.session.current
     scene = session.scene
@@ -92,7 +92,7 @@ def loss_there(view: View, weights: tuple[float, float]) -> float | None:
 
 def click(view: View, x: int, y: int, width: int, height: int) -> ReadPlace | None:
     """Read out the place that is clicked."""
-    from lrtui.screen.chart import Canvas
+    from lrtui.screen.draw.chart import Canvas
 
     canvas = Canvas.of(width, height - 1)
     if not (1 <= y <= canvas.rows and canvas.left <= x < canvas.left + canvas.columns):
@@ -105,7 +105,7 @@ def plane(view: View) -> tuple[Axis, Axis, list[Floats], tuple[float, float] | N
     """Return the axes, lines of equal loss, and the minimum where it is known."""
     import numpy as np
 
-    from lrtui.screen.chart import Axis
+    from lrtui.screen.draw.chart import Axis
 
     session = view.session
     scene, quadratic = session.scene, session.quadratic
@@ -131,7 +131,7 @@ def plane(view: View) -> tuple[Axis, Axis, list[Floats], tuple[float, float] | N
 
 def axes(theory: Theory) -> tuple[Axis, Axis]:
     """Return axes that hold the start, the minimum, and the overshoot on the other side."""
-    from lrtui.screen.chart import Axis
+    from lrtui.screen.draw.chart import Axis
 
     ends = []
     for first, lowest in zip(theory.start, theory.minimum, strict=True):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
-from lrtui.run.rate import complaint
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, Span
 from lrtui.screen.panes.pane import Pane
-from lrtui.screen.spans import Row, Span
-from lrtui.screen.view import View
+from lrtui.text.rates import complaint
 
 SIGNS = {"bad": "✕", "good": "✓"}
 """What stands before a notice, by its tone."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from lrtui.screen.spans import Row
-from lrtui.screen.view import View
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row
 
 Place = Literal["header", "box", "top", "bottom", "caption", "notice", "footer", "screen"]
 """Where a pane goes, from the top of the screen down; ``notice`` lies over what is there, and

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scalar import live_of
-from lrtui.screen.spans import Row, fitted
-from lrtui.screen.view import View
 
 LEVELS = "▁▂▃▄▅▆▇█"
 """Steps a second of late, from none to the most that any rank had."""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lrtui.run.rate import rate_text
-from lrtui.run.run import Run
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
-from lrtui.screen.spans import Row, fitted
-from lrtui.screen.view import View
+from lrtui.session.run import Run
+from lrtui.text.rates import rate_text
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Floats, Layer
+    from lrtui.screen.draw.chart import Floats, Layer
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the rate by step."""
-    from lrtui.screen.chart import Axis, Canvas, Curve, Label, Mark, draw, round_up
+    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, draw, round_up
 
     run = view.session.current
     assert run is not None

@@ -7,20 +7,20 @@ from bisect import bisect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from lrtui.analysis.advice import best_of
+from lrtui.analysis.diagnosis import Verdict
+from lrtui.analysis.theory import Theory
 from lrtui.messages import Swept
-from lrtui.run.advice import best_of
-from lrtui.run.diagnosis import Verdict
-from lrtui.run.rate import rate_text
-from lrtui.run.rate_axis import graded, outcomes
-from lrtui.run.theory import Theory
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, Span, fitted
 from lrtui.screen.panes.pane import Pane, RunRate
 from lrtui.screen.panes.rate import in_force
 from lrtui.screen.panes.status import LOOKS
-from lrtui.screen.spans import Row, Span, fitted
-from lrtui.screen.view import View
+from lrtui.session.rate_axis import graded, outcomes
+from lrtui.text.rates import rate_text
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Axis, Canvas
+    from lrtui.screen.draw.chart import Axis, Canvas
 
 Outcome = tuple[Verdict, int | None]
 """What becomes of a rate, and the step at which it settles."""
@@ -68,7 +68,7 @@ class Ruler(NamedTuple):
     @classmethod
     def of(cls, swept: Swept, width: int) -> Ruler | None:
         """Return the ruler in a row of a width, ``None`` where there is no room."""
-        from lrtui.screen.chart import Canvas
+        from lrtui.screen.draw.chart import Canvas
 
         axis = rates(swept)
         digits = 1 if axis.high > 2.5 * axis.low else 3
@@ -86,7 +86,7 @@ class Ruler(NamedTuple):
 
 def rates(swept: Swept) -> Axis:
     """Return the axis of the rates that are compared."""
-    from lrtui.screen.chart import Axis
+    from lrtui.screen.draw.chart import Axis
 
     return Axis(min(swept.lrs), max(swept.lrs), log=True)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lrtui.run.rate import rate_cell
-from lrtui.run.run import Run
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.pane import Highlight, Pane, in_two_rows
 from lrtui.screen.panes.ranks import RANKS
 from lrtui.screen.panes.status import LOOKS, state
-from lrtui.screen.spans import Row, fitted
-from lrtui.screen.view import View
+from lrtui.session.run import Run
+from lrtui.text.rates import rate_cell
 
 COLUMNS = {"curve": 8, "forecast": 9, "settled": 8, "loss": 10, "steps/s": 8}
 """The columns after the verdict, and their widths."""
@@ -130,7 +130,7 @@ def small_curves(view: View, runs: Sequence[Run], cells: int) -> list[str]:
     series = [run.series for run in runs if run.series and run.series.smallest > 0]
     if not series:
         return [""] * len(runs)
-    from lrtui.screen.chart import Axis, line_of_text  # not before the first frame
+    from lrtui.screen.draw.chart import Axis, line_of_text  # not before the first frame
 
     low = min(s.smallest for s in series)
     high = max(s.first for s in series)  # what grows above every start leaves at the top

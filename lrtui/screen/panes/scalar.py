@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from lrtui.run.live import Live
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
-from lrtui.screen.spans import Row, fitted
-from lrtui.screen.view import View
+from lrtui.session.live import Live
 
 
 def live_of(view: View) -> Live | None:
@@ -32,7 +32,7 @@ def turn(view: View) -> None:
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the scalar by step."""
-    from lrtui.screen.chart import Axis, Canvas, Curve, Layer, Mark, draw, round_up
+    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Layer, Mark, draw, round_up
 
     run, live, name = view.session.current, live_of(view), chosen(view)
     assert run is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrtui.messages import ClassesScene, CurveScene, LineScene, PlaneScene, Scene
-from lrtui.screen.view import View
+from lrtui.screen.control.view import View
 
 EXPECTED: dict[str, tuple[type[Scene], bool]] = {
     "line": (LineScene, True),

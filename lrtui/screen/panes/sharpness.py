@@ -6,23 +6,23 @@ import math
 from typing import TYPE_CHECKING
 
 from lrtui.messages import Optimizer
-from lrtui.run.run import Run
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, ReadStep, in_two_rows
 from lrtui.screen.panes.scene import has_theory, is_measured
-from lrtui.screen.spans import Row, fitted, length
-from lrtui.screen.view import View
+from lrtui.session.run import Run
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Layer
+    from lrtui.screen.draw.chart import Layer
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the sharpness by step, and the value above which steps grow."""
     import numpy as np
 
-    from lrtui.screen.chart import Axis, Canvas, Curve, Label, Mark, draw, round_up
+    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, draw, round_up
 
     run = view.session.current
     assert run is not None
@@ -101,7 +101,7 @@ def depends_on(view: View, width: int) -> object:
 
 def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | None:
     """Read out the step that is clicked."""
-    from lrtui.screen.chart import Axis, Canvas
+    from lrtui.screen.draw.chart import Axis, Canvas
 
     run = view.session.current
     canvas = Canvas.of(width, height - 1)

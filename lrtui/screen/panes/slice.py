@@ -6,14 +6,14 @@ import math
 from typing import TYPE_CHECKING
 
 from lrtui.messages import Slice
-from lrtui.run.rate import rate_cell
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scene import is_measured
-from lrtui.screen.spans import Row
-from lrtui.screen.view import View
+from lrtui.text.rates import rate_cell
 
 if TYPE_CHECKING:
-    from lrtui.screen.chart import Layer
+    from lrtui.screen.draw.chart import Layer
 
 TOO_HIGH = 4.0
 """How far above the loss before the step the chart reaches, as a multiple of its fall."""
@@ -23,7 +23,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the loss after the same step at each rate, and the rate that it was taken with."""
     import numpy as np
 
-    from lrtui.screen.chart import Axis, Canvas, Curve, Label, Mark, draw
+    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, draw
 
     run = view.session.current
     assert run is not None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row
 from lrtui.screen.panes.pane import Pane
-from lrtui.screen.spans import Row
-from lrtui.screen.view import View
 
 NEEDED = (40, 12)
 """Columns and rows below which only one line is shown."""

@@ -6,13 +6,13 @@ import math
 import textwrap
 from collections.abc import Callable
 
-from lrtui.run.rate import rate_text
-from lrtui.run.run import Run
-from lrtui.run.words import advice_text
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.loss import knows_no_loss
 from lrtui.screen.panes.pane import Pane, Press
-from lrtui.screen.spans import Row, fitted, length
-from lrtui.screen.view import View
+from lrtui.session.run import Run
+from lrtui.session.sentences import advice_text
+from lrtui.text.rates import rate_text
 
 LOOKS = {
     "converging": ("▶", "prediction"),

@@ -52,7 +52,7 @@ def test_importing_the_screen_changes_no_environment_and_textual_is_told_in_time
     code = """
 import os, sys
 before = dict(os.environ)
-import lrtui.cli, lrtui.screen
+import lrtui.commands.cli, lrtui.screen
 assert dict(os.environ) == before, "changed by an import"
 from lrtui.screen.terminal.environment import prepare
 assert "textual" not in sys.modules, "too late"

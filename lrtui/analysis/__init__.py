@@ -1,0 +1,1 @@
+"""What a loss curve means. Needs numpy only."""

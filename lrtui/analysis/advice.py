@@ -1,0 +1,144 @@
+"""Which rate to try next, and why."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lrtui.analysis.theory import Theory
+from lrtui.messages import Swept
+from lrtui.text.rates import rate_text
+
+CLEARLY = 0.05
+"""Share of its loss by which another rate has to end lower for it to be advised."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A rate to try.
+
+    Attributes:
+        lr: learning rate.
+        reason: the evidence for it, in a short sentence.
+        steps: step at which it settles, where that is known.
+        more_steps: whether that takes more steps than the run was given.
+    """
+
+    lr: float
+    reason: str
+    steps: int | None = None
+    more_steps: bool = False
+
+
+def advise(
+    theory: Theory, lr: float, steps: int | None, settled_at: int | None = None
+) -> Advice | None:
+    """Return the rate that settles first from the start.
+
+    Args:
+        theory: closed form of the loss.
+        lr: rate that was tried.
+        steps: steps that it was given, ``None`` where that is open.
+        settled_at: step at which its run settled, ``None`` if it did not.
+
+    Returns:
+        The advice; ``None`` where the rate tried is as quick as any and has the steps it needs, or
+        where no rate settles within the horizon of the forecast.
+    """
+    best = theory.best_lr
+    needed = theory.settles_at(theory.start, best)
+    if needed is None:
+        return None
+    own = theory.settles_at(theory.start, lr)
+    as_quick = own is not None and own <= needed
+    if settled_at is not None and settled_at <= needed:  # at several rates, it may be quicker
+        return None
+    how = "simulated" if theory.optimizer.is_adaptive else "tried in the closed form"
+    tried = f"{theory.candidates:,} rates {how}"
+    if steps is not None and needed > steps:
+        given = f"{steps:,} step{'s' if steps > 1 else ''}"
+        none = "no rate" if theory.optimizer.is_plain else f"none of {tried}"
+        return Advice(lr if as_quick else best, f"{none} settles in {given}", needed, True)
+    if as_quick:
+        return None
+    if not theory.optimizer.is_plain:
+        return Advice(best, f"fewest steps of {tried}", needed)
+    minimax = theory.rounded(theory.minimax_lr)
+    if best == minimax:
+        shrinks = 1 - max(map(abs, theory.factors(best)))
+        reason = f"the quickest: every direction shrinks by at least {share(shrinks)} a step"
+    else:
+        worst = theory.settles_at(theory.start, theory.minimax_lr)
+        takes = "never settles" if worst is None else f"takes {worst:,}"
+        reason = f"{rate_text(minimax)}, the best from any start, {takes}"
+    return Advice(best, reason, needed)
+
+
+def best_swept(swept: Swept) -> float | None:
+    """Return the rate of a sweep that reached the target first, or else ended lowest.
+
+    ``None`` where none of them ended lower than it began.
+    """
+    settled = [
+        (at, lr) for at, lr in zip(swept.settled_at, swept.lrs, strict=True) if at is not None
+    ]
+    if settled:
+        return min(settled)[1]
+    ended = [
+        (loss, lr)
+        for i, (loss, lr) in enumerate(zip(swept.losses, swept.lrs, strict=True))
+        if loss is not None and swept.is_finished(i)
+    ]
+    lowest = min(ended, default=None)
+    if lowest is None or (swept.first_loss is not None and lowest[0] >= swept.first_loss):
+        return None
+    return lowest[1]
+
+
+def best_of(swept: Swept | None, theory: Theory | None) -> float | None:
+    """Return the best rate that is known: of the closed form, or of those tried."""
+    if theory is not None:
+        return theory.best_lr
+    return best_swept(swept) if swept is not None else None
+
+
+def advise_from_sweep(
+    swept: Swept, lr: float, settled_at: int | None = None, loss: float | None = None
+) -> Advice | None:
+    """Return the rate that did best in a sweep.
+
+    Args:
+        swept: what every rate did.
+        lr: rate that was tried.
+        settled_at: step at which its run reached the target, ``None`` if it did not.
+        loss: of its run after as many steps, ``None`` where that is not known or not finite. Where
+            both are ``None``, the rate of the sweep that is next to it stands for it.
+
+    Returns:
+        The advice; ``None`` where no rate of the sweep did clearly better.
+    """
+    best = best_swept(swept)
+    if best is None:
+        return None
+    i = swept.lrs.index(best)
+    near = min(range(len(swept.lrs)), key=lambda j: abs(math.log(swept.lrs[j] / lr)))
+    if settled_at is None and loss is None:
+        settled_at, loss = swept.settled_at[near], swept.losses[near]
+    at, lowest = swept.settled_at[i], swept.losses[i]
+    tried = f"of the {len(swept.lrs):,} rates tried"
+    if at is not None:
+        if settled_at is not None and settled_at <= at:
+            return None
+        return Advice(best, f"the first to reach its target {tried}, at step {at:,}", at)
+    assert lowest is not None
+    if settled_at is not None:
+        return None
+    if loss is not None and loss - lowest <= CLEARLY * abs(loss):
+        return None
+    return Advice(best, f"lowest loss after {swept.steps:,} steps {tried}, {lowest:.2g}")
+
+
+def share(part: float) -> str:
+    """Write a share of 1 in percent, in two digits where it is small: 51%, 0.42%."""
+    percent = 100 * part
+    return f"{percent:.0f}%" if abs(percent) >= 9.95 else f"{percent:.2g}%"

@@ -1,0 +1,359 @@
+"""What a run's curve means: one word, and the evidence for it.
+
+Where the loss has a closed form, the fate of a rate is known before the first step, and the
+measured losses confirm it. Where it has none, see ``lrtui.analysis.measured``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+from lrtui.analysis.advice import share
+from lrtui.analysis.theory import Theory
+from lrtui.messages import Outcome
+
+Verdict = Literal[
+    "converging",
+    "side to side",
+    "settled",
+    "too few steps",
+    "too slow",
+    "on the edge",
+    "diverging",
+    "diverged",
+    "level",
+    "falling",
+    "falling, swinging",
+    "rising",
+    "at the edge",
+    "spike",
+    "above its start",
+    "above its level",
+    "cannot tell yet",
+    "unfinished",
+    "failed",
+]
+"""The last eleven are said of losses alone. A ``spike`` is a rise that may soon be over; one that
+has lasted is ``above its level``, since a step that is named and until it has come back.
+"""
+
+EDGE_GROWTH = 10.0
+"""Past the limit, a loss that grows less than this within the run is on the edge if the rate is."""
+
+EDGE = 0.95
+"""A rate is on the edge from this share of the limit on, where each step keeps 90% of the distance
+along the steepest direction, up to where the limit is this share of it."""
+
+HIGHER = 1.05
+"""A loss above that many times the first has risen."""
+
+STEADY = 50
+"""Batches in a row under the target that make a run settled, where each step sees few samples."""
+
+HAIR = 10
+"""Steps by which rounding may shift the step at which a run of Adam settles."""
+
+BLOWN, BLOWN_ADAPTIVE = 1e3, 1e6
+"""A loss of that many times the first has diverged; Adam comes back from a thousand times."""
+
+RECENT = 2
+"""Losses that are kept as they came."""
+
+ROUNDING = 5e-7
+"""Relative rounding of a float32 loss: differences below this share mean nothing."""
+
+
+def has_diverged(loss: float | None, first: float) -> bool:
+    """Return whether a run that is over has diverged: the one place where that is decided.
+
+    Args:
+        loss: its last loss; ``None`` where not finite.
+        first: its loss at step 0.
+    """
+    return loss is None or not math.isfinite(loss) or loss > first
+
+
+def foresee(theory: Theory, start: Sequence[float], lr: float, steps: float) -> Verdict:
+    """Forecast the verdict on a rate within a number of steps.
+
+    Args:
+        theory: closed form of the loss.
+        start: weights that it starts from.
+        lr: learning rate.
+        steps: steps given, infinite where that is open.
+
+    Returns:
+        ``converging`` or ``side to side`` for a run that settles in time, with the weights on one
+        side of the steepest direction or changing sides (without momentum). For one that does not:
+        ``too slow`` where a larger rate would, else ``on the edge`` close to the limit, else ``too
+        few steps``. Past the limit ``on the edge`` where it is close and the loss grows less than
+        tenfold, else ``diverging``. ``cannot tell yet`` where the forecast does not look that far.
+    """
+    if lr >= theory.max_stable_lr:
+        growth = theory.growth(lr)
+        grown = 2 * steps * math.log(growth) if growth != 1 else 0.0
+        is_close = EDGE * lr <= theory.max_stable_lr
+        return "on the edge" if is_close and grown < math.log(EDGE_GROWTH) else "diverging"
+    settles = theory.settles_at(start, lr)
+    if settles is None and theory.optimizer.is_adaptive and steps > theory.horizon:
+        return "cannot tell yet"
+    if settles is None or settles > steps:
+        quickest, fewest = theory.quickest(tuple(start))
+        if fewest <= steps and lr < quickest:
+            return "too slow"
+        return "on the edge" if lr >= EDGE * theory.max_stable_lr else "too few steps"
+    crosses = theory.optimizer.is_plain and theory.factors(lr)[-1] < 0
+    return "side to side" if crosses else "converging"
+
+
+def judge(
+    theory: Theory, lr: float, steps: int, loss: float | None, settled_at: int | None
+) -> tuple[Verdict, int | None]:
+    """Return the verdict on a run that is over, from what was measured.
+
+    Args:
+        theory: closed form of the loss.
+        lr: learning rate.
+        steps: steps taken.
+        loss: last loss, ``None`` where not finite.
+        settled_at: step from which on the loss was close to where it ends.
+
+    Returns:
+        The verdict, and the step at which it settled if it did and stayed so.
+    """
+    first = theory.start_loss()
+    if has_diverged(loss, first) and not is_only_above(theory, lr, loss):
+        return "diverged", None
+    if settled_at is not None and lr < theory.max_stable_lr:
+        if theory.optimizer.is_plain:
+            return "settled", settled_at
+        # It may be low at the end of its steps and leave again, or have been low before.
+        forecast = theory.settles_at(theory.start, lr)
+        if forecast is not None and forecast <= steps:
+            return "settled", settled_at if abs(settled_at - forecast) <= HAIR else forecast
+    if loss is not None and loss > first:
+        return "above its start", None
+    return foresee(theory, theory.start, lr, steps), None
+
+
+def is_only_above(theory: Theory, lr: float, loss: float | None) -> bool:
+    """Return whether a last loss above the first one need not mean that the run has diverged.
+
+    With momentum or Adam a run may climb and come back, and weight decay may draw it up to where
+    it ends. Adam has no limit: it has diverged only where the loss is out of all proportion.
+    """
+    if loss is None or not math.isfinite(loss) or theory.optimizer.is_plain:
+        return False
+    if theory.optimizer.is_adaptive:
+        return loss <= BLOWN_ADAPTIVE * theory.start_loss()
+    return lr < theory.max_stable_lr
+
+
+@dataclass
+class Diagnosis:
+    """Follows one run at one rate, loss by loss, in constant time and memory a step.
+
+    Attributes:
+        theory: closed form of the loss, ``None`` where there is none.
+        lr: learning rate.
+        steps: steps given, ``None`` where that is open.
+        start: weights that the run, or the part of it at this rate, started from.
+        since: step at which it did.
+        under_since: step from which on it has been close to where it ends. Gradient descent stays
+            there; with momentum a run can fly through, and Adam can leave it again.
+        broken: first step whose loss was not finite, once there is one.
+    """
+
+    theory: Theory | None
+    lr: float
+    steps: int | None
+    start: tuple[float, ...] = ()
+    since: int = 0
+    under_since: int | None = None
+    broken: int | None = None
+    _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+    def see(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
+        """Take in the next losses and their steps; ``None`` where they are not finite."""
+        if None in losses:
+            if self.broken is None:
+                self.broken = steps[losses.index(None)]
+            told = [(k, v) for k, v in zip(steps, losses, strict=True) if v is not None]
+            steps, losses = [k for k, _ in told], [v for _, v in told]
+        known = cast("Sequence[float]", losses)
+        self._recent.extend(zip(steps[-RECENT:], known[-RECENT:], strict=True))
+        if self.theory is None or not known:
+            return
+        target = self.theory.settled_loss
+        # Below the limit of gradient descent a loss that has settled stays so.
+        if self.theory.optimizer.is_plain and self.lr < self.theory.max_stable_lr:
+            if self.under_since is None and min(known) <= target:
+                self.under_since = steps[next(i for i, v in enumerate(known) if v <= target)]
+            return
+        over = next((i for i in reversed(range(len(known))) if known[i] > target), -1)
+        if over == len(known) - 1:
+            self.under_since = None
+        elif over >= 0 or self.under_since is None:
+            self.under_since = steps[over + 1]
+
+    def continued(self, lr: float, step: int, weights: tuple[float, ...]) -> Diagnosis:
+        """Return the diagnosis of the same run from a step on, at another rate.
+
+        Args:
+            lr: the new rate.
+            step: last step at the old one.
+            weights: at that step; of another number than the loss has, they are not used. Nor are
+                they where the optimizer has a memory of its own: what comes is then not known.
+        """
+        if self.theory is not None and remembers(self.theory):
+            return Diagnosis(None, lr, self.steps, since=step)
+        if self.theory is None or len(weights) != len(self.theory.minimum):
+            weights = ()
+        return Diagnosis(self.theory, lr, self.steps, weights, step, self.under_since)
+
+    @property
+    def forecast(self) -> int | None:
+        """The step at which it will settle, known at its start; ``None`` if never."""
+        if self.theory is None or not self.start or not all(map(math.isfinite, self.start)):
+            return None
+        settles = self.theory.settles_at(self.start, self.lr)
+        if settles == 0 and self.since and self.under_since is not None:
+            return self.under_since  # before the rate was changed
+        return None if settles is None else self.since + settles
+
+    @property
+    def settled_at(self) -> int | None:
+        """The step from which on it stays close to where it ends, ``None`` as long as it does not.
+
+        With momentum and Adam a loss may be as low before, and leave again: it has settled once
+        the step is come that was forecast, or where the forecast is at an end.
+        """
+        theory = self.theory
+        if theory is None or self.lr >= theory.max_stable_lr:
+            return None
+        if theory.optimizer.is_plain or not self._recent or self.under_since is None:
+            return self.under_since
+        forecast, horizon = self.forecast, self.since + theory.horizon
+        known = forecast if forecast is not None else horizon
+        return self.under_since if self._recent[-1][0] >= known else None
+
+    def shrink(self) -> float | None:
+        """Return the share of the excess that a step removed, over the last two losses.
+
+        Negative where the excess grew; ``None`` where it cannot be told from rounding, and for
+        momentum, decay and Adam, whose excess does not shrink evenly.
+        """
+        if self.theory is None or not self.theory.optimizer.is_plain or len(self._recent) < 2:
+            return None
+        (before, older), (after, newer) = self._recent
+        older, newer = older - self.theory.min_loss, newer - self.theory.min_loss
+        if min(older, newer) < 20 * ROUNDING * self.theory.min_loss or older <= 0:
+            return None
+        kept: float = (newer / older) ** (1 / (after - before))
+        return 1 - kept
+
+    def read(self, outcome: Outcome | None = None, reason: str = "") -> tuple[Verdict, str]:
+        """Return the verdict and its evidence, a short sentence of measured numbers.
+
+        Args:
+            outcome: how the run ended, ``None`` while it is on.
+            reason: why, in the words of its source.
+        """
+        theory = self.theory
+        if theory is None or not self.start:
+            if outcome == "diverged":
+                return "diverged", reason
+            return "cannot tell yet", "nothing but its losses is known"
+        if outcome == "diverged":
+            if self.lr < theory.max_stable_lr or not self._recent:
+                return "diverged", reason
+            step, loss = self._recent[-1]
+            said = f"loss {loss:.3g} at step {step:,}"
+            if self.broken is not None:
+                said = f"not finite at step {self.broken:,}"
+            return "diverged", f"{said}; {self._beyond()}"
+        if self.settled_at is not None:
+            return "settled", f"at step {self.settled_at:,}, {self._near()}{self._spike()}"
+        if not all(map(math.isfinite, self.start)):
+            return "diverging", "the weights are not finite any more"
+        left = math.inf if self.steps is None else self.steps - self.since
+        if theory.optimizer.is_adaptive and self._recent:
+            step, loss = self._recent[-1]
+            if self.forecast is not None and step > self.forecast + HAIR:
+                return "spike", f"loss {loss:.3g}, after it had settled{self._spike()}"
+            if self.forecast is None and step - self.since >= theory.horizon:
+                left = math.inf
+        verdict = foresee(theory, self.start, self.lr, left)
+        if outcome is not None and verdict in ("converging", "side to side"):
+            verdict = "too few steps"  # the forecast is that of float64, a step or two earlier
+        return verdict, self._evidence(verdict)
+
+    def _near(self) -> str:
+        """Say what it has settled at."""
+        theory = self.theory
+        assert theory is not None
+        if theory.target is not None:
+            return f"at most {theory.target:.4g} from there on"
+        if theory.end_loss > theory.min_loss:
+            return f"within 0.5% of {theory.end_loss:.4g}, where the weight decay holds it"
+        if theory.fits_exactly:
+            return "0, up to float32 rounding"
+        return f"within 0.5% of the smallest loss, {theory.min_loss:.4g}"
+
+    def _spike(self) -> str:
+        """Say when Adam will be unstable, or was, where that is foreseen."""
+        theory = self.theory
+        assert theory is not None
+        spike = theory.spike_at(self.start, self.lr)
+        step = self._recent[-1][0] if self._recent else self.since
+        if spike is None or (self.steps is not None and self.since + spike > self.steps):
+            return ""
+        near = f"near step {self.since + spike:,} (Adam forgets)"
+        return f"; expect a spike {near}" if step < self.since + spike else f"; foreseen {near}"
+
+    def _beyond(self) -> str:
+        """Say what it means that the rate is past the limit."""
+        assert self.theory is not None
+        growth = self.theory.growth(self.lr)
+        if growth < 2:
+            grows = f"grow by {share(growth - 1)}" if growth > 1 else "do not shrink"
+        else:
+            grows = f"grow {growth:,.0f}-fold" if 9.5 <= growth < 1e6 else f"grow {growth:.2g}-fold"
+        return f"past the limit {self.theory.max_stable_lr:.3g}, steps {grows}"
+
+    def _evidence(self, verdict: Verdict) -> str:
+        theory = self.theory
+        assert theory is not None
+        shrink = self.shrink()
+        pace = f"the excess shrinks {share(shrink)} a step; " if shrink and shrink > 0 else ""
+        if self.forecast is None:
+            when = "never settles" if self.lr >= theory.max_stable_lr else "settles beyond 1e9"
+            if theory.optimizer.is_adaptive:
+                when = f"not settled in {theory.horizon:,} steps, as far as it was computed"
+        else:
+            when = f"settles at {self.forecast:,}{self._spike()}"
+        given = "" if self.steps is None else f", was given {self.steps:,}"
+        match verdict:
+            case "converging":
+                return f"{pace}{when}"
+            case "side to side":
+                keeps = share(-theory.factors(self.lr)[-1])
+                return f"each step crosses the valley and keeps {keeps} of the distance; {when}"
+            case "too slow":
+                return f"{pace}{when}{given}"
+            case "too few steps":
+                return f"{when}{given}"
+            case "cannot tell yet":
+                return when
+            case "on the edge" if self.lr < theory.max_stable_lr:
+                return f"just below the limit {theory.max_stable_lr:.4g}; {when}{given}"
+        return self._beyond()
+
+
+def remembers(theory: Theory) -> bool:
+    """Return whether a step depends on the steps before, beyond the weights they led to."""
+    return theory.optimizer.momentum > 0 or theory.optimizer.is_adaptive

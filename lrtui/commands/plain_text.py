@@ -1,0 +1,251 @@
+"""A session as lines of text or JSON, for a person without a terminal and for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+from msgspec.structs import replace
+
+from lrtui.commands.options import LabOptions
+from lrtui.messages import (
+    AnyMessage,
+    Ended,
+    Entrant,
+    Failed,
+    Greeting,
+    NoResult,
+    Printed,
+    ProblemFacts,
+    Progress,
+    Race,
+    Rewound,
+    Start,
+    Started,
+    State,
+    Steered,
+    Swept,
+    Unusable,
+    encode,
+)
+from lrtui.session.sentences import advice_text, change_text, told_losses
+from lrtui.session.session import Session
+from lrtui.sources.source import Source
+from lrtui.text.ascii_fallback import printable
+from lrtui.text.rates import rate_text
+
+ENDED_EARLY = "the source ended before its answer"
+
+
+SHOWN = 8
+"""Weights that are printed after a run, at most."""
+
+
+@dataclass
+class Printer:
+    """Prints messages as they come, as text or as JSON.
+
+    Attributes:
+        every: steps between two lines of a run.
+        as_json: print the messages themselves, with a summary after each run.
+        out: where to print.
+        session: what the messages add up to.
+    """
+
+    every: int
+    as_json: bool
+    out: IO[str]
+    session: Session = field(default_factory=Session, init=False)
+
+    def take(self, message: AnyMessage) -> None:
+        """Print a message."""
+        known = self.session.of(message)
+        lr = known.lr if known else None
+        changed = self.session.apply(message)
+        run = self.session.of(message)
+        if not self.as_json:
+            # What is printed may come from a file, or from whatever training code printed.
+            lines = [*map(printable, self._lines(message, changed, lr))]
+        else:
+            lines = [encode(message).decode()]
+            if isinstance(message, Ended) and changed and run:
+                lines.append(encode(self.session.summary(run)).decode())
+        for line in lines:
+            print(line, file=self.out, flush=True)
+
+    def _lines(self, message: AnyMessage, changed: bool, lr: float | None) -> list[str]:
+        """Return a message in words, one line for each step that is reported."""
+        run = self.session.of(message)
+        match message:
+            case Greeting():
+                return [f"{message.title.replace(' · ', ', ')} ({message.program})"]
+            case ProblemFacts(remarks=remarks):
+                return remarks
+            case State() if run and changed and message.asked_by and run.lr != lr:
+                return [change_text(message)]
+            case Printed(text=text):
+                return [text]
+            case NoResult(work=work, reason=reason):
+                return [f"no {work}: {reason}"]
+            case Swept(taken=taken, failures=failures, how=how) if taken or failures:
+                return [f"sweep: {how}"]
+            case Steered() if run:
+                by = f" ({message.asked_by})" if message.asked_by else ""
+                done = "" if message.done else "refused: "
+                return [f"step {message.step:>6}  {done}{message.text}{by}"]
+            case Progress() if run and changed and run.live is not None:
+                return [*live_steps(message, self.every)]
+            case Progress() if run and changed:
+                by = "" if run.by == "sgd" else f"  {run.by}"
+                said = (
+                    [f"run {run.number}  rate {rate_text(run.lr)}{by}"] if not message.first else []
+                )
+                which = f"run {run.number}  " if run.race else ""
+                losses = told_losses(message, self.every)
+                return said + [f"{which}step {step:>6}  loss {loss}" for step, loss in losses]
+            case Ended() if run and changed:
+                verdict, evidence, ground = run.reading()
+                facts = []
+                if 0 < len(run.weights) <= SHOWN:
+                    facts.append("weights " + ", ".join(f"{w:.4g}" for w in run.weights))
+                if pace := run.steps_per_second:
+                    facts.append(f"{pace:,.0f} steps/s")
+                said = [f"{run.outcome}: {message.reason}{in_brackets(', '.join(facts))}"]
+                said.append(
+                    f"{verdict}{in_brackets('' if ground == 'exact' else ground)}: {evidence}"
+                )
+                if advice := self.session.advice_after(run):
+                    said.append(f"{advice_text(advice)}: {advice.reason}")
+                return [f"run {run.number}  {text}" for text in said]
+        return []
+
+
+def live_steps(progress: Progress, every: int) -> Iterator[str]:
+    """Yield loss and rate of a training that is not ours, for each step that is reported."""
+    rates = dict(zip(progress.numbered(), progress.scalars.get("lr", ()), strict=False))
+    for step, loss in told_losses(progress, every):
+        said = "not known" if progress.no_loss else loss
+        rate = rates.get(step)
+        yield f"step {step:>6}  loss {said}" + ("" if rate is None else f"  rate {rate:.6g}")
+
+
+def in_brackets(text: str) -> str:
+    """Return a text in brackets after a blank, nothing for nothing."""
+    return f" ({text})" if text else ""
+
+
+def started(options: LabOptions, speed: float | None) -> list[Start | Race]:
+    """Return what starts each of the runs that were asked for, or several in step."""
+    steps, by, moves = options.steps_of_a_run, options.optimizer, options.schedule
+    if options.race:
+        entrants = [Entrant(run=1, lr=lr, optimizer=by) for lr in options.lrs]
+        return [Race(entrants=entrants, steps=steps, speed=speed, schedule=moves)]
+    return [
+        Start(run=1, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=moves)
+        for lr in options.lrs
+    ]
+
+
+def play(
+    source: Source, runs: Sequence[Start | Race], printer: Printer, seconds: float = 0.0
+) -> str:
+    """Carry out runs in turn and print what comes of them; return why that failed, if it did.
+
+    Args:
+        source: the trainer.
+        runs: what starts each, or several in step; their numbers are given here.
+        printer: prints the messages.
+        seconds: that a sweep may take after a run, for the advice that follows from nothing else;
+            0 for none.
+    """
+    messages, session = stream(source), printer.session
+    for start in runs:
+        if isinstance(start, Race):
+            entrants = [(e.lr, e.optimizer) for e in start.entrants]
+            begun = session.begin_race(entrants, start.steps, start.schedule)
+            source.send(
+                replace(
+                    start,
+                    entrants=[
+                        replace(entrant, run=run.number)
+                        for entrant, run in zip(start.entrants, begun, strict=True)
+                    ],
+                )
+            )
+        else:
+            begun = [session.begin(start.lr, start.steps, start.optimizer, start.schedule)]
+            source.send(replace(start, run=begun[0].number))
+        while any(run.is_on for run in begun):
+            if (message := next(messages, None)) is None:
+                return ENDED_EARLY
+            if isinstance(message, Ended) and seconds > 0:
+                sweep_for_advice(source, message, messages, printer, seconds)
+            printer.take(message)
+            if isinstance(message, Failed):
+                return "\n".join([message.reason, *message.details])
+            if isinstance(message, Unusable):
+                return message.reason
+        if failed := [run for run in begun if run.outcome == "failed"]:
+            return failed[0].reason
+    return ""
+
+
+def sweep_for_advice(
+    source: Source,
+    ended: Ended,
+    messages: Iterator[AnyMessage],
+    printer: Printer,
+    seconds: float,
+) -> None:
+    """Have the rates tried that the advice after a run follows from, unless it is known without.
+
+    Of a race, the runs that are still on hold meanwhile.
+    """
+    from lrtui.session.rate_axis import advice_sweep
+
+    session = printer.session
+    run = session.of(ended)
+    if run is None or ended.outcome == "failed" or not session.offers("sweep"):
+        return
+    if (sweep := advice_sweep(session, run, seconds)) is None:
+        return
+    source.send(sweep)
+    for message in messages:
+        printer.take(message)
+        is_answer = isinstance(message, Swept) or (
+            isinstance(message, NoResult) and message.work == "sweep"
+        )
+        if is_answer or isinstance(message, Failed | Unusable):
+            return
+
+
+def replay(source: Source, printer: Printer) -> None:
+    """Print what was saved, or what a training tells.
+
+    In a record the sweep that the advice after a run follows from stands behind its end; it is
+    taken first, as it was when the run was printed.
+    """
+    held: list[Ended] = []
+    for message in stream(source):
+        if isinstance(message, Ended) and printer.session.offers("seek"):
+            held.append(message)
+            continue
+        if isinstance(message, Started | Greeting | Rewound | Printed):
+            take_all(printer, held)
+        printer.take(message)
+        if isinstance(message, Swept):
+            take_all(printer, held)
+    take_all(printer, held)
+
+
+def take_all(printer: Printer, held: list[Ended]) -> None:
+    """Print what was held back."""
+    while held:
+        printer.take(held.pop(0))
+
+
+def stream(source: Source) -> Iterator[AnyMessage]:
+    """Yield messages as they come, until there will be none any more."""
+    while messages := source.poll(None):
+        yield from messages

@@ -1,0 +1,51 @@
+"""``lrtui run``: a script or module run as python does, and watched.
+
+Imports little: what is loaded here, a person's training has to pay for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lrtui.commands.parser import Parser, complain
+from lrtui.monitor.script import run
+
+
+def run_script(words: Sequence[str]) -> int:
+    """Run what a command line names; return its exit code, 2 where there is no such thing.
+
+    Args:
+        words: of the command line; what follows the script is the script's own.
+
+    Raises:
+        SystemExit: the script has asked for it, or the command line is wrong.
+    """
+    end = 0
+    while end < len(words) and words[end].startswith("-") and words[end] != "-m":
+        end += 2 if words[end] in ("--name", "--journal") else 1
+    end += 2 if words[end : end + 1] == ["-m"] else 1
+    parser = Parser(prog="lrtui run", allow_abbrev=False)
+    parser.usage = "lrtui run [--name NAME] [--journal FILE] SCRIPT|-m MODULE [arguments]"
+    parser.description = (
+        "Run a script or a module as python does, to be watched by lrtui watch: its rate can be "
+        "changed, it can be paused and stopped, and nothing in it need be changed for that."
+    )
+    add = parser.add_argument
+    add("--name", metavar="NAME", help="what the list of trainings calls it (the script's name)")
+    add("--journal", metavar="FILE", help="where commands are noted (beside the socket)")
+    add("-m", dest="module", metavar="MODULE", help="a module, as python -m")
+    add("script", nargs="?", metavar="SCRIPT", help="a script")
+    found = parser.parse_args(words[:end])
+    if (found.script is None) == (found.module is None):
+        parser.error("a script or -m MODULE is needed")
+    try:
+        return run(
+            found.module or found.script,
+            words[end:],
+            is_module=found.module is not None,
+            name=found.name,
+            journal=found.journal,
+        )
+    except ValueError as error:
+        complain(str(error))
+        return 2

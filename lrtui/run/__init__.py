@@ -1,1 +1,0 @@
-"""What is known about runs from their messages alone: neither torch nor textual."""

@@ -1,0 +1,477 @@
+"""What a person does with runs: starts and steers them, and hears what became of them."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import count
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from lrtui.messages import (
+    OWN,
+    PLAIN,
+    Alone,
+    AnyMessage,
+    Command,
+    Entrant,
+    Failed,
+    Greeting,
+    Load,
+    Optimizer,
+    Pause,
+    ProblemFacts,
+    Race,
+    Resume,
+    Seek,
+    SetLr,
+    SetSpeed,
+    Start,
+    Started,
+    State,
+    Steered,
+    Step,
+)
+from lrtui.messages.problem_settings import ProblemSettings
+from lrtui.screen.control.event_log import Log
+from lrtui.screen.control.run_table import Table
+from lrtui.screen.control.setup import Setup, lab_options, optimizers
+from lrtui.screen.control.steering import Steering
+from lrtui.screen.control.sweeps import Sweeps
+from lrtui.screen.control.view import View
+from lrtui.screen.panes.ruler import foreseen
+from lrtui.session.heat_grid import kind
+from lrtui.session.session import Session
+from lrtui.sources.source import Source
+from lrtui.text.rates import FACTOR, rate_text, scaled
+
+if TYPE_CHECKING:
+    from lrtui.commands.options import LabOptions
+
+SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+
+NOTICE_SECONDS, NOTICE_LETTERS = 4.0, 20.0
+"""Seconds that an answer is shown, and letters a second that are read besides."""
+
+SILENCE = 5.0
+"""Seconds without a message from which on that is told."""
+
+
+class Controller:
+    """The runs of a session, and the source that carries them out.
+
+    What is shown is what messages confirmed. What was last asked for is kept as well, because the
+    next key goes on from there: two presses of ``]`` are two steps up, however slow the source.
+
+    Attributes:
+        view: what there is to show.
+        session: the runs so far.
+        factor: what one press of a key makes a rate larger or smaller by.
+        steering: what is asked of a training that is not ours.
+        table: what is done with the runs that are listed.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        lrs: Iterable[Sequence[float]],
+        *,
+        steps: int,
+        speed: float | None,
+        every: int,
+        settings: ProblemSettings | None = None,
+        optimizer: Optimizer = PLAIN,
+        schedule: str = "constant",
+        factor: float = FACTOR,
+    ) -> None:
+        """Start without a run.
+
+        Args:
+            source: answers commands with messages.
+            lrs: learning rates to run, one race after another; a race of one is a run.
+            settings: of the problem that is trained; ``None`` where nothing is.
+            optimizer: what takes the steps.
+            schedule: how each rate moves from its peak.
+            factor: what one press of a key makes a rate larger or smaller by.
+            steps: steps of a run.
+            speed: steps a second, ``None`` for as fast as possible.
+            every: steps between two lines of the log.
+        """
+        self.session = Session()
+        self.view = View(self.session, steps, settings.name if settings else "")
+        self.steering = Steering(self.view, self._send, self._is_on, self.notify)
+        self.table = Table(self.view, source.note, self.notify)
+        self._sweeps = Sweeps(self.view, source.send)
+        self._log = Log(self.view, every)
+        self._source = source
+        self._queue = deque(lrs)
+        self._setup = Setup(settings or ProblemSettings(), optimizer, schedule)
+        if settings is not None and settings.name != "line":
+            self.view.scale = "log"  # a network's loss falls by factors
+        self.factor = factor
+        self._lr = self._queue[0][0] if self._queue else self._setup.settings.lrs[0]
+        self._entrants: Sequence[tuple[float, Optimizer]] = []  # of the last start
+        self._speed = speed
+        self._paused = False
+        self._ids = count(1)
+        self._unanswered = 0  # id of the last command, until a state answers it
+        self._heard = monotonic()
+        self._notice_until = math.inf
+
+    # --- what is asked for ----------------------------------------------------------------
+
+    def run(self, lr: float, steps: int | None = None) -> None:
+        """Start a new run from the initial weights, instead of any that were to follow.
+
+        Args:
+            lr: learning rate.
+            steps: steps of this run and of those after it; ``None`` for as many as before.
+        """
+        if not self.session.offers("start"):
+            self.complain("nothing can be trained here: this is a record; lrtui itself trains")
+            return
+        self._queue.clear()
+        self.view.steps = steps or self.view.steps
+        if steps:
+            self._sweeps.ask(self._setup)
+        self._start([(lr, self._setup.optimizer)])
+
+    def race(self, entrants: Sequence[tuple[float, Optimizer]]) -> None:
+        """Start new runs that are trained in step, each of a rate and an optimizer."""
+        if len(entrants) == 1 and self.session.offers("hold") and self.session.greeting:
+            self.steering.hold(entrants[0][0])
+        elif len(entrants) == 1:
+            self.run(entrants[0][0])
+        elif not self.session.offers("race"):
+            self.complain("several rates cannot be run in step here")
+        else:
+            self._queue.clear()
+            self._start(entrants)
+
+    def race_rates(self, lrs: Sequence[float]) -> None:
+        """Start new runs in step, one for each rate."""
+        self.race([(lr, self._setup.optimizer) for lr in lrs])
+
+    def race_optimizers(self) -> None:
+        """Start new runs in step at the same rate, one for each optimizer."""
+        self.race([(self._lr, optimizer) for optimizer in optimizers(self.session.facts)])
+
+    def go_on_alone(self) -> None:
+        """Go on with the run in focus alone; where no race is on, run the highlighted one again."""
+        session = self.session
+        highlighted = next((r for r in session.runs if r.number == self.view.highlighted), None)
+        if self.view.race and session.is_on and session.current and session.current.is_on:
+            self._lr = session.current.lr
+            self._entrants = []
+            self._send(Alone(run=session.current.number))
+        elif highlighted and isinstance(highlighted.optimizer, Optimizer):
+            self._setup = self._setup.with_optimizer(highlighted.optimizer)
+            self.run(highlighted.first_lr)
+        else:
+            self.complain("a learning rate is needed, such as 0.1")
+
+    def run_next(self) -> None:
+        """Start the next of the rates that were given, if there is one."""
+        if self._queue:
+            self._start([(lr, self._setup.optimizer) for lr in self._queue.popleft()])
+
+    def _start(self, entrants: Sequence[tuple[float, Optimizer]]) -> None:
+        steps, speed, moves = self.view.steps, self._speed, self._setup.schedule
+        self._entrants = entrants
+        self._lr, self._paused = entrants[0][0], False
+        self.view.highlighted = None
+        if len(entrants) == 1:
+            ((lr, by),) = entrants
+            run = self.session.begin(lr, steps, by, moves)
+            self._send(
+                Start(run=run.number, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=moves)
+            )
+            self._begin(run.number, lr)
+            return
+        runs = self.session.begin_race(entrants, steps, moves)
+        told = [
+            Entrant(run=run.number, lr=lr, optimizer=by)
+            for run, (lr, by) in zip(runs, entrants, strict=True)
+        ]
+        self._send(Race(entrants=told, steps=steps, speed=speed, schedule=moves))
+        for entrant in told:
+            self._begin(entrant.run, entrant.lr)
+
+    def _begin(self, number: int, lr: float) -> None:
+        self._clear_answers()
+        self._log.begin(number, lr)
+
+    def _clear_answers(self) -> None:
+        """Take back what was said of the run before."""
+        self.view.details = []
+        self.clear_notice()
+
+    def restart(self) -> None:
+        """Restart at the same rate, or the same race."""
+        if len(self._entrants) > 1:
+            self.race(self._entrants)
+        else:
+            self.run(self._lr)
+
+    def run_scaled(self, factor: float) -> None:
+        """Restart at the rate times a factor."""
+        self.run(scaled(self._lr, factor))
+
+    def run_telling(self) -> None:
+        """Run the next of the rates that are worth seeing for this problem."""
+        lrs = self._setup.settings.lrs
+        if self._lr in lrs:
+            self.run(lrs[(lrs.index(self._lr) + 1) % len(lrs)])
+        else:
+            self.run(next((lr for lr in lrs if lr > self._lr), lrs[0]))
+
+    def run_next_optimizer(self) -> None:
+        """Restart at the same rate with the next optimizer."""
+        self._run_with(self._setup.with_next_optimizer(self.session.facts))
+
+    def run_next_schedule(self) -> None:
+        """Restart at the same rate, the peak, with the next schedule."""
+        self._run_with(self._setup.with_next_schedule(self.view.steps))
+
+    def run_cell(self, lr: float, momentum: float) -> None:
+        """Run a rate at a momentum."""
+        by = replace(kind(self._setup.optimizer), momentum=momentum)
+        self._run_with(self._setup.with_optimizer(by), lr)
+
+    def _run_with(self, setup: Setup, lr: float | None = None) -> None:
+        """Run a rate, else the same one, with another setup, and ask what other rates would do."""
+        self._setup = setup
+        self.run(self._lr if lr is None else lr)
+        self._sweeps.ask(setup)
+
+    def heat(self) -> None:
+        """Ask what every rate would do at every momentum, unless it is known."""
+        self._sweeps.ask_heat(self._setup)
+
+    def options(self) -> LabOptions:
+        """Return what is trained, as options of the command line."""
+        return self._setup.options(self.view.steps, self.factor)
+
+    def command_line(self) -> str:
+        """Return the command line that reproduces the last start; empty before there was one."""
+        lrs = [lr for lr, _ in self._entrants] or [self._lr]
+        if len({by for _, by in self._entrants}) > 1:
+            self.complain("no command line races optimizers; O does")
+            return ""
+        return self._setup.command_line(lrs, self.view.steps)
+
+    def take_up(self, name: str) -> None:
+        """Take up another of the built-in problems, and run its first rate."""
+        self.set_up(lab_options(name, {"seed": str(self._setup.settings.seed)}))
+
+    def set_up(self, options: LabOptions) -> None:
+        """Run what options ask for: another problem's first rate, else the same rate again."""
+        before, settings = self._setup.settings, options.settings
+        lr = self._lr if settings.name == before.name else settings.lrs[0]
+        self.factor, self.view.steps = options.factor, options.steps_of_a_run
+        if settings != before:
+            self.view.problem = settings.name
+            self.view.zoom = self.view.cursor = self.view.place = self.view.rate = None
+            self._source.send(Load(problem=settings))
+        if settings.name != before.name:
+            self.view.scale = "linear" if settings.name == "line" else "log"
+        self._setup = Setup(settings, options.optimizer, options.schedule)
+        self.run(lr)
+        if settings == before:
+            self._sweeps.ask(self._setup)
+
+    def run_advice(self) -> None:
+        """Take the advice: run the rate, with more steps if it says so."""
+        advice = self.session.advice()
+        if advice is not None:
+            self.run(advice.lr, advice.steps if advice.more_steps else None)
+        elif self.session.theory is None and self.session.swept is None:
+            self.notify("no advice yet: nothing is known of the loss", "dim")
+        elif self.session.theory is None:
+            self.notify(f"none of the rates tried did better than {rate_text(self._lr)}", "good")
+        else:
+            self.notify(f"no rate settles sooner than {rate_text(self._lr)}", "good")
+
+    def continue_scaled(self, factor: float) -> None:
+        """Continue at the rate times a factor, without a restart."""
+        if self.session.is_on and len(self.view.race) > 1:
+            self.complain("several runs are on; Enter goes on with the one in focus alone")
+        elif not self.session.offers("set_lr"):
+            self.steering.scale(factor)
+        elif self._is_on():
+            self._lr = scaled(self._lr, factor)
+            self._send(SetLr(lr=self._lr))
+
+    def seek(self, to: Seek) -> None:
+        """Show another place of a record."""
+        self._send(to)
+
+    def hold_at_end(self) -> None:
+        """Show the end of the run of a record, and go on with no other by itself."""
+        self._source.send(Pause(id=next(self._ids)))
+        self.seek(Seek(end=True))
+
+    @property
+    def seeks(self) -> bool:
+        """Whether what is shown is a record, of which any place can be shown."""
+        session = self.session
+        return session.greeting is not None and session.offers("seek")
+
+    def seek_step(self, text: str) -> None:
+        """Go to a step that was typed, or say what is wrong with it."""
+        digits = text.strip().replace(",", "")
+        if digits.isascii() and digits.isdigit() and len(digits) <= 12:
+            run, step = self.session.current, int(digits)
+            last = run.steps if run is not None and run.steps is not None else step
+            if run is not None and not run.is_on:
+                last = run.step
+            if step < last or run is None:
+                self.seek(Seek(step=step))
+            else:
+                self.hold_at_end()
+            if step > last:
+                self.notify(f"the run has {last:,} steps", "dim")
+        else:
+            self.complain(f"a step is a whole number, not {text.strip()[:24]}")
+
+    def pause(self) -> None:
+        """Pause the run, or continue it."""
+        if self._is_on():
+            self._paused = not self._paused
+            self._send(Pause() if self._paused else Resume())
+
+    def step(self) -> None:
+        """Take one step, then pause."""
+        if self._is_on():
+            self._paused = True
+            self._send(Step())
+
+    def faster(self) -> None:
+        """Take more steps a second."""
+        if self._speed is not None:
+            self._set_speed(next((s for s in SPEEDS if s > self._speed), None))
+
+    def slower(self) -> None:
+        """Take fewer steps a second."""
+        speed = self._speed
+        self._set_speed(max((s for s in SPEEDS if speed is None or s < speed), default=speed))
+
+    def _set_speed(self, speed: float | None) -> None:
+        self._speed = speed
+        self._send(SetSpeed(speed=speed))
+        if not self.session.is_on:
+            # Nobody is there to confirm it; the next run takes it along.
+            self.notify(
+                "the next run goes "
+                + ("as fast as possible" if speed is None else f"at {speed:g} steps/s"),
+                "dim",
+            )
+
+    def _send(self, command: Command) -> None:
+        self._unanswered = next(self._ids)
+        self._source.send(replace(command, id=self._unanswered))
+        self.clear_notice()
+
+    def _is_on(self) -> bool:
+        """Return whether a run is on; say so if none is."""
+        if self.session.is_on:
+            return True
+        again = "; r restarts, or type a rate" if self.session.offers("start") else ""
+        self.complain(f"no run is on{again}")
+        return False
+
+    def notify(self, text: str, tone: str) -> None:
+        """Answer above the footer, for as long as it takes to read."""
+        self.view.notice = (text, tone)
+        self.view.preview = None
+        self._notice_until = monotonic() + NOTICE_SECONDS + len(text) / NOTICE_LETTERS
+        self.view.dirty = True
+
+    def complain(self, text: str) -> None:
+        """Say what is wrong with what was asked for."""
+        self.notify(text, "bad")
+
+    def clear_notice(self) -> None:
+        """Take back what was answered."""
+        self.notify("", "dim")
+        self._notice_until = math.inf
+
+    def preview(self, lr: float) -> None:
+        """Say what a rate would do before it is run; run it where that was said already."""
+        if self.view.preview == lr:
+            self.run(lr)
+            return
+        does = foreseen(self.view, lr)
+        self.notify(f"rate {rate_text(lr)}{does}; Enter or a second click runs it", "change")
+        self._notice_until, self.view.preview = math.inf, lr
+
+    # --- what is told ---------------------------------------------------------------------
+
+    def hear(self) -> None:
+        """Take in what the source has told since the last call."""
+        messages = self._source.poll()
+        for message in messages:
+            self.take(message)
+        now = monotonic()
+        if now >= self._notice_until:
+            self.clear_notice()
+        if messages or not self.session.is_on or self.session.paused:
+            self._heard = now
+        silent = now - self._heard
+        silent_for = int(silent) if silent >= SILENCE else 0
+        if silent_for != self.view.silent_for:
+            self.view.silent_for = silent_for
+            self.view.dirty = True
+
+    def take(self, message: AnyMessage) -> None:
+        """Take in one message."""
+        before = self.session.current
+        lr = before.lr if before else None
+        changed = self.session.apply(message)
+        self.view.dirty |= changed
+        run = self.session.current
+        match message:
+            case ProblemFacts(own_optimizer=own):
+                if self._setup.optimizer == OWN and not own:
+                    self._setup = self._setup.with_optimizer(PLAIN)
+                self._sweeps.ask(self._setup)
+            case Greeting():
+                self._sweeps.forget()
+            case Failed(details=details):
+                self.view.details = details
+            case Started() if changed and not self.session.offers("start"):
+                self._note_start(message, again=run is before)
+            case State() if changed:
+                self._confirm(message)
+            case Steered(done=False) if changed and message.answers:
+                self.complain(message.text)
+        self._log.take(message, changed=changed, moved=run is not None and run.lr != lr)
+        if run and not self.session.is_on and run.outcome in ("done", "diverged"):
+            self.run_next()
+
+    def _note_start(self, started: Started, *, again: bool) -> None:
+        """Show a run that nobody started here: of a training that is not ours, or of a record."""
+        run = self.session.current
+        self.view.steps = started.steps or self.view.steps
+        if run and run.live:
+            self.view.scale = "log"  # most losses fall by factors
+            if again:
+                self._log.clear()
+        self._clear_answers()
+
+    def _confirm(self, state: State) -> None:
+        """Take over what a state confirms, unless something else has been asked for since."""
+        if state.answers == self._unanswered:
+            self._unanswered = 0
+        if not self._unanswered:
+            self._paused, self._speed = state.paused, state.speed
+            if not self.view.race:
+                self._lr = state.lr
+
+    def zoom_ruler(self) -> None:
+        """Zoom the ruler round the rate that is pointed at, further, and back to all rates."""
+        if not self._sweeps.zoom(self._setup):
+            self.complain("the ruler is not there yet")

@@ -1,0 +1,93 @@
+"""What a person does with the runs in the table: highlight, mark, remove and write them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from lrtui.messages import Marked
+from lrtui.screen.control.view import View
+from lrtui.session.run import Run
+
+
+class Table:
+    """Changes what is shown of runs; their training knows nothing of it."""
+
+    def __init__(
+        self, view: View, note: Callable[[Marked], None], notify: Callable[[str, str], None]
+    ) -> None:
+        """Change nothing yet.
+
+        Args:
+            view: what there is to show.
+            note: keeps a mark with the messages of the runs.
+            notify: answers in the status line, in a tone.
+        """
+        self._view, self._note, self._notify = view, note, notify
+
+    def highlight_older(self) -> None:
+        """Highlight the next older run; of a race, shift the focus first."""
+        self._highlight_next([run.number for run in reversed(self._view.session.runs)])
+
+    def highlight_newer(self) -> None:
+        """Highlight the next newer run, or none."""
+        self._highlight_next([run.number for run in self._view.session.runs])
+
+    def _highlight_next(self, numbers: Sequence[int]) -> None:
+        current, highlighted = self._view.session.current, self._view.highlighted
+        if current is None:
+            return
+        at = current.number if highlighted is None else highlighted
+        after = [*numbers, None][numbers.index(at) + 1] if at in numbers else None
+        if after is not None:
+            self.highlight(after)
+
+    def highlight(self, number: int | None) -> None:
+        """Highlight a run, or none; one of a race, or the current one, is in focus instead."""
+        abreast = [run.number for run in self._view.session.abreast]
+        if number in abreast:
+            self._view.session.focus = number
+            number = None
+        self._view.highlighted = number
+        self._view.dirty = True
+
+    def pin(self) -> None:
+        """Pin the run that is pointed at to the charts; a pinned one, hide; a hidden one, show."""
+        if (run := self._view.pointed_at) is not None:
+            self.mark(run, pinned=not (run.pinned or run.hidden), hidden=run.pinned)
+
+    def remove(self) -> None:
+        """Remove the highlighted run from the table; one key alone removes nothing."""
+        run = self._view.pointed_at
+        if run is None or self._view.highlighted is None:
+            self._notify("↓ highlights the run that x then removes", "bad")
+            return
+        if run.is_on:
+            self._notify("a run that is on stays; ↓ goes to an older one", "bad")
+            return
+        self.mark(run, removed=True)
+        self._view.highlighted = None
+
+    def mark(self, run: Run, **changed: Any) -> None:  # noqa: ANN401 - fields of the message
+        """Note what a person has done with a run."""
+        now = Marked(run=run.number, name=run.name, pinned=run.pinned, hidden=run.hidden)
+        mark = replace(now, **changed)
+        self._view.session.apply(mark)
+        self._note(mark)
+        self._view.dirty = True
+
+    def export(self, suffix: str = ".csv") -> None:
+        """Write the losses of the runs to a file in the current folder."""
+        # Here, because numpy comes with it: the first frame does not wait for that.
+        from lrtui.session.export import export
+
+        try:
+            path, rows = export(self._view.session.runs, Path.cwd(), suffix)
+        except OSError as error:
+            self._notify(f"the runs were not written: {error.strerror}", "bad")
+        else:
+            losses = f"{rows:,} losses" if rows != 1 else "1 loss"
+            self._notify(f"{losses} written to {path}", "good")

@@ -1,0 +1,88 @@
+"""What a person asks of a training that is not ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+from lrtui.messages import Checkpoint, Command, Follow, Hold, Release, Rewind, Scale, Stop
+from lrtui.screen.control.view import View
+
+AGAIN = 5.0
+"""Seconds within which a key that asks first must be pressed again."""
+
+
+class Steering:
+    """Sends what is asked for; what cannot be taken back is asked for twice."""
+
+    def __init__(
+        self,
+        view: View,
+        send: Callable[[Command], None],
+        is_on: Callable[[], bool],
+        notify: Callable[[str, str], None],
+    ) -> None:
+        """Ask for nothing yet.
+
+        Args:
+            view: what there is to show.
+            send: sends a command.
+            is_on: returns whether a run is on, and says so if none is.
+            notify: answers in the status line, in a tone.
+        """
+        self._view = view
+        self._send, self._is_on, self._notify = send, is_on, notify
+        self._asked, self._asked_at = "", 0.0
+
+    def hold(self, lr: float) -> None:
+        """Hold the rate."""
+        if self._is_on():
+            self._send(Hold(lr=lr))
+
+    def scale(self, factor: float) -> None:
+        """Multiply the rate in force, keeping schedule and ratios of groups."""
+        if self._is_on():
+            self._send(Scale(by=factor))
+
+    def release(self) -> None:
+        """Give the rate back to the schedule."""
+        if self._is_on():
+            self._send(Release())
+
+    def follow(self) -> None:
+        """Take the next optimizer for the training's."""
+        if self._is_on():
+            self._send(Follow())
+
+    def checkpoint(self) -> None:
+        """Ask for a checkpoint."""
+        if self._is_on() and self._sure("k", "writes a checkpoint"):
+            self._send(Checkpoint())
+
+    def stop(self) -> None:
+        """Ask the training to end in good order."""
+        if self._is_on() and self._sure("S", "ends the training in good order"):
+            self._send(Stop())
+
+    def rewind(self) -> None:
+        """Go back to the last snapshot before the loss rose, and on at half the rate."""
+        if not self._is_on():
+            return
+        run = self._view.session.current
+        snapshots = run.live.snapshots if run and run.live else None
+        if snapshots is None:
+            self._notify("there is no snapshot yet to go back to", "bad")
+            return
+        back = f"goes back to the weights of step {snapshots.before:,}, on at half the rate of then"
+        if self._sure("t", back):
+            self._send(Rewind(step=snapshots.before))
+
+    def _sure(self, key: str, does: str) -> bool:
+        """Return whether a key was pressed a second time; say what it does if not."""
+        now = monotonic()
+        if self._asked == key and now < self._asked_at + AGAIN:
+            self._asked = ""
+            return True
+        self._asked, self._asked_at = key, now
+        self._notify(f"{key} again {does}", "change")
+        return False

@@ -1,0 +1,130 @@
+"""What the panes draw from: the session, and what the person has chosen to see of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lrtui.messages import Swept
+from lrtui.screen.draw.spans import Span
+from lrtui.session.run import Run
+from lrtui.session.session import Session
+
+Scale = Literal["linear", "log", "above minimum"]
+"""What the loss can be drawn on, in the order of the key; the last needs a known minimum."""
+
+LOG_LINES = 200
+"""Lines of the log that are kept."""
+
+EARLIER = ("earlier-1", "earlier-2", "earlier-3", "earlier-4")
+"""Tones of the earlier runs on a chart, most recent first: as many as can be told apart."""
+
+LANES = ("prediction", *EARLIER, "earlier-5", "earlier-6", "earlier-7")
+"""Tones of the runs of a race, in the order in which they were named."""
+
+
+@dataclass
+class View:
+    """What there is to show.
+
+    Attributes:
+        session: the runs so far.
+        steps: steps of a run.
+        problem: name of the problem, or path of the file, that is trained.
+        highlighted: number of an earlier run that stands out, ``None`` if none does.
+        typed: what is in the field.
+        notice: answer to what was asked for, with its tone; an empty text for none.
+        details: last lines of a trainer that failed.
+        log: what happened, most recent first.
+        scale: what the loss is drawn on.
+        scalar: name of the scalar that is shown besides the loss, where there are several.
+        lens: pane that the lens is turned to.
+        alone: pane that has all the room, ``None`` where several share it.
+        caption: what a tour tells, empty if nothing is told.
+        cursor: step that is read out on the charts, ``None`` where none is.
+        place: weights that are read out on the map, ``None`` where none are.
+        rate: rate that is read out on the chart of every rate, ``None`` where none is.
+        preview: rate that was clicked and would be run by Enter, ``None`` for none.
+        zoom: ends of the ruler where it shows a part of the rates, ``None`` where it shows all.
+        heat_cursor: momentum and rate that the heat map points at, ``None`` for none.
+        curves: the small curve of each run in the table, and what it was drawn for.
+        size: columns and rows of the terminal.
+        silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
+        dirty: whether there is something new to show; cleared once it is shown.
+    """
+
+    session: Session
+    steps: int
+    problem: str = ""
+    highlighted: int | None = None
+    typed: str = ""
+    notice: Span = ("", "dim")
+    details: list[str] = field(default_factory=list)
+    log: deque[Span] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    scale: Scale = "linear"
+    scalar: str = ""
+    lens: str = "bowl"
+    alone: str | None = None
+    caption: str = ""
+    cursor: int | None = None
+    place: tuple[float, float] | None = None
+    rate: float | None = None
+    preview: float | None = None
+    zoom: tuple[float, float] | None = None
+    heat_cursor: tuple[float, float] | None = None
+    curves: dict[int, tuple[object, str]] = field(default_factory=dict)
+    size: tuple[int, int] = (0, 0)
+    silent_for: int = 0
+    dirty: bool = True
+
+    @property
+    def swept(self) -> Swept | None:
+        """What the rates that the ruler shows would do, once they were tried."""
+        session, zoom = self.session, self.zoom
+        refined = zoom and session.swept_between(zoom, session.optimizer, session.schedule)
+        return refined or session.swept
+
+    def scales(self) -> list[Scale]:
+        """Return the scales that the loss can be drawn on."""
+        all_: list[Scale] = ["linear", "log", "above minimum"]
+        return all_ if self.session.quadratic else all_[:2]
+
+    @property
+    def race(self) -> list[Run]:
+        """The runs of the race that was started last; empty where it is a single run."""
+        abreast = self.session.abreast
+        return abreast if len(abreast) > 1 else []
+
+    @property
+    def pointed_at(self) -> Run | None:
+        """The run that keys about one run are for: the highlighted one, else the current one."""
+        runs = (run for run in self.session.runs if run.number == self.highlighted)
+        return next(runs, self.session.current)
+
+    def tone(self, run: Run) -> str:
+        """Return the tone of a run that was started last."""
+        race = self.race
+        return LANES[race.index(run)] if run in race else LANES[0]
+
+    def behind(self) -> list[tuple[Run, str]]:
+        """Return the runs drawn behind the current one, most recent first, and their tones.
+
+        The others of a race, then the highlighted and the pinned ones however old they are, then
+        the most recent; of no race more than can be told apart.
+        """
+        current, race = self.session.current, self.race
+        found = [
+            (run, self.tone(run))
+            for run in reversed(race)
+            if run is not current and run.series is not None
+        ]
+        abreast = self.session.abreast
+        runs = [run for run in reversed(self.session.of_this_problem()) if run not in abreast]
+        drawn = [run for run in runs if run.series is not None and run.series.count > 1]
+        marked = [run for run in drawn if run.number == self.highlighted]
+        kept = [run for run in drawn if run.pinned and run not in marked]
+        recent = [run for run in drawn if not (run.hidden or run.pinned) and run not in marked]
+        tones = [tone for tone in EARLIER if tone not in map(self.tone, race)]
+        others = zip([*kept, *([] if race else recent)], tones, strict=False)
+        return [*found, *((run, "strong") for run in marked), *others]

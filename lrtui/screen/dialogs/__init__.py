@@ -1,0 +1,1 @@
+"""Screens and fields that open over the main one."""

@@ -1,0 +1,95 @@
+"""The list of trainings to choose one from, kept fresh."""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from lrtui.screen.terminal.choice import driver_class
+from lrtui.session.sentences import training_line
+from lrtui.sources.trainings import Training, find
+
+EVERY = 2.0
+"""Seconds between two looks at what is running."""
+
+HEAD = "lrtui  trainings of this machine   ↑↓ choose   enter watch   q leave"
+
+NONE = (
+    "No training is running yet; this list waits for one.\n\n"
+    "  lrtui run train.py            watches a script without a change to it\n"
+    "  lrtui.Monitor(optimizer)      in a script, then monitor.step(loss) after each step"
+)
+
+
+class Trainings(App[str]):
+    """The list; returns the socket of the one that is chosen."""
+
+    CSS = """
+    Screen { background: $background; }
+    #head { color: $text-muted; padding: 0 1; }
+    OptionList { border: round $surface-lighten-2; height: 1fr; background: $background; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,escape,ctrl+c", "quit", "Leave", priority=True)
+    ]
+
+    def __init__(self, theme: str | None) -> None:
+        """Make the list.
+
+        Args:
+            theme: name of its theme, ``None`` for the one that fits the terminal's colours.
+        """
+        super().__init__(driver_class=driver_class(os.environ))
+        few = self.console.color_system == "standard"
+        self.theme = theme or ("ansi-dark" if few else "textual-dark")
+        self._found: list[Training] = []
+
+    def compose(self) -> ComposeResult:
+        """Lay out the list."""
+        yield Static(
+            "lrtui  trainings of this machine   ↑↓ choose   enter watch   q leave", id="head"
+        )
+        yield OptionList()
+
+    def on_mount(self) -> None:
+        """Look at once, and again and again."""
+        self.look()
+        self.set_interval(EVERY, self.look)
+
+    def look(self) -> None:
+        """Look what is running."""
+        found = find()
+        listed = self.query_one(OptionList)
+        at = listed.highlighted
+        marked = self._found[at].path if at is not None and at < len(self._found) else None
+        self._found = found
+        rows = [Option(Text(line(each), no_wrap=True, overflow="ellipsis")) for each in found]
+        listed.clear_options()
+        listed.add_options(rows or [Option(NONE, disabled=True)])
+        paths = [each.path for each in found]
+        if found:
+            listed.highlighted = paths.index(marked) if marked in paths else 0
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Watch the one that is chosen."""
+        chosen = self._found[event.option_index]
+        if chosen.greeting is not None:
+            self.exit(str(chosen.path))
+
+
+def line(training: Training) -> str:
+    """Return a training as a row."""
+    if training.greeting is None:
+        return f"{training.pid:>8}  does not answer"
+    return training_line(training.greeting)
+
+
+def choose_on_screen(theme: str | None) -> str | None:
+    """Show the list until one is chosen; return its socket, ``None`` where none was."""
+    return Trainings(theme).run()

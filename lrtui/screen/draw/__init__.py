@@ -1,0 +1,1 @@
+"""Axes, charts, braille rasters, colours."""

@@ -1,0 +1,356 @@
+"""Charts as rows of text: the one place that calls plotext.
+
+Values become dots, rows and columns in one way only, that of ``Canvas``. plotext, which rounds
+ticks, texts and dots each in its own way, gets what is on its grid already, so that it cannot
+round anything: it draws the axes and their ticks, and puts each piece of text where it is told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import plotext as plt
+from numpy.typing import ArrayLike, NDArray
+
+from lrtui.screen.draw.axis import (
+    LABEL_WIDTH,
+    Axis,
+    Floats,
+    Ints,
+    Tick,
+    dots,
+    nice,
+    round_up,
+    ticks,
+)
+from lrtui.screen.draw.raster import line_dots
+from lrtui.screen.draw.spans import Row
+
+__all__ = [
+    "Axis",
+    "Canvas",
+    "Cloud",
+    "Curve",
+    "Floats",
+    "Ints",
+    "Label",
+    "Layer",
+    "Mark",
+    "Path",
+    "draw",
+    "line_of_text",
+    "nice",
+    "round_up",
+]
+
+BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+"""What each dot of a braille character adds to its code, by row from the top and column."""
+BLANK = 0x2800
+"""The braille character without a dot."""
+AXIS = "axis"
+"""The tone of axes and ticks."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The cells inside the axes, and what values they stand for.
+
+    Attributes:
+        left: cells before the first column.
+        columns: cells across.
+        rows: cells down.
+    """
+
+    left: int
+    columns: int
+    rows: int
+
+    @classmethod
+    def of(cls, width: int, height: int, axes: bool = True) -> Canvas:
+        """Return the canvas of a chart of a size; axes are left out where there is no room."""
+        if axes and width >= 24 and height >= 5:
+            return cls(LABEL_WIDTH + 1, width - LABEL_WIDTH - 1, height - 2)
+        return cls(0, max(width, 1), max(height, 1))
+
+    def column(self, axis: Axis, value: float) -> int:
+        """Return the column of a value: -1 left of the canvas, ``columns`` right of it."""
+        return int(dots(axis.place(value), self.columns))
+
+    def row(self, axis: Axis, value: float) -> int:
+        """Return the row of a value, from the top: -1 above the canvas, ``rows`` below it."""
+        return self.rows - 1 - int(dots(axis.place(value), self.rows))
+
+    def x_at(self, axis: Axis, column: int) -> float:
+        """Return the value at the middle of a column."""
+        return axis.at((column + 0.5) / self.columns)
+
+    def y_at(self, axis: Axis, row: int) -> float:
+        """Return the value at the middle of a row."""
+        return axis.at((self.rows - row - 0.5) / self.rows)
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of one tone."""
+
+    x: ArrayLike
+    y: ArrayLike
+    tone: str
+
+
+class Cloud(Points):
+    """Points by themselves."""
+
+
+class Path(Points):
+    """A line through points, interrupted where one is not finite."""
+
+
+@dataclass(frozen=True)
+class Curve(Points):
+    """A line through the points that are finite; dotted where nothing was measured."""
+
+    dotted: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A character in the cell of a point; outside the canvas, an arrow at the edge."""
+
+    x: float
+    y: float
+    sign: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text beside a point, left out where there is no room for it."""
+
+    x: float
+    y: float
+    text: str
+    tone: str
+
+
+Layer = Curve | Path | Cloud | Mark | Label
+
+
+class Sheet:
+    """The cells of a canvas while it is drawn: a character and a tone each."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        """Begin with no dot and no sign.
+
+        Args:
+            canvas: the cells.
+        """
+        self.canvas = canvas
+        shape = (canvas.rows, canvas.columns)
+        self.codes: Ints = np.full(shape, BLANK)
+        self.tones: Ints = np.zeros(shape, dtype=np.int64)
+        self.taken: NDArray[np.bool_] = np.zeros(shape, dtype=bool)
+
+    def light(self, x: Ints, y: Ints, tone: int) -> None:
+        """Light dots, over those of other tones; what is off the canvas is left out."""
+        rows, columns = self.codes.shape
+        inside = (x >= 0) & (x < 2 * columns) & (y >= 0) & (y < 4 * rows)
+        grid = np.zeros((rows, 4, columns, 2), dtype=np.int64)
+        down = 4 * rows - 1 - y[inside]
+        grid[down // 4, down % 4, x[inside] // 2, x[inside] % 2] = 1
+        new = np.einsum("rdcs,ds->rc", grid, BITS)
+        here = new > 0
+        kept = np.where(self.tones == tone, self.codes, BLANK)
+        self.codes = np.where(here, kept | new, self.codes)
+        self.tones[here] = tone
+
+    def write(self, row: int, column: int, text: str, tone: int) -> None:
+        """Write a text over what is there, and take its cells."""
+        end = column + len(text)
+        self.codes[row, column:end] = [ord(c) for c in text]
+        self.tones[row, column:end] = tone
+        self.taken[row, column:end] = True
+
+    def place(self, label: Label, row: int, column: int, tone: int) -> None:
+        """Write a label near a cell, where it covers the least; never marks and other labels."""
+        size, columns = len(label.text), self.canvas.columns
+        right, left = column + 2, column - 1 - size
+        over = min(max(column - size // 2, 0), columns - size)
+        near = [(row, right), (row, left), (row - 1, over), (row + 1, over)]
+        near += [(row + down, start) for down in (-1, 1) for start in (right, left)]
+        near += [(row - 2, over), (row + 2, over), (row, right + 2), (row, left - 2)]
+        free = []
+        for line, start in near:
+            if not (0 <= line < self.canvas.rows and 0 <= start <= columns - size):
+                continue
+            # A blank keeps it apart from what is beside it: between a line and its own label
+            # there is no other line.
+            beside = slice(max(start - 1, 0), start + size + 1)
+            if not self.taken[line, beside].any():
+                covered = np.count_nonzero(self.codes[line, start : start + size] != BLANK)
+                near_it = np.count_nonzero(self.codes[line, beside] != BLANK)
+                free.append(((int(covered), int(near_it)), line, start))
+        if free:
+            _, line, start = min(free, key=lambda f: f[0])
+            self.write(line, start, label.text, tone)
+
+    def pieces(self) -> Iterator[tuple[int, int, str, int]]:
+        """Yield what is not blank in pieces of one tone: row, column, text, tone."""
+        codes, columns = self.codes.ravel(), self.canvas.columns
+        kind = np.where(codes == BLANK, -1, self.tones.ravel())
+        new = np.diff(kind, prepend=-2) != 0
+        new[::columns] = True
+        text = codes.astype(np.uint32).tobytes().decode("utf-32-le")
+        for start, end in pairwise([*np.flatnonzero(new).tolist(), len(text)]):
+            if kind[start] >= 0:
+                yield start // columns, start % columns, text[start:end], int(kind[start])
+
+
+def draw(
+    width: int, height: int, x: Axis, y: Axis, layers: Sequence[Layer], *, axes: bool = True
+) -> list[Row]:
+    """Draw a chart with plotext; later layers cover earlier ones, marks cover all lines.
+
+    Args:
+        width: cells.
+        height: rows.
+        x: the range from left to right.
+        y: the range from bottom to top.
+        layers: what to draw.
+        axes: whether to draw the axes, where there is room for them.
+
+    Returns:
+        ``height`` rows of ``width`` cells each.
+    """
+    if width < 1 or height < 1:
+        return []
+    canvas = Canvas.of(width, height, axes)
+    tones = [AXIS, *dict.fromkeys(layer.tone for layer in layers)]
+    sheet = Sheet(canvas)
+    for layer in layers:
+        if not isinstance(layer, Mark | Label):
+            sheet.light(*lit(canvas, x, y, layer), tones.index(layer.tone))
+    # Labels keep clear of marks, so marks are there first.
+    for layer in sorted(layers, key=lambda layer: isinstance(layer, Label)):
+        if isinstance(layer, Mark | Label):
+            put(sheet, x, y, layer, tones.index(layer.tone))
+    begin(width, height)
+    below = axes_drawn(canvas, x, y) if canvas.left else ""
+    plt.text(" ", 0, 0, alignment="left")  # plotext draws no axes without data
+    for row, column, text, tone in sheet.pieces():
+        at, up = share(column, canvas.columns), share(canvas.rows - 1 - row, canvas.rows)
+        plt.text(text, at, up, color=tone, alignment="left")
+    rows = parsed(plt.build(), tones)[:height]
+    return [*rows[:-1], [(below, AXIS)]] if below else rows
+
+
+def line_of_text(at: ArrayLike, values: ArrayLike, x: Axis, y: Axis, cells: int) -> str:
+    """Return a curve in one row of text, without axes."""
+    canvas = Canvas(0, cells, 1)
+    sheet = Sheet(canvas)
+    sheet.light(*lit(canvas, x, y, Curve(at, values, AXIS)), 0)
+    return "".join(map(chr, sheet.codes[0])).replace(chr(BLANK), " ")
+
+
+def share(cell: int, cells: int) -> float:
+    """Return where plotext has a cell, for it to find exactly that cell."""
+    return cell / max(cells - 1, 1)
+
+
+def begin(width: int, height: int) -> None:
+    """Begin an empty chart of a size, without axes."""
+    plt.clear_figure()
+    plt.limit_size(False, False)
+    plt.plot_size(width, height)
+    plt.theme("clear")
+    plt.canvas_color("default")
+    plt.axes_color("default")
+    plt.ticks_color(0)
+    plt.xlim(0, 1)
+    plt.ylim(0, 1)
+    plt.frame(False)
+    plt.xaxes(False, False)
+    plt.yaxes(False, False)
+    plt.xticks([], [])
+    plt.yticks([], [])
+
+
+def axes_drawn(canvas: Canvas, x: Axis, y: Axis) -> str:
+    """Draw the axes and their ticks.
+
+    Returns:
+        The row of labels below the x axis, which plotext would move away from their ticks.
+    """
+    across = ticks(x, canvas.columns, lambda found: bool(label_row(canvas, found)))
+    up = ticks(y, canvas.rows)
+    plt.xaxes(True, False)
+    plt.yaxes(True, False)
+    # Blank labels, off the axis where there is no tick, make plotext keep room for labels.
+    places, blanks = [c for c, _ in across] or [-1], [" "] * max(len(across), 1)
+    plt.xticks([share(c, canvas.columns) for c in places], blanks)
+    plt.yticks(
+        [share(row, canvas.rows) for row, _ in up or [(-1, "")]],
+        [text.rjust(LABEL_WIDTH) for _, text in up or [(-1, "")]],
+    )
+    return label_row(canvas, across)
+
+
+def label_row(canvas: Canvas, found: Sequence[Tick]) -> str:
+    """Return the labels of the x axis, centred on their ticks; nothing where they would touch."""
+    width = canvas.left + canvas.columns
+    row = ""
+    for column, text in found:
+        start = min(canvas.left + column - len(text) // 2, width - len(text))
+        if row and start <= len(row):
+            return ""
+        row = row.ljust(start) + text
+    return row.ljust(width)
+
+
+def lit(canvas: Canvas, x: Axis, y: Axis, layer: Curve | Path | Cloud) -> tuple[Ints, Ints]:
+    """Return the dots that a layer lights: two across and four up to a cell."""
+    at, up = x.place(np.atleast_1d(layer.x)), y.place(np.atleast_1d(layer.y))
+    width, height = 2 * canvas.columns, 4 * canvas.rows
+    match layer:
+        case Curve(dotted=dotted):
+            return line_dots(at, up, width, height, dotted=dotted)
+        case Path():
+            return line_dots(at, up, width, height, gaps=True)
+        case Cloud():
+            return dots(at, width), dots(up, height)
+
+
+def put(sheet: Sheet, x: Axis, y: Axis, layer: Mark | Label, tone: int) -> None:
+    """Write a mark in its cell, or a label near it; nothing where the point is not a number."""
+    if np.isnan([layer.x, layer.y]).any():
+        return
+    canvas = sheet.canvas
+    column, row = canvas.column(x, layer.x), canvas.row(y, layer.y)
+    at, up = min(max(column, 0), canvas.columns - 1), min(max(row, 0), canvas.rows - 1)
+    if isinstance(layer, Label):
+        sheet.place(layer, up, at, tone)
+        return
+    sign = layer.sign
+    if row != up:
+        sign = "▲" if row < up else "▼"
+    elif column != at:
+        sign = "◀" if column < at else "▶"
+    sheet.write(up, at, sign, tone)
+
+
+def parsed(built: str, tones: Sequence[str]) -> list[Row]:
+    """Turn what plotext built into rows of text with tones."""
+    rows: list[Row] = []
+    for line in built.split("\n"):
+        # plotext begins colour n with \x1b[38;5;nm and ends it with \x1b[0m: tone 0 is the axes'.
+        first, *pieces = re.split(r"\x1b\[(?:38;5;)?([\d;]*)m", line)
+        row = [(first, AXIS)]
+        row += [
+            (text, tones[int(code)]) for code, text in zip(pieces[::2], pieces[1::2], strict=True)
+        ]
+        rows.append([span for span in row if span[0]])
+    return rows

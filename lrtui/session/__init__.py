@@ -1,0 +1,1 @@
+"""A session, built from its messages."""

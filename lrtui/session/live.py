@@ -1,0 +1,93 @@
+"""What is known of a training that is not ours, besides its losses."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lrtui.analysis.spikes import Spike
+from lrtui.messages import Progress, Ranks, Snapshots, State, Steered
+
+if TYPE_CHECKING:
+    from lrtui.analysis.series import LossSeries
+
+KEPT = 1000
+"""Commands that are kept."""
+
+PACES = 60
+"""Reports of the steps a second of each rank that are kept."""
+
+SCALARS = 32
+"""Named scalars that are kept."""
+
+
+@dataclass
+class Live:
+    """What a training reported about itself and about what was done to it.
+
+    Attributes:
+        state: how it is driven, ``None`` before that was told.
+        steered: what was done to it, oldest first.
+        rewinds: steps at which it was taken back.
+        ranks: how far its processes are.
+        paces: the last steps a second of each of them.
+        snapshots: what there is to go back to.
+        scheduled: rate that its schedule asks for, at each step.
+        scalars: other scalars by name.
+        spike: the last one.
+    """
+
+    state: State | None = None
+    steered: deque[Steered] = field(default_factory=lambda: deque(maxlen=KEPT))
+    rewinds: list[int] = field(default_factory=list)
+    ranks: Ranks | None = None
+    paces: dict[int, deque[float]] = field(default_factory=dict)
+    snapshots: Snapshots | None = None
+    scheduled: LossSeries | None = None
+    scalars: dict[str, LossSeries] = field(default_factory=dict)
+    spike: Spike | None = None
+
+    @property
+    def pace(self) -> float | None:
+        """Steps a second, of late, of the process that answers."""
+        return self.ranks.paces[0] if self.ranks is not None else None
+
+    @property
+    def since(self) -> int | None:
+        """Step from which on the rate is what a person made it, ``None`` where it is not."""
+        if self.state is None or (self.state.held is None and self.state.scale == 1):
+            return None
+        kinds = ("hold", "scale", "rewind")
+        return next((s.step for s in reversed(self.steered) if s.done and s.command in kinds), None)
+
+    def note(self, message: Steered | Ranks | Snapshots) -> None:
+        """Take in what is done to it, and how far its processes are."""
+        match message:
+            case Snapshots():
+                self.snapshots = message
+            case Ranks(paces=paces):
+                self.ranks = message
+                for rank, pace in enumerate(paces):
+                    self.paces.setdefault(rank, deque(maxlen=PACES)).append(pace)
+            case Steered():
+                self.steered.append(message)
+                if message.command == "rewind" and message.done:
+                    self.rewinds.append(message.step)
+
+    def take(self, progress: Progress) -> None:
+        """Take in the scalars of a report, besides the loss and the rate in force."""
+        from lrtui.analysis.series import LossSeries
+
+        steps = progress.numbered()
+        for name, column in progress.scalars.items():
+            told = [(at, v) for at, v in zip(steps, column, strict=True) if v is not None]
+            if name in ("loss", "lr") or not told:
+                continue
+            if name == "scheduled":
+                series = self.scheduled = self.scheduled or LossSeries()
+            elif name in self.scalars or len(self.scalars) < SCALARS:
+                series = self.scalars.setdefault(name, LossSeries())
+            else:
+                continue
+            series.append(*map(list, zip(*told, strict=True)))

@@ -1,0 +1,257 @@
+"""Every rate side by side: which rates are compared, and what would become of each."""
+
+from __future__ import annotations
+
+import math
+
+from lrtui.analysis.advice import best_of
+from lrtui.analysis.diagnosis import HIGHER, Verdict, judge
+from lrtui.analysis.theory import Theory
+from lrtui.messages import Optimizer, ProblemFacts, Sweep, Swept
+from lrtui.session.reports import SweepTable
+from lrtui.session.run import Run
+from lrtui.session.session import Session
+
+BELOW, ABOVE = 1 / 1000, 4.0
+"""Ends of the rates that are compared, as shares of the limit."""
+
+BEYOND = 20.0
+"""The upper end for a network, as a multiple of what its curvature allows at the start: many rates
+above that still train it."""
+
+ADAPTIVE = (1e-5, 10.0)
+"""Ends of the rates that are compared where step sizes adapt, or nothing is known."""
+
+MAX_SWEEP_STEPS = 1000
+"""Steps of a sweep on the screen; whether a slower rate settles later is forecast."""
+
+MAX_SWEEP_WORK = 1.5e7
+"""Rates times points times steps of a sweep on the screen: a few hundred milliseconds."""
+
+FEWEST_LRS = 24
+"""Rates that a sweep on the screen has at least: a cell of the ruler then has a rate near it."""
+
+NETWORK_LRS = 32
+"""Rates of a sweep of a network on the screen."""
+
+SWEEP_SECONDS = 20.0
+"""Time that such a sweep may take where the rates cannot be trained together."""
+
+REACHES = (1.5, 1.05)
+"""Factors to either side of a rate that a ruler shows which is zoomed once, and twice: a hundred
+cells are then 0.8% of the rate each, and 0.1%."""
+
+Ends = tuple[float, float]
+"""The smallest and the largest rate."""
+
+
+def spaced(low: float, high: float, count: int) -> list[float]:
+    """Return ``count`` rates from ``low`` to ``high``, equal factors apart."""
+    shares = [i / (count - 1) for i in range(count)] if count > 1 else [0.0]
+    found = [low ** (1 - share) * high**share for share in shares]
+    return [low, *found[1:-1], high] if count > 1 else found
+
+
+def typable(lrs: list[float]) -> list[float]:
+    """Return rates of as few digits as tell neighbours apart well, between the same ends.
+
+    One of them is advised, and is then the very rate that was tried.
+    """
+    if len(lrs) < 3:
+        return lrs
+    digits = max(2, 2 - math.floor(math.log10(lrs[1] / lrs[0] - 1)))
+    return [lrs[0], *(float(f"{lr:.{digits}g}") for lr in lrs[1:-1]), lrs[-1]]
+
+
+def ends(theory: Theory | None, optimizer: Optimizer | str, sharpness: float | None) -> Ends | None:
+    """Return the ends of the rates that are compared; ``None`` as long as they are not known.
+
+    Args:
+        theory: closed form of the loss, if it has one.
+        optimizer: what takes the steps.
+        sharpness: where every run starts, ``None`` where it was not measured.
+    """
+    if isinstance(optimizer, str) or optimizer.is_adaptive or optimizer.name == "own":
+        return ADAPTIVE
+    if theory is not None:
+        return BELOW * theory.max_stable_lr, ABOVE * theory.max_stable_lr
+    if sharpness is None:
+        return None
+    if sharpness <= 0:
+        return ADAPTIVE
+    allowed = optimizer.threshold / sharpness
+    return BELOW * allowed, BEYOND * allowed
+
+
+def ruler_sweep(
+    theory: Theory | None,
+    optimizer: Optimizer | str,
+    sharpness: float | None,
+    facts: ProblemFacts | None,
+    steps: int,
+    schedule: str = "constant",
+    zoom: Ends | None = None,
+) -> Sweep | None:
+    """Return the sweep that the ruler is drawn from; ``None`` as long as its ends are not known.
+
+    Args:
+        theory: closed form of the loss, if it has one.
+        optimizer: what takes the steps.
+        sharpness: where every run starts, ``None`` where it was not measured.
+        facts: what is known of the problem.
+        steps: steps of a run.
+        schedule: how each rate moves from its peak.
+        zoom: ends of the rates where only a part is shown.
+    """
+    found = zoom or ends(theory, optimizer, sharpness)
+    if found is None:
+        return None
+    by = Optimizer(name="own") if isinstance(optimizer, str) else optimizer
+    if theory is None or not by.is_plain:
+        lrs = typable(spaced(*found, NETWORK_LRS))
+        return Sweep(
+            lrs=lrs,
+            steps=min(steps, MAX_SWEEP_STEPS),
+            optimizer=by,
+            schedule=schedule,
+            seconds=SWEEP_SECONDS,
+        )
+    points = (facts and facts.samples) or 1
+    affordable = int(MAX_SWEEP_WORK / (points * FEWEST_LRS))
+    steps = max(min(steps, MAX_SWEEP_STEPS, affordable), 1)
+    count = min(256, max(FEWEST_LRS, int(MAX_SWEEP_WORK / (points * steps))))
+    return Sweep(lrs=spaced(*found, count), steps=steps, optimizer=by, schedule=schedule)
+
+
+def advice_sweep(session: Session, run: Run, seconds: float) -> Sweep | None:
+    """Return the sweep that the advice after a run follows from.
+
+    ``None`` where it follows from the closed form or a sweep that was run, or where the ends of the
+    rates are not known.
+
+    Args:
+        session: the run's.
+        run: the run.
+        seconds: that it may take.
+    """
+    by, schedule = run.optimizer, run.schedule
+    swept, facts = session.swept_by(by, schedule), run.facts
+    if session.theory_of(by, schedule) is not None or run.steps is None:
+        return None
+    if swept is not None and swept.steps == run.steps:
+        return None
+    found = ends(session.theory_of(by), by, facts.sharpness if facts else None)
+    if found is None:
+        return None
+    return Sweep(
+        lrs=typable(spaced(float(f"{found[0]:.2g}"), float(f"{found[1]:.2g}"), NETWORK_LRS)),
+        steps=run.steps,
+        optimizer=Optimizer(name="own") if isinstance(by, str) else by,
+        schedule=schedule,
+        seconds=seconds,
+    )
+
+
+def zoomed(lr: float, around: Ends | None) -> Ends | None:
+    """Return the ends of the next smaller part of the rates round one; ``None`` for all of them.
+
+    Args:
+        lr: the rate in the middle.
+        around: ends that are shown now, ``None`` where all rates are.
+    """
+    now = math.sqrt(around[1] / around[0]) if around else math.inf
+    reach = next((reach for reach in REACHES if reach < 0.99 * now), None)
+    return None if reach is None else (lr / reach, lr * reach)
+
+
+def outcomes(swept: Swept, theory: Theory | None, steps: int) -> list[tuple[Verdict, int | None]]:
+    """Return what becomes of each rate of a sweep, and the step at which it settles.
+
+    Args:
+        swept: what was measured.
+        theory: closed form of the loss, if it has one.
+        steps: steps of a run; where the sweep took fewer, the rest is forecast, if it can be.
+    """
+    found: list[tuple[Verdict, int | None]] = []
+    if theory is not None:
+        theory.settles_each(theory.start, swept.lrs)  # together, and remembered
+    for i, lr in enumerate(swept.lrs):
+        loss, at = swept.losses[i], swept.settled_at[i]
+        if at is not None and at > steps:
+            at = None
+        if theory is None or (swept.failures and swept.failures[i]):
+            found.append((measured(swept, i, at), at))
+            continue
+        verdict, settled = judge(theory, lr, steps, loss, at)
+        if verdict in ("converging", "side to side"):  # it settles after the end of the sweep
+            verdict, settled = "settled", theory.settles_at(theory.start, lr)
+        found.append((verdict, settled))
+    return found
+
+
+def measured(swept: Swept, i: int, settled_at: int | None) -> Verdict:
+    """Return what became of a rate of which nothing but its last loss is known."""
+    loss = swept.losses[i]
+    if swept.failures and swept.failures[i]:
+        return "failed"
+    if loss is None:
+        return "diverged"
+    if not swept.is_finished(i):
+        return "unfinished"
+    if settled_at is not None:
+        return "settled"
+    first = swept.first_loss
+    if first is None or loss <= first:
+        return "falling"
+    return "above its start" if loss - first > (HIGHER - 1) * abs(first) else "level"
+
+
+def graded(swept: Swept) -> list[float | None]:
+    """Return how good each rate of a sweep was: 0 for the best, 1 for no better than the start.
+
+    By the steps it took to settle where any settled, else by its last loss, both on a scale of
+    factors; ``None`` for one that diverged, ended above its start, or is not finished.
+    """
+    settled = [at for at in swept.settled_at if at is not None]
+    losses = [
+        loss for i, loss in enumerate(swept.losses) if loss is not None and swept.is_finished(i)
+    ]
+    first = swept.first_loss
+    found: list[float | None] = []
+    for i, (loss, at) in enumerate(zip(swept.losses, swept.settled_at, strict=True)):
+        if loss is None or not swept.is_finished(i) or (first is not None and loss > first):
+            found.append(None)
+        elif settled:
+            fewest = max(min(settled), 1)
+            found.append(1.0 if at is None else log_share(max(at, 1), fewest, swept.steps))
+        else:
+            found.append(log_share(loss, min(losses), first if first is not None else max(losses)))
+    return found
+
+
+def log_share(value: float, low: float, high: float) -> float:
+    """Return where a value is between two others, 0 to 1, by factors where all are positive."""
+    if low > 0:
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    return min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
+
+
+def table(swept: Swept, session: Session) -> SweepTable:
+    """Return a sweep as a report."""
+    theory = session.theory_of(swept.optimizer, swept.schedule)
+    found = outcomes(swept, theory, swept.steps)
+    limit = theory.max_stable_lr if theory else math.inf
+    return SweepTable(
+        rates=swept.lrs,
+        losses=swept.losses,
+        settled_at=[settled for _, settled in found],
+        verdicts=[verdict for verdict, _ in found],
+        steps=swept.steps,
+        problem=session.facts.name if session.facts else "",
+        optimizer=swept.optimizer.title,
+        schedule=swept.schedule,
+        how=swept.how,
+        limit=limit if math.isfinite(limit) else None,
+        best=best_of(swept, theory),
+        range_test=swept.range_test,
+    )

@@ -1,0 +1,452 @@
+"""One run, as its messages describe it, and what its curve means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from lrtui.analysis.diagnosis import STEADY, Diagnosis, Verdict
+from lrtui.analysis.spikes import BEFORE, SpikeWatch
+from lrtui.messages import (
+    PLAIN,
+    Ahead,
+    Optimizer,
+    Outcome,
+    Picture,
+    ProblemFacts,
+    Progress,
+    Ranks,
+    Sharpness,
+    Slice,
+    Snapshots,
+    Steered,
+)
+from lrtui.session.live import Live
+from lrtui.text.rates import rate_text
+
+if TYPE_CHECKING:
+    from lrtui.analysis.series import LossSeries
+
+SHARPNESSES = 2000
+"""Measurements of the sharpness of a run that are kept; of more, every other one."""
+
+SAME = 1e-3
+"""Relative difference from which on a run is another one than the one run ahead."""
+
+LOW = 0.1
+"""Share of its peak from which on a rate is so low that a loss may be level because of it."""
+
+EARLY = 0.1
+"""Share of the steps of a run before which a loss that stands still means nothing."""
+
+RAISED = 1.1
+"""How many times as high a rate is that was raised."""
+
+NOTABLE = ("at the edge", "spike", "rising", "above its start", "falling, swinging")
+"""States that are shown now, though it is known how the run will end."""
+
+Ground = Literal["exact", "ahead", "measured"]
+"""What a verdict stands on."""
+
+
+@dataclass
+class Run:
+    """One run.
+
+    Attributes:
+        number: its number, from 1 up.
+        lr: learning rate in force; the peak, where it has a schedule.
+        steps: how many steps it is to take, ``None`` where that is open.
+        optimizer: what takes them; in words where it is none of ours.
+        schedule: how the rate moves, in a word.
+        facts: what is known of its problem, ``None`` before it is told.
+        full_batch: whether it says itself that each step sees all the data.
+        step: steps taken so far.
+        loss: last finite loss.
+        series: its losses; ``None`` before the first, and once it is too old to be drawn.
+        rates: the rate in force at each step, ``None`` where nothing moves it.
+        goal: loss at which it counts as settled, where its problem has a closed form that tells
+            nothing else of it, because of its schedule.
+        weights: as they are now, NaN where not finite; empty where they are many.
+        trajectory: weights after each step, as far as they were reported one by one.
+        diagnosis: of its curve, from its start or the last change of the rate.
+        forecast: step at which it was to settle, known at its start or once it was run ahead.
+        ahead: losses of the same run, run ahead, as far as they came; ``None`` where it is not.
+        ahead_outcome: how that ended, ``None`` as long as it has not.
+        ahead_reason: why it ended or went no further.
+        sharpness: step, value and error of each measurement.
+        slice: loss along the step that was looked at last.
+        picture: what the model made of the grid of the scene last.
+        seconds: time spent training.
+        changes: steps at which somebody changed the rate, and what to.
+        outcome: how it ended, ``None`` while it is on.
+        reason: why it ended, in a sentence.
+        first_lr: the rate it started with.
+        race: numbers of the runs that are trained in step, its own among them; empty where it is
+            trained alone.
+        about: its problem and settings in words.
+        times: how often the same run was started.
+        name: what a person calls it.
+        pinned: whether it stays on the charts whatever is run after it.
+        hidden: whether it is left out of them.
+        live: what a training that is not ours tells besides, ``None`` for ours.
+        spikes: looks for rises of a loss that has noise.
+    """
+
+    number: int
+    lr: float
+    steps: int | None
+    optimizer: Optimizer | str = PLAIN
+    schedule: str = "constant"
+    facts: ProblemFacts | None = None
+    full_batch: bool = False
+    step: int = 0
+    loss: float | None = None
+    series: LossSeries | None = None
+    rates: LossSeries | None = None
+    goal: float | None = None
+    weights: tuple[float, ...] = ()
+    trajectory: list[tuple[float, ...]] = field(default_factory=list)
+    diagnosis: Diagnosis | None = None
+    forecast: int | None = None
+    ahead: LossSeries | None = None
+    ahead_outcome: Outcome | None = None
+    ahead_reason: str = ""
+    sharpness: list[tuple[int, float, float]] = field(default_factory=list)
+    slice: Slice | None = None
+    picture: Picture | None = None
+    seconds: float = 0.0
+    changes: list[tuple[int, float]] = field(default_factory=list)
+    outcome: Outcome | None = None
+    reason: str = ""
+    first_lr: float = field(init=False)
+    race: Sequence[int] = ()
+    about: Sequence[str] = ()
+    times: int = 1
+    name: str = ""
+    pinned: bool = False
+    hidden: bool = False
+    live: Live | None = None
+    spikes: SpikeWatch = field(default_factory=SpikeWatch)
+    # Once it is over:
+    _last_reading: tuple[Verdict, str, Ground] | None = None
+    _last_settled_at: int | None = None
+
+    def __post_init__(self) -> None:
+        """Keep the rate that it starts with."""
+        self.first_lr = self.lr
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it has not ended yet."""
+        return self.outcome is None
+
+    def is_repeated_by(self, other: Run) -> bool:
+        """Return whether a new run goes the same way: same problem, rate, optimizer and schedule.
+
+        What a person has marked, and what was changed on the way, is not the same.
+        """
+        mine = (self.first_lr, self.optimizer, self.schedule, self.facts)
+        same = mine == (other.first_lr, other.optimizer, other.schedule, other.facts)
+        as_long = self.outcome == "stopped" or self.steps == other.steps
+        marked = self.changes or self.name or self.pinned or self.live
+        return same and as_long and not marked
+
+    @property
+    def every_step_sees_all(self) -> bool:
+        """Whether each step sees all the data, so that its loss has no noise.
+
+        One of which nothing is known is trained on mini-batches, as nearly all are.
+        """
+        if self.facts is None:
+            return self.full_batch
+        return self.facts.batch is None and not self.facts.own_batches
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """Steps over the time spent training, ``None`` before the first step."""
+        return self.step / self.seconds if self.step and self.seconds > 0 else None
+
+    @property
+    def title(self) -> str:
+        """The optimizer in words."""
+        return self.optimizer if isinstance(self.optimizer, str) else self.optimizer.title
+
+    @property
+    def by(self) -> str:
+        """What takes the steps, in words: the optimizer, and the schedule where there is one."""
+        return self.title if self.schedule == "constant" else f"{self.title} {self.schedule}"
+
+    @property
+    def parts(self) -> list[str]:
+        """All that it was started with besides its rate, in words."""
+        steps = [] if self.steps is None else [f"{self.steps:,} steps"]
+        return [self.title, self.schedule, *self.about, *steps]
+
+    @property
+    def rate_now(self) -> float:
+        """The rate in force at the last step, wherever a schedule has moved it."""
+        return self.rates.last if self.rates is not None else self.lr
+
+    @property
+    def target(self) -> float | None:
+        """The loss at which it counts as settled, where its problem has one."""
+        known = self.facts.target if self.facts else None
+        return known if known is not None else self.goal
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its fate is known from the closed form of its loss."""
+        return bool(self.diagnosis and self.diagnosis.theory and self.diagnosis.start)
+
+    @property
+    def was_run_ahead(self) -> bool:
+        """Whether the same run was run ahead to its end."""
+        return self.ahead is not None and self.ahead_outcome in ("done", "diverged")
+
+    @property
+    def settled_at(self) -> int | None:
+        """The step from which on it is settled, ``None`` as long as it is not."""
+        if self.is_exact:
+            return self.diagnosis.settled_at if self.diagnosis else None
+        if self.series is None or self.target is None:
+            return self._last_settled_at
+        since = self.series.under_since
+        steady = self.every_step_sees_all or (since is not None and self.step - since >= STEADY)
+        return since if steady else None
+
+    @property
+    def lrs(self) -> list[float]:
+        """The rates that somebody gave it: the first, and each that it was changed to."""
+        return [self.first_lr, *(lr for _, lr in self.changes)]
+
+    @property
+    def rate_in_words(self) -> str:
+        """Its rate, or where that was changed the first and the last one: ``0.1 → 0.3``."""
+        told = [rate_text(lr) for lr in self.lrs]
+        between = " … → " if len(told) > 2 else " "
+        return told[0] if len(told) == 1 else f"{told[0]} →{between}{told[-1]}"
+
+    def lr_at(self, step: int) -> float:
+        """Return the learning rate of the step that led to a number of steps taken."""
+        if self.rates is not None and (found := self.rates.around(step)) is not None:
+            return found[1]
+        before = [lr for since, lr in self.changes if since < step]
+        return before[-1] if before else self.first_lr
+
+    def weights_at(self, step: int) -> tuple[float, ...]:
+        """Return the weights after a number of steps; empty where they were not told."""
+        if step < len(self.trajectory):
+            return self.trajectory[step]
+        return self.weights if step == self.step else ()
+
+    def verdict(self) -> tuple[Verdict, str]:
+        """Return what its curve means, and the evidence."""
+        verdict, evidence, _ = self.reading()
+        return verdict, evidence
+
+    def reading(self) -> tuple[Verdict, str, Ground]:
+        """Return what its curve means, the evidence, and what that stands on."""
+        if self._last_reading is not None:
+            return self._last_reading
+        reading = self._read()
+        if not self.is_on:
+            self._last_reading = reading
+        return reading
+
+    def _read(self) -> tuple[Verdict, str, Ground]:
+        """Return the reading as it is now."""
+        if self.diagnosis is None or self.series is None:
+            why = f"no loss is known after {self.step:,} steps" if self.step else "no loss yet"
+            return "cannot tell yet", why, "measured"
+        if self.is_exact:
+            verdict, evidence = self.diagnosis.read(self.outcome, self.reason)
+            if verdict not in ("settled", "converging") and (why := self._scales()):
+                evidence += f"; {why}"
+            simulated = isinstance(self.optimizer, Optimizer) and self.optimizer.is_adaptive
+            return verdict, evidence, "ahead" if simulated else "exact"
+        ground: Ground = "ahead" if self.was_run_ahead else "measured"
+        if self.outcome == "diverged":
+            return "diverged", self.reason, ground
+        now, evidence = self._measured(self.series)
+        if not self.is_on or not self.was_run_ahead:
+            return now, evidence, ground
+        verdict, foreseen = self._foreseen()
+        if verdict != "diverging" and now in NOTABLE:
+            if self.forecast is not None:
+                evidence += f"; settles at step {self.forecast:,} (run ahead)"
+            return now, evidence, "measured"
+        return verdict, foreseen, "ahead"
+
+    def forget_losses(self) -> None:
+        """Drop what takes memory and is not drawn any more; what the curve meant stays."""
+        self._last_reading, self._last_settled_at = self.reading(), self.settled_at
+        self.series = self.rates = self.ahead = self.slice = self.picture = None
+        self.trajectory, self.sharpness = [], []
+
+    def _scales(self) -> str:
+        """Say why a regression converges badly, if it is the scales of its columns."""
+        facts = self.facts
+        if facts is None or facts.condition is None or facts.other_condition is None:
+            return ""
+        if facts.condition < 10 * facts.other_condition:
+            return ""
+        there, here = facts.other_condition, facts.condition
+        return f"condition {here:,.2g}, standardised {there:.2g}"
+
+    def _measured(self, series: LossSeries) -> tuple[Verdict, str]:
+        """Return the verdict on losses alone."""
+        from lrtui.analysis.measured import measure
+
+        verdict, evidence = measure(
+            series,
+            self.optimizer,
+            self.rate_now,
+            every_step_sees_all=self.every_step_sees_all,
+            sharpness=self.sharpness[-1][1] if self.sharpness else None,
+            target=self.target,
+            spike=self.spikes.last if series is self.series else None,
+        )
+        is_now = series is self.series and self.is_on
+        if verdict == "level" and is_now and self.step < EARLY * (self.steps or 0):
+            # Many a network stands still before it learns.
+            return "cannot tell yet", f"{evidence}; {self.step:,} of {self.steps:,} steps"
+        low = LOW * self.lr
+        if verdict == "level" and series is self.series and 0 <= self.rate_now <= low:
+            evidence += f"; the schedule has brought the rate down to {self.rate_now:.2g}"
+        return verdict, evidence
+
+    def _foreseen(self) -> tuple[Verdict, str]:
+        """Return the verdict on the whole run, which was run ahead to its end."""
+        assert self.ahead is not None
+        if self.ahead_outcome == "diverged":
+            return "diverging", self.ahead_reason
+        if self.forecast is not None:
+            if self.step >= self.forecast:
+                since = f"at step {self.forecast:,}, at most {self.target:.4g} from there on"
+                return "settled", since
+            comes = f"settles at step {self.forecast:,}, at a loss of {self.target:.4g}"
+            return "converging", comes
+        verdict, evidence = self._measured(self.ahead)
+        last = self.steps if self.steps is not None else self.step
+        return verdict, f"at step {last:,} it is at {self.ahead.last:.3g}; {evidence}"
+
+    def note(self, message: Steered | Ranks | Snapshots) -> None:
+        """Take in what is done to a training that is not ours, and how far its processes are."""
+        if self.live is not None:
+            self.live.note(message)
+        moves = ("hold", "scale", "release", "rewind")
+        if isinstance(message, Steered) and message.done and message.command in moves:
+            self.changes.append((message.step, message.lr))
+
+    def begin_anew(self) -> None:
+        """Forget all messages about it: they come again."""
+        self.series = self.rates = None
+        self.live = Live() if self.live is not None else None
+        self.spikes = SpikeWatch()
+        self.trajectory, self.changes = [], []
+
+    def look_ahead(self, message: Ahead) -> None:
+        """Take in a piece of the same run, run ahead."""
+        from lrtui.analysis.series import LossSeries
+
+        if self.ahead is None or message.first == message.since:
+            self.ahead = LossSeries(self.target)
+        end = message.first + len(message.losses)
+        self.ahead.append(range(message.first, end), message.losses)
+        self.ahead_outcome, self.ahead_reason = message.outcome, message.reason
+        if message.outcome == "done":
+            self.forecast = self.ahead.under_since
+
+    def forget_ahead(self, reason: str) -> None:
+        """Give up what was run ahead: it is not what happens."""
+        self.ahead = self.ahead_outcome = None
+        self.ahead_reason = reason
+        if not self.is_exact:
+            self.forecast = None
+
+    def note_sharpness(self, message: Sharpness) -> None:
+        """Keep a measurement of the sharpness."""
+        self.sharpness.append((message.step, message.value, message.error))
+        if len(self.sharpness) > SHARPNESSES:
+            del self.sharpness[1::2]
+
+    def status(self) -> str:
+        """Return its state in a word: the verdict, unless it was cut short or lost."""
+        verdict = self.verdict()[0]
+        if self.outcome in ("failed", "disconnected"):
+            return self.outcome
+        return "stopped" if self.outcome == "stopped" and verdict != "settled" else verdict
+
+    def take(self, progress: Progress) -> None:
+        """Add a report of its progress."""
+        # Here, because numpy comes with it: the first frame does not wait for that.
+        from lrtui.analysis.series import LossSeries
+
+        steps = progress.numbered()
+        if progress.no_loss:
+            self._take_without_loss(progress)
+            return
+        if self.diagnosis:
+            self.diagnosis.see(steps, progress.losses)
+        if self.series is None:
+            self.series = LossSeries(self.target)
+        self.series.append(steps, progress.losses)
+        if "lr" in progress.scalars:
+            self.rates = self.rates or LossSeries()
+            self.rates.append(steps, progress.scalars["lr"])
+        if not self.every_step_sees_all or self.live is not None:
+            before = self.spikes.last
+            self.spikes.take(steps, progress.losses)
+            if (spike := self.spikes.last) is not before and spike is not None:
+                spike.raised = self._raised_before(spike.step)
+        if self.live is not None:
+            self.live.take(progress)
+            self.live.spike = self.spikes.last
+        if self.ahead is not None and not self._is_as_foreseen(progress):
+            self.forget_ahead("no two runs of this model are the same; it cannot be run ahead")
+        self.trajectory += map(with_nan, progress.trajectory)
+        self.step, self.seconds = progress.last, progress.seconds
+        self.weights = with_nan(progress.weights)
+        self.loss = None if math.isnan(self.series.last) else self.series.last
+
+    def _take_without_loss(self, progress: Progress) -> None:
+        """Add a report of steps whose loss nobody knows."""
+        from lrtui.analysis.series import LossSeries
+
+        steps = progress.numbered()
+        if "lr" in progress.scalars:
+            self.rates = self.rates or LossSeries()
+            self.rates.append(steps, progress.scalars["lr"])
+        if self.live is not None:
+            self.live.take(progress)
+        self.step, self.seconds = progress.last, progress.seconds
+
+    def _raised_before(self, step: int) -> tuple[int, float, float] | None:
+        """Return after which step the rate was raised last before one, from what, and to what.
+
+        ``None`` where it was not within as many losses as the level of a spike is measured by.
+        """
+        assert self.series is not None
+        steps = self.series.recent_steps
+        near = [int(at) for at in steps[steps <= step]] or range(max(step - BEFORE, 0), step + 1)
+        rates = [self.lr_at(at) for at in near]
+        lowest = max(i for i, lr in enumerate(rates) if lr == min(rates))
+        if rates[-1] < RAISED * rates[lowest]:
+            return None
+        return near[lowest], rates[lowest], rates[-1]
+
+    def _is_as_foreseen(self, progress: Progress) -> bool:
+        """Return whether the last loss is the one that was run ahead, as far as that is known."""
+        assert self.ahead is not None
+        foreseen, loss = self.ahead.at(progress.last), progress.losses[-1]
+        if foreseen is None or loss is None:
+            return True
+        return abs(foreseen - loss) <= SAME * max(abs(foreseen), abs(loss))
+
+
+def with_nan(numbers: Sequence[float | None]) -> tuple[float, ...]:
+    """Return numbers from the wire, NaN for those that were not finite."""
+    return tuple(math.nan if number is None else number for number in numbers)

@@ -1,0 +1,443 @@
+"""The runs of a session, as their messages describe them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from lrtui.analysis.advice import Advice, advise, advise_from_sweep, best_of
+from lrtui.analysis.diagnosis import Diagnosis
+from lrtui.analysis.theory import Theory
+from lrtui.messages import (
+    MOST_ENTRANTS,
+    OWN,
+    PLAIN,
+    Ahead,
+    AnyMessage,
+    Capability,
+    ClassesScene,
+    CurveScene,
+    Ended,
+    Failed,
+    Greeting,
+    Heated,
+    LineScene,
+    Marked,
+    Optimizer,
+    Picture,
+    PlaneScene,
+    ProblemFacts,
+    Progress,
+    Quadratic,
+    Ranks,
+    Rewound,
+    Scene,
+    Sharpness,
+    Slice,
+    Snapshots,
+    Started,
+    State,
+    Steered,
+    Swept,
+    Unusable,
+)
+from lrtui.session.live import Live
+from lrtui.session.reports import AdviceReport, Summary
+from lrtui.session.run import Run
+
+KEPT = 100
+"""Runs whose losses are kept, 160 kB each; of older ones only the row in the table is."""
+
+LISTED = 1000
+"""Runs that are kept at all."""
+
+
+class Session:
+    """All runs so far, the current one last, and what is known of the problem.
+
+    Attributes:
+        runs: those that have something to show, oldest first.
+        greeting: who the source is, ``None`` until it said so.
+        facts: what is known of the problem, ``None`` until it was told.
+        scene: what a picture of the data needs, if there is such a picture.
+        quadratic: closed form of the loss, if it has one.
+        paused: whether the current run is held, as the source confirmed it.
+        speed: steps a second, as the source confirmed it; ``None`` for as fast as possible.
+        heated: what every rate would do at every momentum, as it was last told.
+        failure: why there is no source any more, empty as long as there is one.
+        unusable: why the problem cannot be trained, empty as long as it can.
+        focus: number of the run of a race that is shown where one is, ``None`` for the first.
+    """
+
+    def __init__(self) -> None:
+        """Start without a run."""
+        self.runs: list[Run] = []
+        self.greeting: Greeting | None = None
+        self.facts: ProblemFacts | None = None
+        self.scene: Scene | None = None
+        self.quadratic: Quadratic | None = None
+        self.paused = False
+        self.speed: float | None = None
+        self.failure = self.unusable = ""
+        self.focus: int | None = None
+        self.heated: Heated | None = None
+        self._theories: dict[Optimizer, Theory] = {}
+        self._swept: dict[tuple[Optimizer, str], Swept] = {}
+        self._refined: dict[tuple[Optimizer, str], Swept] = {}
+        self._last_number = 0
+
+    @property
+    def abreast(self) -> list[Run]:
+        """The runs started last, in step; one, unless it is a race."""
+        race = self.runs[-1].race if self.runs else ()
+        return [run for run in self.runs[-MOST_ENTRANTS:] if run.number in race] or self.runs[-1:]
+
+    @property
+    def current(self) -> Run | None:
+        """The run started last, on or over; of a race, the one that is in focus."""
+        found = self.abreast
+        return next((run for run in found if run.number == self.focus), found[0] if found else None)
+
+    def of(self, message: AnyMessage) -> Run | None:
+        """Return which of the runs started last a message is about; the current one for none."""
+        number = getattr(message, "run", None)
+        if number is None:
+            return self.current
+        return next((run for run in self.abreast if run.number == number), None)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether a run has not ended yet."""
+        return any(run.is_on for run in self.abreast)
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether the current run has a loss; what is known of the problem comes before it."""
+        return self.current is not None and self.current.series is not None
+
+    def offers(self, capability: Capability) -> bool:
+        """Return whether the source can be asked for this; before its greeting, anything may be."""
+        return self.greeting is None or capability in self.greeting.capabilities
+
+    @property
+    def optimizer(self) -> Optimizer | str:
+        """What takes the steps of the current run."""
+        return self.current.optimizer if self.current else PLAIN
+
+    @property
+    def schedule(self) -> str:
+        """How the rate of the current run moves."""
+        return self.current.schedule if self.current else "constant"
+
+    @property
+    def theory(self) -> Theory | None:
+        """The closed form of the loss under the optimizer of the current run, if it has one."""
+        return self.theory_of(self.optimizer, self.schedule)
+
+    def theory_of(self, optimizer: Optimizer | str, schedule: str = "constant") -> Theory | None:
+        """Return the closed form of the loss under an optimizer, if it has one.
+
+        None holds for a rate that moves.
+        """
+        if schedule != "constant":
+            return None
+        if self.quadratic is None or isinstance(optimizer, str) or optimizer.name == "own":
+            return None
+        if optimizer not in self._theories:
+            self._theories[optimizer] = Theory.of(self.quadratic, optimizer)
+        return self._theories[optimizer]
+
+    @property
+    def swept(self) -> Swept | None:
+        """What every rate would do under the optimizer of the current run, once it was tried."""
+        return self.swept_by(self.optimizer, self.schedule)
+
+    def swept_by(self, optimizer: Optimizer | str, schedule: str = "constant") -> Swept | None:
+        """Return what every rate would do under an optimizer, if it was tried."""
+        return self._swept.get((OWN if isinstance(optimizer, str) else optimizer, schedule))
+
+    def swept_between(
+        self, ends: tuple[float, float], optimizer: Optimizer | str, schedule: str = "constant"
+    ) -> Swept | None:
+        """Return what the rates between two ends would do, if these were the last refined."""
+        found = self._refined.get((OWN if isinstance(optimizer, str) else optimizer, schedule))
+        return found if found is not None and (found.lrs[0], found.lrs[-1]) == ends else None
+
+    def _note_swept(self, swept: Swept) -> None:
+        """Keep a sweep: as a refined one where it is a part of what was tried."""
+        by = (swept.optimizer, swept.schedule)
+        whole = self._swept.get(by)
+        low, high = swept.lrs[0], swept.lrs[-1]
+        if whole is not None and high / low < 0.99 * whole.lrs[-1] / whole.lrs[0]:
+            self._refined[by] = swept
+        else:
+            self._swept[by] = swept
+
+    def of_this_problem(self) -> list[Run]:
+        """Return the runs of the problem that is trained now, oldest first."""
+        return [run for run in self.runs if run.facts == self.facts or run.diagnosis is None]
+
+    def begin(
+        self,
+        lr: float,
+        steps: int | None,
+        optimizer: Optimizer | str = PLAIN,
+        schedule: str = "constant",
+    ) -> Run:
+        """Add a new run; the one before it is over, whatever messages about it still come."""
+        return self._add(self._last_number + 1, lr, steps, optimizer, schedule, ())
+
+    def begin_race(
+        self,
+        entrants: Sequence[tuple[float, Optimizer]],
+        steps: int,
+        schedule: str = "constant",
+    ) -> list[Run]:
+        """Add new runs that are trained in step, each of a rate and an optimizer."""
+        first = self._last_number + 1
+        race = range(first, first + len(entrants))
+        return [
+            self._add(number, lr, steps, optimizer, schedule, race)
+            for number, (lr, optimizer) in zip(race, entrants, strict=True)
+        ]
+
+    def _add(
+        self,
+        number: int,
+        lr: float,
+        steps: int | None,
+        optimizer: Optimizer | str,
+        schedule: str,
+        race: Sequence[int],
+    ) -> Run:
+        run = Run(number, lr, steps, optimizer, schedule, self.facts, race=race)
+        before = [old for old in self.abreast if old.number not in race]
+        for old in before:
+            if old.is_on:
+                old.outcome, old.reason = "stopped", f"stopped after {old.step:,} steps"
+        if before:
+            self.focus, self.paused = None, False
+        # The same rate from the same start goes the same way: the earlier run says no more.
+        gone = [
+            old
+            for old in self.runs
+            if old.number not in race
+            and ((old in before and old.loss is None) or old.is_repeated_by(run))
+        ]
+        run.times += sum(old.times for old in gone if old.is_repeated_by(run))
+        self.runs = [*(old for old in self.runs if old not in gone), run]
+        self._last_number = number
+        for old in self.runs[:-KEPT]:
+            if old.series is not None:
+                old.forget_losses()
+        for old in self.runs[:-1]:
+            if old.number not in race:
+                old.ahead = None
+        del self.runs[:-LISTED]
+        return run
+
+    def advice(self) -> Advice | None:
+        """Return which rate to try next; ``None`` where none is better, or nothing is known."""
+        run = self.current
+        return self.advice_after(run) if run else None
+
+    def advice_after(self, run: Run) -> Advice | None:
+        """Return which rate to try after a run: from the closed form or a sweep, or none."""
+        if (theory := self.theory_of(run.optimizer, run.schedule)) is not None:
+            return advise(theory, run.lr, run.steps, run.settled_at)
+        swept = self.swept_by(run.optimizer, run.schedule)
+        if swept is None or run.live is not None:
+            return None
+        reached = run.step >= swept.steps and run.series is not None
+        loss = run.series.at(swept.steps) if reached and run.series is not None else None
+        return advise_from_sweep(swept, run.lr, run.settled_at, loss)
+
+    def apply(self, message: AnyMessage) -> bool:
+        """Take in a message; one about a run that is over changes nothing.
+
+        Returns:
+            Whether anything changed.
+        """
+        match message:
+            case Greeting():
+                self.greeting, self.failure, self.unusable = message, "", ""
+                self.facts = self.scene = self.quadratic = None
+                self._theories, self._swept, self._refined, self.heated = {}, {}, {}, None
+            case Rewound(run=number):
+                self.runs = [old for old in self.runs if old.number < number]
+                self._last_number, self.focus = number - 1, None
+            case ProblemFacts():
+                self.facts = message
+            case LineScene() | CurveScene() | ClassesScene() | PlaneScene():
+                self.scene = message
+            case Quadratic():
+                self.quadratic, self._theories = message, {}
+            case Heated():
+                self.heated = message
+            case Swept():
+                self._note_swept(message)
+            case Marked():
+                return self._mark(message)
+            case Failed(reason=reason):
+                self.failure = reason
+                self._end_all(reason)
+            case Unusable(reason=reason):
+                self.unusable = reason
+                self._end_all(reason)
+            case Started(run=number, lr=lr, steps=steps, optimizer=optimizer) if (
+                number > self._last_number
+            ):
+                by, moves = known(optimizer), message.schedule
+                self._start(self._add(number, lr, steps, by, moves, message.race), message)
+            case (
+                Started()
+                | State()
+                | Steered()
+                | Ranks()
+                | Snapshots()
+                | Progress()
+                | Ahead()
+                | Sharpness()
+                | Slice()
+                | Picture()
+            ) | Ended():
+                run = self.of(message)
+                if run is None or not run.is_on:
+                    return False
+                self._follow(run, message)
+            case _:
+                return False
+        return True
+
+    def open_again(self, messages: Iterable[AnyMessage]) -> None:
+        """Take in what was kept of earlier sessions, before the first run of this one."""
+        for message in messages:
+            self.apply(message)
+        for run in self.abreast:
+            if run.is_on:
+                run.outcome, run.reason = "stopped", f"stopped after {run.step:,} steps"
+        self.failure = self.unusable = ""
+
+    def _mark(self, mark: Marked) -> bool:
+        """Take in what a person has done with a run."""
+        run = next((run for run in self.runs if run.number == mark.run), None)
+        if run is None:
+            return False
+        run.name, run.pinned, run.hidden = mark.name, mark.pinned, mark.hidden
+        if mark.removed and not run.is_on:
+            self.runs.remove(run)
+            self.focus = None
+        return True
+
+    def _end_all(self, reason: str) -> None:
+        """Note that the runs that are on have failed."""
+        for run in self.abreast:
+            if run.is_on:
+                run.outcome, run.reason = "failed", reason
+
+    def _follow(
+        self,
+        run: Run,
+        message: Started
+        | State
+        | Steered
+        | Ranks
+        | Snapshots
+        | Progress
+        | Ahead
+        | Sharpness
+        | Slice
+        | Picture
+        | Ended,
+    ) -> None:
+        """Take in a message about the current run."""
+        match message:
+            case Ahead():
+                run.look_ahead(message)
+            case Sharpness():
+                run.note_sharpness(message)
+            case Slice():
+                run.slice = message
+            case Picture():
+                run.picture = message
+            case Started():
+                run.begin_anew()
+                self._start(run, message)
+            case Steered() | Ranks() | Snapshots():
+                run.note(message)
+            case State():
+                if run.live is not None:
+                    run.live.state = message
+                self.paused, self.speed = message.paused, message.speed
+                if message.lr != run.lr:
+                    run.lr = message.lr
+                    if message.asked_by:
+                        self._change_lr(run, message)
+            case Progress():
+                run.take(message)
+            case Ended():
+                run.step, run.loss = message.step, message.loss
+                run.outcome, run.reason = message.outcome, message.reason
+
+    def _start(self, run: Run, started: Started) -> None:
+        run.lr, run.steps, run.facts = started.lr, started.steps, self.facts
+        run.optimizer, run.schedule = known(started.optimizer), started.schedule
+        run.full_batch = started.full_batch
+        if self.greeting is not None and self.greeting.since:  # what is not ours began before us
+            run.live = Live()
+        self.unusable = ""
+        run.about = self.greeting.title.split(" · ") if self.greeting else ()
+        theory = self.theory_of(run.optimizer, run.schedule)
+        if theory is None and (constant := self.theory_of(run.optimizer)) is not None:
+            run.goal = constant.settled_loss
+        run.diagnosis = Diagnosis(theory, run.lr, run.steps, theory.start if theory else ())
+        run.forecast = run.diagnosis.forecast
+
+    def _change_lr(self, run: Run, state: State) -> None:
+        """Note that somebody changed the rate, and start a new diagnosis from there."""
+        run.changes.append((state.step, state.lr))
+        if run.diagnosis:
+            run.diagnosis = run.diagnosis.continued(state.lr, state.step, run.weights)
+            run.forecast = run.diagnosis.forecast
+        run.forget_ahead("")
+
+    def summary(self, run: Run) -> Summary:
+        """Return a run as a report."""
+        verdict, evidence, ground = run.reading()
+        advice = self.advice_after(run)
+        theory = self.theory_of(run.optimizer, run.schedule)
+        swept = self.swept_by(run.optimizer, run.schedule)
+        condition = None
+        if theory is not None:
+            condition = theory.eigenvalues[-1] / theory.eigenvalues[0]
+        elif run.facts is not None:
+            condition = run.facts.condition
+        return Summary(
+            run=run.number,
+            problem=run.facts.name if run.facts else "",
+            optimizer=run.title,
+            schedule=run.schedule,
+            rate=run.lr,
+            rates=run.lrs if run.changes else [],
+            steps=run.step,
+            loss=run.loss,
+            weights=[*run.weights],
+            reason=run.outcome or "stopped",
+            steps_per_second=run.steps_per_second,
+            ground=ground,
+            verdict=verdict,
+            settled_at=run.settled_at,
+            evidence=evidence,
+            limit=theory.max_stable_lr if theory and math.isfinite(theory.max_stable_lr) else None,
+            best=best_of(swept, theory),
+            condition=condition,
+            forecast=run.forecast,
+            advice=AdviceReport(rate=advice.lr, steps=advice.steps, reason=advice.reason)
+            if advice
+            else None,
+        )
+
+
+def known(optimizer: Optimizer | str) -> Optimizer | str:
+    """Return an optimizer as a message tells it; ``sgd`` in words is that of older files."""
+    return PLAIN if optimizer == "sgd" else optimizer

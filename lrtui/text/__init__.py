@@ -1,0 +1,1 @@
+"""Numbers, rates, signs and file names as people write them."""

@@ -1,0 +1,1 @@
+"""Many rates at once: sweeps, grids, range tests."""

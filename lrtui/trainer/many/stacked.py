@@ -1,0 +1,162 @@
+"""Copies of a model's weights, one for each rate, and a step of all of them at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value, vmap
+
+from lrtui.problems.problem import Objective
+from lrtui.trainer.many.trials import Trials
+
+ADAM_EPSILON = 1e-8
+"""What torch adds to the denominator of Adam."""
+
+Stack = dict[str, Tensor]
+"""Tensors of a model by name, a copy for each of r rates: their shapes are [r, ...]."""
+
+Each = Callable[[Stack, Stack], Tensor]
+"""Returns the loss of one rate from its weights and its buffers."""
+
+Gradient = Callable[[Each, Stack, Stack], tuple[Tensor, Sequence[Tensor | None]]]
+"""Returns the loss of each rate, shape [r], and its gradient with respect to its weights."""
+
+Update = Callable[[Tensor, float], None]
+"""Takes a step against a gradient, at the rates times a factor."""
+
+
+def note_settled(since: Tensor, under: Tensor, first: int) -> None:
+    """Record from which step on each rate has been under the target.
+
+    Args:
+        since: that step, -1 where the rate is above it; changed in place. Shape [r].
+        under: whether it was under it at each step, shape [steps, r].
+        first: step of the first row.
+    """
+    # The last row above the target, -1 where there is none.
+    rows = torch.arange(len(under), dtype=torch.int32)[:, None]
+    last = torch.where(under, -1, rows).amax(dim=0)
+    begun = torch.where(last == len(under) - 1, -1, first + last + 1)
+    since[:] = torch.where((last < 0) & (since >= 0), since, begun)
+
+
+def stacked_weights(objective: Objective, trials: Trials) -> tuple[Stack, Update]:
+    """Return a copy of the weights for each rate; frozen ones stay with the model.
+
+    Args:
+        objective: whose weights they are.
+        trials: the rates.
+
+    Returns:
+        The copies by name, and what takes a step of them all: in one vector, whose memory they
+        share, so that it takes few operations.
+
+    Raises:
+        TypeError: the weights are not all of one type.
+    """
+    named = {name: p for name, p in objective.named_parameters() if p.requires_grad}
+    if len({(p.dtype, p.device) for p in named.values()}) > 1:
+        raise TypeError("weights of different types")
+    copies = [p.detach().expand(len(trials.lrs), *p.shape) for p in named.values()]
+    flat = torch.cat([copy.reshape(-1) for copy in copies])
+
+    def each(numbers: list[float]) -> Tensor:
+        column = torch.tensor(numbers, dtype=flat.dtype, device=flat.device)
+        return torch.cat([column.repeat_interleave(p.numel()) for p in named.values()])
+
+    views = torch.split(flat.detach(), [copy.numel() for copy in copies])
+    return (
+        {name: v.view(c.shape) for name, v, c in zip(named, views, copies, strict=True)},
+        stacked_update(trials, flat, each),
+    )
+
+
+def stacked_buffers(objective: Objective, count: int) -> Stack:
+    """Return copies of what a model keeps besides its weights, such as running averages."""
+    return {
+        name: b.detach().expand(count, *b.shape).clone() for name, b in objective.named_buffers()
+    }
+
+
+def joined(parts: Sequence[Tensor | None], weights: Stack) -> Tensor:
+    """Return a gradient as one vector, zero for weights that a loss does not depend on."""
+    return torch.cat(
+        [
+            (torch.zeros_like(w) if part is None else part).reshape(-1)
+            for part, w in zip(parts, weights.values(), strict=True)
+        ]
+    )
+
+
+def gradient_of_sum(
+    each: Each, weights: Stack, buffers: Stack
+) -> tuple[Tensor, Sequence[Tensor | None]]:
+    """Return losses and gradients by one backward pass from the sum of the losses."""
+    # Detached, but of the same memory: leaves of a new graph at each step.
+    leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
+    losses: Tensor = vmap(each, randomness="same")(leaves, buffers)
+    parts = torch.autograd.grad(losses.sum(), list(leaves.values()), allow_unused=True)
+    return losses.detach(), parts
+
+
+def gradient_of_each(
+    each: Each, weights: Stack, buffers: Stack
+) -> tuple[Tensor, Sequence[Tensor | None]]:
+    """Return losses and gradients by a backward pass that is itself batched: slower.
+
+    Recurrent layers need it.
+    """
+    parts, losses = vmap(grad_and_value(each), randomness="same")(weights, buffers)
+    return losses, list(parts.values())
+
+
+def stacked_update(
+    trials: Trials, weights: Tensor, each: Callable[[list[float]], Tensor]
+) -> Update:
+    """Return what takes a step of torch's optimizers, elementwise.
+
+    Sources: the formulas in the documentation of torch.optim.SGD, Adam and AdamW.
+
+    Args:
+        trials: rates and optimizers; ``own`` is taken for SGD, as it is in a run.
+        weights: changed in place.
+        each: makes of one number for each rate a tensor that goes with the weights.
+
+    Returns:
+        A function that takes the gradient, as large as the weights, and what the schedule
+        multiplies the rate by.
+    """
+    optimizer, lr = trials.optimizers[0], each(trials.lrs)
+    decay, momentum = optimizer.weight_decay, optimizer.momentum
+    momenta: Tensor | float = momentum
+    if any(by.momentum != momentum for by in trials.optimizers):
+        momenta = each([by.momentum for by in trials.optimizers])
+    first_beta, second_beta = optimizer.betas
+    mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
+    k = 0
+
+    def sgd(gradient: Tensor, factor: float) -> None:
+        if decay:
+            gradient = gradient.add(weights, alpha=decay)
+        if isinstance(momenta, Tensor) or momenta:
+            mean.mul_(momenta).add_(gradient)
+            nesterov = optimizer.name == "nesterov"
+            gradient = gradient + momenta * mean if nesterov else mean
+        weights.addcmul_(lr, gradient, value=-factor)
+
+    def adam(gradient: Tensor, factor: float) -> None:
+        nonlocal k
+        k += 1
+        if optimizer.name == "adamw":
+            weights.mul_(1 - factor * decay * lr)
+        elif decay:
+            gradient = gradient.add(weights, alpha=decay)
+        mean.lerp_(gradient, 1 - first_beta)
+        square.mul_(second_beta).addcmul_(gradient, gradient, value=1 - second_beta)
+        root = square.sqrt().div_(math.sqrt(1 - second_beta**k)).add_(ADAM_EPSILON)
+        weights.addcmul_(lr, mean / root, value=-factor / (1 - first_beta**k))
+
+    return adam if optimizer.is_adaptive else sgd
