@@ -17,8 +17,8 @@ from lrtui.messages import ProblemFacts, Progress, Start, Started
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import LineFit
 from lrtui.session.session import Session
-from tests.in_process import InProcess
 from tests.analysis.quadratics import greeting, quadratic
+from tests.in_process import InProcess
 
 
 def printed(*words: str, settings: ProblemSettings | None = None) -> str:

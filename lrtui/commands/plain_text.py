@@ -8,27 +8,8 @@ from typing import IO
 
 from msgspec.structs import replace
 
+from lrtui import messages as msg
 from lrtui.commands.options import LabOptions
-from lrtui.messages import (
-    AnyMessage,
-    Ended,
-    Entrant,
-    Failed,
-    Greeting,
-    NoResult,
-    Printed,
-    ProblemFacts,
-    Progress,
-    Race,
-    Rewound,
-    Start,
-    Started,
-    State,
-    Steered,
-    Swept,
-    Unusable,
-    encode,
-)
 from lrtui.session.sentences import advice_text, change_text, told_losses
 from lrtui.session.session import Session
 from lrtui.sources.source import Source
@@ -58,7 +39,7 @@ class Printer:
     out: IO[str]
     session: Session = field(default_factory=Session, init=False)
 
-    def take(self, message: AnyMessage) -> None:
+    def take(self, message: msg.AnyMessage) -> None:
         """Print a message."""
         known = self.session.of(message)
         lr = known.lr if known else None
@@ -68,35 +49,35 @@ class Printer:
             # What is printed may come from a file, or from whatever training code printed.
             lines = [*map(printable, self._lines(message, changed, lr))]
         else:
-            lines = [encode(message).decode()]
-            if isinstance(message, Ended) and changed and run:
-                lines.append(encode(self.session.summary(run)).decode())
+            lines = [msg.encode(message).decode()]
+            if isinstance(message, msg.Ended) and changed and run:
+                lines.append(msg.encode(self.session.summary(run)).decode())
         for line in lines:
             print(line, file=self.out, flush=True)
 
-    def _lines(self, message: AnyMessage, changed: bool, lr: float | None) -> list[str]:
+    def _lines(self, message: msg.AnyMessage, changed: bool, lr: float | None) -> list[str]:
         """Return a message in words, one line for each step that is reported."""
         run = self.session.of(message)
         match message:
-            case Greeting():
+            case msg.Greeting():
                 return [f"{message.title.replace(' · ', ', ')} ({message.program})"]
-            case ProblemFacts(remarks=remarks):
+            case msg.ProblemFacts(remarks=remarks):
                 return remarks
-            case State() if run and changed and message.asked_by and run.lr != lr:
+            case msg.State() if run and changed and message.asked_by and run.lr != lr:
                 return [change_text(message)]
-            case Printed(text=text):
+            case msg.Printed(text=text):
                 return [text]
-            case NoResult(work=work, reason=reason):
+            case msg.NoResult(work=work, reason=reason):
                 return [f"no {work}: {reason}"]
-            case Swept(taken=taken, failures=failures, how=how) if taken or failures:
+            case msg.Swept(taken=taken, failures=failures, how=how) if taken or failures:
                 return [f"sweep: {how}"]
-            case Steered() if run:
+            case msg.Steered() if run:
                 by = f" ({message.asked_by})" if message.asked_by else ""
                 done = "" if message.done else "refused: "
                 return [f"step {message.step:>6}  {done}{message.text}{by}"]
-            case Progress() if run and changed and run.live is not None:
+            case msg.Progress() if run and changed and run.live is not None:
                 return [*live_steps(message, self.every)]
-            case Progress() if run and changed:
+            case msg.Progress() if run and changed:
                 by = "" if run.by == "sgd" else f"  {run.by}"
                 said = (
                     [f"run {run.number}  rate {rate_text(run.lr)}{by}"] if not message.first else []
@@ -104,7 +85,7 @@ class Printer:
                 which = f"run {run.number}  " if run.race else ""
                 losses = told_losses(message, self.every)
                 return said + [f"{which}step {step:>6}  loss {loss}" for step, loss in losses]
-            case Ended() if run and changed:
+            case msg.Ended() if run and changed:
                 verdict, evidence, ground = run.reading()
                 facts = []
                 if 0 < len(run.weights) <= SHOWN:
@@ -121,7 +102,7 @@ class Printer:
         return []
 
 
-def live_steps(progress: Progress, every: int) -> Iterator[str]:
+def live_steps(progress: msg.Progress, every: int) -> Iterator[str]:
     """Yield loss and rate of a training that is not ours, for each step that is reported."""
     rates = dict(zip(progress.numbered(), progress.scalars.get("lr", ()), strict=False))
     for step, loss in told_losses(progress, every):
@@ -135,20 +116,20 @@ def in_brackets(text: str) -> str:
     return f" ({text})" if text else ""
 
 
-def started(options: LabOptions, speed: float | None) -> list[Start | Race]:
+def started(options: LabOptions, speed: float | None) -> list[msg.Start | msg.Race]:
     """Return what starts each of the runs that were asked for, or several in step."""
     steps, by, moves = options.steps_of_a_run, options.optimizer, options.schedule
     if options.race:
-        entrants = [Entrant(run=1, lr=lr, optimizer=by) for lr in options.lrs]
-        return [Race(entrants=entrants, steps=steps, speed=speed, schedule=moves)]
+        entrants = [msg.Entrant(run=1, lr=lr, optimizer=by) for lr in options.lrs]
+        return [msg.Race(entrants=entrants, steps=steps, speed=speed, schedule=moves)]
     return [
-        Start(run=1, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=moves)
+        msg.Start(run=1, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=moves)
         for lr in options.lrs
     ]
 
 
 def play(
-    source: Source, runs: Sequence[Start | Race], printer: Printer, seconds: float = 0.0
+    source: Source, runs: Sequence[msg.Start | msg.Race], printer: Printer, seconds: float = 0.0
 ) -> str:
     """Carry out runs in turn and print what comes of them; return why that failed, if it did.
 
@@ -161,7 +142,7 @@ def play(
     """
     messages, session = stream(source), printer.session
     for start in runs:
-        if isinstance(start, Race):
+        if isinstance(start, msg.Race):
             entrants = [(e.lr, e.optimizer) for e in start.entrants]
             begun = session.begin_race(entrants, start.steps, start.schedule)
             source.send(
@@ -179,12 +160,12 @@ def play(
         while any(run.is_on for run in begun):
             if (message := next(messages, None)) is None:
                 return ENDED_EARLY
-            if isinstance(message, Ended) and seconds > 0:
+            if isinstance(message, msg.Ended) and seconds > 0:
                 sweep_for_advice(source, message, messages, printer, seconds)
             printer.take(message)
-            if isinstance(message, Failed):
+            if isinstance(message, msg.Failed):
                 return "\n".join([message.reason, *message.details])
-            if isinstance(message, Unusable):
+            if isinstance(message, msg.Unusable):
                 return message.reason
         if failed := [run for run in begun if run.outcome == "failed"]:
             return failed[0].reason
@@ -193,8 +174,8 @@ def play(
 
 def sweep_for_advice(
     source: Source,
-    ended: Ended,
-    messages: Iterator[AnyMessage],
+    ended: msg.Ended,
+    messages: Iterator[msg.AnyMessage],
     printer: Printer,
     seconds: float,
 ) -> None:
@@ -213,10 +194,10 @@ def sweep_for_advice(
     source.send(sweep)
     for message in messages:
         printer.take(message)
-        is_answer = isinstance(message, Swept) or (
-            isinstance(message, NoResult) and message.work == "sweep"
+        is_answer = isinstance(message, msg.Swept) or (
+            isinstance(message, msg.NoResult) and message.work == "sweep"
         )
-        if is_answer or isinstance(message, Failed | Unusable):
+        if is_answer or isinstance(message, msg.Failed | msg.Unusable):
             return
 
 
@@ -226,26 +207,26 @@ def replay(source: Source, printer: Printer) -> None:
     In a record the sweep that the advice after a run follows from stands behind its end; it is
     taken first, as it was when the run was printed.
     """
-    held: list[Ended] = []
+    held: list[msg.Ended] = []
     for message in stream(source):
-        if isinstance(message, Ended) and printer.session.offers("seek"):
+        if isinstance(message, msg.Ended) and printer.session.offers("seek"):
             held.append(message)
             continue
-        if isinstance(message, Started | Greeting | Rewound | Printed):
+        if isinstance(message, msg.Started | msg.Greeting | msg.Rewound | msg.Printed):
             take_all(printer, held)
         printer.take(message)
-        if isinstance(message, Swept):
+        if isinstance(message, msg.Swept):
             take_all(printer, held)
     take_all(printer, held)
 
 
-def take_all(printer: Printer, held: list[Ended]) -> None:
+def take_all(printer: Printer, held: list[msg.Ended]) -> None:
     """Print what was held back."""
     while held:
         printer.take(held.pop(0))
 
 
-def stream(source: Source) -> Iterator[AnyMessage]:
+def stream(source: Source) -> Iterator[msg.AnyMessage]:
     """Yield messages as they come, until there will be none any more."""
     while messages := source.poll(None):
         yield from messages

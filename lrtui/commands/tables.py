@@ -7,16 +7,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import IO, Literal
 
+from lrtui import messages as msg
 from lrtui.commands.options import HeatOptions, SweepOptions
 from lrtui.commands.plain_text import ENDED_EARLY, stream
-from lrtui.messages import (
-    Failed,
-    Heat,
-    NoResult,
-    ProblemFacts,
-    Sweep,
-    encode,
-)
 from lrtui.session import heat_grid as heat_map
 from lrtui.session.rate_axis import ADAPTIVE, ends, spaced, table
 from lrtui.session.reports import HeatTable, SweepTable
@@ -44,15 +37,15 @@ def print_table(source: Source, options: SweepOptions | HeatOptions, out: IO[str
     work: Literal["sweep", "heat"] = "sweep" if isinstance(options, SweepOptions) else "heat"
     for message in stream(source):
         session.apply(message)
-        if isinstance(message, Failed):
+        if isinstance(message, msg.Failed):
             return "\n".join([message.reason, *message.details])
         if session.unusable:
             raise ValueError(session.unusable)
-        if isinstance(message, NoResult) and message.work == work:
+        if isinstance(message, msg.NoResult) and message.work == work:
             raise ValueError(message.reason)
         if not session.offers(work):
             return f"this source cannot be asked for a {NAMES[work]}"
-        if isinstance(message, ProblemFacts):
+        if isinstance(message, msg.ProblemFacts):
             source.send(asked(session, message, options))
         if session.swept is not None or session.heated is not None:
             break
@@ -66,8 +59,8 @@ def print_table(source: Source, options: SweepOptions | HeatOptions, out: IO[str
 
 
 def asked(
-    session: Session, facts: ProblemFacts, options: SweepOptions | HeatOptions
-) -> Sweep | Heat:
+    session: Session, facts: msg.ProblemFacts, options: SweepOptions | HeatOptions
+) -> msg.Sweep | msg.Heat:
     """Return the command that asks for what the options ask for.
 
     Raises:
@@ -83,7 +76,7 @@ def asked(
     last = known[1] if options.high is None else options.high
     if first > last:
         raise ValueError(f"no rate is between {first:.3g} and {last:.3g}")
-    return Sweep(
+    return msg.Sweep(
         lrs=spaced(first, last, options.count),
         steps=steps,
         optimizer=optimizer,
@@ -97,7 +90,7 @@ def write(
 ) -> None:
     """Print a result in the form that was asked for."""
     if options.json:
-        print(encode(result).decode(), file=out)
+        print(msg.encode(result).decode(), file=out)
     elif options.csv:
         rows = sweep_rows(result) if isinstance(result, SweepTable) else heat_rows(result)
         csv.writer(out, lineterminator="\n").writerows(rows)

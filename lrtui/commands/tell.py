@@ -7,23 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from lrtui.messages import (
-    AnyCommand,
-    Checkpoint,
-    Follow,
-    Greeting,
-    Hold,
-    Pause,
-    Release,
-    Resume,
-    Rewind,
-    Scale,
-    Steered,
-    Step,
-    Stop,
-    decode_message,
-    encode,
-)
+from lrtui import messages as msg
 from lrtui.sources.trainings import Connection, Training
 from lrtui.text.rates import parse_rate
 
@@ -32,13 +16,13 @@ USAGE = (
     "follow [OPTIMIZER] or stop"
 )
 
-PLAIN: dict[str, AnyCommand] = {
-    "release": Release(),
-    "pause": Pause(),
-    "resume": Resume(),
-    "step": Step(),
-    "checkpoint": Checkpoint(),
-    "stop": Stop(),
+PLAIN: dict[str, msg.AnyCommand] = {
+    "release": msg.Release(),
+    "pause": msg.Pause(),
+    "resume": msg.Resume(),
+    "step": msg.Step(),
+    "checkpoint": msg.Checkpoint(),
+    "stop": msg.Stop(),
 }
 """Commands of one word."""
 
@@ -48,7 +32,7 @@ LARGEST = 1e6
 """The largest factor, and one over the smallest."""
 
 
-def parse_command(words: Sequence[str]) -> tuple[str | None, AnyCommand]:
+def parse_command(words: Sequence[str]) -> tuple[str | None, msg.AnyCommand]:
     """Read what is to be told, and to which training, ``None`` for the only one.
 
     Raises:
@@ -66,13 +50,13 @@ def parse_command(words: Sequence[str]) -> tuple[str | None, AnyCommand]:
     if len(rest) < needed or len(rest) > max(needed, verb in ("rewind", "follow")):
         raise ValueError(f"{verb} takes {needed or 'no'} number{'s' * (needed == 0)}")
     if verb == "lr":
-        return target, Hold(lr=parse_rate(rest[0]))
+        return target, msg.Hold(lr=parse_rate(rest[0]))
     if verb == "scale":
-        return target, Scale(by=factor(rest[0]))
+        return target, msg.Scale(by=factor(rest[0]))
     if verb == "rewind":
-        return target, Rewind(step=step(rest[0]) if rest else None)
+        return target, msg.Rewind(step=step(rest[0]) if rest else None)
     if verb == "follow":
-        return target, Follow(optimizer=rest[0] if rest else "")
+        return target, msg.Follow(optimizer=rest[0] if rest else "")
     return target, PLAIN[verb]
 
 
@@ -103,7 +87,7 @@ def step(text: str) -> int:
     return int(digits)
 
 
-def tell(training: Training, command: AnyCommand, patience: float) -> tuple[str, bool]:
+def tell(training: Training, command: msg.AnyCommand, patience: float) -> tuple[str, bool]:
     """Tell a training something and wait for what comes of it.
 
     Args:
@@ -125,12 +109,12 @@ def tell(training: Training, command: AnyCommand, patience: float) -> tuple[str,
         until = time.monotonic() + patience
         data = connection.rest
         try:
-            link.sendall(encode(replace(command, id=1)) + b"\n")
+            link.sendall(msg.encode(replace(command, id=1)) + b"\n")
             while True:
                 *lines, data = data.split(b"\n")
                 for line in lines:
-                    message = decode_message(line)
-                    if isinstance(message, Steered) and message.answers == 1:
+                    message = msg.decode_message(line)
+                    if isinstance(message, msg.Steered) and message.answers == 1:
                         return in_words(message), message.done
                 link.settimeout(max(until - time.monotonic(), 0.001))
                 if not (more := link.recv(65536)):
@@ -142,7 +126,7 @@ def tell(training: Training, command: AnyCommand, patience: float) -> tuple[str,
             return f"the training cannot be reached any more: {error}", False
 
 
-def unable(greeting: Greeting, kind: str) -> str:
+def unable(greeting: msg.Greeting, kind: str) -> str:
     """Say why a training cannot do something, empty where it can."""
     able = "pause" if kind == "resume" else kind
     if able in greeting.capabilities:
@@ -152,6 +136,6 @@ def unable(greeting: Greeting, kind: str) -> str:
     return f"{greeting.name} cannot {kind}{why}"
 
 
-def in_words(steered: Steered) -> str:
+def in_words(steered: msg.Steered) -> str:
     """Say what came of a command, and at which step."""
     return f"step {steered.step:,}: {steered.text}"

@@ -7,58 +7,36 @@ from typing import TypeVar, get_args
 import msgspec
 from msgspec import Struct
 
+from lrtui.messages import greeting, live, problem, rates, run
 from lrtui.messages.commands import AnyCommand
-from lrtui.messages.greeting import Failed, Greeting, NoResult, Printed, Unusable
-from lrtui.messages.live import Ranks, Snapshots, Steered
-from lrtui.messages.problem import (
-    ClassesScene,
-    CurveScene,
-    LineScene,
-    PlaneScene,
-    ProblemFacts,
-    Quadratic,
-)
-from lrtui.messages.rates import Heated, Swept
-from lrtui.messages.run import (
-    Ahead,
-    Ended,
-    Marked,
-    Picture,
-    Progress,
-    Rewound,
-    Sharpness,
-    Slice,
-    Started,
-    State,
-)
 
 AnyMessage = (
-    Greeting
-    | ProblemFacts
-    | LineScene
-    | CurveScene
-    | ClassesScene
-    | PlaneScene
-    | Quadratic
-    | Swept
-    | Heated
-    | Rewound
-    | Started
-    | State
-    | Steered
-    | Ranks
-    | Snapshots
-    | Progress
-    | Ahead
-    | Sharpness
-    | Slice
-    | Picture
-    | Ended
-    | Marked
-    | Printed
-    | NoResult
-    | Unusable
-    | Failed
+    greeting.Greeting
+    | problem.ProblemFacts
+    | problem.LineScene
+    | problem.CurveScene
+    | problem.ClassesScene
+    | problem.PlaneScene
+    | problem.Quadratic
+    | rates.Swept
+    | rates.Heated
+    | run.Rewound
+    | run.Started
+    | run.State
+    | live.Steered
+    | live.Ranks
+    | live.Snapshots
+    | run.Progress
+    | run.Ahead
+    | run.Sharpness
+    | run.Slice
+    | run.Picture
+    | run.Ended
+    | run.Marked
+    | greeting.Printed
+    | greeting.NoResult
+    | greeting.Unusable
+    | greeting.Failed
 )
 T = TypeVar("T")
 

@@ -18,19 +18,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from lrtui.messages import (
-    AnyMessage,
-    Ended,
-    Greeting,
-    Outcome,
-    Printed,
-    Progress,
-    Ranks,
-    Snapshots,
-    Started,
-    State,
-    Steered,
-)
+from lrtui import messages as msg
 from lrtui.messages.quantities import LARGEST
 from lrtui.monitor.device import Batch, Raw
 from lrtui.monitor.history import History, Row, extremes, progress
@@ -69,12 +57,12 @@ class Addressed(NamedTuple):
         viewer: its number, 0 for none.
     """
 
-    message: AnyMessage
-    answered: AnyMessage
+    message: msg.AnyMessage
+    answered: msg.AnyMessage
     viewer: int
 
 
-def to_all(message: AnyMessage) -> Addressed:
+def to_all(message: msg.AnyMessage) -> Addressed:
     """Return a message that answers nobody."""
     return Addressed(message, message, 0)
 
@@ -101,7 +89,7 @@ class Finished(NamedTuple):
         reason: why, in a sentence.
     """
 
-    outcome: Outcome
+    outcome: msg.Outcome
     reason: str
 
 
@@ -133,7 +121,7 @@ class Teller:
         self.ranks = 1
         self._since = time.time()
         self._folder = os.path.abspath(os.curdir) if os.path.exists(os.curdir) else "?"
-        self._earlier: deque[list[AnyMessage]] = deque(maxlen=EARLIER)
+        self._earlier: deque[list[msg.AnyMessage]] = deque(maxlen=EARLIER)
         self._last = self._counted_at = time.monotonic()
         self._counted = 0
         self._begin(began)
@@ -149,11 +137,11 @@ class Teller:
         self.losses: deque[float] = deque(maxlen=LEVEL)
         self.scheduled = math.nan
         self._history = History()
-        self._events: deque[AnyMessage] = deque(maxlen=EVENTS)
-        self._started: Started | None = None
+        self._events: deque[msg.AnyMessage] = deque(maxlen=EVENTS)
+        self._started: msg.Started | None = None
         self._seconds = 0.0
         self._step = 0
-        self._over: Ended | None = None
+        self._over: msg.Ended | None = None
         self._has_loss = False
         self._without: list[Row] = []
 
@@ -168,13 +156,13 @@ class Teller:
             return None
         return max(statistics.median(self.losses), statistics.median([*self.losses][-JUST:]))
 
-    def greeting(self, step: int, capabilities: Sequence[str]) -> Greeting:
+    def greeting(self, step: int, capabilities: Sequence[str]) -> msg.Greeting:
         """Return who this is."""
         command = [sys.argv[0] or "python", *sys.argv[1:]]
         title = [self._name, f"pid {os.getpid()}", platform.node(), self._optimizer]
         if self.ranks > 1:
             title.insert(2, f"{self.ranks} ranks, loss of rank 0")
-        return Greeting(
+        return msg.Greeting(
             program=f"lrtui {version('lrtui')}, torch {version('torch')}",
             pid=os.getpid(),
             folder=self._folder,
@@ -188,14 +176,14 @@ class Teller:
             loss=self.losses[-1] if self.losses else None,
         )
 
-    def so_far(self, state: State) -> list[AnyMessage]:
+    def so_far(self, state: msg.State) -> list[msg.AnyMessage]:
         """Return what was so far, for a viewer who comes late."""
         self._started = self._started or self._start(state.lr)
-        told: list[AnyMessage] = [message for run in self._earlier for message in run]
+        told: list[msg.AnyMessage] = [message for run in self._earlier for message in run]
         told += [self._started, replace(state, run=self.run)]
         rows = deque(self._history.rows())
         for event in [*self._events, None]:
-            until = event.step if isinstance(event, Steered) else 0 if event else math.inf
+            until = event.step if isinstance(event, msg.Steered) else 0 if event else math.inf
             piece: list[Row] = []
             while rows and rows[0].step <= until:
                 piece.append(rows.popleft())
@@ -204,11 +192,11 @@ class Teller:
                 told.append(event)
         return [*told, self._over] if self._over else told
 
-    def _progress(self, rows: Sequence[Row]) -> Progress:
+    def _progress(self, rows: Sequence[Row]) -> msg.Progress:
         return progress(self.run, rows, self._seconds, no_loss=not self._has_loss)
 
-    def _start(self, lr: float) -> Started:
-        return Started(
+    def _start(self, lr: float) -> msg.Started:
+        return msg.Started(
             run=self.run,
             lr=told_rate(lr),
             steps=None,
@@ -256,7 +244,7 @@ class Teller:
         self._tell(rows, told, watched)
         return told
 
-    def _end_run(self, began: Began) -> list[Ended]:
+    def _end_run(self, began: Began) -> list[msg.Ended]:
         """Tell of another run from now on; keep little of the one before."""
         why = f"ended after {self._step:,} steps; another began"
         ended = self._over or self.ended(self._step, "done", why)
@@ -299,12 +287,12 @@ class Teller:
             told.append(to_all(self._progress(extremes(rows, MOST))))
         rows.clear()
 
-    def _keep(self, message: AnyMessage) -> None:
+    def _keep(self, message: msg.AnyMessage) -> None:
         """Keep an event for those who come late; of what replaces itself, the last one."""
-        if isinstance(message, Ranks | Snapshots):
+        if isinstance(message, msg.Ranks | msg.Snapshots):
             for old in [e for e in self._events if type(e) is type(message)]:
                 self._events.remove(old)
-        if isinstance(message, Steered | Ranks | Snapshots | Printed):
+        if isinstance(message, msg.Steered | msg.Ranks | msg.Snapshots | msg.Printed):
             self._events.append(message)
 
     def paced(self, step: int) -> bool:
@@ -317,14 +305,14 @@ class Teller:
         self._counted, self._counted_at = step, now
         return True
 
-    def last_words(self, step: int, outcome: Outcome, reason: str) -> list[AnyMessage]:
+    def last_words(self, step: int, outcome: msg.Outcome, reason: str) -> list[msg.AnyMessage]:
         """Return how the run is over, nothing where that was told."""
         return [] if self._over else [self.ended(step, outcome, reason)]
 
-    def ended(self, step: int, outcome: Outcome, reason: str) -> Ended:
+    def ended(self, step: int, outcome: msg.Outcome, reason: str) -> msg.Ended:
         """Return how the run is over."""
         loss = self.losses[-1] if self.losses else None
-        return Ended(run=self.run, outcome=outcome, step=step, loss=loss, reason=reason)
+        return msg.Ended(run=self.run, outcome=outcome, step=step, loss=loss, reason=reason)
 
 
 def told_rate(lr: float) -> float:

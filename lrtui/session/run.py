@@ -7,22 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from lrtui import messages as msg
 from lrtui.analysis.diagnosis import STEADY, Diagnosis, Verdict
 from lrtui.analysis.spikes import BEFORE, SpikeWatch
-from lrtui.messages import (
-    PLAIN,
-    Ahead,
-    Optimizer,
-    Outcome,
-    Picture,
-    ProblemFacts,
-    Progress,
-    Ranks,
-    Sharpness,
-    Slice,
-    Snapshots,
-    Steered,
-)
 from lrtui.session.live import Live
 from lrtui.text.rates import rate_text
 
@@ -98,9 +85,9 @@ class Run:
     number: int
     lr: float
     steps: int | None
-    optimizer: Optimizer | str = PLAIN
+    optimizer: msg.Optimizer | str = msg.PLAIN
     schedule: str = "constant"
-    facts: ProblemFacts | None = None
+    facts: msg.ProblemFacts | None = None
     full_batch: bool = False
     step: int = 0
     loss: float | None = None
@@ -112,14 +99,14 @@ class Run:
     diagnosis: Diagnosis | None = None
     forecast: int | None = None
     ahead: LossSeries | None = None
-    ahead_outcome: Outcome | None = None
+    ahead_outcome: msg.Outcome | None = None
     ahead_reason: str = ""
     sharpness: list[tuple[int, float, float]] = field(default_factory=list)
-    slice: Slice | None = None
-    picture: Picture | None = None
+    slice: msg.Slice | None = None
+    picture: msg.Picture | None = None
     seconds: float = 0.0
     changes: list[tuple[int, float]] = field(default_factory=list)
-    outcome: Outcome | None = None
+    outcome: msg.Outcome | None = None
     reason: str = ""
     first_lr: float = field(init=False)
     race: Sequence[int] = ()
@@ -265,7 +252,7 @@ class Run:
             verdict, evidence = self.diagnosis.read(self.outcome, self.reason)
             if verdict not in ("settled", "converging") and (why := self._scales()):
                 evidence += f"; {why}"
-            simulated = isinstance(self.optimizer, Optimizer) and self.optimizer.is_adaptive
+            simulated = isinstance(self.optimizer, msg.Optimizer) and self.optimizer.is_adaptive
             return verdict, evidence, "ahead" if simulated else "exact"
         ground: Ground = "ahead" if self.was_run_ahead else "measured"
         if self.outcome == "diverged":
@@ -333,12 +320,12 @@ class Run:
         last = self.steps if self.steps is not None else self.step
         return verdict, f"at step {last:,} it is at {self.ahead.last:.3g}; {evidence}"
 
-    def note(self, message: Steered | Ranks | Snapshots) -> None:
+    def note(self, message: msg.Steered | msg.Ranks | msg.Snapshots) -> None:
         """Take in what is done to a training that is not ours, and how far its processes are."""
         if self.live is not None:
             self.live.note(message)
         moves = ("hold", "scale", "release", "rewind")
-        if isinstance(message, Steered) and message.done and message.command in moves:
+        if isinstance(message, msg.Steered) and message.done and message.command in moves:
             self.changes.append((message.step, message.lr))
 
     def begin_anew(self) -> None:
@@ -348,7 +335,7 @@ class Run:
         self.spikes = SpikeWatch()
         self.trajectory, self.changes = [], []
 
-    def look_ahead(self, message: Ahead) -> None:
+    def look_ahead(self, message: msg.Ahead) -> None:
         """Take in a piece of the same run, run ahead."""
         from lrtui.analysis.series import LossSeries
 
@@ -367,7 +354,7 @@ class Run:
         if not self.is_exact:
             self.forecast = None
 
-    def note_sharpness(self, message: Sharpness) -> None:
+    def note_sharpness(self, message: msg.Sharpness) -> None:
         """Keep a measurement of the sharpness."""
         self.sharpness.append((message.step, message.value, message.error))
         if len(self.sharpness) > SHARPNESSES:
@@ -380,7 +367,7 @@ class Run:
             return self.outcome
         return "stopped" if self.outcome == "stopped" and verdict != "settled" else verdict
 
-    def take(self, progress: Progress) -> None:
+    def take(self, progress: msg.Progress) -> None:
         """Add a report of its progress."""
         # Here, because numpy comes with it: the first frame does not wait for that.
         from lrtui.analysis.series import LossSeries
@@ -412,7 +399,7 @@ class Run:
         self.weights = with_nan(progress.weights)
         self.loss = None if math.isnan(self.series.last) else self.series.last
 
-    def _take_without_loss(self, progress: Progress) -> None:
+    def _take_without_loss(self, progress: msg.Progress) -> None:
         """Add a report of steps whose loss nobody knows."""
         from lrtui.analysis.series import LossSeries
 
@@ -438,7 +425,7 @@ class Run:
             return None
         return near[lowest], rates[lowest], rates[-1]
 
-    def _is_as_foreseen(self, progress: Progress) -> bool:
+    def _is_as_foreseen(self, progress: msg.Progress) -> bool:
         """Return whether the last loss is the one that was run ahead, as far as that is known."""
         assert self.ahead is not None
         foreseen, loss = self.ahead.at(progress.last), progress.losses[-1]

@@ -5,42 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from lrtui import messages as msg
 from lrtui.analysis.advice import Advice, advise, advise_from_sweep, best_of
 from lrtui.analysis.diagnosis import Diagnosis
 from lrtui.analysis.theory import Theory
-from lrtui.messages import (
-    MOST_ENTRANTS,
-    OWN,
-    PLAIN,
-    Ahead,
-    AnyMessage,
-    Capability,
-    ClassesScene,
-    CurveScene,
-    Ended,
-    Failed,
-    Greeting,
-    Heated,
-    LineScene,
-    Marked,
-    Optimizer,
-    Picture,
-    PlaneScene,
-    ProblemFacts,
-    Progress,
-    Quadratic,
-    Ranks,
-    Rewound,
-    Scene,
-    Sharpness,
-    Slice,
-    Snapshots,
-    Started,
-    State,
-    Steered,
-    Swept,
-    Unusable,
-)
 from lrtui.session.live import Live
 from lrtui.session.reports import AdviceReport, Summary
 from lrtui.session.run import Run
@@ -72,25 +40,27 @@ class Session:
     def __init__(self) -> None:
         """Start without a run."""
         self.runs: list[Run] = []
-        self.greeting: Greeting | None = None
-        self.facts: ProblemFacts | None = None
-        self.scene: Scene | None = None
-        self.quadratic: Quadratic | None = None
+        self.greeting: msg.Greeting | None = None
+        self.facts: msg.ProblemFacts | None = None
+        self.scene: msg.Scene | None = None
+        self.quadratic: msg.Quadratic | None = None
         self.paused = False
         self.speed: float | None = None
         self.failure = self.unusable = ""
         self.focus: int | None = None
-        self.heated: Heated | None = None
-        self._theories: dict[Optimizer, Theory] = {}
-        self._swept: dict[tuple[Optimizer, str], Swept] = {}
-        self._refined: dict[tuple[Optimizer, str], Swept] = {}
+        self.heated: msg.Heated | None = None
+        self._theories: dict[msg.Optimizer, Theory] = {}
+        self._swept: dict[tuple[msg.Optimizer, str], msg.Swept] = {}
+        self._refined: dict[tuple[msg.Optimizer, str], msg.Swept] = {}
         self._last_number = 0
 
     @property
     def abreast(self) -> list[Run]:
         """The runs started last, in step; one, unless it is a race."""
         race = self.runs[-1].race if self.runs else ()
-        return [run for run in self.runs[-MOST_ENTRANTS:] if run.number in race] or self.runs[-1:]
+        return [run for run in self.runs[-msg.MOST_ENTRANTS :] if run.number in race] or self.runs[
+            -1:
+        ]
 
     @property
     def current(self) -> Run | None:
@@ -98,7 +68,7 @@ class Session:
         found = self.abreast
         return next((run for run in found if run.number == self.focus), found[0] if found else None)
 
-    def of(self, message: AnyMessage) -> Run | None:
+    def of(self, message: msg.AnyMessage) -> Run | None:
         """Return which of the runs started last a message is about; the current one for none."""
         number = getattr(message, "run", None)
         if number is None:
@@ -115,14 +85,14 @@ class Session:
         """Whether the current run has a loss; what is known of the problem comes before it."""
         return self.current is not None and self.current.series is not None
 
-    def offers(self, capability: Capability) -> bool:
+    def offers(self, capability: msg.Capability) -> bool:
         """Return whether the source can be asked for this; before its greeting, anything may be."""
         return self.greeting is None or capability in self.greeting.capabilities
 
     @property
-    def optimizer(self) -> Optimizer | str:
+    def optimizer(self) -> msg.Optimizer | str:
         """What takes the steps of the current run."""
-        return self.current.optimizer if self.current else PLAIN
+        return self.current.optimizer if self.current else msg.PLAIN
 
     @property
     def schedule(self) -> str:
@@ -134,7 +104,9 @@ class Session:
         """The closed form of the loss under the optimizer of the current run, if it has one."""
         return self.theory_of(self.optimizer, self.schedule)
 
-    def theory_of(self, optimizer: Optimizer | str, schedule: str = "constant") -> Theory | None:
+    def theory_of(
+        self, optimizer: msg.Optimizer | str, schedule: str = "constant"
+    ) -> Theory | None:
         """Return the closed form of the loss under an optimizer, if it has one.
 
         None holds for a rate that moves.
@@ -148,22 +120,24 @@ class Session:
         return self._theories[optimizer]
 
     @property
-    def swept(self) -> Swept | None:
+    def swept(self) -> msg.Swept | None:
         """What every rate would do under the optimizer of the current run, once it was tried."""
         return self.swept_by(self.optimizer, self.schedule)
 
-    def swept_by(self, optimizer: Optimizer | str, schedule: str = "constant") -> Swept | None:
+    def swept_by(
+        self, optimizer: msg.Optimizer | str, schedule: str = "constant"
+    ) -> msg.Swept | None:
         """Return what every rate would do under an optimizer, if it was tried."""
-        return self._swept.get((OWN if isinstance(optimizer, str) else optimizer, schedule))
+        return self._swept.get((msg.OWN if isinstance(optimizer, str) else optimizer, schedule))
 
     def swept_between(
-        self, ends: tuple[float, float], optimizer: Optimizer | str, schedule: str = "constant"
-    ) -> Swept | None:
+        self, ends: tuple[float, float], optimizer: msg.Optimizer | str, schedule: str = "constant"
+    ) -> msg.Swept | None:
         """Return what the rates between two ends would do, if these were the last refined."""
-        found = self._refined.get((OWN if isinstance(optimizer, str) else optimizer, schedule))
+        found = self._refined.get((msg.OWN if isinstance(optimizer, str) else optimizer, schedule))
         return found if found is not None and (found.lrs[0], found.lrs[-1]) == ends else None
 
-    def _note_swept(self, swept: Swept) -> None:
+    def _note_swept(self, swept: msg.Swept) -> None:
         """Keep a sweep: as a refined one where it is a part of what was tried."""
         by = (swept.optimizer, swept.schedule)
         whole = self._swept.get(by)
@@ -181,7 +155,7 @@ class Session:
         self,
         lr: float,
         steps: int | None,
-        optimizer: Optimizer | str = PLAIN,
+        optimizer: msg.Optimizer | str = msg.PLAIN,
         schedule: str = "constant",
     ) -> Run:
         """Add a new run; the one before it is over, whatever messages about it still come."""
@@ -189,7 +163,7 @@ class Session:
 
     def begin_race(
         self,
-        entrants: Sequence[tuple[float, Optimizer]],
+        entrants: Sequence[tuple[float, msg.Optimizer]],
         steps: int,
         schedule: str = "constant",
     ) -> list[Run]:
@@ -206,7 +180,7 @@ class Session:
         number: int,
         lr: float,
         steps: int | None,
-        optimizer: Optimizer | str,
+        optimizer: msg.Optimizer | str,
         schedule: str,
         race: Sequence[int],
     ) -> Run:
@@ -252,55 +226,55 @@ class Session:
         loss = run.series.at(swept.steps) if reached and run.series is not None else None
         return advise_from_sweep(swept, run.lr, run.settled_at, loss)
 
-    def apply(self, message: AnyMessage) -> bool:
+    def apply(self, message: msg.AnyMessage) -> bool:
         """Take in a message; one about a run that is over changes nothing.
 
         Returns:
             Whether anything changed.
         """
         match message:
-            case Greeting():
+            case msg.Greeting():
                 self.greeting, self.failure, self.unusable = message, "", ""
                 self.facts = self.scene = self.quadratic = None
                 self._theories, self._swept, self._refined, self.heated = {}, {}, {}, None
-            case Rewound(run=number):
+            case msg.Rewound(run=number):
                 self.runs = [old for old in self.runs if old.number < number]
                 self._last_number, self.focus = number - 1, None
-            case ProblemFacts():
+            case msg.ProblemFacts():
                 self.facts = message
-            case LineScene() | CurveScene() | ClassesScene() | PlaneScene():
+            case msg.LineScene() | msg.CurveScene() | msg.ClassesScene() | msg.PlaneScene():
                 self.scene = message
-            case Quadratic():
+            case msg.Quadratic():
                 self.quadratic, self._theories = message, {}
-            case Heated():
+            case msg.Heated():
                 self.heated = message
-            case Swept():
+            case msg.Swept():
                 self._note_swept(message)
-            case Marked():
+            case msg.Marked():
                 return self._mark(message)
-            case Failed(reason=reason):
+            case msg.Failed(reason=reason):
                 self.failure = reason
                 self._end_all(reason)
-            case Unusable(reason=reason):
+            case msg.Unusable(reason=reason):
                 self.unusable = reason
                 self._end_all(reason)
-            case Started(run=number, lr=lr, steps=steps, optimizer=optimizer) if (
+            case msg.Started(run=number, lr=lr, steps=steps, optimizer=optimizer) if (
                 number > self._last_number
             ):
                 by, moves = known(optimizer), message.schedule
                 self._start(self._add(number, lr, steps, by, moves, message.race), message)
             case (
-                Started()
-                | State()
-                | Steered()
-                | Ranks()
-                | Snapshots()
-                | Progress()
-                | Ahead()
-                | Sharpness()
-                | Slice()
-                | Picture()
-            ) | Ended():
+                msg.Started()
+                | msg.State()
+                | msg.Steered()
+                | msg.Ranks()
+                | msg.Snapshots()
+                | msg.Progress()
+                | msg.Ahead()
+                | msg.Sharpness()
+                | msg.Slice()
+                | msg.Picture()
+            ) | msg.Ended():
                 run = self.of(message)
                 if run is None or not run.is_on:
                     return False
@@ -309,7 +283,7 @@ class Session:
                 return False
         return True
 
-    def open_again(self, messages: Iterable[AnyMessage]) -> None:
+    def open_again(self, messages: Iterable[msg.AnyMessage]) -> None:
         """Take in what was kept of earlier sessions, before the first run of this one."""
         for message in messages:
             self.apply(message)
@@ -318,7 +292,7 @@ class Session:
                 run.outcome, run.reason = "stopped", f"stopped after {run.step:,} steps"
         self.failure = self.unusable = ""
 
-    def _mark(self, mark: Marked) -> bool:
+    def _mark(self, mark: msg.Marked) -> bool:
         """Take in what a person has done with a run."""
         run = next((run for run in self.runs if run.number == mark.run), None)
         if run is None:
@@ -338,34 +312,34 @@ class Session:
     def _follow(
         self,
         run: Run,
-        message: Started
-        | State
-        | Steered
-        | Ranks
-        | Snapshots
-        | Progress
-        | Ahead
-        | Sharpness
-        | Slice
-        | Picture
-        | Ended,
+        message: msg.Started
+        | msg.State
+        | msg.Steered
+        | msg.Ranks
+        | msg.Snapshots
+        | msg.Progress
+        | msg.Ahead
+        | msg.Sharpness
+        | msg.Slice
+        | msg.Picture
+        | msg.Ended,
     ) -> None:
         """Take in a message about the current run."""
         match message:
-            case Ahead():
+            case msg.Ahead():
                 run.look_ahead(message)
-            case Sharpness():
+            case msg.Sharpness():
                 run.note_sharpness(message)
-            case Slice():
+            case msg.Slice():
                 run.slice = message
-            case Picture():
+            case msg.Picture():
                 run.picture = message
-            case Started():
+            case msg.Started():
                 run.begin_anew()
                 self._start(run, message)
-            case Steered() | Ranks() | Snapshots():
+            case msg.Steered() | msg.Ranks() | msg.Snapshots():
                 run.note(message)
-            case State():
+            case msg.State():
                 if run.live is not None:
                     run.live.state = message
                 self.paused, self.speed = message.paused, message.speed
@@ -373,13 +347,13 @@ class Session:
                     run.lr = message.lr
                     if message.asked_by:
                         self._change_lr(run, message)
-            case Progress():
+            case msg.Progress():
                 run.take(message)
-            case Ended():
+            case msg.Ended():
                 run.step, run.loss = message.step, message.loss
                 run.outcome, run.reason = message.outcome, message.reason
 
-    def _start(self, run: Run, started: Started) -> None:
+    def _start(self, run: Run, started: msg.Started) -> None:
         run.lr, run.steps, run.facts = started.lr, started.steps, self.facts
         run.optimizer, run.schedule = known(started.optimizer), started.schedule
         run.full_batch = started.full_batch
@@ -393,7 +367,7 @@ class Session:
         run.diagnosis = Diagnosis(theory, run.lr, run.steps, theory.start if theory else ())
         run.forecast = run.diagnosis.forecast
 
-    def _change_lr(self, run: Run, state: State) -> None:
+    def _change_lr(self, run: Run, state: msg.State) -> None:
         """Note that somebody changed the rate, and start a new diagnosis from there."""
         run.changes.append((state.step, state.lr))
         if run.diagnosis:
@@ -438,6 +412,6 @@ class Session:
         )
 
 
-def known(optimizer: Optimizer | str) -> Optimizer | str:
+def known(optimizer: msg.Optimizer | str) -> msg.Optimizer | str:
     """Return an optimizer as a message tells it; ``sgd`` in words is that of older files."""
-    return PLAIN if optimizer == "sgd" else optimizer
+    return msg.PLAIN if optimizer == "sgd" else optimizer

@@ -12,18 +12,7 @@ from queue import Empty, Queue
 from threading import Thread
 from time import monotonic
 
-from lrtui.messages import (
-    AnyMessage,
-    Command,
-    Failed,
-    Load,
-    Printed,
-    Start,
-    Started,
-    Unusable,
-    decode_message,
-    encode,
-)
+from lrtui import messages as msg
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.sources.source import Source
 
@@ -58,8 +47,8 @@ class ProcessSource(Source):
         self._settings = settings
         # -P: a torch.py that lies in the user's folder is not torch.
         command = command or (sys.executable, "-P", "-m", "lrtui.trainer")
-        self._command = [*command, encode(settings).decode()]
-        self._messages: Queue[tuple[Process, AnyMessage]] = Queue(QUEUE_SIZE)
+        self._command = [*command, msg.encode(settings).decode()]
+        self._messages: Queue[tuple[Process, msg.AnyMessage]] = Queue(QUEUE_SIZE)
         self._is_over = False  # whether the last message of the process was polled
         self._asked_at: float | None = None  # when a run was asked for that has not started yet
         self._process = self._spawn()
@@ -73,35 +62,35 @@ class ProcessSource(Source):
         Thread(target=self._listen, args=(process,), daemon=True).start()
         return process
 
-    def send(self, command: Command) -> None:
+    def send(self, command: msg.Command) -> None:
         """Send a command; one that starts a run also starts the process, if it is gone.
 
         So it does where the process has not answered the last one: a person's file may go round
         in a circle, and is mended meanwhile.
         """
-        if isinstance(command, Load):
+        if isinstance(command, msg.Load):
             self._settings = command.problem
-            self._command[-1] = encode(command.problem).decode()
+            self._command[-1] = msg.encode(command.problem).decode()
         waited = monotonic() - (self._asked_at or monotonic())
         stuck = self._settings.is_file and waited > STUCK
-        if self._process.poll() is not None or (stuck and isinstance(command, Start)):
-            if not isinstance(command, Start | Load):
+        if self._process.poll() is not None or (stuck and isinstance(command, msg.Start)):
+            if not isinstance(command, msg.Start | msg.Load):
                 return
             self.close()
             self._process = self._spawn()
             self._is_over = False
-            if isinstance(command, Load):
+            if isinstance(command, msg.Load):
                 return  # it was started with that problem
-        if isinstance(command, Start):
+        if isinstance(command, msg.Start):
             self._asked_at = monotonic()
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it is just ending; _listen reports it
-            self._process.stdin.write(encode(command) + b"\n")
+            self._process.stdin.write(msg.encode(command) + b"\n")
             self._process.stdin.flush()
 
-    def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
+    def poll(self, timeout: float | None = 0) -> list[msg.AnyMessage]:
         """Return the messages since the last call, see ``Source.poll``."""
-        messages: list[AnyMessage] = []
+        messages: list[msg.AnyMessage] = []
         try:
             while True:
                 wait = timeout != 0 and not messages and not self._is_over
@@ -109,9 +98,9 @@ class ProcessSource(Source):
                 # What a process that was replaced left behind is about runs that are over.
                 if process is self._process:
                     messages.append(message)
-                    if isinstance(message, Started | Unusable):
+                    if isinstance(message, msg.Started | msg.Unusable):
                         self._asked_at = None
-                    self._is_over = isinstance(message, Failed)
+                    self._is_over = isinstance(message, msg.Failed)
         except Empty:
             return messages
 
@@ -137,7 +126,7 @@ class ProcessSource(Source):
         with process.stdout as pipe:
             for line in pipe:
                 try:
-                    if (message := decode_message(line)) is not None:
+                    if (message := msg.decode_message(line)) is not None:
                         self._messages.put((process, message))
                 except ValueError as error:
                     text = line.decode(errors="replace").strip()
@@ -148,7 +137,7 @@ class ProcessSource(Source):
         code = process.wait()
         printed.join(1)
         reason = reason or f"the trainer ended: {how_ended(code)}"
-        self._messages.put((process, Failed(reason=reason, details=[*tail])))
+        self._messages.put((process, msg.Failed(reason=reason, details=[*tail])))
 
     def _pass_on_prints(self, process: Process, tail: deque[str]) -> None:
         assert process.stderr is not None
@@ -164,17 +153,17 @@ class ProcessSource(Source):
                     counted_from, count = now, 0
                 count += 1
                 if count <= PRINTS:
-                    self._messages.put((process, Printed(text=text)))
+                    self._messages.put((process, msg.Printed(text=text)))
                 elif count == PRINTS + 1:
                     told = f"(over {PRINTS} lines in a second: the others are counted)"
-                    self._messages.put((process, Printed(text=told)))
+                    self._messages.put((process, msg.Printed(text=told)))
         if count > PRINTS:
             self._messages.put((process, left_out(count - PRINTS)))
 
 
-def left_out(count: int) -> Printed:
+def left_out(count: int) -> msg.Printed:
     """Say how many printed lines are not told."""
-    return Printed(text=f"({count:,} more line{'s' if count > 1 else ''} printed)")
+    return msg.Printed(text=f"({count:,} more line{'s' if count > 1 else ''} printed)")
 
 
 def how_ended(code: int) -> str:

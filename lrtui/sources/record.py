@@ -7,24 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lrtui.messages import (
-    AnyMessage,
-    ClassesScene,
-    CurveScene,
-    Ended,
-    Greeting,
-    Heated,
-    LineScene,
-    PlaneScene,
-    Printed,
-    ProblemFacts,
-    Progress,
-    Quadratic,
-    Started,
-    State,
-    Swept,
-    decode_message,
-)
+from lrtui import messages as msg
 from lrtui.sources.progress import pieces
 from lrtui.sources.protocol1 import Reader
 from lrtui.text.ascii_fallback import printable
@@ -33,8 +16,8 @@ LONGEST_LINE = 2**25
 """Largest length of a line in bytes: several times that of a hundred thousand points."""
 
 OF_THE_PROBLEM = (
-    Greeting | ProblemFacts | Quadratic | Swept | Heated
-    | LineScene | CurveScene | ClassesScene | PlaneScene
+    msg.Greeting | msg.ProblemFacts | msg.Quadratic | msg.Swept | msg.Heated
+    | msg.LineScene | msg.CurveScene | msg.ClassesScene | msg.PlaneScene
 )  # fmt: skip
 """What a session has to be told before a run, whenever it is shown from its start."""
 
@@ -70,7 +53,7 @@ class Record:
         self.can_seek = self._file.seekable()
         self._messages = self._read(Chapter(0, 0, Order(), None, []))
 
-    def next(self) -> AnyMessage | None:
+    def next(self) -> msg.AnyMessage | None:
         """Return the next message, ``None`` where there is none now."""
         message = next(self._messages, None)
         self.is_over = message is None and (not self._follow or bool(self.trouble))
@@ -86,7 +69,7 @@ class Record:
         """Close the file."""
         self._file.close()
 
-    def _read(self, at: Chapter) -> Iterator[AnyMessage | None]:
+    def _read(self, at: Chapter) -> Iterator[msg.AnyMessage | None]:
         """Yield the messages of the file as far as it can be read, then why it ends there.
 
         ``None`` is yielded where a file that is followed has no more yet.
@@ -108,7 +91,7 @@ class Record:
                     raise ValueError(f"longer than {LONGEST_LINE:,} bytes")
                 messages = decode(line, reader)
                 for message in messages:
-                    if isinstance(message, Started):
+                    if isinstance(message, msg.Started):
                         self._note(Chapter(offset, number - 1, order, reader, known), message)
                     order.check(message)
             except (OSError, ValueError) as error:
@@ -118,22 +101,22 @@ class Record:
             offset += len(line)
             line = b""
             for message in messages:
-                if isinstance(message, Greeting):
+                if isinstance(message, msg.Greeting):
                     known = []
                 if isinstance(message, OF_THE_PROBLEM):
                     known.append(message)
-                if isinstance(message, Progress):
+                if isinstance(message, msg.Progress):
                     yield from pieces(message, order.on[message.run].seconds_before)
                 else:
                     yield message
         for run, track in order.on.items():
             step = max(track.step, 0)
             reason = f"the file ends at step {step:,}"
-            yield Ended(run=run, outcome="stopped", step=step, loss=track.loss, reason=reason)
+            yield msg.Ended(run=run, outcome="stopped", step=step, loss=track.loss, reason=reason)
         if self.trouble and order.greeted:
-            yield Printed(text=f"{self.trouble}; what comes before it is shown")
+            yield msg.Printed(text=f"{self.trouble}; what comes before it is shown")
 
-    def _note(self, here: Chapter, started: Started) -> None:
+    def _note(self, here: Chapter, started: msg.Started) -> None:
         """Note where a run begins, unless it is known or runs in step with one that is."""
         if started.run in self.chapter_of:
             return
@@ -166,10 +149,10 @@ class Chapter:
     number: int
     order: Order
     reader: Reader | None
-    known: list[AnyMessage]
+    known: list[msg.AnyMessage]
 
 
-def decode(line: bytes, reader: Reader | None) -> list[AnyMessage]:
+def decode(line: bytes, reader: Reader | None) -> list[msg.AnyMessage]:
     """Return the messages of a line; ``reader`` is of the older protocol, where it is in that.
 
     Raises:
@@ -178,7 +161,7 @@ def decode(line: bytes, reader: Reader | None) -> list[AnyMessage]:
     try:
         if reader is not None:
             return reader.read(line)
-        message = decode_message(line)
+        message = msg.decode_message(line)
         return [] if message is None else [message]
     except ValueError as error:
         if not line.endswith(b"\n"):
@@ -198,7 +181,7 @@ class Track:
         seconds_before: its time before the last progress.
     """
 
-    started: Started
+    started: msg.Started
     step: int = -1
     loss: float | None = None
     seconds: float = 0.0
@@ -219,37 +202,37 @@ class Order:
     _last_number: int = 0
     _dimension: int | None = None  # weights of the loss, where that is known
 
-    def check(self, message: AnyMessage) -> None:
+    def check(self, message: msg.AnyMessage) -> None:
         """Take in the next message.
 
         Raises:
             ValueError: it cannot come here; says why.
         """
-        if isinstance(message, Greeting):
+        if isinstance(message, msg.Greeting):
             self.on, self.greeted, self._dimension = {}, True, None
             return
-        if not self.greeted and not isinstance(message, Printed):
+        if not self.greeted and not isinstance(message, msg.Printed):
             raise ValueError("a session begins with a greeting")
         match message:
-            case LineScene() | Quadratic():
-                dimension = len(message.minimum) if isinstance(message, Quadratic) else 2
+            case msg.LineScene() | msg.Quadratic():
+                dimension = len(message.minimum) if isinstance(message, msg.Quadratic) else 2
                 if self._dimension not in (None, dimension):
                     raise ValueError(f"a loss of {dimension} weights, not of {self._dimension}")
                 self._dimension = dimension
-            case Started():
+            case msg.Started():
                 if message.run <= self._last_number:
                     raise ValueError(f"run {message.run} comes after run {self._last_number}")
                 self.on = {run: track for run, track in self.on.items() if run in message.race}
                 self.on[message.run] = Track(message)
                 self._last_number = message.run
-            case Progress() | Ended() | State() if message.run not in self.on:
+            case msg.Progress() | msg.Ended() | msg.State() if message.run not in self.on:
                 raise ValueError(f"run {message.run} is not on")
-            case Progress():
+            case msg.Progress():
                 self._follow(message, self.on[message.run])
-            case Ended():
+            case msg.Ended():
                 del self.on[message.run]
 
-    def _follow(self, progress: Progress, track: Track) -> None:
+    def _follow(self, progress: msg.Progress, track: Track) -> None:
         """Take in a report of a run that is on."""
         count, steps = len(progress.weights), track.started.steps
         if self._dimension is not None and count not in (0, self._dimension):

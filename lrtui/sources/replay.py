@@ -10,17 +10,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from lrtui.messages import (
-    AnyMessage,
-    Command,
-    Ended,
-    Greeting,
-    Progress,
-    Rewound,
-    Seek,
-    Started,
-    State,
-)
+from lrtui import messages as msg
 from lrtui.messages.pace import Pace
 from lrtui.sources.progress import cut, joined
 from lrtui.sources.record import Record
@@ -78,14 +68,14 @@ class Replay(Source):
         """
         self._pace = Pace(speed, monotonic())
         self._wait_until = 0.0
-        self._run: Started | None = None  # what is shown, and its step and rate
+        self._run: msg.Started | None = None  # what is shown, and its step and rate
         self._step, self._lr = 0, 0.0
         self._reports: deque[int] = deque(maxlen=REPORTS)  # last step of each
         self._goal: Goal | None = None
         self._there: set[int] = set()  # runs that are at the goal
-        self._held: list[AnyMessage] = []  # what comes after it
-        self._pending: deque[AnyMessage] = deque()  # to be shown before more is read
-        self._answers: list[AnyMessage] = []
+        self._held: list[msg.AnyMessage] = []  # what comes after it
+        self._pending: deque[msg.AnyMessage] = deque()  # to be shown before more is read
+        self._answers: list[msg.AnyMessage] = []
         self._record = Record(path, follow)
         self._next = self._record.next()
         if self._record.is_over:
@@ -97,14 +87,14 @@ class Replay(Source):
         """What is wrong with the file."""
         return self._record.trouble
 
-    def send(self, command: Command) -> None:
+    def send(self, command: msg.Command) -> None:
         """Change the pace, or go to another place; other commands are ignored."""
-        if isinstance(command, Seek):
+        if isinstance(command, msg.Seek):
             self._seek(command)
         elif self._pace.apply(command, monotonic()) and self._run:  # type: ignore[arg-type]
             self._answers.append(self._state(self._run.run, command.id))
 
-    def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
+    def poll(self, timeout: float | None = 0) -> list[msg.AnyMessage]:
         """Return the messages that are due.
 
         Args:
@@ -122,13 +112,13 @@ class Replay(Source):
     def _is_over(self) -> bool:
         return self._next is None and self._record.is_over
 
-    def _state(self, run: int, answers: int = 0) -> State:
+    def _state(self, run: int, answers: int = 0) -> msg.State:
         paused, speed = self._pace.paused, self._pace.speed
-        return State(
+        return msg.State(
             run=run, step=self._step, lr=self._lr, paused=paused, speed=speed, answers=answers
         )
 
-    def _seek(self, command: Seek) -> None:
+    def _seek(self, command: msg.Seek) -> None:
         """Take up a goal; what is behind is shown again from the start of its run."""
         if self._run is None or not self._record.can_seek:
             return
@@ -153,10 +143,10 @@ class Replay(Source):
             start = self._record.chapters[chapter]
             first = min(run for run, at in self._record.chapter_of.items() if at == chapter)
             known = (
-                replace(m, capabilities=self._capabilities()) if isinstance(m, Greeting) else m
+                replace(m, capabilities=self._capabilities()) if isinstance(m, msg.Greeting) else m
                 for m in start.known
             )
-            self._answers = [Rewound(run=first), *known]
+            self._answers = [msg.Rewound(run=first), *known]
             self._record.back_to(start)
             self._pending.clear()
             self._held = []
@@ -165,7 +155,7 @@ class Replay(Source):
     def _capabilities(self) -> list[str]:
         return [*CAPABILITIES, *(["seek"] if self._record.can_seek else [])]
 
-    def _due(self) -> list[AnyMessage]:
+    def _due(self) -> list[msg.AnyMessage]:
         now = monotonic()
         due, self._answers = self._answers, []
         seeking = self._goal is not None
@@ -186,20 +176,23 @@ class Replay(Source):
         due, self._answers = [*due, *self._answers], []
         return joined(due) if seeking else due
 
-    def _towards(self, goal: Goal, message: AnyMessage) -> AnyMessage | None:
+    def _towards(self, goal: Goal, message: msg.AnyMessage) -> msg.AnyMessage | None:
         """Return what of the next message lies before a goal; note when that is reached.
 
         Of runs in step, one may be there first: what comes of it is held until the others are.
         """
-        if isinstance(message, Started) and self._chapter_of(message) > goal.chapter:
+        if isinstance(message, msg.Started) and self._chapter_of(message) > goal.chapter:
             self._reached(goal)
             return None
-        shown: AnyMessage | None = message
-        if isinstance(message, Progress | Ended) and self._chapter_of(self._run) == goal.chapter:
-            rest: AnyMessage | None = None
+        shown: msg.AnyMessage | None = message
+        if (
+            isinstance(message, msg.Progress | msg.Ended)
+            and self._chapter_of(self._run) == goal.chapter
+        ):
+            rest: msg.AnyMessage | None = None
             if message.run in self._there:
                 shown, rest = None, message
-            elif isinstance(message, Ended):
+            elif isinstance(message, msg.Ended):
                 self._there.add(message.run)
             else:
                 if not goal.whole and message.last > goal.step:
@@ -211,17 +204,17 @@ class Replay(Source):
                 self._held.append(rest)
         self._next = self._following()
         runs = {self._run.run, *self._run.race} if self._run else set()
-        if isinstance(message, Progress | Ended) and runs <= self._there:
-            if isinstance(message, Progress):
+        if isinstance(message, msg.Progress | msg.Ended) and runs <= self._there:
+            if isinstance(message, msg.Progress):
                 self._step = message.last
             self._reached(goal)
         return shown
 
-    def _chapter_of(self, started: Started | None) -> int:
+    def _chapter_of(self, started: msg.Started | None) -> int:
         """Return which of the runs of the file that is, -1 for none."""
         return self._record.chapter_of[started.run] if started else -1
 
-    def _following(self) -> AnyMessage | None:
+    def _following(self) -> msg.AnyMessage | None:
         """Return the next message, ``None`` where there is none now."""
         return self._pending.popleft() if self._pending else self._record.next()
 
@@ -237,42 +230,42 @@ class Replay(Source):
         if self._run is not None:
             self._answers.append(self._state(self._run.run, goal.answers))
 
-    def _waits_with(self, message: AnyMessage, now: float) -> bool:
+    def _waits_with(self, message: msg.AnyMessage, now: float) -> bool:
         """Return whether it is too early for a message; take it to be shown if not."""
         match message:
-            case Progress() if self._pace.due() > now:
+            case msg.Progress() if self._pace.due() > now:
                 return True
-            case Progress():
+            case msg.Progress():
                 self._pace.took_step(now)
-            case Started() if now < self._wait_until or self._holds_before(message):
+            case msg.Started() if now < self._wait_until or self._holds_before(message):
                 return True
-            case Ended() if self._pace.speed is not None:
+            case msg.Ended() if self._pace.speed is not None:
                 self._wait_until = now + BETWEEN_RUNS
         self._next = self._following()
         return False
 
-    def _holds_before(self, message: Started) -> bool:
+    def _holds_before(self, message: msg.Started) -> bool:
         """Return whether the next run is not to begin: paused at the end of the one before."""
         if self._run is None or self._chapter_of(message) == self._chapter_of(self._run):
             return False
         return self._pace.paused and math.isinf(self._pace.due())
 
-    def _shown(self, message: AnyMessage, now: float) -> list[AnyMessage]:
+    def _shown(self, message: msg.AnyMessage, now: float) -> list[msg.AnyMessage]:
         """Return what is shown of a message, and keep what is to be known of it."""
         match message:
-            case Progress():
+            case msg.Progress():
                 self._step = message.last
                 if not self._reports or self._reports[-1] < message.last:
                     self._reports.append(message.last)
-            case Started():
+            case msg.Started():
                 self._run, self._step, self._lr = message, 0, message.lr
                 self._reports.clear()
                 return [message, self._state(message.run)]
-            case State():
+            case msg.State():
                 # The rate is that of the file; the pace is our own.
                 self._lr = message.lr
                 paused, speed = self._pace.paused, self._pace.speed
                 return [replace(message, paused=paused, speed=speed, answers=0)]
-            case Greeting():
+            case msg.Greeting():
                 return [replace(message, capabilities=self._capabilities())]
         return [message]

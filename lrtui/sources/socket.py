@@ -10,17 +10,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from lrtui.messages import (
-    AnyMessage,
-    Command,
-    Ended,
-    Greeting,
-    Progress,
-    Started,
-    Watch,
-    decode_message,
-    encode,
-)
+from lrtui import messages as msg
 from lrtui.sources.source import Source
 from lrtui.sources.trainings import Connection, Training, find
 
@@ -56,17 +46,17 @@ class SocketSource(Source):
         self._is_on = False
         self._look_at = 0.0
         self._connection: Connection | None = None
-        self._greeting: Greeting | None = None
+        self._greeting: msg.Greeting | None = None
         self._data = b""
-        self._messages: list[AnyMessage] = []
+        self._messages: list[msg.AnyMessage] = []
         self._take_up(Connection(self._path))
 
-    def send(self, command: Command) -> None:
+    def send(self, command: msg.Command) -> None:
         """Send a command; nobody hears it while there is no training, or where only reading."""
         if not self._read_only:
             self._write(command)
 
-    def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
+    def poll(self, timeout: float | None = 0) -> list[msg.AnyMessage]:
         """Return the messages since the last call.
 
         Args:
@@ -107,13 +97,13 @@ class SocketSource(Source):
             greeting = replace(greeting, capabilities=[])
         self._messages.append(greeting)
         connection.socket.setblocking(False)
-        self._write(Watch())
+        self._write(msg.Watch())
 
-    def _write(self, command: Command) -> None:
+    def _write(self, command: msg.Command) -> None:
         if self._connection is not None:
             # One that is gone, or so stuck that it takes no command, shows when reading.
             with contextlib.suppress(OSError):
-                self._connection.socket.send(encode(command) + b"\n")
+                self._connection.socket.send(msg.encode(command) + b"\n")
 
     def _read(self, timeout: float | None) -> None:
         assert self._connection is not None
@@ -137,7 +127,7 @@ class SocketSource(Source):
         *lines, self._data = self._data.split(b"\n")
         for line in lines:
             try:
-                message = decode_message(line)
+                message = msg.decode_message(line)
             except ValueError:
                 over = True
                 break
@@ -146,22 +136,22 @@ class SocketSource(Source):
         if over:
             self._lose()
 
-    def _translated(self, message: AnyMessage) -> AnyMessage:
+    def _translated(self, message: msg.AnyMessage) -> msg.AnyMessage:
         """Return a message with the number that its run has here."""
-        if isinstance(message, Greeting) and self._read_only:
+        if isinstance(message, msg.Greeting) and self._read_only:
             return replace(message, capabilities=[])
         number = getattr(message, "run", None)
         if number is None:
             return message
         number += self._offset
         match message:
-            case Progress():
+            case msg.Progress():
                 self._step = message.last
                 self._loss = next((v for v in message.losses[::-1] if v is not None), self._loss)
-            case Started():
+            case msg.Started():
                 self._run, self._is_on = max(self._run, number), True
                 self._step, self._loss = 0, None
-            case Ended():
+            case msg.Ended():
                 self._is_on = self._is_on and number < self._run
         return renumbered(message, number)
 
@@ -189,7 +179,7 @@ class SocketSource(Source):
             how = "it does not answer any more"
         reason = f"lost at step {self._step:,}: {how}; waiting for it to come back"
         self._messages.append(
-            Ended(
+            msg.Ended(
                 run=max(self._run, 1),
                 outcome="disconnected",
                 step=self._step,
@@ -220,7 +210,7 @@ class SocketSource(Source):
                     return
 
 
-def renumbered(message: AnyMessage, run: int) -> AnyMessage:
+def renumbered(message: msg.AnyMessage, run: int) -> msg.AnyMessage:
     """Return a message about a run, with another number of it."""
     return replace(message, run=run) if hasattr(message, "run") else message
 

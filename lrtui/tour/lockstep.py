@@ -7,22 +7,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from lrtui.messages import (
-    Ahead,
-    AnyMessage,
-    Command,
-    Ended,
-    Failed,
-    Progress,
-    Quadratic,
-    Race,
-    Resume,
-    SetSpeed,
-    Start,
-    Started,
-    State,
-    Step,
-)
+from lrtui import messages as msg
 from lrtui.messages.pace import Pace
 from lrtui.sources.source import Source
 
@@ -52,8 +37,8 @@ class Lockstep(Source):
         self._pace = Pace(SPEED, 0.0)  # of the story, which goes by frames and not by a clock
         self._source = source
         self._held = True
-        self._heard: list[AnyMessage] = []
-        self._runs: dict[int, Started] = {}  # those that are on
+        self._heard: list[msg.AnyMessage] = []
+        self._runs: dict[int, msg.Started] = {}  # those that are on
         self._numbers: set[int] = set()  # of those that were asked for last
         self._steps: dict[int, int] = {}  # the last one reported, by run
         self._ending: set[int] = set()  # those whose last step was told
@@ -79,12 +64,12 @@ class Lockstep(Source):
         """What went wrong beside the runs themselves."""
         return self._source.trouble
 
-    def send(self, command: Command) -> None:
+    def send(self, command: msg.Command) -> None:
         """Pass a command on; while the trainer is held, the pace is our own."""
         if not self._held:
             self._source.send(command)
-        elif isinstance(command, Start | Race):
-            told = [command] if isinstance(command, Start) else command.starts()
+        elif isinstance(command, msg.Start | msg.Race):
+            told = [command] if isinstance(command, msg.Start) else command.starts()
             self._numbers = {start.run for start in told}
             self._fresh, self._runs, self._steps, self._ending = True, {}, {}, set()
             self._source.send(replace(command, paused=True))
@@ -93,7 +78,7 @@ class Lockstep(Source):
         else:
             self._heard += self._states(command.id)
 
-    def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
+    def poll(self, timeout: float | None = 0) -> list[msg.AnyMessage]:
         """Return what was gathered, or what is new once the trainer is released."""
         heard, self._heard = self._heard, []
         return heard if self._held else heard + self._source.poll(timeout)
@@ -109,10 +94,10 @@ class Lockstep(Source):
             speed: steps a second, ``None`` for as fast as possible.
         """
         self._held = False
-        self._source.send(SetSpeed(speed=speed))
-        self._source.send(Resume())
+        self._source.send(msg.SetSpeed(speed=speed))
+        self._source.send(msg.Resume())
 
-    async def gather(self, awaited: Callable[[AnyMessage], bool]) -> None:
+    async def gather(self, awaited: Callable[[msg.AnyMessage], bool]) -> None:
         """Wait for a message, or for what makes it pointless to wait."""
         while self._held and not self.failed:
             ends = [self._take(message, awaited) for message in self._source.poll()]
@@ -127,51 +112,51 @@ class Lockstep(Source):
             await self.gather(lambda _: self._steps.keys() >= self._numbers)
             if not self.has_quadratic and len(self._numbers) == 1:
                 await self.gather(
-                    lambda message: isinstance(message, Ahead) and bool(message.reason)
+                    lambda message: isinstance(message, msg.Ahead) and bool(message.reason)
                 )
         if steps and self._runs and self._held:
             until = max(self._steps.values()) + steps
-            self._source.send(Step(count=steps))
+            self._source.send(msg.Step(count=steps))
             await self.gather(lambda _: all(self._is_at(run, until) for run in self._runs))
 
     def _is_at(self, run: int, step: int) -> bool:
         """Return whether a run has come to a step, and will be told to be on there."""
         return self._steps[run] >= step and run not in self._ending
 
-    def _take(self, message: AnyMessage, awaited: Callable[[AnyMessage], bool]) -> bool:
+    def _take(self, message: msg.AnyMessage, awaited: Callable[[msg.AnyMessage], bool]) -> bool:
         """Take in a message of the trainer; return whether it is the one that is awaited."""
-        if isinstance(message, State):
+        if isinstance(message, msg.State):
             return False  # it tells how the trainer is held
-        if isinstance(message, Progress):
+        if isinstance(message, msg.Progress):
             # How long a step took has no place in frames that are the same every time.
             message = replace(message, seconds=0.0)
-        self.has_quadratic |= isinstance(message, Quadratic)
+        self.has_quadratic |= isinstance(message, msg.Quadratic)
         self._heard.append(message)
         number = getattr(message, "run", None)
         if number is not None and number not in self._numbers:
             return False  # of a run before, which this one has cut short
         match message:
-            case Progress(run=run):
+            case msg.Progress(run=run):
                 self._steps[run] = message.last
                 is_last = run in self._runs and message.last == self._runs[run].steps
                 if is_last or message.losses[-1] is None:
                     self._ending.add(run)  # that it has ended comes next
-            case Started(run=run):
+            case msg.Started(run=run):
                 self._runs[run] = message
                 self._heard.append(self._state(message))
-            case Ended(run=run):
+            case msg.Ended(run=run):
                 self._runs.pop(run, None)
-            case Failed():
+            case msg.Failed():
                 self._runs, self.failed = {}, True
-        over = isinstance(message, Ended | Failed) and not self._runs
+        over = isinstance(message, msg.Ended | msg.Failed) and not self._runs
         return over or awaited(message)
 
-    def _states(self, answers: int = 0) -> list[State]:
+    def _states(self, answers: int = 0) -> list[msg.State]:
         """Return how the runs that are on are driven, as far as the story tells."""
         return [self._state(started, answers) for started in self._runs.values()]
 
-    def _state(self, started: Started, answers: int = 0) -> State:
-        return State(
+    def _state(self, started: msg.Started, answers: int = 0) -> msg.State:
+        return msg.State(
             run=started.run,
             step=0,
             paused=self._pace.paused,

@@ -15,14 +15,7 @@ from threading import Lock, Thread
 import msgspec
 
 from lrtui import __version__
-from lrtui.messages import (
-    ALL_CAPABILITIES,
-    AnyCommand,
-    Greeting,
-    Message,
-    decode_command,
-    encode,
-)
+from lrtui import messages as msg
 from lrtui.messages.problem_settings import ProblemSettings
 
 
@@ -35,27 +28,27 @@ def main() -> None:
 
     writing = Lock()  # a timer thread reports a file that takes long to load
 
-    def send(message: Message) -> None:
+    def send(message: msg.Message) -> None:
         try:
             with writing:
-                pipe.write(encode(message) + b"\n")
+                pipe.write(msg.encode(message) + b"\n")
                 pipe.flush()
         except BrokenPipeError:
             os._exit(0)  # the reader is gone
 
     def greet(settings: ProblemSettings) -> None:
         send(
-            Greeting(
+            msg.Greeting(
                 program=f"lrtui {__version__}, torch {version('torch')}",
                 pid=os.getpid(),
                 folder=os.getcwd(),
                 title=settings.title,
-                capabilities=list(ALL_CAPABILITIES),
+                capabilities=list(msg.ALL_CAPABILITIES),
             )
         )
 
     settings = msgspec.json.decode(sys.argv[1], type=ProblemSettings)
-    inbox: SimpleQueue[AnyCommand] = SimpleQueue()
+    inbox: SimpleQueue[msg.AnyCommand] = SimpleQueue()
     # Before torch, so that the end of standard input is noticed while torch still loads.
     Thread(target=listen, args=(inbox,), daemon=True).start()
     try:
@@ -73,11 +66,11 @@ def main() -> None:
         os._exit(1)
 
 
-def listen(inbox: SimpleQueue[AnyCommand]) -> None:
+def listen(inbox: SimpleQueue[msg.AnyCommand]) -> None:
     """Put every command on standard input into the inbox; end the process with the input."""
     for line in sys.stdin.buffer:
         try:
-            command = decode_command(line)
+            command = msg.decode_command(line)
         except ValueError as error:
             print(f"not a command: {error}", file=sys.stderr, flush=True)
             os._exit(2)

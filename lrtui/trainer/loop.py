@@ -15,23 +15,7 @@ from time import perf_counter
 import torch
 from msgspec.structs import replace
 
-from lrtui.messages import (
-    OWN,
-    PLAIN,
-    Alone,
-    AnyCommand,
-    Heat,
-    Load,
-    Message,
-    Optimizer,
-    Printed,
-    Race,
-    SetLr,
-    Start,
-    Sweep,
-    Swept,
-    Unusable,
-)
+from lrtui import messages as msg
 from lrtui.messages.pace import Pace
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
@@ -54,7 +38,7 @@ QUICK_BURST, QUICK = 10, 0.0005
 all runs of a race together: what is looked at between two turns costs as much as a tenth of a
 small step, and a command waits for the end of the turn."""
 
-Inbox = SimpleQueue[AnyCommand]
+Inbox = SimpleQueue[msg.AnyCommand]
 
 SLACK = 0.002
 """Seconds before the next step of a paced run in which no side work is begun."""
@@ -77,7 +61,7 @@ class Trainer:
         self,
         settings: ProblemSettings,
         inbox: Inbox,
-        send: Callable[[Message], None],
+        send: Callable[[msg.Message], None],
         greet: Callable[[ProblemSettings], None],
     ) -> None:
         """Take up a problem and send what there is to know of it before the first run.
@@ -98,18 +82,18 @@ class Trainer:
 
     def serve(self) -> None:
         """Carry out commands forever."""
-        command: AnyCommand | None = None
+        command: msg.AnyCommand | None = None
         while True:
             command = command or self._wait_for_command(math.inf)
             match command:
-                case Load(problem=settings):
+                case msg.Load(problem=settings):
                     self._settings = settings
                     self._greet(settings)
                     self._take_up()
                     command = None
-                case Start():
+                case msg.Start():
                     command = self.train(command)
-                case Race():
+                case msg.Race():
                     command = self.train(*command.starts())
                 case _:
                     command = None
@@ -123,12 +107,12 @@ class Trainer:
             with told_if_slow(self._settings, self._send):
                 problem = load(self._settings)
                 first = begin(
-                    problem, 1.0, resolved(OWN, problem)
+                    problem, 1.0, resolved(msg.OWN, problem)
                 )  # or it cannot be trained; it says why
             sharpness = start_sharpness(problem, first, self._send)
             problem.facts = replace(problem.facts, sharpness=sharpness)
         except (Exception, SystemExit) as error:
-            self._send(Unusable(reason=self._explain(error)))
+            self._send(msg.Unusable(reason=self._explain(error)))
             return
         self.problem, self._gauges = problem, [(Curvature(problem), Slicer(problem))]
         # The facts come last: with them, all that is known before a run has been told.
@@ -147,7 +131,7 @@ class Trainer:
         except OSError:
             return 0.0
 
-    def train(self, *starts: Start) -> Start | Race | Load | None:
+    def train(self, *starts: msg.Start) -> msg.Start | msg.Race | msg.Load | None:
         """Carry out one run, or several in step, and the commands that come meanwhile.
 
         A person's file that has changed since it was loaded, or could not be used, is loaded again.
@@ -168,7 +152,7 @@ class Trainer:
             lanes = self._line_up(problem, starts)
         except (Exception, SystemExit) as error:
             self.problem = None
-            self._send(Unusable(reason=self._explain(error)))
+            self._send(msg.Unusable(reason=self._explain(error)))
             return None
         pace = Pace(starts[0].speed, perf_counter(), starts[0].paused)
         for kind in ("ahead", "sharpness"):
@@ -197,12 +181,12 @@ class Trainer:
             due = pace.due()
             if now < due or self._has_command():
                 command = self._wait_for_command(min(due, report_due) - now)
-                if isinstance(command, Start | Race | Load):
+                if isinstance(command, msg.Start | msg.Race | msg.Load):
                     for lane in on:
                         lane.stop()
                     return command
                 if command is not None:
-                    is_ahead &= not isinstance(command, SetLr)
+                    is_ahead &= not isinstance(command, msg.SetLr)
                     self._obey(command, on, pace)
                 continue
 
@@ -223,7 +207,7 @@ class Trainer:
                         lane.report(now=True)
         return None
 
-    def _line_up(self, problem: Problem, starts: Sequence[Start]) -> list[Lane]:
+    def _line_up(self, problem: Problem, starts: Sequence[msg.Start]) -> list[Lane]:
         """Return new runs at step 0."""
         together = begin_in_one_batch(problem, starts)
         lanes = []
@@ -248,18 +232,18 @@ class Trainer:
         works = (run_ahead(problem, lane.start, lane.changes) for lane in unknown)
         self._side_work.begin("ahead", chain.from_iterable(works))
 
-    def _obey(self, command: AnyCommand, lanes: Sequence[Lane], pace: Pace) -> None:
+    def _obey(self, command: msg.AnyCommand, lanes: Sequence[Lane], pace: Pace) -> None:
         """Carry out a command about the runs that are on."""
         for lane in lanes:
             lane.reporter.flush()
             if pace.paused:
                 lane.reporter.restart_clock()
         match command:
-            case SetLr(lr=lr):
+            case msg.SetLr(lr=lr):
                 if len(lanes) == 1:
                     lanes[0].change_lr(lr)
                 self._side_work.drop("ahead")
-            case Alone(run=run):
+            case msg.Alone(run=run):
                 for lane in lanes:
                     if lane.start.run != run:
                         lane.stop()
@@ -272,7 +256,7 @@ class Trainer:
     def _has_command(self) -> bool:
         return not self._inbox.empty()
 
-    def _wait_for_command(self, seconds: float) -> AnyCommand | None:
+    def _wait_for_command(self, seconds: float) -> msg.AnyCommand | None:
         """Wait for a command and do side work meanwhile; return ``None`` when time is up."""
         until = perf_counter() + seconds
         self._side_work.advance(until - SLACK, self._has_command)
@@ -283,11 +267,11 @@ class Trainer:
             command = self._inbox.get(timeout=None if math.isinf(left) else max(left, 0.0))
         except Empty:
             return None
-        if isinstance(command, Heat):
+        if isinstance(command, msg.Heat):
             if self.problem is not None:
                 self._side_work.begin("heat", heat(self.problem, command))
             return None
-        if isinstance(command, Sweep):
+        if isinstance(command, msg.Sweep):
             if self.problem is not None:
                 self._side_work.begin("sweep", swept(self.problem, command))
             return None
@@ -315,7 +299,7 @@ def import_optimizers() -> None:
 
 
 @contextmanager
-def told_if_slow(settings: ProblemSettings, send: Callable[[Message], None]) -> Iterator[None]:
+def told_if_slow(settings: ProblemSettings, send: Callable[[msg.Message], None]) -> Iterator[None]:
     """Tell which line of a person's file is running where loading it takes long."""
     main = threading.get_ident()
 
@@ -327,7 +311,7 @@ def told_if_slow(settings: ProblemSettings, send: Callable[[Message], None]) -> 
                 line = line or frame.f_lineno
             frame = frame.f_back
         at = f", line {line}," if line else ""
-        send(Printed(text=f"{settings.file.name}{at} is still running after {SLOW:g} s"))
+        send(msg.Printed(text=f"{settings.file.name}{at} is still running after {SLOW:g} s"))
 
     timer = threading.Timer(SLOW, tell)
     timer.daemon = True
@@ -339,7 +323,7 @@ def told_if_slow(settings: ProblemSettings, send: Callable[[Message], None]) -> 
         timer.cancel()
 
 
-def is_known(problem: Problem, start: Start, changes: Sequence[tuple[int, float]]) -> bool:
+def is_known(problem: Problem, start: msg.Start, changes: Sequence[tuple[int, float]]) -> bool:
     """Return whether what comes is known without running ahead, from the closed form.
 
     Not with a schedule. After a change of the rate that needs more than the weights, where the
@@ -351,21 +335,21 @@ def is_known(problem: Problem, start: Start, changes: Sequence[tuple[int, float]
     return optimizer.is_plain or not changes
 
 
-def swept(problem: Problem, command: Sweep) -> Iterator[Swept | None]:
+def swept(problem: Problem, command: msg.Sweep) -> Iterator[msg.Swept | None]:
     """Return the work of a sweep."""
     optimizer = resolved(command.optimizer, problem)
     work = sweep(problem, command.lrs, command.steps, optimizer, command.seconds, command.schedule)
     return with_range_test(work, problem, optimizer) if command.range_test else work
 
 
-def resolved(optimizer: Optimizer, problem: Problem) -> Optimizer:
+def resolved(optimizer: msg.Optimizer, problem: Problem) -> msg.Optimizer:
     """Return what takes the steps: gradient descent for ``own`` where there is no such thing."""
-    return PLAIN if optimizer == OWN and problem.own_optimizer is None else optimizer
+    return msg.PLAIN if optimizer == msg.OWN and problem.own_optimizer is None else optimizer
 
 
 def with_range_test(
-    work: Iterator[Swept | None], problem: Problem, optimizer: Optimizer
-) -> Iterator[Swept | None]:
+    work: Iterator[msg.Swept | None], problem: Problem, optimizer: msg.Optimizer
+) -> Iterator[msg.Swept | None]:
     """Return the work of a sweep that tells as well what the usual range tests suggest."""
     for result in work:
         yield result and replace(result, range_test=range_test(problem, optimizer))

@@ -11,30 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from lrtui.messages import (
-    OWN,
-    PLAIN,
-    Alone,
-    AnyMessage,
-    Command,
-    Entrant,
-    Failed,
-    Greeting,
-    Load,
-    Optimizer,
-    Pause,
-    ProblemFacts,
-    Race,
-    Resume,
-    Seek,
-    SetLr,
-    SetSpeed,
-    Start,
-    Started,
-    State,
-    Steered,
-    Step,
-)
+from lrtui import messages as msg
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.control.event_log import Log
 from lrtui.screen.control.run_table import Table
@@ -83,7 +60,7 @@ class Controller:
         speed: float | None,
         every: int,
         settings: ProblemSettings | None = None,
-        optimizer: Optimizer = PLAIN,
+        optimizer: msg.Optimizer = msg.PLAIN,
         schedule: str = "constant",
         factor: float = FACTOR,
     ) -> None:
@@ -113,7 +90,7 @@ class Controller:
             self.view.scale = "log"  # a network's loss falls by factors
         self.factor = factor
         self._lr = self._queue[0][0] if self._queue else self._setup.settings.lrs[0]
-        self._entrants: Sequence[tuple[float, Optimizer]] = []  # of the last start
+        self._entrants: Sequence[tuple[float, msg.Optimizer]] = []  # of the last start
         self._speed = speed
         self._paused = False
         self._ids = count(1)
@@ -139,7 +116,7 @@ class Controller:
             self._sweeps.ask(self._setup)
         self._start([(lr, self._setup.optimizer)])
 
-    def race(self, entrants: Sequence[tuple[float, Optimizer]]) -> None:
+    def race(self, entrants: Sequence[tuple[float, msg.Optimizer]]) -> None:
         """Start new runs that are trained in step, each of a rate and an optimizer."""
         if len(entrants) == 1 and self.session.offers("hold") and self.session.greeting:
             self.steering.hold(entrants[0][0])
@@ -166,8 +143,8 @@ class Controller:
         if self.view.race and session.is_on and session.current and session.current.is_on:
             self._lr = session.current.lr
             self._entrants = []
-            self._send(Alone(run=session.current.number))
-        elif highlighted and isinstance(highlighted.optimizer, Optimizer):
+            self._send(msg.Alone(run=session.current.number))
+        elif highlighted and isinstance(highlighted.optimizer, msg.Optimizer):
             self._setup = self._setup.with_optimizer(highlighted.optimizer)
             self.run(highlighted.first_lr)
         else:
@@ -178,7 +155,7 @@ class Controller:
         if self._queue:
             self._start([(lr, self._setup.optimizer) for lr in self._queue.popleft()])
 
-    def _start(self, entrants: Sequence[tuple[float, Optimizer]]) -> None:
+    def _start(self, entrants: Sequence[tuple[float, msg.Optimizer]]) -> None:
         steps, speed, moves = self.view.steps, self._speed, self._setup.schedule
         self._entrants = entrants
         self._lr, self._paused = entrants[0][0], False
@@ -187,16 +164,18 @@ class Controller:
             ((lr, by),) = entrants
             run = self.session.begin(lr, steps, by, moves)
             self._send(
-                Start(run=run.number, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=moves)
+                msg.Start(
+                    run=run.number, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=moves
+                )
             )
             self._begin(run.number, lr)
             return
         runs = self.session.begin_race(entrants, steps, moves)
         told = [
-            Entrant(run=run.number, lr=lr, optimizer=by)
+            msg.Entrant(run=run.number, lr=lr, optimizer=by)
             for run, (lr, by) in zip(runs, entrants, strict=True)
         ]
-        self._send(Race(entrants=told, steps=steps, speed=speed, schedule=moves))
+        self._send(msg.Race(entrants=told, steps=steps, speed=speed, schedule=moves))
         for entrant in told:
             self._begin(entrant.run, entrant.lr)
 
@@ -275,7 +254,7 @@ class Controller:
         if settings != before:
             self.view.problem = settings.name
             self.view.zoom = self.view.cursor = self.view.place = self.view.rate = None
-            self._source.send(Load(problem=settings))
+            self._source.send(msg.Load(problem=settings))
         if settings.name != before.name:
             self.view.scale = "linear" if settings.name == "line" else "log"
         self._setup = Setup(settings, options.optimizer, options.schedule)
@@ -303,16 +282,16 @@ class Controller:
             self.steering.scale(factor)
         elif self._is_on():
             self._lr = scaled(self._lr, factor)
-            self._send(SetLr(lr=self._lr))
+            self._send(msg.SetLr(lr=self._lr))
 
-    def seek(self, to: Seek) -> None:
+    def seek(self, to: msg.Seek) -> None:
         """Show another place of a record."""
         self._send(to)
 
     def hold_at_end(self) -> None:
         """Show the end of the run of a record, and go on with no other by itself."""
-        self._source.send(Pause(id=next(self._ids)))
-        self.seek(Seek(end=True))
+        self._source.send(msg.Pause(id=next(self._ids)))
+        self.seek(msg.Seek(end=True))
 
     @property
     def seeks(self) -> bool:
@@ -329,7 +308,7 @@ class Controller:
             if run is not None and not run.is_on:
                 last = run.step
             if step < last or run is None:
-                self.seek(Seek(step=step))
+                self.seek(msg.Seek(step=step))
             else:
                 self.hold_at_end()
             if step > last:
@@ -341,13 +320,13 @@ class Controller:
         """Pause the run, or continue it."""
         if self._is_on():
             self._paused = not self._paused
-            self._send(Pause() if self._paused else Resume())
+            self._send(msg.Pause() if self._paused else msg.Resume())
 
     def step(self) -> None:
         """Take one step, then pause."""
         if self._is_on():
             self._paused = True
-            self._send(Step())
+            self._send(msg.Step())
 
     def faster(self) -> None:
         """Take more steps a second."""
@@ -361,7 +340,7 @@ class Controller:
 
     def _set_speed(self, speed: float | None) -> None:
         self._speed = speed
-        self._send(SetSpeed(speed=speed))
+        self._send(msg.SetSpeed(speed=speed))
         if not self.session.is_on:
             # Nobody is there to confirm it; the next run takes it along.
             self.notify(
@@ -370,7 +349,7 @@ class Controller:
                 "dim",
             )
 
-    def _send(self, command: Command) -> None:
+    def _send(self, command: msg.Command) -> None:
         self._unanswered = next(self._ids)
         self._source.send(replace(command, id=self._unanswered))
         self.clear_notice()
@@ -426,7 +405,7 @@ class Controller:
             self.view.silent_for = silent_for
             self.view.dirty = True
 
-    def take(self, message: AnyMessage) -> None:
+    def take(self, message: msg.AnyMessage) -> None:
         """Take in one message."""
         before = self.session.current
         lr = before.lr if before else None
@@ -434,25 +413,25 @@ class Controller:
         self.view.dirty |= changed
         run = self.session.current
         match message:
-            case ProblemFacts(own_optimizer=own):
-                if self._setup.optimizer == OWN and not own:
-                    self._setup = self._setup.with_optimizer(PLAIN)
+            case msg.ProblemFacts(own_optimizer=own):
+                if self._setup.optimizer == msg.OWN and not own:
+                    self._setup = self._setup.with_optimizer(msg.PLAIN)
                 self._sweeps.ask(self._setup)
-            case Greeting():
+            case msg.Greeting():
                 self._sweeps.forget()
-            case Failed(details=details):
+            case msg.Failed(details=details):
                 self.view.details = details
-            case Started() if changed and not self.session.offers("start"):
+            case msg.Started() if changed and not self.session.offers("start"):
                 self._note_start(message, again=run is before)
-            case State() if changed:
+            case msg.State() if changed:
                 self._confirm(message)
-            case Steered(done=False) if changed and message.answers:
+            case msg.Steered(done=False) if changed and message.answers:
                 self.complain(message.text)
         self._log.take(message, changed=changed, moved=run is not None and run.lr != lr)
         if run and not self.session.is_on and run.outcome in ("done", "diverged"):
             self.run_next()
 
-    def _note_start(self, started: Started, *, again: bool) -> None:
+    def _note_start(self, started: msg.Started, *, again: bool) -> None:
         """Show a run that nobody started here: of a training that is not ours, or of a record."""
         run = self.session.current
         self.view.steps = started.steps or self.view.steps
@@ -462,7 +441,7 @@ class Controller:
                 self._log.clear()
         self._clear_answers()
 
-    def _confirm(self, state: State) -> None:
+    def _confirm(self, state: msg.State) -> None:
         """Take over what a state confirms, unless something else has been asked for since."""
         if state.answers == self._unanswered:
             self._unanswered = 0

@@ -4,20 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from lrtui.messages import (
-    AnyMessage,
-    Ended,
-    Failed,
-    NoResult,
-    Printed,
-    ProblemFacts,
-    Progress,
-    Rewound,
-    Started,
-    State,
-    Steered,
-    Unusable,
-)
+from lrtui import messages as msg
 from lrtui.screen.control.view import LOG_LINES, View
 from lrtui.screen.draw.spans import Span
 from lrtui.session.sentences import change_text, told_losses
@@ -59,7 +46,7 @@ class Log:
         self._view.log.appendleft((text, tone))
         self._view.dirty = True
 
-    def take(self, message: AnyMessage, *, changed: bool, moved: bool) -> None:
+    def take(self, message: msg.AnyMessage, *, changed: bool, moved: bool) -> None:
         """Write what a message tells.
 
         Args:
@@ -71,34 +58,34 @@ class Log:
         number = getattr(message, "run", None)
         by = f"{number}: " if self._view.race and number else ""
         match message:
-            case Printed(text=text):
+            case msg.Printed(text=text):
                 self.write(text, "change")
-            case NoResult(work=work, reason=reason):
+            case msg.NoResult(work=work, reason=reason):
                 self.write(f"no {work}: {reason}", "change")
-            case ProblemFacts(remarks=remarks):
+            case msg.ProblemFacts(remarks=remarks):
                 for remark in reversed(remarks):
                     self.write(remark, "text")
-            case Unusable(reason=reason) if (reason, "bad") not in [*self._view.log][:1]:
+            case msg.Unusable(reason=reason) if (reason, "bad") not in [*self._view.log][:1]:
                 self.write(reason, "bad")
-            case Failed(reason=reason):
+            case msg.Failed(reason=reason):
                 self.write(reason, "bad")
-            case Rewound():
+            case msg.Rewound():
                 self.clear()
-            case Started() if changed and not self._view.session.offers("start"):
+            case msg.Started() if changed and not self._view.session.offers("start"):
                 self.begin(message.run, message.lr)
-            case State() if changed and message.asked_by and moved:
+            case msg.State() if changed and message.asked_by and moved:
                 self.write(change_text(message), "change")
-            case Steered() if changed:
+            case msg.Steered() if changed:
                 by = "you" if message.answers else message.asked_by
                 self.write(f"{message.step:,} {message.text} ({by})", "change")
-            case Progress() if changed and run and run.live:
+            case msg.Progress() if changed and run and run.live:
                 due = monotonic() > self._told_at + LIVE_EVERY
                 if run.is_on and due and not message.no_loss:
                     self._told_at = monotonic()
                     step, loss = [*told_losses(message, 1)][-1]
                     self.write(f"{step:>6,} {loss}", "text")
-            case Progress() if changed and run and run.number == number:
+            case msg.Progress() if changed and run and run.number == number:
                 for step, loss in told_losses(message, self._every, LOG_LINES):
                     self.write(f"{step:>6,} {loss}", "text")
-            case Ended() if changed:
+            case msg.Ended() if changed:
                 self.write(by + message.reason, "dim")
