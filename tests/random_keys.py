@@ -36,13 +36,13 @@ KEYS = [
 SIZES = [(120, 36), (80, 24), (71, 19), (60, 14), (40, 12), (39, 11), (200, 60), (10, 3), (1, 1)]
 
 
-def burst(chance: random.Random, columns: int, rows: int) -> str:
+def burst(rng: random.Random, columns: int, rows: int) -> str:
     """Return some keys that arrive in one write, or a click or two in one place."""
-    if chance.random() < 0.2:
-        x, y = chance.randint(1, columns), chance.randint(1, rows)
+    if rng.random() < 0.2:
+        x, y = rng.randint(1, columns), rng.randint(1, rows)
         click = f"\x1b[<0;{x};{y}M\x1b[<0;{x};{y}m"
-        return click * chance.choice([1, 1, 2])
-    return "".join(chance.choices(KEYS, k=chance.choice([1, 1, 2, 3, 8])))
+        return click * rng.choice([1, 1, 2])
+    return "".join(rng.choices(KEYS, k=rng.choice([1, 1, 2, 3, 8])))
 
 
 def wake(terminal: Terminal) -> None:
@@ -68,30 +68,30 @@ def press(seed: int, seconds: float, folder: str, *arguments: str) -> tuple[int,
     Raises:
         AssertionError: it ended although nothing told it to, or not with code 0; says the keys.
     """
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     end = time.monotonic() + seconds
     writes = started = 0
     while time.monotonic() < end:
-        columns, rows = chance.choice(SIZES[:5])
+        columns, rows = rng.choice(SIZES[:5])
         terminal = Terminal(*arguments, columns=columns, rows=rows, cwd=folder)
         started += 1
         history: list[str] = []
         try:
-            terminal.drain(chance.choice([0.0, 0.5, 2.0]))
+            terminal.drain(rng.choice([0.0, 0.5, 2.0]))
             while terminal.process.isalive() and time.monotonic() < end:
-                if chance.random() < 0.1:
-                    columns, rows = chance.choice(SIZES)
+                if rng.random() < 0.1:
+                    columns, rows = rng.choice(SIZES)
                     terminal.resize(columns, rows)
                     history.append(f"{columns}×{rows}")
                 wake(terminal)
-                keys = burst(chance, columns, rows)
+                keys = burst(rng, columns, rows)
                 history.append(keys)
                 try:
                     terminal.type(keys)
                 except OSError:
                     break  # it has just ended; whether it was allowed to is seen below
                 writes += 1
-                terminal.drain(chance.choice([0.0, 0.01, 0.05, 0.2]))
+                terminal.drain(rng.choice([0.0, 0.01, 0.05, 0.2]))
             if terminal.process.isalive():
                 terminal.resize(80, 24)
                 for key in ("\x1b", "\x1b", "q"):  # out of what may be open, and out

@@ -20,8 +20,8 @@ from lrtui.messages import (
     Ended,
     Failed,
     Greeting,
+    GridResult,
     Heat,
-    Heated,
     Hold,
     LineScene,
     Outcome,
@@ -46,7 +46,7 @@ from lrtui.messages import (
     Step,
     Stop,
     Sweep,
-    Swept,
+    SweepResult,
     Watch,
     decode_command,
     decode_message,
@@ -84,14 +84,14 @@ def quadratics(draw: st.DrawFn) -> Quadratic:
 
 
 @st.composite
-def sweeps(draw: st.DrawFn) -> Swept:
+def sweeps(draw: st.DrawFn) -> SweepResult:
     rows = draw(st.lists(st.tuples(positive, nullable, st.none() | counts), min_size=1, max_size=4))
     lrs, losses, settled_at = zip(*rows, strict=True)
-    return Swept(lrs=[*lrs], steps=draw(many), losses=[*losses], settled_at=[*settled_at])
+    return SweepResult(lrs=[*lrs], steps=draw(many), losses=[*losses], settled_at=[*settled_at])
 
 
 @st.composite
-def heat_maps(draw: st.DrawFn) -> Heated:
+def heat_maps(draw: st.DrawFn) -> GridResult:
     lrs = draw(st.lists(positive, min_size=1, max_size=3))
     momenta = draw(st.lists(st.floats(0, 0.99), min_size=1, max_size=3))
 
@@ -99,7 +99,7 @@ def heat_maps(draw: st.DrawFn) -> Heated:
         row = st.lists(cells, min_size=len(lrs), max_size=len(lrs))
         return draw(st.lists(row, min_size=len(momenta), max_size=len(momenta)))
 
-    return Heated(
+    return GridResult(
         lrs=lrs,
         momenta=momenta,
         steps=draw(many),
@@ -306,7 +306,10 @@ def quadratic(**changes: Any) -> Quadratic:
         (lambda: quadratic(start=[1.0]), "different lengths"),
         (lambda: quadratic(eigenvalues=[2.0, 1.0]), "do not ascend"),
         (lambda: LineScene(x=[1.0, 2.0], y=[1.0], true_weights=(3.0, 2.0)), "different lengths"),
-        (lambda: Swept(lrs=[0.1], steps=1, losses=[], settled_at=[None]), "different lengths"),
+        (
+            lambda: SweepResult(lrs=[0.1], steps=1, losses=[], settled_at=[None]),
+            "different lengths",
+        ),
     ],
 )
 def test_columns_that_do_not_fit_are_an_error(make: Callable[[], AnyMessage], said: str) -> None:

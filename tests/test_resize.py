@@ -84,14 +84,14 @@ async def test_the_last_frame_is_as_if_it_had_always_been_that_size(
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_in_a_real_terminal(seed: int) -> None:
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     final = [(120, 36), (80, 24)][seed]
     arguments = ("--lr", "1.01", "--steps", "300", "--speed", "150")
     with terminal(*arguments) as lab:
         lab.wait_for(r"1\.01\s+↗ diverging")
         end = time.monotonic() + 2.5
         while time.monotonic() < end:
-            lab.resize(chance.randint(1, 200), chance.randint(1, 60))
+            lab.resize(rng.randint(1, 200), rng.randint(1, 60))
             lab.drain(1 / 40)
         lab.resize(*final)
         lab.wait_for("step 300/300")

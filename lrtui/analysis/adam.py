@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from lrtui.analysis.momentum import HORIZON
+from lrtui.analysis.momentum import MAX_STEP
 from lrtui.messages import Optimizer
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ADAM_WORK = 5e8
 ADAM_EPS = 1e-8
 """What torch adds to the root of the mean square of the gradient."""
 
-BLOCK = 64
+STEPS_PER_CHECK = 64
 """Steps of Adam between two looks at its step sizes."""
 
 SHARPNESS_WEIGHTS = 200
@@ -55,14 +55,14 @@ class Adam:
     def horizon(self) -> int:
         """The last step that a forecast looks at."""
         affordable = int(ADAM_WORK / len(self.minimum) ** 2)
-        return BLOCK * (min(ADAM_HORIZON, affordable) // BLOCK)
+        return STEPS_PER_CHECK * (min(ADAM_HORIZON, affordable) // STEPS_PER_CHECK)
 
     def blocks(self, start: Sequence[float], lrs: Floats) -> Iterator[tuple[Floats, Floats]]:
         """Take the steps at R rates, up to the horizon.
 
         Yields:
-            Losses of the next ``BLOCK`` steps, shape [BLOCK, R], step 0 among the first; and what
-            divided the step of each weight before them, √v̂ + ε, shape [R, d].
+            Losses of the next ``STEPS_PER_CHECK`` steps, shape [STEPS_PER_CHECK, R], step 0 among
+            the first; and what divided the step of each weight before them, √v̂ + ε, shape [R, d].
         """
         import numpy as np
 
@@ -74,8 +74,8 @@ class Adam:
         scale += np.inf
         k = 0
         with np.errstate(over="ignore", invalid="ignore"):
-            for _ in range(self.horizon // BLOCK):
-                losses, before = np.empty((BLOCK, len(lrs))), scale.copy()
+            for _ in range(self.horizon // STEPS_PER_CHECK):
+                losses, before = np.empty((STEPS_PER_CHECK, len(lrs))), scale.copy()
                 for row in losses:
                     np.subtract(w, self.minimum, out=part)
                     gradient = part @ self.hessian
@@ -134,7 +134,9 @@ class Adam:
     def _settles(self, lr: float, losses: Floats, scales: Floats) -> int | None:
         for first, end in stretches(losses <= self.target):
             lasts = end == len(losses)
-            if lasts or (end - first > 2 * BLOCK and self._passes(lr, scales, first, end)):
+            if lasts or (
+                end - first > 2 * STEPS_PER_CHECK and self._passes(lr, scales, first, end)
+            ):
                 return first
         return None
 
@@ -156,14 +158,14 @@ class Adam:
             sharpness = float(np.linalg.eigvalsh(curved / root[:, None] / root)[-1])
             return math.log(lr * sharpness / self.optimizer.threshold)
 
-        low, high = first // BLOCK + 1, min(end // BLOCK, len(scales) - 1)
+        low, high = first // STEPS_PER_CHECK + 1, min(end // STEPS_PER_CHECK, len(scales) - 1)
         if low >= high or over(low) > 0 or over(high) <= 0:
             return None
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if over(middle) > 0 else (middle, high)
         before, after = over(low), over(high)
-        return BLOCK * (low + before / (before - after))
+        return STEPS_PER_CHECK * (low + before / (before - after))
 
     def spike_at(self, start: tuple[float, ...], lr: float) -> int | None:
         """Return the step at which a settled run is about to leave the minimum again.
@@ -202,7 +204,7 @@ class Adam:
                 if self._settles(lrs[best], *self.course(start, float(lrs[best]))) == fewest:
                     return float(lrs[best]), fewest
                 since[best] = step  # it will leave again
-        return float(lrs[np.argmin(losses)]), HORIZON
+        return float(lrs[np.argmin(losses)]), MAX_STEP
 
 
 def stretches(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:

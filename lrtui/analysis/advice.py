@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 
 from lrtui.analysis.theory import Theory
-from lrtui.messages import Swept
+from lrtui.messages import SweepResult
 from lrtui.text.rates import rate_text
 
-CLEARLY = 0.05
+MIN_GAIN = 0.05
 """Share of its loss by which another rate has to end lower for it to be advised."""
 
 
@@ -74,7 +74,7 @@ def advise(
     return Advice(best, reason, needed)
 
 
-def best_swept(swept: Swept) -> float | None:
+def best_swept(swept: SweepResult) -> float | None:
     """Return the rate of a sweep that reached the target first, or else ended lowest.
 
     ``None`` where none of them ended lower than it began.
@@ -95,7 +95,7 @@ def best_swept(swept: Swept) -> float | None:
     return lowest[1]
 
 
-def best_of(swept: Swept | None, theory: Theory | None) -> float | None:
+def best_of(swept: SweepResult | None, theory: Theory | None) -> float | None:
     """Return the best rate that is known: of the closed form, or of those tried."""
     if theory is not None:
         return theory.best_lr
@@ -103,7 +103,7 @@ def best_of(swept: Swept | None, theory: Theory | None) -> float | None:
 
 
 def advise_from_sweep(
-    swept: Swept, lr: float, settled_at: int | None = None, loss: float | None = None
+    swept: SweepResult, lr: float, settled_at: int | None = None, loss: float | None = None
 ) -> Advice | None:
     """Return the rate that did best in a sweep.
 
@@ -133,7 +133,7 @@ def advise_from_sweep(
     assert lowest is not None
     if settled_at is not None:
         return None
-    if loss is not None and loss - lowest <= CLEARLY * abs(loss):
+    if loss is not None and loss - lowest <= MIN_GAIN * abs(loss):
         return None
     return Advice(best, f"lowest loss after {swept.steps:,} steps {tried}, {lowest:.2g}")
 

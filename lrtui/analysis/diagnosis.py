@@ -44,26 +44,26 @@ has lasted is ``above its level``, since a step that is named and until it has c
 EDGE_GROWTH = 10.0
 """Past the limit, a loss that grows less than this within the run is on the edge if the rate is."""
 
-EDGE = 0.95
+EDGE_SHARE = 0.95
 """A rate is on the edge from this share of the limit on, where each step keeps 90% of the distance
 along the steepest direction, up to where the limit is this share of it."""
 
-HIGHER = 1.05
+RISEN_FACTOR = 1.05
 """A loss above that many times the first has risen."""
 
 STEADY = 50
 """Batches in a row under the target that make a run settled, where each step sees few samples."""
 
-HAIR = 10
+ADAM_STEP_TOLERANCE = 10
 """Steps by which rounding may shift the step at which a run of Adam settles."""
 
-BLOWN, BLOWN_ADAPTIVE = 1e3, 1e6
+DIVERGED_FACTOR, DIVERGED_FACTOR_ADAPTIVE = 1e3, 1e6
 """A loss of that many times the first has diverged; Adam comes back from a thousand times."""
 
-RECENT = 2
+RECENT_LOSSES = 2
 """Losses that are kept as they came."""
 
-ROUNDING = 5e-7
+LOSS_ROUNDING = 5e-7
 """Relative rounding of a float32 loss: differences below this share mean nothing."""
 
 
@@ -96,7 +96,7 @@ def foresee(theory: Theory, start: Sequence[float], lr: float, steps: float) -> 
     if lr >= theory.max_stable_lr:
         growth = theory.growth(lr)
         grown = 2 * steps * math.log(growth) if growth != 1 else 0.0
-        is_close = EDGE * lr <= theory.max_stable_lr
+        is_close = EDGE_SHARE * lr <= theory.max_stable_lr
         return "on the edge" if is_close and grown < math.log(EDGE_GROWTH) else "diverging"
     settles = theory.settles_at(start, lr)
     if settles is None and theory.optimizer.is_adaptive and steps > theory.horizon:
@@ -105,7 +105,7 @@ def foresee(theory: Theory, start: Sequence[float], lr: float, steps: float) -> 
         quickest, fewest = theory.quickest(tuple(start))
         if fewest <= steps and lr < quickest:
             return "too slow"
-        return "on the edge" if lr >= EDGE * theory.max_stable_lr else "too few steps"
+        return "on the edge" if lr >= EDGE_SHARE * theory.max_stable_lr else "too few steps"
     crosses = theory.optimizer.is_plain and theory.factors(lr)[-1] < 0
     return "side to side" if crosses else "converging"
 
@@ -134,7 +134,9 @@ def judge(
         # It may be low at the end of its steps and leave again, or have been low before.
         forecast = theory.settles_at(theory.start, lr)
         if forecast is not None and forecast <= steps:
-            return "settled", settled_at if abs(settled_at - forecast) <= HAIR else forecast
+            return "settled", settled_at if abs(
+                settled_at - forecast
+            ) <= ADAM_STEP_TOLERANCE else forecast
     if loss is not None and loss > first:
         return "above its start", None
     return foresee(theory, theory.start, lr, steps), None
@@ -149,7 +151,7 @@ def is_only_above(theory: Theory, lr: float, loss: float | None) -> bool:
     if loss is None or not math.isfinite(loss) or theory.optimizer.is_plain:
         return False
     if theory.optimizer.is_adaptive:
-        return loss <= BLOWN_ADAPTIVE * theory.start_loss()
+        return loss <= DIVERGED_FACTOR_ADAPTIVE * theory.start_loss()
     return lr < theory.max_stable_lr
 
 
@@ -175,7 +177,7 @@ class Diagnosis:
     since: int = 0
     under_since: int | None = None
     broken: int | None = None
-    _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT_LOSSES))
 
     def see(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
         """Take in the next losses and their steps; ``None`` where they are not finite."""
@@ -185,7 +187,7 @@ class Diagnosis:
             told = [(k, v) for k, v in zip(steps, losses, strict=True) if v is not None]
             steps, losses = [k for k, _ in told], [v for _, v in told]
         known = cast("Sequence[float]", losses)
-        self._recent.extend(zip(steps[-RECENT:], known[-RECENT:], strict=True))
+        self._recent.extend(zip(steps[-RECENT_LOSSES:], known[-RECENT_LOSSES:], strict=True))
         if self.theory is None or not known:
             return
         target = self.theory.settled_loss
@@ -251,7 +253,7 @@ class Diagnosis:
             return None
         (before, older), (after, newer) = self._recent
         older, newer = older - self.theory.min_loss, newer - self.theory.min_loss
-        if min(older, newer) < 20 * ROUNDING * self.theory.min_loss or older <= 0:
+        if min(older, newer) < 20 * LOSS_ROUNDING * self.theory.min_loss or older <= 0:
             return None
         kept: float = (newer / older) ** (1 / (after - before))
         return 1 - kept
@@ -283,7 +285,7 @@ class Diagnosis:
         left = math.inf if self.steps is None else self.steps - self.since
         if theory.optimizer.is_adaptive and self._recent:
             step, loss = self._recent[-1]
-            if self.forecast is not None and step > self.forecast + HAIR:
+            if self.forecast is not None and step > self.forecast + ADAM_STEP_TOLERANCE:
                 return "spike", f"loss {loss:.3g}, after it had settled{self._spike()}"
             if self.forecast is None and step - self.since >= theory.horizon:
                 left = math.inf

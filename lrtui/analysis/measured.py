@@ -16,12 +16,18 @@ from typing import NamedTuple
 import numpy as np
 
 from lrtui.analysis.advice import share
-from lrtui.analysis.diagnosis import BLOWN, BLOWN_ADAPTIVE, HIGHER, STEADY, Verdict
+from lrtui.analysis.diagnosis import (
+    DIVERGED_FACTOR,
+    DIVERGED_FACTOR_ADAPTIVE,
+    RISEN_FACTOR,
+    STEADY,
+    Verdict,
+)
 from lrtui.analysis.series import OPENING, Floats, LossSeries
-from lrtui.analysis.spikes import GROWS, Spike, times_text
+from lrtui.analysis.spikes import GROWTH_FACTOR, Spike, times_text
 from lrtui.messages import Optimizer
 
-LEVEL = 0.05
+LEVEL_SHARE = 0.05
 """A loss that moved by less than this share over a quarter of the run, noise included, is level."""
 
 WITHIN, BEYOND = 1.73, 2.1
@@ -34,33 +40,33 @@ BLOCKS = 10
 OCTAVE = 16
 """Checkpoints while the number of steps doubles: the trend is judged again every 4%."""
 
-ABOVE = 100
+STEPS_ABOVE_START = 100
 """Losses in a row above the first one that mean something (1 false alarm in 525 runs, against 178
 for a single one)."""
 
-LINGERS = 50
+SPIKE_SHOWN_STEPS = 50
 """Steps for which a spike is still told; of single batches half have to be."""
 
-LAST = 10
+LAST_BATCHES = 10
 """Losses of single batches that all have to be above each of the first ``OPENING`` for a loss to
 have risen: those of a level one are so once in 180,000 times."""
 
-IN_A_ROW = 2
+NON_FINITE_IN_A_ROW = 2
 """Losses of single batches that have to be non-finite: a GradScaler leaves out a step of one."""
 
-SWING = 50
+SWING_WINDOW = 50
 """Steps in which rises are counted."""
 
 FEWEST_RISES = 2
-"""Rises in ``SWING`` steps that make a loss swing: more than 2%."""
+"""Rises in ``SWING_WINDOW`` steps that make a loss swing: more than 2%."""
 
-RISE = 1e-6
+MIN_RISE = 1e-6
 """Relative difference from which on a loss rises: less is float32 rounding."""
 
-EDGE = 0.9
+EDGE_SHARE = 0.9
 """Share of the largest stable product of rate and sharpness from which on a run is at the edge."""
 
-TINY = 1e-38
+MIN_FLOAT32 = 1e-38
 """The smallest float32, in place of a zero that would be divided by."""
 
 
@@ -111,7 +117,7 @@ def measure(
     """
     if not series.count:
         return "cannot tell yet", "no loss yet"
-    lost, row = series.non_finite_since, 1 if every_step_sees_all else IN_A_ROW
+    lost, row = series.non_finite_since, 1 if every_step_sees_all else NON_FINITE_IN_A_ROW
     if lost is not None and np.isnan(series.recent[-row:]).all():
         since = "at" if lost == series.recent_steps[-1] else "since"
         return "diverged", f"not finite {since} step {lost:,}"
@@ -121,9 +127,9 @@ def measure(
     start = series.first if every_step_sees_all else series.opening
     base, height = scale(series, start)
     known = optimizer if isinstance(optimizer, Optimizer) and optimizer.name != "own" else None
-    times = BLOWN if known and not known.is_adaptive else BLOWN_ADAPTIVE
+    times = DIVERGED_FACTOR if known and not known.is_adaptive else DIVERGED_FACTOR_ADAPTIVE
     # A single batch can be off by a factor of thousands and mean nothing, half of them cannot.
-    late = series.recent[np.isfinite(series.recent)][-LINGERS:]
+    late = series.recent[np.isfinite(series.recent)][-SPIKE_SHOWN_STEPS:]
     now = float(late[-2:].max() if every_step_sees_all else np.median(late))
     if now > base + times * height:
         if every_step_sees_all:
@@ -134,7 +140,7 @@ def measure(
         since_step = series.under_since
         if every_step_sees_all or int(series.recent_steps[-1]) - since_step >= STEADY:
             return "settled", f"at step {since_step:,}, at most {target:.4g} from there on"
-    risen = rise(series, start, (HIGHER - 1) * height, every_step_sees_all)
+    risen = rise(series, start, (RISEN_FACTOR - 1) * height, every_step_sees_all)
     if spike is not None and spike.over is None and (spike.level <= start or risen is None):
         if spike.is_brief:
             return "rising" if spike.still_rises else "spike", spike.in_words()
@@ -148,9 +154,9 @@ def measure(
     if moved.word == "falling" and every_step_sees_all:
         rises = rises_of_late(series)
         if rises >= FEWEST_RISES:
-            said = f"falling and swinging, {rises} rises in {SWING} steps"
+            said = f"falling and swinging, {rises} rises in {SWING_WINDOW} steps"
             allowed = known.threshold if known else math.inf
-            if sharpness is not None and lr * sharpness >= EDGE * allowed:
+            if sharpness is not None and lr * sharpness >= EDGE_SHARE * allowed:
                 edge = f"sharpness {sharpness:.3g} where {allowed:.3g}/rate is {allowed / lr:.3g}"
                 return "at the edge", f"{said}; {edge}"
             return "falling, swinging", said
@@ -172,13 +178,13 @@ def rise(
     above = f"the first was {start:.3g}"
     if not every_step_sees_all:
         above = f"none of the first {OPENING} was over {start:.3g}"
-        late = finite[-LAST:]
+        late = finite[-LAST_BATCHES:]
         now = float(late.min())
-        if len(finite) < OPENING + LAST or now <= start + by:
+        if len(finite) < OPENING + LAST_BATCHES or now <= start + by:
             return None
-        said = f"none of the last {LAST} losses is under {now:.3g}, {above}"
+        said = f"none of the last {LAST_BATCHES} losses is under {now:.3g}, {above}"
     else:
-        late = finite[-LINGERS:]
+        late = finite[-SPIKE_SHOWN_STEPS:]
         peak, now = float(late.max()), float(late[-2:].max())
         if peak <= start + by:
             return None
@@ -187,11 +193,13 @@ def rise(
         said = f"loss {now:.3g}, {above}"
     under = np.flatnonzero(finite <= start)
     row = len(finite) - (int(under[-1]) + 1 if len(under) else 0)
-    older, newer = (float(np.median(half)) for half in np.array_split(finite[-LINGERS:], 2))
-    if older <= start or newer - start > GROWS * (older - start):
+    older, newer = (
+        float(np.median(half)) for half in np.array_split(finite[-SPIKE_SHOWN_STEPS:], 2)
+    )
+    if older <= start or newer - start > GROWTH_FACTOR * (older - start):
         return "rising", said
-    if row >= ABOVE:
-        said = f"the last {ABOVE} losses are all above {start:.4g}"
+    if row >= STEPS_ABOVE_START:
+        said = f"the last {STEPS_ABOVE_START} losses are all above {start:.4g}"
     return "above its start", said
 
 
@@ -211,7 +219,7 @@ def scale(series: LossSeries, start: float) -> tuple[float, float]:
     was come.
     """
     if series.smallest >= 0:
-        return 0.0, max(start, TINY)
+        return 0.0, max(start, MIN_FLOAT32)
     return series.smallest, max(start - series.smallest, abs(start))
 
 
@@ -253,7 +261,7 @@ def trend(series: LossSeries, since: int | None = None) -> Trend | None:
     way = series.first - series.smallest
     by, was = (way, way) if series.smallest < 0 else (level, level + moved)
     word: Verdict = "cannot tell yet"
-    if abs(moved) + WITHIN * error <= LEVEL * by:
+    if abs(moved) + WITHIN * error <= LEVEL_SHARE * by:
         word = "level"
     elif abs(moved) > BEYOND * error:
         word = "falling" if moved > 0 else "rising"
@@ -261,10 +269,14 @@ def trend(series: LossSeries, since: int | None = None) -> Trend | None:
 
 
 def rises_of_late(series: LossSeries) -> int:
-    """Return in how many of ``SWING`` steps in a row the loss rose, the most of all of late."""
+    """Return the most rises of the loss in ``SWING_WINDOW`` steps in a row, of late."""
     losses: Floats = series.recent
-    rose = np.diff(losses) > RISE * np.abs(losses[:-1])
-    counts = np.convolve(rose, np.ones(SWING), mode="valid") if len(rose) >= SWING else rose.sum()
+    rose = np.diff(losses) > MIN_RISE * np.abs(losses[:-1])
+    counts = (
+        np.convolve(rose, np.ones(SWING_WINDOW), mode="valid")
+        if len(rose) >= SWING_WINDOW
+        else rose.sum()
+    )
     return int(np.max(counts))
 
 
@@ -275,15 +287,15 @@ def in_words(moved: Trend) -> str:
     else:
         before, half = f"{moved.quarter:,} steps ago", f"{2 * moved.quarter:,} steps"
     ago = f"than {before}"
-    part = share(abs(moved.change) / max(moved.was, TINY))
+    part = share(abs(moved.change) / max(moved.was, MIN_FLOAT32))
     if moved.change < -moved.was:  # more than twice as high
-        part, ago = times_text(1 - moved.change / max(moved.was, TINY)), before
+        part, ago = times_text(1 - moved.change / max(moved.was, MIN_FLOAT32)), before
     way = "lower" if moved.change > 0 else "as high as" if part[0] == "×" else "higher"
     match moved.word:
         case "level":
             return f"within 5% of {moved.level:.4g} for {half}"
         case "falling" | "rising":
             return f"{part} {way} {ago}, beyond the noise"
-    noise = BEYOND * moved.noise / max(moved.was, TINY)
+    noise = BEYOND * moved.noise / max(moved.was, MIN_FLOAT32)
     give_or_take = f"give or take {share(noise)}" if noise < 10 else "within the noise"
     return f"{part} {way} {ago}, {give_or_take}"

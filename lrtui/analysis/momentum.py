@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-HORIZON = 10**9
+MAX_STEP = 10**9
 """The last step that a forecast looks at."""
 
 
@@ -111,7 +111,7 @@ class Modes:
             most = ((f1 * r1**k + f2 * r2**k + ends) ** 2) @ self.values / 2
             return np.asarray(self.min_loss + most <= target)
 
-        low, high = np.zeros(len(r1)), np.full(len(r1), math.log2(2 * HORIZON))
+        low, high = np.zeros(len(r1)), np.full(len(r1), math.log2(2 * MAX_STEP))
         never = ~under(2**high)
         for _ in range(12):  # to half a percent
             middle = (low + high) / 2
@@ -124,7 +124,7 @@ class Modes:
         import numpy as np
 
         by = float(self._settled_by(target)[0])
-        if by > HORIZON:
+        if by > MAX_STEP:
             return None
         size = max(16, 2**14 // len(self.values))
         ranges = [(0, int(by) + 1)]
@@ -165,13 +165,13 @@ class Modes:
 
         by = self._settled_by(target)
         order = np.argsort(by, kind="stable")
-        if by[order[0]] > HORIZON:
-            return float(lrs[np.argmin(self.losses(np.array([HORIZON]))[0])]), HORIZON
+        if by[order[0]] > MAX_STEP:
+            return float(lrs[np.argmin(self.losses(np.array([MAX_STEP]))[0])]), MAX_STEP
         fewest: int | None = None
         equal: list[float] = []
         able = np.ones(len(lrs), dtype=bool)
         for i in order:
-            if not able[i] or by[i] > HORIZON:
+            if not able[i] or by[i] > MAX_STEP:
                 continue
             step = self.at(i).settles_at(target)
             assert step is not None

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-CAPACITY = 4096
+MAX_BUCKETS = 4096
 """Buckets of a series: as many steps are exact, 160 kB a run at any length."""
 
-RECENT = 128
+RECENT_LOSSES = 128
 """Losses that are kept exactly at the end of a series, however long it is."""
 
 OPENING = 10
@@ -23,7 +23,7 @@ OPENING = 10
 class LossSeries:
     """Losses of a run by step, with or without gaps between the steps.
 
-    Of the first ``CAPACITY`` steps each loss is kept. Then neighbours are merged into buckets of
+    Of the first ``MAX_BUCKETS`` steps each loss is kept. Then neighbours are merged into buckets of
     twice as many steps that keep their smallest and largest loss and their mean, again and again:
     no spike is lost.
 
@@ -41,7 +41,8 @@ class LossSeries:
         non_finite_since: first step of the losses at the end that are all not finite; ``None``
             where the last one is finite.
         under_since: step from which on every loss so far is at most the target, if there is one.
-        recent: the last losses, NaN where not finite, at most ``RECENT``; never changed in place.
+        recent: the last losses, NaN where not finite, at most ``RECENT_LOSSES``; never changed in
+            place.
         recent_steps: the step of each.
     """
 
@@ -56,11 +57,11 @@ class LossSeries:
         self.under_since: int | None = None
         self.recent: Floats = np.zeros(0)
         self.recent_steps: Ints = np.zeros(0, dtype=np.int64)
-        self._low = np.full(CAPACITY, np.nan)
-        self._high = np.full(CAPACITY, np.nan)
-        self._sum = np.zeros(CAPACITY)  # of the finite losses in each bucket
-        self._finite = np.zeros(CAPACITY)  # how many they are
-        self._missing = np.zeros(CAPACITY)  # how many were not finite
+        self._low = np.full(MAX_BUCKETS, np.nan)
+        self._high = np.full(MAX_BUCKETS, np.nan)
+        self._sum = np.zeros(MAX_BUCKETS)  # of the finite losses in each bucket
+        self._finite = np.zeros(MAX_BUCKETS)  # how many they are
+        self._missing = np.zeros(MAX_BUCKETS)  # how many were not finite
         self._used = 0  # buckets up to the last step
 
     def append(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
@@ -97,9 +98,11 @@ class LossSeries:
         self.opening = float(np.fmax.reduce(early, initial=self.opening))
         self.count += len(values)
         self._follow_target(at, values)
-        self.recent = np.concatenate([self.recent, values[-RECENT:]])[-RECENT:]
-        self.recent_steps = np.concatenate([self.recent_steps, at[-RECENT:]])[-RECENT:]
-        while (at[-1] - self.origin) // self.stride >= CAPACITY:
+        self.recent = np.concatenate([self.recent, values[-RECENT_LOSSES:]])[-RECENT_LOSSES:]
+        self.recent_steps = np.concatenate([self.recent_steps, at[-RECENT_LOSSES:]])[
+            -RECENT_LOSSES:
+        ]
+        while (at[-1] - self.origin) // self.stride >= MAX_BUCKETS:
             self._merge()
         buckets = (at - self.origin) // self.stride
         np.fmin.at(self._low, buckets, values)
@@ -120,7 +123,7 @@ class LossSeries:
             self.under_since = int(at[since])
 
     def _merge(self) -> None:
-        half = CAPACITY // 2
+        half = MAX_BUCKETS // 2
         for column, merge, empty in (
             (self._low, np.fmin, np.nan),
             (self._high, np.fmax, np.nan),

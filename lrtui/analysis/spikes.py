@@ -14,46 +14,46 @@ from dataclasses import dataclass
 
 from lrtui.text.rates import rate_cell
 
-BEFORE = 128
+LEVEL_WINDOW = 128
 """Losses whose median is the level that a rise is measured by."""
 
-FEWEST = 64
+MIN_LOSSES = 64
 """Losses before which no level is known."""
 
-EVERY = 8
+LEVEL_EVERY = 8
 """Losses between two looks at the level."""
 
-JUST = 5
+RISE_WINDOW = 5
 """Losses whose mean has to be high."""
 
 DEVIATIONS = 6.0
 """Standard errors of such a mean above the level from which on it is high."""
 
-SHARE = 0.1
+MIN_RISE_SHARE = 0.1
 """Share of the level, or of the way come where losses can be negative, that it is above it too."""
 
-CLIPPED = 12.0
+MAX_DEVIATIONS = 12.0
 """Deviations at which a single loss is held: one bad batch is no spike."""
 
-TOGETHER = 4
-"""Of ``JUST`` losses as many have to be above ``EACH`` deviations."""
+MIN_HIGH_LOSSES = 4
+"""Of ``RISE_WINDOW`` losses as many have to be above ``HIGH_DEVIATIONS`` deviations."""
 
-EACH = 1.5
+HIGH_DEVIATIONS = 1.5
 """Deviations above the level that each of them has to be."""
 
-TINY = 1e-3
+MIN_RISE_OF_FIRST = 1e-3
 """Share of the first loss that a rise has to be, where the level is as good as zero."""
 
-RETURNED = 10
+RETURN_WINDOW = 10
 """Losses whose mean has to be back for a spike to be over."""
 
-BRIEF = 128
+MAX_SPIKE_STEPS = 128
 """Losses for which a rise is called a spike. One that lasts longer has left its level."""
 
-GROWS = 1.1
+GROWTH_FACTOR = 1.1
 """Times that the last losses are higher than those before them in a rise that goes on."""
 
-ROBUST = 1.4826
+MAD_TO_DEVIATION = 1.4826
 """What makes the median absolute deviation of a normal distribution its standard deviation."""
 
 UPPER, UPPER_DEVIATIONS = 0.9, 1.2816
@@ -67,8 +67,8 @@ class Spike:
     Attributes:
         step: where it began.
         level: median of the losses before it.
-        times: largest mean of ``JUST`` losses since, over the level; infinite where a loss was not
-            finite or the level is not positive.
+        times: largest mean of ``RISE_WINDOW`` losses since, over the level; infinite where a loss
+            was not finite or the level is not positive.
         over: steps until the loss had come back, ``None`` as long as it has not.
         count: losses since it began.
         now: mean of the last losses.
@@ -89,12 +89,12 @@ class Spike:
     @property
     def is_brief(self) -> bool:
         """Whether it has lasted for no longer than a spike."""
-        return self.count <= BRIEF
+        return self.count <= MAX_SPIKE_STEPS
 
     @property
     def still_rises(self) -> bool:
         """Whether the last losses are higher than those before them."""
-        return self.earlier is not None and self.now - self.level > GROWS * (
+        return self.earlier is not None and self.now - self.level > GROWTH_FACTOR * (
             self.earlier - self.level
         )
 
@@ -125,9 +125,9 @@ class SpikeWatch:
     def __init__(self) -> None:
         """Start without a loss."""
         self.last: Spike | None = None
-        self._before: deque[float] = deque(maxlen=BEFORE)
+        self._before: deque[float] = deque(maxlen=LEVEL_WINDOW)
         self._waiting: list[float] = []  # at most EVERY, to be taken into the level together
-        self._just: deque[tuple[int, float]] = deque(maxlen=2 * RETURNED)
+        self._just: deque[tuple[int, float]] = deque(maxlen=2 * RETURN_WINDOW)
         self._first = self._smallest = math.nan
         self._level = self._deviation = self._high = self._back = math.inf
 
@@ -155,42 +155,47 @@ class SpikeWatch:
         """Let a loss count for the level."""
         if math.isfinite(loss):
             self._waiting.append(loss)
-        if len(self._waiting) < EVERY:
+        if len(self._waiting) < LEVEL_EVERY:
             return
         self._before.extend(self._waiting)
         self._waiting.clear()
-        if len(self._before) < FEWEST:
+        if len(self._before) < MIN_LOSSES:
             return
         ordered = sorted(self._before)
         level, upper = ordered[len(ordered) // 2], ordered[int(UPPER * len(ordered))]
         deviations = sorted(abs(loss - level) for loss in ordered)
         # Losses of few samples each are skewed: their upper tail is longer than half of them tells.
-        deviation = max(ROBUST * deviations[len(ordered) // 2], (upper - level) / UPPER_DEVIATIONS)
+        deviation = max(
+            MAD_TO_DEVIATION * deviations[len(ordered) // 2], (upper - level) / UPPER_DEVIATIONS
+        )
         if not deviation:  # nearly all of them are the same
             deviation = statistics.pstdev(ordered)
         way = self._first - self._smallest
-        least = max(SHARE * (level if self._smallest >= 0 else way), TINY * abs(self._first))
+        least = max(
+            MIN_RISE_SHARE * (level if self._smallest >= 0 else way),
+            MIN_RISE_OF_FIRST * abs(self._first),
+        )
         self._level, self._deviation = level, deviation
-        self._high = level + max(DEVIATIONS * deviation / math.sqrt(JUST), least)
+        self._high = level + max(DEVIATIONS * deviation / math.sqrt(RISE_WINDOW), least)
         self._back = level + max(deviation, least / 2)
 
     def _is_high(self) -> bool:
         """Return whether the last losses are far above the level."""
-        just = [loss for _, loss in self._just][-JUST:]
-        most = self._level + max(CLIPPED * self._deviation, 2 * (self._high - self._level))
+        just = [loss for _, loss in self._just][-RISE_WINDOW:]
+        most = self._level + max(MAX_DEVIATIONS * self._deviation, 2 * (self._high - self._level))
         return (
-            sum(loss > self._each for loss in just) >= TOGETHER
-            and sum(min(loss, most) for loss in just) / JUST > self._high
+            sum(loss > self._each for loss in just) >= MIN_HIGH_LOSSES
+            and sum(min(loss, most) for loss in just) / RISE_WINDOW > self._high
         )
 
     @property
     def _each(self) -> float:
         """What a loss of a spike is above."""
-        return self._level + EACH * self._deviation
+        return self._level + HIGH_DEVIATIONS * self._deviation
 
     def _begin(self) -> None:
         """Begin a spike with the first of the last losses that belongs to it."""
-        just = [*self._just][-JUST:]
+        just = [*self._just][-RISE_WINDOW:]
         self._just.clear()
         self._waiting.clear()
         first = next(i for i, (_, loss) in enumerate(just) if loss > self._each)
@@ -203,11 +208,11 @@ class SpikeWatch:
         """Take in how high a rise is, and whether the loss has come back."""
         spike.count += 1
         just = [loss for _, loss in self._just]
-        spike.now = mean(just[-RETURNED:])
-        spike.earlier = mean(just[:RETURNED]) if len(just) == 2 * RETURNED else None
-        height = mean(just[-JUST:])
+        spike.now = mean(just[-RETURN_WINDOW:])
+        spike.earlier = mean(just[:RETURN_WINDOW]) if len(just) == 2 * RETURN_WINDOW else None
+        height = mean(just[-RISE_WINDOW:])
         spike.times = max(spike.times, height / self._level if self._level > 0 else math.inf)
-        if spike.count >= RETURNED and spike.now <= self._back:
+        if spike.count >= RETURN_WINDOW and spike.now <= self._back:
             spike.over = self._just[-1][0] - spike.step
 
 

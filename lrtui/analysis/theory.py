@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from lrtui.analysis.adam import ADAM_WORK, Adam
-from lrtui.analysis.momentum import HORIZON, Modes
+from lrtui.analysis.momentum import MAX_STEP, Modes
 from lrtui.messages import PLAIN, Optimizer, Quadratic
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ EXACT_FIT = 1e-12
 CANDIDATES = 400
 """Rates that are compared to find the one that settles first; fewer where weights are many."""
 
-FEW = 64
+MAX_WEIGHTS_IN_PYTHON = 64
 """Up to as many weights plain Python is quicker than numpy."""
 
 
@@ -105,7 +105,7 @@ class Theory:
     @property
     def horizon(self) -> int:
         """The last step that a forecast looks at."""
-        return self._adam.horizon if self.optimizer.is_adaptive else HORIZON
+        return self._adam.horizon if self.optimizer.is_adaptive else MAX_STEP
 
     @property
     def candidates(self) -> int:
@@ -170,7 +170,7 @@ class Theory:
 
     def distances(self, weights: Sequence[float]) -> tuple[float, ...]:
         """Return how far weights are from the minimum along each eigenvector."""
-        if len(self.minimum) > FEW:
+        if len(self.minimum) > MAX_WEIGHTS_IN_PYTHON:
             return self._many_distances(tuple(weights))
         away = [w - m for w, m in zip(weights, self.minimum, strict=True)]
         return tuple(math.fsum(map(float.__mul__, v, away)) for v in self.eigenvectors)
@@ -225,7 +225,7 @@ class Theory:
         """
         if not self.optimizer.is_plain:
             return lambda step: float(self.losses(start, lr, [step])[0]) - self.min_loss
-        if len(self.minimum) > FEW:
+        if len(self.minimum) > MAX_WEIGHTS_IN_PYTHON:
             return self._excess_of_many(start, lr)
         modes = [
             (value * distance**2 / 2, 2 * math.log(abs(factor)) if factor else -math.inf)
@@ -303,7 +303,7 @@ class Theory:
         # Below the limit the excess only falls: double until it is low enough, then bisect.
         low, high = 0, 1
         while excess(high) > enough:
-            if high > HORIZON:
+            if high > MAX_STEP:
                 return None
             low, high = high, 2 * high
         while high - low > 1:
@@ -362,7 +362,7 @@ class Theory:
 
     @lru_cache(maxsize=64)  # noqa: B019 - a session has few theories
     def quickest(self, start: tuple[float, ...]) -> tuple[float, int]:
-        """Return the rate that settles first from ``start``, and its step (at most ``HORIZON``).
+        """Return the rate that settles first from ``start``, and its step (at most ``MAX_STEP``).
 
         Of plain gradient descent ``minimax_lr`` is the answer for the worst start; from a given
         one another rate can be quicker, by a third at a condition number of 19. With momentum and
@@ -391,11 +391,11 @@ class Theory:
             exponents = powers * step if step else np.zeros_like(powers)
             return np.asarray(np.exp(exponents) @ shares <= self._enough)
 
-        if not settled(HORIZON).any():
-            return self.minimax_lr, HORIZON
+        if not settled(MAX_STEP).any():
+            return self.minimax_lr, MAX_STEP
         low_step, step = -1, 0
         while not settled(step).any():
-            low_step, step = step, max(1, min(2 * step, HORIZON))
+            low_step, step = step, max(1, min(2 * step, MAX_STEP))
         able = settled(step)  # only these can be the first
         lrs, powers = lrs[able], powers[able]
         while step - low_step > 1:

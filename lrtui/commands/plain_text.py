@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from lrtui import messages as msg
 from lrtui.commands.options import LabOptions
-from lrtui.session.sentences import advice_text, change_text, told_losses
+from lrtui.session.sentences import advice_text, change_text, format_losses
 from lrtui.session.session import Session
 from lrtui.sources.source import Source
 from lrtui.text.ascii_fallback import printable
@@ -69,7 +69,7 @@ class Printer:
                 return [text]
             case msg.NoResult(work=work, reason=reason):
                 return [f"no {work}: {reason}"]
-            case msg.Swept(taken=taken, failures=failures, how=how) if taken or failures:
+            case msg.SweepResult(taken=taken, failures=failures, how=how) if taken or failures:
                 return [f"sweep: {how}"]
             case msg.Steered() if run:
                 by = f" ({message.asked_by})" if message.asked_by else ""
@@ -83,7 +83,7 @@ class Printer:
                     [f"run {run.number}  rate {rate_text(run.lr)}{by}"] if not message.first else []
                 )
                 which = f"run {run.number}  " if run.race else ""
-                losses = told_losses(message, self.every)
+                losses = format_losses(message, self.every)
                 return said + [f"{which}step {step:>6}  loss {loss}" for step, loss in losses]
             case msg.Ended() if run and changed:
                 verdict, evidence, ground = run.reading()
@@ -105,7 +105,7 @@ class Printer:
 def live_steps(progress: msg.Progress, every: int) -> Iterator[str]:
     """Yield loss and rate of a training that is not ours, for each step that is reported."""
     rates = dict(zip(progress.numbered(), progress.scalars.get("lr", ()), strict=False))
-    for step, loss in told_losses(progress, every):
+    for step, loss in format_losses(progress, every):
         said = "not known" if progress.no_loss else loss
         rate = rates.get(step)
         yield f"step {step:>6}  loss {said}" + ("" if rate is None else f"  rate {rate:.6g}")
@@ -194,7 +194,7 @@ def sweep_for_advice(
     source.send(sweep)
     for message in messages:
         printer.take(message)
-        is_answer = isinstance(message, msg.Swept) or (
+        is_answer = isinstance(message, msg.SweepResult) or (
             isinstance(message, msg.NoResult) and message.work == "sweep"
         )
         if is_answer or isinstance(message, msg.Failed | msg.Unusable):
@@ -215,7 +215,7 @@ def replay(source: Source, printer: Printer) -> None:
         if isinstance(message, msg.Started | msg.Greeting | msg.Rewound | msg.Printed):
             take_all(printer, held)
         printer.take(message)
-        if isinstance(message, msg.Swept):
+        if isinstance(message, msg.SweepResult):
             take_all(printer, held)
     take_all(printer, held)
 

@@ -37,7 +37,6 @@ from lrtui.messages.commands import (
     Watch,
 )
 from lrtui.messages.greeting import PROTOCOL, Failed, Greeting, NoResult, Printed, Unusable
-from lrtui.messages.live import Ranks, Snapshots, Steered
 from lrtui.messages.message import Message, check_equal_lengths
 from lrtui.messages.optimizer import OWN, PLAIN, Optimizer, OptimizerName
 from lrtui.messages.problem import (
@@ -67,8 +66,7 @@ from lrtui.messages.quantities import (
     StepsPerSecond,
     Vector,
 )
-from lrtui.messages.rates import Heated, Swept
-from lrtui.messages.run import (
+from lrtui.messages.runs import (
     Ahead,
     Ended,
     Marked,
@@ -80,4 +78,6 @@ from lrtui.messages.run import (
     Started,
     State,
 )
+from lrtui.messages.steering import Ranks, Snapshots, Steered
+from lrtui.messages.sweeps import GridResult, SweepResult
 from lrtui.messages.wire import AnyMessage, decode_command, decode_message, encode

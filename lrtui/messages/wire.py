@@ -7,7 +7,7 @@ from typing import TypeVar, get_args
 import msgspec
 from msgspec import Struct
 
-from lrtui.messages import greeting, live, problem, rates, run
+from lrtui.messages import greeting, problem, runs, steering, sweeps
 from lrtui.messages.commands import AnyCommand
 
 AnyMessage = (
@@ -18,21 +18,21 @@ AnyMessage = (
     | problem.ClassesScene
     | problem.PlaneScene
     | problem.Quadratic
-    | rates.Swept
-    | rates.Heated
-    | run.Rewound
-    | run.Started
-    | run.State
-    | live.Steered
-    | live.Ranks
-    | live.Snapshots
-    | run.Progress
-    | run.Ahead
-    | run.Sharpness
-    | run.Slice
-    | run.Picture
-    | run.Ended
-    | run.Marked
+    | sweeps.SweepResult
+    | sweeps.GridResult
+    | runs.Rewound
+    | runs.Started
+    | runs.State
+    | steering.Steered
+    | steering.Ranks
+    | steering.Snapshots
+    | runs.Progress
+    | runs.Ahead
+    | runs.Sharpness
+    | runs.Slice
+    | runs.Picture
+    | runs.Ended
+    | runs.Marked
     | greeting.Printed
     | greeting.NoResult
     | greeting.Unusable

@@ -20,15 +20,15 @@ from torch.optim.optimizer import (
 
 from lrtui.monitor.channel import FORKED, say
 from lrtui.monitor.frameworks import ask_trainer_to_end, variable_of
+from lrtui.monitor.levers import Levers, in_words
 from lrtui.monitor.losses import LossFinder, Number
 from lrtui.monitor.monitor import Monitor
-from lrtui.monitor.rate import RateControl, largest
-from lrtui.monitor.steering import Levers, in_words
+from lrtui.monitor.rate_control import RateControl, largest
 
 MAX_OTHERS = 3
 """Further optimizers whose loss and rate are told: an optimizer a parameter makes thousands."""
 
-ALONE = 16
+TAKEOVER_STEPS = 16
 """Steps in a row of another optimizer after which the training's is taken to stand still."""
 
 BACKWARDS, UNSEEN = 50, 10.0
@@ -45,7 +45,9 @@ class Watched:
     """
 
     name: str
-    alone: deque[tuple[Number | None, Any]] = field(default_factory=lambda: deque(maxlen=ALONE))
+    alone: deque[tuple[Number | None, Any]] = field(
+        default_factory=lambda: deque(maxlen=TAKEOVER_STEPS)
+    )
 
 
 class Automatic:
@@ -226,7 +228,7 @@ class Automatic:
         if (watched := self._watched.get(optimizer)) is None:
             return
         watched.alone.append((loss, rate))
-        if len(watched.alone) == ALONE:
+        if len(watched.alone) == TAKEOVER_STEPS:
             steps = [*watched.alone]
             self._begin(optimizer)
             assert self.monitor is not None

@@ -32,13 +32,13 @@ from lrtui.messages import (
 )
 from lrtui.messages import Ranks as RanksTold
 from lrtui.messages.sockets import new_path
+from lrtui.monitor.command_queue import NEVER, PendingCommand
 from lrtui.monitor.device import MAX_WAITING, DeviceRows
-from lrtui.monitor.gate import NEVER, Order
 from lrtui.monitor.journal import Journal
+from lrtui.monitor.levers import Levers, Steering, in_words
+from lrtui.monitor.publisher import Addressed, Began, Finished, Publisher, to_all
 from lrtui.monitor.ranks import Ranks, number_of_ranks
 from lrtui.monitor.server import Server
-from lrtui.monitor.steering import Levers, Steering, in_words
-from lrtui.monitor.teller import Addressed, Began, Finished, Teller, to_all
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Channel:
         self._is_started = self._is_finished = False
         self._said: set[str] = set()
         self._greeted: tuple[int, list[Capability]] | None = None
-        self._teller = Teller(Began(training.name, training.optimizer, training.full_batch))
+        self._teller = Publisher(Began(training.name, training.optimizer, training.full_batch))
         self.steering = Steering(training.levers, self._leave)
         self.gate = self.steering.gate
         self.gate.attend_at = 0  # to begin with the first step
@@ -209,7 +209,7 @@ class Channel:
         due = snapshots is not None and time.monotonic() >= snapshots.due
         if snapshots is not None and due and not gate.paused and not self._is_finished:
             snapshots.due = math.inf  # until it was taken
-            self._send(Order(TakeSnapshot(level=teller.level)))
+            self._send(PendingCommand(TakeSnapshot(level=teller.level)))
         return told
 
     def _greet(self) -> Greeting:
@@ -235,7 +235,7 @@ class Channel:
         if isinstance(command, Rewind) and command.step is None and snapshots:
             # Named here, so that all ranks go back to the same one.
             command = replace(command, step=snapshots.before_the_rise)
-        order = Order(command, asked_by, viewer)
+        order = PendingCommand(command, asked_by, viewer)
         if self._is_finished:
             self._refuse(order, "this training is over")
         elif self.gate.is_full(viewer) or (self._ranks is not None and self._ranks.is_full):
@@ -243,13 +243,13 @@ class Channel:
         else:
             self._send(order)
 
-    def _send(self, order: Order) -> None:
+    def _send(self, order: PendingCommand) -> None:
         if self._ranks is None:
             self.gate.post(order)
         else:
             self._ranks.ask(order)
 
-    def _refuse(self, order: Order, why: str) -> None:
+    def _refuse(self, order: PendingCommand, why: str) -> None:
         if order.asked_by:
             self.steering.answer(order, why, done=False)
         elif self.steering.levers.snapshots is not None:

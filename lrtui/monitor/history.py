@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from lrtui.messages import LARGEST, Progress
 
-CAPACITY = 4096
+MAX_BUCKETS = 4096
 """Stretches that are kept."""
 
-NAMES = 32
+MAX_SCALARS = 32
 """Scalars of different names that are told, besides the loss and the rates."""
 
 
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 class History:
-    """Rows of all steps up to ``CAPACITY``; then those of the extremes of longer stretches.
+    """Rows of all steps up to ``MAX_BUCKETS``; then those of the extremes of longer stretches.
 
     Neighbouring stretches are merged again and again: of each, the rows with its smallest and its
     largest loss are kept, so no spike is lost. A loss that is not finite counts as the largest.
@@ -57,7 +57,7 @@ class History:
         stretches = self._stretches
         for row in rows:
             if self._filled % self._stride == 0:
-                if len(stretches) == CAPACITY:
+                if len(stretches) == MAX_BUCKETS:
                     self._merge()
                     stretches = self._stretches
                 stretches.append((row, row))
@@ -124,7 +124,7 @@ def progress(run: int, rows: Sequence[Row], seconds: float, *, no_loss: bool) ->
     if scheduled != lrs:
         columns["scheduled"] = scheduled
     names = dict.fromkeys(name for row in rows for name in row.others)
-    for name in [*names][:NAMES]:
+    for name in [*names][:MAX_SCALARS]:
         columns[name] = [told(row.others.get(name)) for row in rows]
     first, last = rows[0].step, rows[-1].step
     consecutive = last - first == len(rows) - 1

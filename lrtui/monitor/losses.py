@@ -13,10 +13,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.weak import WeakTensorKeyDictionary
 
-PARTS = 10_000
+MAX_LOSSES = 10_000
 """Losses that are kept till the next step, at most: a loop may take none."""
 
-SAMPLED = 8
+SAMPLED_PARAMETERS = 8
 """Parameters of an optimizer whose gradients say whether a loss is one of its own."""
 
 Number = float | Tensor
@@ -66,7 +66,7 @@ class LossFinder:
             found: is told each loss as long as no optimizer has taken a step.
         """
         self._found = found
-        self._parts: deque[Part] = deque(maxlen=PARTS)
+        self._parts: deque[Part] = deque(maxlen=MAX_LOSSES)
         self._unscaled: Any = WeakTensorKeyDictionary()  # type: ignore[no-untyped-call, unused-ignore]
         self._scales = False  # whether there was ever any of those; spares each step the question
         # Some parameters of each optimizer that was met.
@@ -169,7 +169,7 @@ class LossFinder:
     def meet(self, optimizer: Optimizer) -> None:
         """Take note of an optimizer, before its first step or at its first ``zero_grad``."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        self._sampled[optimizer] = parameters[:: -(-len(parameters) // SAMPLED) or 1]
+        self._sampled[optimizer] = parameters[:: -(-len(parameters) // SAMPLED_PARAMETERS) or 1]
         self._several = len(self._sampled) > 1
 
     def _gradients(self) -> dict[int, list[Mark]]:

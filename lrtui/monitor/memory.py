@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-SHARE = 0.25
+MEMORY_SHARE = 0.25
 """Share of the free memory of the host that snapshots may take, of all its ranks together."""
 
 CGROUPS = (

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lrtui.monitor.channel import Channel, Training, how_it_ended, open_channels
+from lrtui.monitor.levers import Levers, in_words
 from lrtui.monitor.ranks import number_of_ranks
-from lrtui.monitor.rate import RateControl
+from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.snapshots import Snapshots, Stateful
-from lrtui.monitor.steering import Levers, in_words
 
 NO_SCALARS: dict[str, Any] = {}
 
-OURS = ("loss", "lr", "scheduled")
+RESERVED_NAMES = ("loss", "lr", "scheduled")
 """Names of the columns that lrtui fills: a scalar of a person's that is called so is renamed."""
 
 
@@ -148,7 +148,7 @@ class Monitor:
             scalars: anything else to be shown, by name.
         """
         if scalars:
-            scalars = {f"{n} (script)" if n in OURS else n: v for n, v in scalars.items()}
+            scalars = {f"{n} (script)" if n in RESERVED_NAMES else n: v for n, v in scalars.items()}
         self.record(loss, scalars)
 
     def record(self, loss: Any, scalars: dict[str, Any]) -> None:  # noqa: ANN401

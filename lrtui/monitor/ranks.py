@@ -21,30 +21,30 @@ import msgspec
 import torch.distributed as dist
 
 from lrtui.messages import AnyCommand
-from lrtui.monitor.gate import MOST, Gate, Order
+from lrtui.monitor.command_queue import MAX_WAITING, CommandQueue, PendingCommand
 
-POLL = 0.05
+POLL_SECONDS = 0.05
 """Seconds between two looks for a command."""
 
-QUICK = 0.002
+ANSWER_POLL_SECONDS = 0.002
 """Seconds between two looks for an answer."""
 
-PATIENCE = 10.0
+RANK_TIMEOUT = 10.0
 """Seconds that a rank waits for the others."""
 
-AHEAD = 2
+STEPS_AHEAD = 2
 """Steps that a rank may still take till there is an answer."""
 
-LEAVE = 2.0
+END_TIMEOUT = 2.0
 """Seconds that the end of a training waits for the thread."""
 
-REPORT = 1.0
+REPORT_SECONDS = 1.0
 """Seconds between two reports of how far a rank is."""
 
 ENDED = -1
 """What a rank promises that takes no more steps."""
 
-JOIN = 2.0
+JOIN_TIMEOUT = 2.0
 """Seconds after its own start that a rank may take to appear; later nobody is waited for."""
 
 MONITORS = count()
@@ -70,10 +70,10 @@ class Ranks:
 
     def __init__(
         self,
-        gate: Gate,
+        gate: CommandQueue,
         rank: int,
         size: int,
-        refuse: Callable[[Order, str], None],
+        refuse: Callable[[PendingCommand, str], None],
         unable: Callable[[AnyCommand], str],
     ) -> None:
         """Start the thread.
@@ -89,24 +89,24 @@ class Ranks:
         self._gate, self._rank, self._size, self._refuse = gate, rank, size, refuse
         self._unable = unable
         self._here = {rank}
-        self._join_until = time.monotonic() + JOIN
+        self._join_until = time.monotonic() + JOIN_TIMEOUT
         store = own_connection(dist.distributed_c10d._get_default_store())
         name = f"lrtui {next(MONITORS)}"
         self._store = dist.PrefixStore(name, store)  # type: ignore[attr-defined]
-        self._asked: SimpleQueue[Order] = SimpleQueue()
+        self._asked: SimpleQueue[PendingCommand] = SimpleQueue()
         self._ended = False
         self._reported = 0.0
         self._thread = Thread(target=self._run, name="lrtui ranks", daemon=True)
         self._thread.start()
 
-    def ask(self, order: Order) -> None:
+    def ask(self, order: PendingCommand) -> None:
         """Have an order carried out by all ranks; on rank 0."""
         self._asked.put(order)
 
     @property
     def is_full(self) -> bool:
         """Whether too many orders wait for an agreement to take another."""
-        return self._asked.qsize() >= MOST
+        return self._asked.qsize() >= MAX_WAITING
 
     def end(self) -> None:
         """Tell the others that this rank takes no more steps."""
@@ -115,7 +115,7 @@ class Ranks:
             self._store.set(f"ended {self._rank}", "1")
         self._gate.cancel_promise()
         # A thread that is in the store when the interpreter ends would abort the process.
-        self._thread.join(LEAVE)
+        self._thread.join(END_TIMEOUT)
 
     # --- in the thread ----------------------------------------------------------------
 
@@ -154,42 +154,42 @@ class Ranks:
                     f"lrtui is not in rank {', '.join(missing)}: start all ranks by torchrun … "
                     "-m lrtui run, or give each a Monitor or the callback"
                 )
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
 
-    def _refuse_all(self, order: Order | None, why: str) -> None:
+    def _refuse_all(self, order: PendingCommand | None, why: str) -> None:
         """Refuse an order and, on rank 0, all that follow, so that each is answered."""
         while self._rank == 0 and not self._ended:
             if order is not None:
                 self._refuse(order, why)
             order = self._next_asked()
 
-    def _next_asked(self) -> Order | None:
+    def _next_asked(self) -> PendingCommand | None:
         """Return the next order that somebody asks for, ``None`` where none comes for a while."""
         try:
-            return self._asked.get(timeout=POLL)
+            return self._asked.get(timeout=POLL_SECONDS)
         except Empty:
             return None
 
-    def _next(self, number: int) -> Order | None:
+    def _next(self, number: int) -> PendingCommand | None:
         """Return the next order, ``None`` where none comes for a while."""
         self._report()
         if self._rank == 0:
             return self._next_asked()
         key = f"command {number}"
         if not self._store.check([key]):
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
             return None
         command = msgspec.json.decode(self._store.get(key), type=AnyCommand)
-        return Order(command)
+        return PendingCommand(command)
 
-    def _agree(self, number: int, order: Order) -> None:
+    def _agree(self, number: int, order: PendingCommand) -> None:
         """Agree on a step with all other ranks, and have the order carried out there."""
         if self._rank == 0:
             self._store.set(f"command {number}", msgspec.json.encode(order.command).decode())
-        promised = ENDED if self._ended else self._gate.promise(AHEAD)
+        promised = ENDED if self._ended else self._gate.promise(STEPS_AHEAD)
         why_not = "" if self._ended else self._unable(order.command)
         self._store.set(f"promise {number} {self._rank}", f"{promised} {why_not}")
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + RANK_TIMEOUT
         if self._rank == 0:
             answer, why = self._gather(number, until)
             self._store.compare_set(f"answer {number}", "", answer)
@@ -199,7 +199,7 @@ class Ranks:
                 return
             if time.monotonic() > until + 1:
                 self._store.compare_set(key, "", "cancelled")
-            time.sleep(QUICK)
+            time.sleep(ANSWER_POLL_SECONDS)
         found = self._store.get(key).decode()
         if found == "cancelled":
             self._gate.cancel_promise()
@@ -209,10 +209,10 @@ class Ranks:
         if promised == ENDED or self._ended:
             self._gate.cancel_promise()
             return
-        self._gate.post(Order(order.command, order.asked_by, order.viewer, int(found)))
+        self._gate.post(PendingCommand(order.command, order.asked_by, order.viewer, int(found)))
         # The next one is agreed on when this one was carried out: a pause must be there first.
         while not self._ended and not self._gate.is_idle:
-            time.sleep(QUICK)
+            time.sleep(ANSWER_POLL_SECONDS)
 
     def _gather(self, number: int, until: float) -> tuple[str, str]:
         """Return the step at which all can do it; ``cancelled`` and why where there is none."""
@@ -238,15 +238,15 @@ class Ranks:
                 return "cancelled", "training has ended"
             if time.monotonic() > until:
                 missing = ", ".join(str(r) for r in range(self._size) if r not in steps)
-                why = f"no answer within {PATIENCE:g} s from rank {missing}"
+                why = f"no answer within {RANK_TIMEOUT:g} s from rank {missing}"
                 return "cancelled", why
-            time.sleep(QUICK)
+            time.sleep(ANSWER_POLL_SECONDS)
 
     def _report(self) -> None:
         """Tell rank 0 how far this rank is; on rank 0, hear it of all once a second."""
         now = time.monotonic()
         passed = now - self._reported
-        if passed < (REPORT / 4 if self._rank else REPORT):
+        if passed < (REPORT_SECONDS / 4 if self._rank else REPORT_SECONDS):
             return
         first = not self._reported
         self._reported = now

@@ -13,22 +13,22 @@ from time import monotonic, sleep
 
 from lrtui.messages import AnyCommand, AnyMessage, Watch, decode_command, encode
 from lrtui.messages.sockets import new_path
-from lrtui.monitor.teller import Addressed, to_all
-from lrtui.monitor.viewers import HEARD, Viewer
+from lrtui.monitor.publisher import Addressed, to_all
+from lrtui.monitor.viewers import MAX_READ, Viewer
 
-TICK = 0.1
+TICK_SECONDS = 0.1
 """Seconds between two reports."""
 
-IDLE = 0.5
+IDLE_SECONDS = 0.5
 """The same while nobody watches."""
 
 VIEWERS = 64
 """Connections at a time; more are turned away."""
 
-ACCEPTED = 16
+MAX_ACCEPTED = 16
 """Connections that are taken between two reports."""
 
-PATIENCE = 10.0
+GREETING_TIMEOUT = 10.0
 """Seconds after which a connection that has asked for nothing is closed."""
 
 LAST_WORDS = 0.3
@@ -37,10 +37,10 @@ LAST_WORDS = 0.3
 LAST_ROWS = 1.0
 """Seconds that the last numbers of a device have to arrive."""
 
-QUICK = 0.005
+QUICK_POLL_SECONDS = 0.005
 """Seconds between two looks for them."""
 
-LOOK = 4.0
+SOCKET_CHECK_SECONDS = 4.0
 """Seconds between two looks whether the socket can still be found."""
 
 
@@ -79,7 +79,7 @@ class Server:
         self._count = self._accepted = 0
         self._last_words: Callable[[], list[AnyMessage]] | None = None
         self._waits: Callable[[], bool] = bool
-        self._look_at = monotonic() + LOOK
+        self._look_at = monotonic() + SOCKET_CHECK_SECONDS
         self._socket = listen_at(path)
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
@@ -143,13 +143,13 @@ class Server:
                     due = 0.0
             if (now := monotonic()) >= due:
                 self._tell(self._report(any(v.watching for v in self._viewers.values())))
-                due = now + (TICK if self._viewers else IDLE)
+                due = now + (TICK_SECONDS if self._viewers else IDLE_SECONDS)
                 self._begin_tick(selector, now)
             self._tidy(selector)
         self._tell(self._report(True))
         end = monotonic() + LAST_ROWS
         while self._waits() and monotonic() < end:
-            sleep(QUICK)
+            sleep(QUICK_POLL_SECONDS)
             self._tell(self._report(True))
         self._tell([to_all(message) for message in self._last_words()])
         end = monotonic() + LAST_WORDS
@@ -180,13 +180,13 @@ class Server:
         """Let everybody say something again."""
         self._accepted = 0
         if now >= self._look_at:
-            self._look_at = now + LOOK
+            self._look_at = now + SOCKET_CHECK_SECONDS
             self._bind_anew(selector)
         if self._socket.fileno() not in selector.get_map():
             selector.register(self._socket, selectors.EVENT_READ)
         for viewer in self._viewers.values():
             viewer.heard = 0
-            if now > viewer.since + PATIENCE and not viewer.watching and not viewer.asked:
+            if now > viewer.since + GREETING_TIMEOUT and not viewer.watching and not viewer.asked:
                 viewer.gone = True
 
     def _accept(self, selector: selectors.BaseSelector) -> None:
@@ -196,7 +196,7 @@ class Server:
             selector.unregister(self._socket)  # out of descriptors, say: until the next report
             return
         self._accepted += 1
-        if self._accepted >= ACCEPTED:
+        if self._accepted >= MAX_ACCEPTED:
             selector.unregister(self._socket)
         connection.setblocking(False)
         self._count += 1
@@ -256,7 +256,7 @@ class Server:
                 viewer.close()
                 del self._viewers[viewer.number]
                 continue
-            wanted = selectors.EVENT_READ if viewer.heard < HEARD else 0
+            wanted = selectors.EVENT_READ if viewer.heard < MAX_READ else 0
             wanted |= selectors.EVENT_WRITE if viewer.waiting else 0
             if wanted != viewer.wanted:
                 if viewer.wanted:

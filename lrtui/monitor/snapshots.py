@@ -14,27 +14,27 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from lrtui.monitor.memory import SHARE, free_memory, in_words, ranks_of_this_host
+from lrtui.monitor.memory import MEMORY_SHARE, free_memory, in_words, ranks_of_this_host
 
-BUDGET = 0.01
+TIME_SHARE = 0.01
 """Share of the time that taking snapshots may cost."""
 
 SHORTEST = 1.0
 """Seconds between two snapshots, at least."""
 
-PUT_OFF = 30.0
+RETRY_SECONDS = 30.0
 """Seconds after which one that could not be taken is tried again."""
 
-KEPT = 10
+MAX_SNAPSHOTS = 10
 """Snapshots kept, where they are small: close together of late, further apart with age."""
 
 NEAR_BEST = 1.2
 """A snapshot is from before the loss rose if its level is at most that many times the lowest."""
 
-DEPTH = 3
+MAX_DEPTH = 3
 """Containers in containers that are looked into."""
 
-LONG = 10_000
+MAX_ITEMS = 10_000
 """Items of a container that is still a value, and not data."""
 
 OF_TORCH = frozenset(vars(nn.Module()))
@@ -62,7 +62,7 @@ class Snapshot:
         level: median of the last losses, infinite where there were none.
         states: of what is taken back, tensors on the CPU.
         besides: of each module, what its state leaves out.
-        chance: states of the random generators.
+        rng_states: states of the random generators.
         nbytes: memory of its tensors.
     """
 
@@ -70,7 +70,7 @@ class Snapshot:
     level: float
     states: list[Any]
     besides: list[dict[str, Any]]
-    chance: list[Any]
+    rng_states: list[Any]
     nbytes: int
 
 
@@ -121,7 +121,7 @@ class Snapshots:
 
     def put_off(self) -> None:
         """Put off the next one: it could not be taken now."""
-        self.due = time.monotonic() + PUT_OFF
+        self.due = time.monotonic() + RETRY_SECONDS
 
     def _make_room(self, nbytes: int, step: int) -> None:
         """Drop as many as it takes for another one.
@@ -129,18 +129,18 @@ class Snapshots:
         Raises:
             NoRoom: not even one fits; says how much it takes and how much there is.
         """
-        while len(self._ring) >= KEPT:
+        while len(self._ring) >= MAX_SNAPSHOTS:
             self._drop_one(step)
         if (free := free_memory()) is None:
             return
         taken = sum(snapshot.nbytes for snapshot in self._ring)
-        allowed = SHARE * (free + taken * ranks_of_this_host()) / ranks_of_this_host()
+        allowed = MEMORY_SHARE * (free + taken * ranks_of_this_host()) / ranks_of_this_host()
         if nbytes > allowed:
             self._ring.clear()
             self.before_the_rise, self.due = None, math.inf
             self._why_none = (
                 f"no snapshots, so there is no going back: one takes {in_words(nbytes)}, and "
-                f"{SHARE:.0%} of the host's free memory is {in_words(allowed)} a rank"
+                f"{MEMORY_SHARE:.0%} of the host's free memory is {in_words(allowed)} a rank"
             )
             raise NoRoom(self._why_none)
         while self._ring and sum(snapshot.nbytes for snapshot in self._ring) + nbytes > allowed:
@@ -170,10 +170,10 @@ class Snapshots:
         self._make_room(nbytes, step)
         known = math.inf if level is None else level
         copied = on_cpu(states), on_cpu(besides)
-        self._ring.append(Snapshot(step, known, *copied, chance(), nbytes))
+        self._ring.append(Snapshot(step, known, *copied, rng_states(), nbytes))
         self.before_the_rise = self._before_the_rise()
         now = time.monotonic()
-        self.due = now + max((now - start) / BUDGET, SHORTEST)
+        self.due = now + max((now - start) / TIME_SHARE, SHORTEST)
 
     def lacks(self, step: int | None) -> str:
         """Say why there is no going back to a step, empty where there is.
@@ -213,7 +213,7 @@ class Snapshots:
             part.load_state_dict(copy.deepcopy(state))
         for module, besides in zip(self._modules(), found.besides, strict=True):
             put_back(module, copy.deepcopy(besides))
-        restore_chance(found.chance)
+        restore_rng(found.rng_states)
         while self._ring[-1] is not found:
             self._ring.pop()
         self.before_the_rise = self._before_the_rise()
@@ -240,13 +240,13 @@ def left_out(module: nn.Module) -> dict[str, Any]:
     return found
 
 
-def is_plain(value: object, depth: int = DEPTH) -> bool:
+def is_plain(value: object, depth: int = MAX_DEPTH) -> bool:
     """Return whether a value can be copied without more coming along."""
     if isinstance(value, Tensor):
         return not value.requires_grad
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return True
-    if not depth or type(value) not in (list, tuple, dict, set) or len(value) > LONG:  # type: ignore[arg-type]
+    if not depth or type(value) not in (list, tuple, dict, set) or len(value) > MAX_ITEMS:  # type: ignore[arg-type]
         return False
     items = [*value.items()] if isinstance(value, dict) else value
     return all(is_plain(item, depth - 1) for item in items)  # type: ignore[attr-defined]
@@ -293,7 +293,7 @@ def size(state: Any) -> int:  # noqa: ANN401
     return sum(map(size, state)) if isinstance(state, list | tuple) else 0
 
 
-def chance() -> list[Any]:
+def rng_states() -> list[Any]:
     """Return the states of the random generators: torch's, Python's and numpy's."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     numpy = sys.modules.get("numpy")
@@ -301,7 +301,7 @@ def chance() -> list[Any]:
     return [torch.get_rng_state(), cuda, random.getstate(), drawn]
 
 
-def restore_chance(states: list[Any]) -> None:
+def restore_rng(states: list[Any]) -> None:
     """Take up states of the random generators."""
     torch_state, cuda, python_state, drawn = states
     torch.set_rng_state(torch_state)

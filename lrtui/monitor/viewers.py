@@ -11,13 +11,13 @@ from time import monotonic
 
 from lrtui.messages.sockets import peer_of
 
-BEHIND = 1 << 20
+MAX_BACKLOG = 1 << 20
 """Bytes that a viewer may be behind; then it gets everything again once it has caught up."""
 
-LONGEST = 1 << 16
+MAX_COMMAND = 1 << 16
 """Bytes of a command, at most."""
 
-HEARD = 1 << 12
+MAX_READ = 1 << 12
 """Bytes that are read of a viewer between two reports."""
 
 
@@ -50,7 +50,7 @@ class Viewer:
         self.heard = 0
         self.wanted = selectors.EVENT_READ
         self.connection = connection
-        self._room = BEHIND
+        self._room = MAX_BACKLOG
         self._out = bytearray()
         self._in = b""
 
@@ -73,7 +73,7 @@ class Viewer:
     def tell_anew(self, data: bytes) -> None:
         """Send all that was so far, however long that is."""
         self.behind = False
-        self._room = BEHIND + len(data)
+        self._room = MAX_BACKLOG + len(data)
         self.send(data)
 
     def flush(self) -> None:
@@ -89,14 +89,14 @@ class Viewer:
     def lines(self) -> list[bytes]:
         """Return the whole lines that have come."""
         try:
-            data = self.connection.recv(HEARD)
+            data = self.connection.recv(MAX_READ)
         except BlockingIOError:
             return []
         except OSError:
             data = b""
         self.heard += len(data)
         *lines, self._in = (self._in + data).split(b"\n")
-        self.gone = self.gone or not data or len(self._in) > LONGEST
+        self.gone = self.gone or not data or len(self._in) > MAX_COMMAND
         return lines
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ from lrtui.problems.problem import (
 )
 from lrtui.problems.scenes import Picture, classes_scene, curve_scene
 
-PROBE = 256
+CURVATURE_SAMPLES = 256
 """Samples that the curvature is measured on, where every step sees only some of them."""
 
 FORMS = ("curve", "classes")
@@ -77,7 +77,7 @@ def load_file(settings: ProblemSettings) -> Problem:
         samples = len(y)
         size = batch_size if batch_size is not None and batch_size < samples else None
         problem.batches = pair_batches(x, y, size, settings.seed)
-        rows = slice(0, samples if size is None else max(PROBE, size))
+        rows = slice(0, samples if size is None else max(CURVATURE_SAMPLES, size))
         problem.probe = pick(x, rows), y[rows]
         found = scene_of(names, x, y)
         if found is not None:

@@ -52,12 +52,12 @@ class LineFit(Problem):
 
     def __init__(self, settings: ProblemSettings) -> None:
         """Draw the data: the same for the same settings."""
-        chance = torch.Generator().manual_seed(settings.seed)
+        generator = torch.Generator().manual_seed(settings.seed)
         x = torch.ones(settings.points, 2)
         low = -1.0 if settings.spread == "symmetric" else 0.0
-        x[:, 0].uniform_(low, 1.0, generator=chance)
+        x[:, 0].uniform_(low, 1.0, generator=generator)
         noise = torch.rand if settings.noise == "uniform" else torch.randn
-        y = x @ torch.tensor(TRUE_WEIGHTS) + noise(settings.points, generator=chance)
+        y = x @ torch.tensor(TRUE_WEIGHTS) + noise(settings.points, generator=generator)
         start = torch.tensor(INITIAL_WEIGHTS)
         scene = LineScene(x=x[:, 0].tolist(), y=y.tolist(), true_weights=TRUE_WEIGHTS)
         self.x, self.y = x.to(settings.device), y.to(settings.device)
@@ -103,7 +103,7 @@ class LineTraining:
         burst: how many steps are best taken at a time.
     """
 
-    burst = 1
+    steps_per_sync = 1
 
     def __init__(self, problem: LineFit, lr: float, factors: Iterator[float] | None = None) -> None:
         """Start at the initial weights.

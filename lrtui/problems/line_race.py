@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lrtui.problems.line import INITIAL_WEIGHTS, LineFit
 
-BURST = 16
+STEPS_PER_SYNC = 16
 """Steps whose losses are read together: as many as keep a command waiting for a millisecond."""
 
 
@@ -72,7 +72,7 @@ class LineRace:
         self.losses, self.weights = torch.stack(losses).tolist(), torch.stack(weights).tolist()
 
 
-class LineLane:
+class LineRaceRun:
     """One run of a race on the line fit.
 
     It reads what the race has done: the first of the runs to be asked for more has it go on, so
@@ -84,7 +84,7 @@ class LineLane:
         burst: how many steps are best taken at a time.
     """
 
-    burst = BURST
+    steps_per_sync = STEPS_PER_SYNC
     model = None
 
     def __init__(self, race: LineRace, place: int, lr: float) -> None:

@@ -33,7 +33,7 @@ def load(settings: ProblemSettings) -> Problem:
     if not settings.is_file:
         return MAKERS[settings.name](settings)
     if settings.name.endswith(".csv"):
-        from lrtui.problems.table import load_table
+        from lrtui.problems.csv_table import load_table
 
         return load_table(settings)
     from lrtui.problems.file import load_file

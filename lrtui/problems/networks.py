@@ -30,9 +30,9 @@ def network(*widths: int, activation: Callable[[], nn.Module] = nn.Tanh) -> nn.S
 
 def sine(settings: ProblemSettings) -> Problem:
     """Return the fit of two periods of a noisy sine, 64 points, by a network 1-32-32-1."""
-    chance = torch.Generator().manual_seed(settings.seed)
+    rng = torch.Generator().manual_seed(settings.seed)
     x = torch.linspace(-2, 2, 64)[:, None]
-    y = torch.sin(math.pi * x) + 0.1 * torch.randn(64, 1, generator=chance)
+    y = torch.sin(math.pi * x) + 0.1 * torch.randn(64, 1, generator=rng)
     return fit(settings, x, y, lambda: network(1, 32, 32, 1), target=0.02)
 
 
@@ -48,21 +48,21 @@ def edge(settings: ProblemSettings) -> Problem:
 
 def moons(settings: ProblemSettings) -> Problem:
     """Return two classes shaped as moons, 200 points, and a network 2-16-1."""
-    chance = torch.Generator().manual_seed(settings.seed)
+    rng = torch.Generator().manual_seed(settings.seed)
     half = torch.linspace(0, math.pi, 100)
     upper = torch.stack([half.cos(), half.sin()], dim=1)
     lower = torch.stack([1 - half.cos(), 0.5 - half.sin()], dim=1)
-    x = torch.cat([upper, lower]) + 0.2 * torch.randn(200, 2, generator=chance)
+    x = torch.cat([upper, lower]) + 0.2 * torch.randn(200, 2, generator=rng)
     return two_classes(settings, x, lambda: network(2, 16, 1), target=0.12)
 
 
 def spiral(settings: ProblemSettings) -> Problem:
     """Return two classes wound up in each other, 200 points, and a network 2-24-24-1."""
-    chance = torch.Generator().manual_seed(settings.seed)
+    rng = torch.Generator().manual_seed(settings.seed)
     radius = torch.linspace(0.15, 1, 100)
     angle = radius * 2 * math.pi * 1.25
     arm = torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1)
-    x = torch.cat([arm, -arm]) + 0.03 * torch.randn(200, 2, generator=chance)
+    x = torch.cat([arm, -arm]) + 0.03 * torch.randn(200, 2, generator=rng)
 
     def model() -> nn.Module:
         return network(2, 24, 24, 1, activation=nn.ReLU)

@@ -138,9 +138,9 @@ def pair_batches(x: Any, y: Tensor, size: int | None, seed: int) -> Batches:  # 
         return lambda: repeat((x, y))
 
     def parts() -> Iterator[tuple[Any, Tensor]]:
-        chance = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(seed)
         while True:
-            order = torch.randperm(len(y), generator=chance)
+            order = torch.randperm(len(y), generator=rng)
             for first in range(0, len(y) - size + 1, size):
                 rows = order[first : first + size].to(y.device)
                 yield pick(x, rows), y[rows]

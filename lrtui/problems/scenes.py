@@ -12,7 +12,7 @@ from lrtui.messages import ClassesScene, CurveScene
 Picture = Callable[[nn.Module], list[float]]
 """Returns what a model makes of the grid of a scene, as in ``messages.Picture``."""
 
-HUGE = 1e38
+MAX_PREDICTION = 1e38
 """Where a prediction without bounds is held: far off every chart."""
 
 CURVE_CELLS = 121
@@ -24,7 +24,7 @@ CLASS_CELLS = (48, 24)
 MOST_POINTS = 2000
 """Points that are drawn; of more, as many at equal distances in their order."""
 
-MARGIN = 0.08
+PICTURE_MARGIN = 0.08
 """Share of the range of the data that a picture shows beyond it."""
 
 
@@ -39,7 +39,14 @@ def curve_scene(x: Tensor, y: Tensor) -> tuple[CurveScene, Picture]:
     grid = torch.linspace(low, high, CURVE_CELLS, dtype=x.dtype, device=x.device)[:, None]
 
     def picture(model: nn.Module) -> list[float]:
-        return seen(model, grid).flatten().cpu().double().clamp(-HUGE, HUGE).tolist()
+        return (
+            seen(model, grid)
+            .flatten()
+            .cpu()
+            .double()
+            .clamp(-MAX_PREDICTION, MAX_PREDICTION)
+            .tolist()
+        )
 
     rows = some(len(x))
     scene = CurveScene(
@@ -92,7 +99,7 @@ def seen(model: nn.Module, grid: Tensor) -> Tensor:
 def reach(values: Tensor) -> tuple[float, float]:
     """Return a range that holds values with a margin."""
     low, high = float(values.min()), float(values.max())
-    margin = MARGIN * (high - low) or 1.0
+    margin = PICTURE_MARGIN * (high - low) or 1.0
     return low - margin, high + margin
 
 

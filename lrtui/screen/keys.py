@@ -78,7 +78,7 @@ class Keys(Screen[None]):
 
     def action_telling(self) -> None:
         """Run the next of the rates worth seeing for this problem."""
-        self.controller.run_telling()
+        self.controller.run_preset()
 
     def action_optimizer(self) -> None:
         """Restart with the next optimizer."""

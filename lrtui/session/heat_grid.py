@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from lrtui.analysis.diagnosis import BLOWN
+from lrtui.analysis.diagnosis import DIVERGED_FACTOR
 from lrtui.analysis.theory import Theory
-from lrtui.messages import PLAIN, Heat, Heated, Optimizer, ProblemFacts
+from lrtui.messages import PLAIN, GridResult, Heat, Optimizer, ProblemFacts
 from lrtui.session.rate_axis import ADAPTIVE, MAX_SWEEP_STEPS, SWEEP_SECONDS, spaced
 from lrtui.session.reports import HeatBest, HeatTable
 from lrtui.session.session import Session
@@ -17,7 +17,7 @@ from lrtui.session.session import Session
 MOMENTA = (*(i / 20 for i in range(19)), 0.92, 0.94, 0.96, 0.98, 0.99)
 """Momenta that are compared: closer together where a little means much."""
 
-RATES = 48
+RATE_COUNT = 48
 """Rates that are compared."""
 
 BELOW, ABOVE, BEYOND = 1 / 200, 2.5, 10.0
@@ -30,7 +30,7 @@ MANY = 10
 MANY_STEPS = 200
 """Steps of such a one: some seconds, for a small network."""
 
-WORK = 1.5e8
+SCREEN_WORK = 1.5e8
 """Runs times points times steps of a heat map on the screen: a second."""
 
 
@@ -75,7 +75,7 @@ def heat(
     elif facts.sharpness is not None and facts.sharpness > 0:
         low, high = BELOW * 2 / facts.sharpness, BEYOND * 2 / facts.sharpness
     # Rounded as they are shown, so that a cell is the run that it says it is.
-    lrs = [float(f"{lr:.3g}") for lr in spaced(low, high, RATES)]
+    lrs = [float(f"{lr:.3g}") for lr in spaced(low, high, RATE_COUNT)]
     return Heat(
         lrs=lrs, momenta=[*MOMENTA], steps=steps, optimizer=kind(optimizer), schedule=schedule
     )
@@ -92,12 +92,12 @@ def heat_on_screen(asked: Heat, facts: ProblemFacts) -> Heat:
             seconds=SWEEP_SECONDS,
         )
     runs = len(asked.lrs) * len(asked.momenta)
-    affordable = max(int(WORK / (runs * (facts.samples or 1))), 1)
+    affordable = max(int(SCREEN_WORK / (runs * (facts.samples or 1))), 1)
     steps = min(asked.steps, MAX_SWEEP_STEPS, affordable)
     return replace(asked, steps=steps, seconds=SWEEP_SECONDS)
 
 
-def best_cell(heated: Heated) -> Cell | None:
+def best_cell(heated: GridResult) -> Cell | None:
     """Return the cell that settled first, or else ended lowest; of equals the lowest loss.
 
     ``None`` where none ended lower than it began.
@@ -115,14 +115,14 @@ def best_cell(heated: Heated) -> Cell | None:
     return None if math.isinf(steps) and first is not None and lowest >= first else cell
 
 
-def limit_of(heated: Heated, momentum: float, theory: Theory | None) -> float | None:
+def limit_of(heated: GridResult, momentum: float, theory: Theory | None) -> float | None:
     """Return the rate from which on runs of a momentum diverge, where that is known."""
     if theory is None:
         return None
     return theory.with_optimizer(replace(heated.optimizer, momentum=momentum)).max_stable_lr
 
 
-def best_from_any_start(heated: Heated, momentum: float, theory: Theory | None) -> float | None:
+def best_from_any_start(heated: GridResult, momentum: float, theory: Theory | None) -> float | None:
     """Return the rate at which the slowest direction shrinks fastest: (2 + 2β)/(λmin + λmax).
 
     There both ends of the spectrum shrink alike; see ``lrtui.analysis.theory``. Holds for SGD,
@@ -134,19 +134,19 @@ def best_from_any_start(heated: Heated, momentum: float, theory: Theory | None) 
     return (2 + 2 * momentum) / (theory.eigenvalues[0] + theory.eigenvalues[-1] + decay)
 
 
-def is_blown(heated: Heated, cell: Cell) -> bool:
+def has_blown_up(heated: GridResult, cell: Cell) -> bool:
     """Return whether a cell diverged."""
     loss, first = heated.losses[cell.row][cell.column], heated.first_loss
-    return loss is None or (first is not None and first > 0 and loss > BLOWN * first)
+    return loss is None or (first is not None and first > 0 and loss > DIVERGED_FACTOR * first)
 
 
-def cell_text(heated: Heated, cell: Cell) -> str:
+def cell_text(heated: GridResult, cell: Cell) -> str:
     """Say what became of a cell."""
     loss, at = (column[cell.row][cell.column] for column in (heated.losses, heated.settled_at))
     first = heated.first_loss
     if not heated.finished[cell.row][cell.column]:
         return "not tried to the end"
-    if is_blown(heated, cell):
+    if has_blown_up(heated, cell):
         return "diverges"
     if at is not None:
         return f"settles at {at:,}"
@@ -155,7 +155,7 @@ def cell_text(heated: Heated, cell: Cell) -> str:
     return f"loss {loss:.3g} after {heated.steps:,} steps"
 
 
-def table(heated: Heated, session: Session) -> HeatTable:
+def table(heated: GridResult, session: Session) -> HeatTable:
     """Return a heat map as a report."""
     cell = best_cell(heated)
     best = None

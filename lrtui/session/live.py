@@ -12,7 +12,7 @@ from lrtui.messages import Progress, Ranks, Snapshots, State, Steered
 if TYPE_CHECKING:
     from lrtui.analysis.series import LossSeries
 
-KEPT = 1000
+MAX_COMMANDS = 1000
 """Commands that are kept."""
 
 PACES = 60
@@ -39,7 +39,7 @@ class Live:
     """
 
     state: State | None = None
-    steered: deque[Steered] = field(default_factory=lambda: deque(maxlen=KEPT))
+    steered: deque[Steered] = field(default_factory=lambda: deque(maxlen=MAX_COMMANDS))
     rewinds: list[int] = field(default_factory=list)
     ranks: Ranks | None = None
     paces: dict[int, deque[float]] = field(default_factory=dict)

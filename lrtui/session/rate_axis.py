@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from lrtui.analysis.advice import best_of
-from lrtui.analysis.diagnosis import HIGHER, Verdict, judge
+from lrtui.analysis.diagnosis import RISEN_FACTOR, Verdict, judge
 from lrtui.analysis.theory import Theory
-from lrtui.messages import Optimizer, ProblemFacts, Sweep, Swept
+from lrtui.messages import Optimizer, ProblemFacts, Sweep, SweepResult
 from lrtui.session.reports import SweepTable
 from lrtui.session.run import Run
 from lrtui.session.session import Session
@@ -15,7 +15,7 @@ from lrtui.session.session import Session
 BELOW, ABOVE = 1 / 1000, 4.0
 """Ends of the rates that are compared, as shares of the limit."""
 
-BEYOND = 20.0
+BEYOND_LIMIT = 20.0
 """The upper end for a network, as a multiple of what its curvature allows at the start: many rates
 above that still train it."""
 
@@ -37,7 +37,7 @@ NETWORK_LRS = 32
 SWEEP_SECONDS = 20.0
 """Time that such a sweep may take where the rates cannot be trained together."""
 
-REACHES = (1.5, 1.05)
+ZOOM_FACTORS = (1.5, 1.05)
 """Factors to either side of a rate that a ruler shows which is zoomed once, and twice: a hundred
 cells are then 0.8% of the rate each, and 0.1%."""
 
@@ -80,7 +80,7 @@ def ends(theory: Theory | None, optimizer: Optimizer | str, sharpness: float | N
     if sharpness <= 0:
         return ADAPTIVE
     allowed = optimizer.threshold / sharpness
-    return BELOW * allowed, BEYOND * allowed
+    return BELOW * allowed, BEYOND_LIMIT * allowed
 
 
 def ruler_sweep(
@@ -160,11 +160,13 @@ def zoomed(lr: float, around: Ends | None) -> Ends | None:
         around: ends that are shown now, ``None`` where all rates are.
     """
     now = math.sqrt(around[1] / around[0]) if around else math.inf
-    reach = next((reach for reach in REACHES if reach < 0.99 * now), None)
+    reach = next((reach for reach in ZOOM_FACTORS if reach < 0.99 * now), None)
     return None if reach is None else (lr / reach, lr * reach)
 
 
-def outcomes(swept: Swept, theory: Theory | None, steps: int) -> list[tuple[Verdict, int | None]]:
+def outcomes(
+    swept: SweepResult, theory: Theory | None, steps: int
+) -> list[tuple[Verdict, int | None]]:
     """Return what becomes of each rate of a sweep, and the step at which it settles.
 
     Args:
@@ -189,7 +191,7 @@ def outcomes(swept: Swept, theory: Theory | None, steps: int) -> list[tuple[Verd
     return found
 
 
-def measured(swept: Swept, i: int, settled_at: int | None) -> Verdict:
+def measured(swept: SweepResult, i: int, settled_at: int | None) -> Verdict:
     """Return what became of a rate of which nothing but its last loss is known."""
     loss = swept.losses[i]
     if swept.failures and swept.failures[i]:
@@ -203,10 +205,10 @@ def measured(swept: Swept, i: int, settled_at: int | None) -> Verdict:
     first = swept.first_loss
     if first is None or loss <= first:
         return "falling"
-    return "above its start" if loss - first > (HIGHER - 1) * abs(first) else "level"
+    return "above its start" if loss - first > (RISEN_FACTOR - 1) * abs(first) else "level"
 
 
-def graded(swept: Swept) -> list[float | None]:
+def graded(swept: SweepResult) -> list[float | None]:
     """Return how good each rate of a sweep was: 0 for the best, 1 for no better than the start.
 
     By the steps it took to settle where any settled, else by its last loss, both on a scale of
@@ -236,7 +238,7 @@ def log_share(value: float, low: float, high: float) -> float:
     return min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
 
 
-def table(swept: Swept, session: Session) -> SweepTable:
+def table(swept: SweepResult, session: Session) -> SweepTable:
     """Return a sweep as a report."""
     theory = session.theory_of(swept.optimizer, swept.schedule)
     found = outcomes(swept, theory, swept.steps)

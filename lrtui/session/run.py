@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lrtui import messages as msg
 from lrtui.analysis.diagnosis import STEADY, Diagnosis, Verdict
-from lrtui.analysis.spikes import BEFORE, SpikeWatch
+from lrtui.analysis.spikes import LEVEL_WINDOW, SpikeWatch
 from lrtui.session.live import Live
 from lrtui.text.rates import rate_text
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 SHARPNESSES = 2000
 """Measurements of the sharpness of a run that are kept; of more, every other one."""
 
-SAME = 1e-3
+SAME_AS_FORECAST = 1e-3
 """Relative difference from which on a run is another one than the one run ahead."""
 
-LOW = 0.1
+LOW_RATE_SHARE = 0.1
 """Share of its peak from which on a rate is so low that a loss may be level because of it."""
 
-EARLY = 0.1
+EARLY_SHARE = 0.1
 """Share of the steps of a run before which a loss that stands still means nothing."""
 
-RAISED = 1.1
+RAISED_FACTOR = 1.1
 """How many times as high a rate is that was raised."""
 
 NOTABLE = ("at the edge", "spike", "rising", "above its start", "falling, swinging")
 """States that are shown now, though it is known how the run will end."""
 
-Ground = Literal["exact", "ahead", "measured"]
+Basis = Literal["exact", "ahead", "measured"]
 """What a verdict stands on."""
 
 
@@ -118,7 +118,7 @@ class Run:
     live: Live | None = None
     spikes: SpikeWatch = field(default_factory=SpikeWatch)
     # Once it is over:
-    _last_reading: tuple[Verdict, str, Ground] | None = None
+    _last_reading: tuple[Verdict, str, Basis] | None = None
     _last_settled_at: int | None = None
 
     def __post_init__(self) -> None:
@@ -234,7 +234,7 @@ class Run:
         verdict, evidence, _ = self.reading()
         return verdict, evidence
 
-    def reading(self) -> tuple[Verdict, str, Ground]:
+    def reading(self) -> tuple[Verdict, str, Basis]:
         """Return what its curve means, the evidence, and what that stands on."""
         if self._last_reading is not None:
             return self._last_reading
@@ -243,7 +243,7 @@ class Run:
             self._last_reading = reading
         return reading
 
-    def _read(self) -> tuple[Verdict, str, Ground]:
+    def _read(self) -> tuple[Verdict, str, Basis]:
         """Return the reading as it is now."""
         if self.diagnosis is None or self.series is None:
             why = f"no loss is known after {self.step:,} steps" if self.step else "no loss yet"
@@ -254,7 +254,7 @@ class Run:
                 evidence += f"; {why}"
             simulated = isinstance(self.optimizer, msg.Optimizer) and self.optimizer.is_adaptive
             return verdict, evidence, "ahead" if simulated else "exact"
-        ground: Ground = "ahead" if self.was_run_ahead else "measured"
+        ground: Basis = "ahead" if self.was_run_ahead else "measured"
         if self.outcome == "diverged":
             return "diverged", self.reason, ground
         now, evidence = self._measured(self.series)
@@ -297,10 +297,10 @@ class Run:
             spike=self.spikes.last if series is self.series else None,
         )
         is_now = series is self.series and self.is_on
-        if verdict == "level" and is_now and self.step < EARLY * (self.steps or 0):
+        if verdict == "level" and is_now and self.step < EARLY_SHARE * (self.steps or 0):
             # Many a network stands still before it learns.
             return "cannot tell yet", f"{evidence}; {self.step:,} of {self.steps:,} steps"
-        low = LOW * self.lr
+        low = LOW_RATE_SHARE * self.lr
         if verdict == "level" and series is self.series and 0 <= self.rate_now <= low:
             evidence += f"; the schedule has brought the rate down to {self.rate_now:.2g}"
         return verdict, evidence
@@ -418,10 +418,12 @@ class Run:
         """
         assert self.series is not None
         steps = self.series.recent_steps
-        near = [int(at) for at in steps[steps <= step]] or range(max(step - BEFORE, 0), step + 1)
+        near = [int(at) for at in steps[steps <= step]] or range(
+            max(step - LEVEL_WINDOW, 0), step + 1
+        )
         rates = [self.lr_at(at) for at in near]
         lowest = max(i for i, lr in enumerate(rates) if lr == min(rates))
-        if rates[-1] < RAISED * rates[lowest]:
+        if rates[-1] < RAISED_FACTOR * rates[lowest]:
             return None
         return near[lowest], rates[lowest], rates[-1]
 
@@ -431,7 +433,7 @@ class Run:
         foreseen, loss = self.ahead.at(progress.last), progress.losses[-1]
         if foreseen is None or loss is None:
             return True
-        return abs(foreseen - loss) <= SAME * max(abs(foreseen), abs(loss))
+        return abs(foreseen - loss) <= SAME_AS_FORECAST * max(abs(foreseen), abs(loss))
 
 
 def with_nan(numbers: Sequence[float | None]) -> tuple[float, ...]:

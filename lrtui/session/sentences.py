@@ -11,7 +11,7 @@ from lrtui.session.run import Run
 from lrtui.text.rates import rate_text
 
 
-def told_losses(
+def format_losses(
     progress: Progress, every: int, most: int | None = None
 ) -> Iterator[tuple[int, str]]:
     """Yield the step and the loss in words, for every step that is a multiple of ``every``.

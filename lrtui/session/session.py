@@ -13,10 +13,10 @@ from lrtui.session.live import Live
 from lrtui.session.reports import AdviceReport, Summary
 from lrtui.session.run import Run
 
-KEPT = 100
+MAX_RUNS_WITH_LOSSES = 100
 """Runs whose losses are kept, 160 kB each; of older ones only the row in the table is."""
 
-LISTED = 1000
+MAX_RUNS = 1000
 """Runs that are kept at all."""
 
 
@@ -48,14 +48,14 @@ class Session:
         self.speed: float | None = None
         self.failure = self.unusable = ""
         self.focus: int | None = None
-        self.heated: msg.Heated | None = None
+        self.heated: msg.GridResult | None = None
         self._theories: dict[msg.Optimizer, Theory] = {}
-        self._swept: dict[tuple[msg.Optimizer, str], msg.Swept] = {}
-        self._refined: dict[tuple[msg.Optimizer, str], msg.Swept] = {}
+        self._swept: dict[tuple[msg.Optimizer, str], msg.SweepResult] = {}
+        self._refined: dict[tuple[msg.Optimizer, str], msg.SweepResult] = {}
         self._last_number = 0
 
     @property
-    def abreast(self) -> list[Run]:
+    def current_group(self) -> list[Run]:
         """The runs started last, in step; one, unless it is a race."""
         race = self.runs[-1].race if self.runs else ()
         return [run for run in self.runs[-msg.MOST_ENTRANTS :] if run.number in race] or self.runs[
@@ -65,7 +65,7 @@ class Session:
     @property
     def current(self) -> Run | None:
         """The run started last, on or over; of a race, the one that is in focus."""
-        found = self.abreast
+        found = self.current_group
         return next((run for run in found if run.number == self.focus), found[0] if found else None)
 
     def of(self, message: msg.AnyMessage) -> Run | None:
@@ -73,12 +73,12 @@ class Session:
         number = getattr(message, "run", None)
         if number is None:
             return self.current
-        return next((run for run in self.abreast if run.number == number), None)
+        return next((run for run in self.current_group if run.number == number), None)
 
     @property
     def is_on(self) -> bool:
         """Whether a run has not ended yet."""
-        return any(run.is_on for run in self.abreast)
+        return any(run.is_on for run in self.current_group)
 
     @property
     def has_losses(self) -> bool:
@@ -120,24 +120,24 @@ class Session:
         return self._theories[optimizer]
 
     @property
-    def swept(self) -> msg.Swept | None:
+    def swept(self) -> msg.SweepResult | None:
         """What every rate would do under the optimizer of the current run, once it was tried."""
         return self.swept_by(self.optimizer, self.schedule)
 
     def swept_by(
         self, optimizer: msg.Optimizer | str, schedule: str = "constant"
-    ) -> msg.Swept | None:
+    ) -> msg.SweepResult | None:
         """Return what every rate would do under an optimizer, if it was tried."""
         return self._swept.get((msg.OWN if isinstance(optimizer, str) else optimizer, schedule))
 
     def swept_between(
         self, ends: tuple[float, float], optimizer: msg.Optimizer | str, schedule: str = "constant"
-    ) -> msg.Swept | None:
+    ) -> msg.SweepResult | None:
         """Return what the rates between two ends would do, if these were the last refined."""
         found = self._refined.get((msg.OWN if isinstance(optimizer, str) else optimizer, schedule))
         return found if found is not None and (found.lrs[0], found.lrs[-1]) == ends else None
 
-    def _note_swept(self, swept: msg.Swept) -> None:
+    def _note_swept(self, swept: msg.SweepResult) -> None:
         """Keep a sweep: as a refined one where it is a part of what was tried."""
         by = (swept.optimizer, swept.schedule)
         whole = self._swept.get(by)
@@ -185,7 +185,7 @@ class Session:
         race: Sequence[int],
     ) -> Run:
         run = Run(number, lr, steps, optimizer, schedule, self.facts, race=race)
-        before = [old for old in self.abreast if old.number not in race]
+        before = [old for old in self.current_group if old.number not in race]
         for old in before:
             if old.is_on:
                 old.outcome, old.reason = "stopped", f"stopped after {old.step:,} steps"
@@ -201,13 +201,13 @@ class Session:
         run.times += sum(old.times for old in gone if old.is_repeated_by(run))
         self.runs = [*(old for old in self.runs if old not in gone), run]
         self._last_number = number
-        for old in self.runs[:-KEPT]:
+        for old in self.runs[:-MAX_RUNS_WITH_LOSSES]:
             if old.series is not None:
                 old.forget_losses()
         for old in self.runs[:-1]:
             if old.number not in race:
                 old.ahead = None
-        del self.runs[:-LISTED]
+        del self.runs[:-MAX_RUNS]
         return run
 
     def advice(self) -> Advice | None:
@@ -246,9 +246,9 @@ class Session:
                 self.scene = message
             case msg.Quadratic():
                 self.quadratic, self._theories = message, {}
-            case msg.Heated():
+            case msg.GridResult():
                 self.heated = message
-            case msg.Swept():
+            case msg.SweepResult():
                 self._note_swept(message)
             case msg.Marked():
                 return self._mark(message)
@@ -287,7 +287,7 @@ class Session:
         """Take in what was kept of earlier sessions, before the first run of this one."""
         for message in messages:
             self.apply(message)
-        for run in self.abreast:
+        for run in self.current_group:
             if run.is_on:
                 run.outcome, run.reason = "stopped", f"stopped after {run.step:,} steps"
         self.failure = self.unusable = ""
@@ -305,7 +305,7 @@ class Session:
 
     def _end_all(self, reason: str) -> None:
         """Note that the runs that are on have failed."""
-        for run in self.abreast:
+        for run in self.current_group:
             if run.is_on:
                 run.outcome, run.reason = "failed", reason
 

@@ -19,13 +19,13 @@ from lrtui.sources.source import Source
 DETAILS = 8
 """Lines of the trainer's stderr that are kept to say why it failed."""
 
-PRINTS = 50
+PRINTS_PER_SECOND = 50
 """Printed lines that are passed on in a second; more are counted."""
 
 LONGEST_PRINT = 4096
 """Bytes of a printed line that are read at a time."""
 
-STUCK = 5.0
+STUCK_SECONDS = 5.0
 """Seconds without an answer from which on another run is started in a new process."""
 
 QUEUE_SIZE = 1000
@@ -72,7 +72,7 @@ class ProcessSource(Source):
             self._settings = command.problem
             self._command[-1] = msg.encode(command.problem).decode()
         waited = monotonic() - (self._asked_at or monotonic())
-        stuck = self._settings.is_file and waited > STUCK
+        stuck = self._settings.is_file and waited > STUCK_SECONDS
         if self._process.poll() is not None or (stuck and isinstance(command, msg.Start)):
             if not isinstance(command, msg.Start | msg.Load):
                 return
@@ -148,17 +148,17 @@ class ProcessSource(Source):
                 tail.append(text)
                 now = monotonic()
                 if now > counted_from + 1:
-                    if count > PRINTS:
-                        self._messages.put((process, left_out(count - PRINTS)))
+                    if count > PRINTS_PER_SECOND:
+                        self._messages.put((process, left_out(count - PRINTS_PER_SECOND)))
                     counted_from, count = now, 0
                 count += 1
-                if count <= PRINTS:
+                if count <= PRINTS_PER_SECOND:
                     self._messages.put((process, msg.Printed(text=text)))
-                elif count == PRINTS + 1:
-                    told = f"(over {PRINTS} lines in a second: the others are counted)"
+                elif count == PRINTS_PER_SECOND + 1:
+                    told = f"(over {PRINTS_PER_SECOND} lines in a second: the others are counted)"
                     self._messages.put((process, msg.Printed(text=told)))
-        if count > PRINTS:
-            self._messages.put((process, left_out(count - PRINTS)))
+        if count > PRINTS_PER_SECOND:
+            self._messages.put((process, left_out(count - PRINTS_PER_SECOND)))
 
 
 def left_out(count: int) -> msg.Printed:

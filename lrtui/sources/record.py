@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lrtui import messages as msg
-from lrtui.sources.progress import pieces
+from lrtui.sources.merge import pieces
 from lrtui.sources.protocol1 import Reader
 from lrtui.text.ascii_fallback import printable
 
@@ -16,7 +16,7 @@ LONGEST_LINE = 2**25
 """Largest length of a line in bytes: several times that of a hundred thousand points."""
 
 OF_THE_PROBLEM = (
-    msg.Greeting | msg.ProblemFacts | msg.Quadratic | msg.Swept | msg.Heated
+    msg.Greeting | msg.ProblemFacts | msg.Quadratic | msg.SweepResult | msg.GridResult
     | msg.LineScene | msg.CurveScene | msg.ClassesScene | msg.PlaneScene
 )  # fmt: skip
 """What a session has to be told before a run, whenever it is shown from its start."""
@@ -51,7 +51,7 @@ class Record:
         self._follow = follow
         self._file = path.open("rb")
         self.can_seek = self._file.seekable()
-        self._messages = self._read(Chapter(0, 0, Order(), None, []))
+        self._messages = self._read(Chapter(0, 0, SequenceCheck(), None, []))
 
     def next(self) -> msg.AnyMessage | None:
         """Return the next message, ``None`` where there is none now."""
@@ -147,7 +147,7 @@ class Chapter:
 
     offset: int
     number: int
-    order: Order
+    order: SequenceCheck
     reader: Reader | None
     known: list[msg.AnyMessage]
 
@@ -189,7 +189,7 @@ class Track:
 
 
 @dataclass
-class Order:
+class SequenceCheck:
     """Checks that the messages of a session come in an order that makes sense.
 
     Attributes:

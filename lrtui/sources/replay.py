@@ -12,14 +12,14 @@ from msgspec.structs import replace
 
 from lrtui import messages as msg
 from lrtui.messages.pace import Pace
-from lrtui.sources.progress import cut, joined
+from lrtui.sources.merge import cut, joined
 from lrtui.sources.record import Record
 from lrtui.sources.source import Source
 
 BETWEEN_RUNS = 1.0
 """Seconds between the end of a run and the start of the next one in the file."""
 
-BUDGET = 0.02
+READ_SECONDS = 0.02
 """Seconds that reading may take at a time, so that a large file never holds up a frame."""
 
 SEEKING = 0.4
@@ -102,7 +102,7 @@ class Replay(Source):
         """
         until = math.inf if timeout is None else monotonic() + timeout
         while not (due := self._due()) and not self._is_over() and monotonic() < until:
-            sleep(BUDGET)
+            sleep(READ_SECONDS)
         return due
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class Replay(Source):
         now = monotonic()
         due, self._answers = self._answers, []
         seeking = self._goal is not None
-        until = now + (SEEKING if seeking else BUDGET)
+        until = now + (SEEKING if seeking else READ_SECONDS)
         if self._next is None:
             self._next = self._following()
         while (message := self._next) is not None and monotonic() < until:

@@ -14,10 +14,10 @@ from lrtui import messages as msg
 from lrtui.sources.source import Source
 from lrtui.sources.trainings import Connection, Training, find
 
-RETRY = 1.0
+RETRY_SECONDS = 1.0
 """Seconds between two looks whether a training has come back."""
 
-MOST = 1 << 22
+MAX_READ = 1 << 22
 """Bytes that are taken in at a time."""
 
 
@@ -112,7 +112,7 @@ class SocketSource(Source):
             return
         taken = 0
         over = False
-        while taken < MOST:
+        while taken < MAX_READ:
             try:
                 data = link.recv(1 << 18)
             except BlockingIOError:
@@ -166,7 +166,7 @@ class SocketSource(Source):
                 self._take_up(connection)  # it has only cut this viewer off
                 return
             connection.socket.close()
-        self._look_at = time.monotonic() + RETRY
+        self._look_at = time.monotonic() + RETRY_SECONDS
         if not self._is_on:
             return
         self._is_on = False
@@ -192,7 +192,7 @@ class SocketSource(Source):
         """Take the training up where it has come back."""
         if time.monotonic() < self._look_at or self._greeting is None:
             return
-        self._look_at = time.monotonic() + RETRY
+        self._look_at = time.monotonic() + RETRY_SECONDS
         was = self._greeting
         with contextlib.suppress(OSError, ValueError):
             self._take_up(Connection(self._path, 0.1))

@@ -13,7 +13,7 @@ from pathlib import Path
 from lrtui.messages import Greeting, decode_message
 from lrtui.messages.sockets import all_paths, peer_of
 
-PATIENCE = 1.0
+GREETING_TIMEOUT = 1.0
 """Seconds that a training has to say who it is."""
 
 
@@ -58,7 +58,7 @@ class Connection:
         is_local: whether that process is at the other end itself, and not a tunnel to it.
     """
 
-    def __init__(self, path: Path, patience: float = PATIENCE) -> None:
+    def __init__(self, path: Path, patience: float = GREETING_TIMEOUT) -> None:
         """Connect.
 
         Raises:

@@ -18,7 +18,7 @@ THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
 SEPARATOR = re.compile(r"[,;]?\s+")
 """What stands between two rates."""
 
-LONGEST = 40
+MAX_CHARACTERS = 40
 """Characters of a rate, at most."""
 
 FACTOR = 1.25
@@ -38,8 +38,8 @@ def parse_rate(text: str) -> float:
         raise ValueError(f"a learning rate is a finite number, not {text}")
     if THOUSANDS.fullmatch(text):
         raise ValueError(f"{shown(text)} can be read in two ways; write a point for the decimals")
-    if len(text) > LONGEST:
-        raise ValueError(f"{shown(text)} is longer than {LONGEST} characters")
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"{shown(text)} is longer than {MAX_CHARACTERS} characters")
     number = text.replace(",", ".", 1)
     if not NUMBER.fullmatch(number):
         raise ValueError(f"{shown(text)} is not a number; a learning rate is one, as 0.1 or 1e-3")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from textual import events
 
 from lrtui.commands.options import TourOptions
-from lrtui.messages import ProblemFacts, Swept
+from lrtui.messages import ProblemFacts, SweepResult
 from lrtui.screen.actions import BY_KEY
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.main_screen import MainScreen
@@ -90,7 +90,7 @@ class Tour(MainScreen):
         await self.frame()
         await self._source.gather(lambda message: isinstance(message, ProblemFacts))
         self.controller.hear()  # it asks for the sweep
-        await self._source.gather(lambda message: isinstance(message, Swept))
+        await self._source.gather(lambda message: isinstance(message, SweepResult))
         self.controller.hear()
         first = next((scene.text for scene in self._scenes if scene.verb == "type"), None)
         if first is not None:  # there is a picture from the first line on
@@ -151,7 +151,7 @@ class Tour(MainScreen):
 
     def _furthest(self) -> int:
         """Return the step of the run that has got furthest."""
-        return max(run.step for run in self.view.session.abreast)
+        return max(run.step for run in self.view.session.current_group)
 
     def _watched(self, seconds: float) -> Iterator[None]:
         for _ in range(max(round(seconds / self._frame_time), 1)):

@@ -24,7 +24,7 @@ KEYS = (
 VERBS = ("say", "type", "press", "wait", "until", "speed", "problem", "steps")
 """What a line can begin with."""
 
-LONGEST = 10**6
+MAX_BYTES = 10**6
 """Bytes of a script, at most."""
 
 
@@ -52,9 +52,9 @@ def read_script(name: str | None) -> list[Scene]:
     """
     path = TOURS.get(name) or Path(str(name))
     with path.open("rb") as file:
-        content = file.read(LONGEST + 1)
-    if len(content) > LONGEST:
-        raise ValueError(f"{path}: longer than {LONGEST:,} bytes; a script is short")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{path}: longer than {MAX_BYTES:,} bytes; a script is short")
     scenes = []
     for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):

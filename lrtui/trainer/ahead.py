@@ -7,17 +7,17 @@ from time import perf_counter
 
 from lrtui.messages import LARGEST, Ahead, Message, Outcome, Start
 from lrtui.problems.problem import Problem
-from lrtui.trainer.conclusion import bound, conclusion
-from lrtui.trainer.runs import begin
+from lrtui.trainer.beginnings import begin
+from lrtui.trainer.conclusion import conclusion, divergence_threshold
 from lrtui.trainer.schedules import factors
 
-PIECE = 0.002
+SLICE_SECONDS = 0.002
 """Seconds of work at a time."""
 
 TELL_EVERY = 0.1
 """Seconds of work between two messages."""
 
-BUDGET = 20.0
+MAX_SECONDS = 20.0
 """Seconds of work on one run, at most."""
 
 
@@ -64,17 +64,23 @@ def run_ahead(
         note(training.loss)
         while step < start.steps and abs(training.loss) <= LARGEST:
             began = now = perf_counter()
-            while step < start.steps and abs(training.loss) <= LARGEST and now < began + PIECE:
+            while (
+                step < start.steps and abs(training.loss) <= LARGEST and now < began + SLICE_SECONDS
+            ):
                 training.lr = due.get(step, training.lr)
-                ends = [start.steps, step + training.burst, *(at for at in due if at > step)]
+                ends = [
+                    start.steps,
+                    step + training.steps_per_sync,
+                    *(at for at in due if at > step),
+                ]
                 for loss in training.steps(min(ends) - step):
                     step += 1
                     note(loss)
                     finite = loss if abs(loss) <= LARGEST else finite
                 now = perf_counter()
             spent += now - began
-            if spent >= BUDGET:
-                how_far = f"run ahead to step {step:,}, as far as {BUDGET:g} s of work went"
+            if spent >= MAX_SECONDS:
+                how_far = f"run ahead to step {step:,}, as far as {MAX_SECONDS:g} s of work went"
                 yield told(reason=how_far)
                 return
             if spent - told_at >= TELL_EVERY and losses:
@@ -82,7 +88,7 @@ def run_ahead(
                 told_at, losses, first = spent, [], step + 1
             else:
                 yield None
-        most = bound(problem, start.optimizer, start.schedule, start_loss)
+        most = divergence_threshold(problem, start.optimizer, start.schedule, start_loss)
         yield told(*conclusion(training.loss, training.lr, step, start_loss, finite, most))
     except (Exception, SystemExit) as error:
         yield told("failed", f"at step {step:,}: {problem.explain(error)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lrtui.analysis.diagnosis import BLOWN, BLOWN_ADAPTIVE
+from lrtui.analysis.diagnosis import DIVERGED_FACTOR, DIVERGED_FACTOR_ADAPTIVE
 from lrtui.messages import LARGEST, Optimizer, Outcome
 from lrtui.problems.problem import Problem
 
@@ -15,7 +15,7 @@ def conclusion(
     step: int,
     first: float,
     last_finite: float | None,
-    bound: float,
+    threshold: float,
 ) -> tuple[Outcome, str]:
     """Return how a run that was not interrupted ended, and the sentence that says so.
 
@@ -25,7 +25,7 @@ def conclusion(
         step: steps taken.
         first: loss at step 0.
         last_finite: last loss that was finite.
-        bound: loss above which it has diverged, though it is finite.
+        threshold: loss above which it has diverged, though it is finite.
     """
     if not abs(loss) <= LARGEST:
         word = "not a number" if math.isnan(loss) else "infinite"
@@ -33,13 +33,15 @@ def conclusion(
         if last_finite is not None:
             reason += f"; the last finite one was {last_finite:.4g}"
         return "diverged", reason
-    if loss > bound:
+    if loss > threshold:
         times = f"{loss / first:.3g} × the first" if first > 0 else f"from {first:.4g}"
         return "diverged", f"at rate {lr:g} the loss is {loss:.4g} after {step:,} steps, {times}"
     return "done", f"all {step:,} steps taken, the loss went from {first:.4g} to {loss:.4g}"
 
 
-def bound(problem: Problem, optimizer: Optimizer, schedule: str, first: float) -> float:
+def divergence_threshold(
+    problem: Problem, optimizer: Optimizer, schedule: str, first: float
+) -> float:
     """Return the loss above which a run that is over has diverged.
 
     Args:
@@ -50,5 +52,5 @@ def bound(problem: Problem, optimizer: Optimizer, schedule: str, first: float) -
     """
     if problem.quadratic is not None and optimizer.is_plain and schedule == "constant":
         return first  # below the limit, the loss of such a run never rises
-    growth = BLOWN_ADAPTIVE if optimizer.is_adaptive else BLOWN
+    growth = DIVERGED_FACTOR_ADAPTIVE if optimizer.is_adaptive else DIVERGED_FACTOR
     return growth * first if first > 0 else math.inf

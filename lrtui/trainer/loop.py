@@ -21,15 +21,15 @@ from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
 from lrtui.problems.problem import Problem, explained
 from lrtui.trainer.ahead import run_ahead
-from lrtui.trainer.aside import Chance
-from lrtui.trainer.lane import Lane
+from lrtui.trainer.beginnings import begin, begin_in_one_batch
 from lrtui.trainer.many.grid import heat
 from lrtui.trainer.many.range_test import range_test
 from lrtui.trainer.many.sweep import sweep
 from lrtui.trainer.measure.curvature import Curvature
 from lrtui.trainer.measure.loss_slice import Slicer
 from lrtui.trainer.measure.probes import start_sharpness
-from lrtui.trainer.runs import begin, begin_in_one_batch
+from lrtui.trainer.rng import RngStream
+from lrtui.trainer.run_loop import RunLoop
 from lrtui.trainer.schedules import factors
 from lrtui.trainer.side_work import SideWork
 
@@ -40,10 +40,10 @@ small step, and a command waits for the end of the turn."""
 
 Inbox = SimpleQueue[msg.AnyCommand]
 
-SLACK = 0.002
+SIDE_WORK_MARGIN = 0.002
 """Seconds before the next step of a paced run in which no side work is begun."""
 
-SLOW = 5.0
+SLOW_LOAD_SECONDS = 5.0
 """Seconds of loading a person's file after which the line that runs is told."""
 
 SIDE_WORK_SHARE = 0.004
@@ -149,7 +149,7 @@ class Trainer:
             return None
         starts = tuple(replace(s, optimizer=resolved(s.optimizer, problem)) for s in starts)
         try:
-            lanes = self._line_up(problem, starts)
+            loops = self._line_up(problem, starts)
         except (Exception, SystemExit) as error:
             self.problem = None
             self._send(msg.Unusable(reason=self._explain(error)))
@@ -158,22 +158,22 @@ class Trainer:
         for kind in ("ahead", "sharpness"):
             self._side_work.drop(kind)
         race = [start.run for start in starts] if len(starts) > 1 else []
-        while len(self._gauges) < len(lanes):
+        while len(self._gauges) < len(loops):
             self._gauges.append((Curvature(problem), Slicer(problem)))
-        for lane, gauges in zip(lanes, self._gauges, strict=False):
-            lane.begin(race, pace, gauges, self._side_work)
+        for loop, gauges in zip(loops, self._gauges, strict=False):
+            loop.begin(race, pace, gauges, self._side_work)
         is_ahead, took = False, math.inf
 
-        while on := [lane for lane in lanes if lane.is_on]:
-            if over := [lane for lane in on if lane.is_over]:
-                for lane in over:
-                    lane.conclude()
+        while on := [loop for loop in loops if loop.is_on]:
+            if over := [loop for loop in on if loop.is_over]:
+                for loop in over:
+                    loop.conclude()
                 continue
             now = perf_counter()
-            report_due = min(lane.reporter.due for lane in on)
+            report_due = min(loop.reporter.due for loop in on)
             if now >= report_due:
-                for lane in on:
-                    lane.report()
+                for loop in on:
+                    loop.report()
                 self._side_work.advance(perf_counter() + SIDE_WORK_SHARE, self._has_command)
             if not is_ahead and (pace.speed is not None or pace.paused):
                 is_ahead = True
@@ -182,8 +182,8 @@ class Trainer:
             if now < due or self._has_command():
                 command = self._wait_for_command(min(due, report_due) - now)
                 if isinstance(command, msg.Start | msg.Race | msg.Load):
-                    for lane in on:
-                        lane.stop()
+                    for loop in on:
+                        loop.stop()
                     return command
                 if command is not None:
                     is_ahead &= not isinstance(command, msg.SetLr)
@@ -192,30 +192,30 @@ class Trainer:
 
             is_flat_out = pace.speed is None and not pace.paused
             at_once = steps_at_once(on, took) if is_flat_out else 1
-            count = min(at_once, *(lane.start.steps - lane.reporter.step for lane in on))
-            for lane in on:
+            count = min(at_once, *(loop.start.steps - loop.reporter.step for loop in on))
+            for loop in on:
                 try:
-                    lane.advance(count, alone=pace.steps_left == 1)
+                    loop.advance(count, alone=pace.steps_left == 1)
                 except (Exception, SystemExit) as error:
-                    step = lane.reporter.step + 1
-                    lane.end("failed", f"at step {step:,}: {self._explain(error)}")
+                    step = loop.reporter.step + 1
+                    loop.end("failed", f"at step {step:,}: {self._explain(error)}")
             took = (perf_counter() - now) / count
             pace.took_step(now)
             if pace.paused and not pace.steps_left:
-                for lane in on:
-                    if lane.is_on:
-                        lane.report(now=True)
+                for loop in on:
+                    if loop.is_on:
+                        loop.report(now=True)
         return None
 
-    def _line_up(self, problem: Problem, starts: Sequence[msg.Start]) -> list[Lane]:
+    def _line_up(self, problem: Problem, starts: Sequence[msg.Start]) -> list[RunLoop]:
         """Return new runs at step 0."""
         together = begin_in_one_batch(problem, starts)
-        lanes = []
+        loops = []
         for i, start in enumerate(starts):
             # Of several, each draws the random numbers that it would draw alone.
             apart = len(starts) > 1 and together is None and problem.file is not None
-            chance = Chance(problem.device, problem.seed) if apart else nullcontext()
-            with chance:
+            rng = RngStream(problem.device, problem.seed) if apart else nullcontext()
+            with rng:
                 # One for the run and one for its reports: it may take several steps at a time.
                 moving = factors(start.schedule, start.steps)
                 ours, told = tee(moving) if moving else (None, None)
@@ -223,35 +223,35 @@ class Trainer:
                     training = together[i]
                 else:
                     training = begin(problem, start.lr, start.optimizer, ours)
-            lanes.append(Lane(problem, start, training, chance, self._send, told))
-        return lanes
+            loops.append(RunLoop(problem, start, training, rng, self._send, told))
+        return loops
 
-    def _run_ahead(self, problem: Problem, lanes: Sequence[Lane]) -> None:
+    def _run_ahead(self, problem: Problem, loops: Sequence[RunLoop]) -> None:
         """Have run ahead what is not known without, one run after another."""
-        unknown = [lane for lane in lanes if not is_known(problem, lane.start, lane.changes)]
-        works = (run_ahead(problem, lane.start, lane.changes) for lane in unknown)
+        unknown = [loop for loop in loops if not is_known(problem, loop.start, loop.changes)]
+        works = (run_ahead(problem, loop.start, loop.changes) for loop in unknown)
         self._side_work.begin("ahead", chain.from_iterable(works))
 
-    def _obey(self, command: msg.AnyCommand, lanes: Sequence[Lane], pace: Pace) -> None:
+    def _obey(self, command: msg.AnyCommand, loops: Sequence[RunLoop], pace: Pace) -> None:
         """Carry out a command about the runs that are on."""
-        for lane in lanes:
-            lane.reporter.flush()
+        for loop in loops:
+            loop.reporter.flush()
             if pace.paused:
-                lane.reporter.restart_clock()
+                loop.reporter.restart_clock()
         match command:
             case msg.SetLr(lr=lr):
-                if len(lanes) == 1:
-                    lanes[0].change_lr(lr)
+                if len(loops) == 1:
+                    loops[0].change_lr(lr)
                 self._side_work.drop("ahead")
             case msg.Alone(run=run):
-                for lane in lanes:
-                    if lane.start.run != run:
-                        lane.stop()
+                for loop in loops:
+                    if loop.start.run != run:
+                        loop.stop()
             case _:
                 pace.apply(command, perf_counter())
-        for lane in lanes:
-            if lane.is_on:
-                lane.tell_state(pace, command.id, "viewer")
+        for loop in loops:
+            if loop.is_on:
+                loop.tell_state(pace, command.id, "viewer")
 
     def _has_command(self) -> bool:
         return not self._inbox.empty()
@@ -259,9 +259,9 @@ class Trainer:
     def _wait_for_command(self, seconds: float) -> msg.AnyCommand | None:
         """Wait for a command and do side work meanwhile; return ``None`` when time is up."""
         until = perf_counter() + seconds
-        self._side_work.advance(until - SLACK, self._has_command)
+        self._side_work.advance(until - SIDE_WORK_MARGIN, self._has_command)
         left = until - perf_counter()
-        if left > SLACK:
+        if left > SIDE_WORK_MARGIN:
             import_optimizers()
         try:
             command = self._inbox.get(timeout=None if math.isinf(left) else max(left, 0.0))
@@ -278,17 +278,17 @@ class Trainer:
         return command
 
 
-def steps_at_once(lanes: Sequence[Lane], took: float) -> int:
+def steps_at_once(loops: Sequence[RunLoop], took: float) -> int:
     """Return how many steps runs take at a time as fast as possible.
 
     Args:
-        lanes: the runs that are on.
+        loops: the runs that are on.
         took: seconds that the last step of all of them took.
     """
-    if any(lane.reporter.wants_weights for lane in lanes):
+    if any(loop.reporter.wants_weights for loop in loops):
         return 1  # they are read between two steps
-    burst = max(lane.burst for lane in lanes)
-    return QUICK_BURST if burst == 1 and took < QUICK else burst
+    steps_per_sync = max(loop.steps_per_sync for loop in loops)
+    return QUICK_BURST if steps_per_sync == 1 and took < QUICK else steps_per_sync
 
 
 @cache
@@ -311,9 +311,13 @@ def told_if_slow(settings: ProblemSettings, send: Callable[[msg.Message], None])
                 line = line or frame.f_lineno
             frame = frame.f_back
         at = f", line {line}," if line else ""
-        send(msg.Printed(text=f"{settings.file.name}{at} is still running after {SLOW:g} s"))
+        send(
+            msg.Printed(
+                text=f"{settings.file.name}{at} is still running after {SLOW_LOAD_SECONDS:g} s"
+            )
+        )
 
-    timer = threading.Timer(SLOW, tell)
+    timer = threading.Timer(SLOW_LOAD_SECONDS, tell)
     timer.daemon = True
     if settings.is_file:
         timer.start()
@@ -335,7 +339,7 @@ def is_known(problem: Problem, start: msg.Start, changes: Sequence[tuple[int, fl
     return optimizer.is_plain or not changes
 
 
-def swept(problem: Problem, command: msg.Sweep) -> Iterator[msg.Swept | None]:
+def swept(problem: Problem, command: msg.Sweep) -> Iterator[msg.SweepResult | None]:
     """Return the work of a sweep."""
     optimizer = resolved(command.optimizer, problem)
     work = sweep(problem, command.lrs, command.steps, optimizer, command.seconds, command.schedule)
@@ -348,8 +352,8 @@ def resolved(optimizer: msg.Optimizer, problem: Problem) -> msg.Optimizer:
 
 
 def with_range_test(
-    work: Iterator[msg.Swept | None], problem: Problem, optimizer: msg.Optimizer
-) -> Iterator[msg.Swept | None]:
+    work: Iterator[msg.SweepResult | None], problem: Problem, optimizer: msg.Optimizer
+) -> Iterator[msg.SweepResult | None]:
     """Return the work of a sweep that tells as well what the usual range tests suggest."""
     for result in work:
         yield result and replace(result, range_test=range_test(problem, optimizer))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
 from lrtui.messages import LARGEST, Message, Progress
-from lrtui.trainer.runs import AnyTraining
+from lrtui.trainer.beginnings import AnyTraining
 
 REPORT_EVERY = 0.05
 """Seconds between two progress messages."""

@@ -12,7 +12,7 @@ from itertools import repeat
 import torch
 from torch.optim import lr_scheduler
 
-DROPS = 3
+STEP_DROPS = 3
 """Equal parts of a run between which ``step`` divides the rate by ten."""
 
 
@@ -60,7 +60,7 @@ def make(schedule: str, optimizer: torch.optim.Optimizer, steps: int) -> lr_sche
         case "linear":
             return lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=steps)
         case "step":
-            return lr_scheduler.StepLR(optimizer, step_size=-(-steps // DROPS))
+            return lr_scheduler.StepLR(optimizer, step_size=-(-steps // STEP_DROPS))
         case "onecycle":
             peak = optimizer.param_groups[0]["lr"]
             return lr_scheduler.OneCycleLR(

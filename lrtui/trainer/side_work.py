@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 
 from lrtui.messages import Message, NoResult
-from lrtui.trainer.aside import Aside
+from lrtui.trainer.rng import IsolatedRng
 
-ORDER = ("sharpness", "ahead", "sweep", "heat")
+PRIORITY = ("sharpness", "ahead", "sweep", "heat")
 """What is done first: the sharpness keeps to a small share of the time by itself."""
 
 Work = Iterator[Message | None]
@@ -37,13 +37,13 @@ class SideWork:
         self._explain = explain
         self._send = send
         self._works: dict[tuple[str, int], Work] = {}  # by their kind and the run they belong to
-        self._aside = Aside(device)
+        self._aside = IsolatedRng(device)
 
     def begin(self, kind: str, work: Work, run: int = 0) -> None:
         """Take up new work in place of what was going on of the same kind for the same run.
 
         Args:
-            kind: one of ``ORDER``.
+            kind: one of ``PRIORITY``.
             work: pieces of it are done one after another.
             run: number of the run that it belongs to, 0 where it belongs to none.
         """
@@ -79,5 +79,5 @@ class SideWork:
             return
         with self._aside:
             while self._works and perf_counter() < until and not interrupted():
-                key = min(self._works, key=lambda key: ORDER.index(key[0]))
+                key = min(self._works, key=lambda key: PRIORITY.index(key[0]))
                 self._go_on(key, self._works[key])

@@ -13,10 +13,10 @@ from lrtui.messages import Optimizer
 from lrtui.problems.problem import Batch, Problem, ProblemError, count, trained
 from lrtui.trainer import optimizers
 
-FEW = 100
+MAX_REPORTED_WEIGHTS = 100
 """Weights that are told one by one: as many at most, and only in float32's range."""
 
-BURST = 50
+STEPS_PER_SYNC = 50
 """Steps between two readings of the losses on a device: each reading waits for it."""
 
 
@@ -53,7 +53,7 @@ class Training:
             ProblemError: the loss is none that can be trained; says why.
         """
         self.model = problem.model()
-        self.burst = 1 if problem.device == "cpu" else BURST
+        self.steps_per_sync = 1 if problem.device == "cpu" else STEPS_PER_SYNC
         self._loss = problem.loss
         self._batches = problem.batches()
         self._parameters = trained(self.model)
@@ -70,7 +70,7 @@ class Training:
         self.lr = lr
         needed = inspect.signature(type(self.optimizer).step).parameters.get("closure")
         self._needs_closure = needed is not None and needed.default is inspect.Parameter.empty
-        self._few = count(self._parameters) <= FEW
+        self._few = count(self._parameters) <= MAX_REPORTED_WEIGHTS
         self.batch: Batch = self._next_batch()
         self._graph = checked(self._loss(self.model, self.batch))
         self.loss = self._graph.item()

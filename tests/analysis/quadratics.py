@@ -19,15 +19,15 @@ def quadratic(
     *eigenvalues: float, min_loss: float = 1.0, start: Sequence[float] = (), seed: int = 0
 ) -> Quadratic:
     """A loss with these eigenvalues about a random minimum, its axes turned at random."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     d = len(eigenvalues)
-    vectors = np.linalg.qr(chance.normal(size=(d, d)))[0]
+    vectors = np.linalg.qr(rng.normal(size=(d, d)))[0]
     return Quadratic(
         eigenvalues=sorted(eigenvalues),
         eigenvectors=vectors.tolist(),
-        minimum=chance.normal(size=d).tolist(),
+        minimum=rng.normal(size=d).tolist(),
         min_loss=min_loss,
-        start=[*start] or (5 * chance.normal(size=d)).tolist(),
+        start=[*start] or (5 * rng.normal(size=d)).tolist(),
     )
 
 

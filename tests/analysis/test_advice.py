@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from lrtui.analysis.advice import Advice, advise, advise_from_sweep
 from lrtui.analysis.theory import Theory
-from lrtui.messages import Optimizer, Swept
+from lrtui.messages import Optimizer, SweepResult
 from lrtui.messages.problem_settings import Noise, ProblemSettings, Spread
 from lrtui.problems.line import LineFit
 from lrtui.session.sentences import advice_text
@@ -129,7 +129,7 @@ def test_with_momentum_or_adam_it_is_the_first_of_many() -> None:
         assert few.more_steps
 
 
-SWEPT = Swept(
+SWEPT = SweepResult(
     lrs=[0.01, 0.1, 1.0],
     steps=100,
     losses=[0.9, 0.5, None],

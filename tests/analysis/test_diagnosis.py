@@ -123,10 +123,10 @@ def test_how_much_a_step_removes_where_the_steps_have_gaps() -> None:
 
 
 def test_what_float32_rounds_away_is_not_called_a_change() -> None:
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     near = Diagnosis(THEORY, 0.2, 100, THEORY.start)
     for step in range(50):
-        loss = float(np.float32(1.0 + 2e-6 * chance.uniform()))  # some units in the last place
+        loss = float(np.float32(1.0 + 2e-6 * rng.uniform()))  # some units in the last place
         near.see([step], [loss])
         assert near.shrink() is None
     far = Diagnosis(THEORY, 0.2, 100, THEORY.start)

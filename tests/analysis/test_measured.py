@@ -397,28 +397,28 @@ class HeldOut:
         """The first weights of a run for each seed, as torch.nn.Linear draws them."""
         runs: list[list[Tensor]] = []
         for seed in seeds:
-            chance = torch.Generator().manual_seed(seed)
+            rng = torch.Generator().manual_seed(seed)
             runs.append([])
             for fan, out in pairwise(self.widths):
                 for rows in (fan, 1):
-                    drawn = torch.rand(rows, out, generator=chance) * 2 - 1
+                    drawn = torch.rand(rows, out, generator=rng) * 2 - 1
                     runs[-1].append(drawn * fan**-0.5)
         return [torch.stack(same).requires_grad_() for same in zip(*runs, strict=True)]
 
 
 def held_out(seed: int, n: int = 96) -> list[HeldOut]:
-    chance = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=chance)
+        return torch.randn(*shape, generator=rng)
 
     def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=chance)
+        return torch.rand(*shape, generator=rng)
 
     x = normal(n, 5)
     x[:, 1] = x[:, 0] + 0.3 * x[:, 1]
     linear = HeldOut(x, x @ normal(5, 1) + 0.5 * normal(n, 1), (5, 1), torch.tanh, (0.002, 3.0))
-    label = torch.randint(0, 3, (n,), generator=chance)
+    label = torch.randint(0, 3, (n,), generator=rng)
     x = 1.2 * normal(3, 4)[label] + normal(n, 4)
     blobs = HeldOut(x, label, (4, 3), torch.tanh, (0.003, 18.0))
     x = 4 * uniform(n, 2) - 2

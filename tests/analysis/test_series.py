@@ -9,12 +9,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrtui.analysis.series import CAPACITY, OPENING, RECENT, LossSeries
+from lrtui.analysis.series import MAX_BUCKETS, OPENING, RECENT_LOSSES, LossSeries
 
 losses = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
 
-@given(st.dictionaries(st.integers(0, CAPACITY - 1), losses, max_size=60), st.integers(1, 20))
+@given(st.dictionaries(st.integers(0, MAX_BUCKETS - 1), losses, max_size=60), st.integers(1, 20))
 def test_short_series_are_exact(told: dict[int, float | None], batch: int) -> None:
     rows = sorted(told.items())  # with gaps between the steps, or without
     series = LossSeries()
@@ -43,15 +43,15 @@ def test_the_first_loss_stays_the_first() -> None:
 
 @settings(max_examples=25)
 @given(
-    st.integers(1, 40 * CAPACITY),
+    st.integers(1, 40 * MAX_BUCKETS),
     st.integers(1, 9999),
     st.integers(1, 50),
     st.randoms(use_true_random=False),
 )
 def test_long_series_keep_each_spike_where_it_was(
-    count: int, batch: int, gap: int, chance: Random
+    count: int, batch: int, gap: int, rng: Random
 ) -> None:
-    spike = chance.randrange(count)
+    spike = rng.randrange(count)
     values = np.linspace(1.0, 0.5, count)
     values[spike] = 99.0
     series = LossSeries()
@@ -59,7 +59,7 @@ def test_long_series_keep_each_spike_where_it_was(
         end = min(first + batch, count)
         series.append(range(first * gap, end * gap, gap), values[first:end].tolist())
     steps, kept = series.curve()
-    assert len(kept) <= 2 * CAPACITY
+    assert len(kept) <= 2 * MAX_BUCKETS
     assert kept.max() == 99.0
     assert 0 <= spike * gap - steps[np.argmax(kept)] < series.stride
     assert kept.min() == values.min()
@@ -74,8 +74,8 @@ def test_what_is_kept_incrementally_is_what_the_whole_says(
     for i in range(0, len(told), batch):
         series.append(range(7 + 3 * i, 7 + 3 * len(told[: i + batch]), 3), told[i : i + batch])
     known = [np.nan if loss is None else loss for loss in told]
-    np.testing.assert_array_equal(series.recent, known[-RECENT:])
-    assert series.recent_steps.tolist() == [7 + 3 * i for i in range(len(told))][-RECENT:]
+    np.testing.assert_array_equal(series.recent, known[-RECENT_LOSSES:])
+    assert series.recent_steps.tolist() == [7 + 3 * i for i in range(len(told))][-RECENT_LOSSES:]
     early = [loss for loss in told[:OPENING] if loss is not None]
     assert series.opening == max(early) if early else math.isnan(series.opening)
     over = [i for i, loss in enumerate(known) if not loss <= target]
@@ -101,7 +101,7 @@ def test_without_a_target_it_is_never_under_it() -> None:
 
 
 @settings(max_examples=25)
-@given(st.integers(1, 5 * CAPACITY), st.integers(1, 999), st.integers(0, 10**6))
+@given(st.integers(1, 5 * MAX_BUCKETS), st.integers(1, 999), st.integers(0, 10**6))
 def test_means_are_exact_between_buckets(count: int, batch: int, origin: int) -> None:
     values = np.random.default_rng(count).normal(size=count)
     values[::97] = np.nan
@@ -128,8 +128,8 @@ def test_the_loss_at_a_step() -> None:
     series.append(range(4000, 9000), [float(k) for k in range(4000, 9000)])
     assert series.at(10) is None  # merged
     assert series.at(8999) == 8999.0
-    assert series.at(9000 - RECENT) == 9000.0 - RECENT
-    assert series.at(8999 - RECENT) is None
+    assert series.at(9000 - RECENT_LOSSES) == 9000.0 - RECENT_LOSSES
+    assert series.at(8999 - RECENT_LOSSES) is None
 
 
 def test_from_where_on_it_stays_between() -> None:
@@ -207,9 +207,9 @@ def test_where_the_losses_were_not_finite() -> None:
 
 
 @settings(max_examples=25)
-@given(st.integers(0, 3 * CAPACITY), st.integers(1, 3 * CAPACITY), st.integers(1, 999))
+@given(st.integers(0, 3 * MAX_BUCKETS), st.integers(1, 3 * MAX_BUCKETS), st.integers(1, 999))
 def test_of_a_long_series_too(first: int, length: int, batch: int) -> None:
-    count = 5 * CAPACITY
+    count = 5 * MAX_BUCKETS
     told = [None if first <= k < first + length else 1.0 for k in range(count)]
     series = LossSeries()
     for k in range(0, count, batch):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from lrtui.analysis.spikes import BEFORE, Spike, SpikeWatch
+from lrtui.analysis.spikes import LEVEL_WINDOW, Spike, SpikeWatch
 from lrtui.messages import Greeting, ProblemFacts, Progress, Started, State, Steered
 from lrtui.session.run import Run
 from lrtui.session.session import Session
@@ -188,7 +188,7 @@ def test_the_mini_batches_of_the_lab_are_watched_and_its_whole_batches_are_not()
         session.apply(ProblemFacts(name="sine", weights=9, samples=64, batch=batch))
         session.apply(Started(run=1, lr=0.1, steps=None))
         session.apply(State(run=1, step=0, paused=False, speed=None, lr=0.1))
-        told = [*noisy(1.0, 0, 300), *noisy(9.0, 300, 300 + BEFORE)]
+        told = [*noisy(1.0, 0, 300), *noisy(9.0, 300, 300 + LEVEL_WINDOW)]
         session.apply(Progress(run=1, steps=0, scalars={"loss": told}, seconds=1.0))
         assert session.current is not None
         assert (session.current.spikes.last is not None) == looked

@@ -23,9 +23,9 @@ import torch
 from msgspec.structs import replace
 
 from lrtui.analysis.diagnosis import Diagnosis, judge
-from lrtui.analysis.momentum import HORIZON, Modes
+from lrtui.analysis.momentum import MAX_STEP, Modes
 from lrtui.analysis.theory import Theory
-from lrtui.messages import PLAIN, Optimizer, OptimizerName, Quadratic, Swept
+from lrtui.messages import PLAIN, Optimizer, OptimizerName, Quadratic, SweepResult
 from lrtui.messages.problem_settings import Noise, ProblemSettings, Spread
 from lrtui.problems.line import LineFit, LineTraining
 from lrtui.trainer.many import sweep as module
@@ -48,7 +48,7 @@ class Case:
     """One set of data: what torch's runs did in float32, and what float64 says of them."""
 
     theory: Theory
-    swept: Swept
+    swept: SweepResult
     losses: np.ndarray  # float64, shape [steps + 1, rates]
     min_loss: float
     values: np.ndarray
@@ -62,7 +62,7 @@ def run(problem: LineFit, lr: float, steps: int) -> list[float]:
     return [training.loss, *(training.step() for _ in range(steps))]
 
 
-def sweep(problem: LineFit, lrs: list[float], steps: int) -> Swept:
+def sweep(problem: LineFit, lrs: list[float], steps: int) -> SweepResult:
     *_, swept = module.sweep(problem, lrs, steps, Optimizer(), None)
     assert swept is not None
     return swept
@@ -119,7 +119,7 @@ def quickest(case: Case) -> tuple[float, int]:
         if settled.any():
             return float(lr[settled].mean()), step
         distances *= 1 - lr[:, None] * case.values
-    return 0.0, HORIZON
+    return 0.0, MAX_STEP
 
 
 def expected(case: Case, i: int) -> str:
@@ -267,7 +267,7 @@ def test_from_any_point_of_a_run_the_forecast_is_the_same() -> None:
 def test_a_rate_that_settles_only_beyond_the_horizon() -> None:
     theory = Theory.of(quadratic(1e-12, 1.0, min_loss=0.0))
     assert theory.settles_at(theory.start, 1.0) is None
-    assert theory.quickest(theory.start)[1] == HORIZON
+    assert theory.quickest(theory.start)[1] == MAX_STEP
 
 
 def test_a_start_that_has_settled() -> None:
@@ -311,12 +311,12 @@ class Fit:
 
     @classmethod
     def random(cls, seed: int, spread: float = 1.0) -> Fit:
-        chance = torch.Generator().manual_seed(seed)
-        n = int(torch.randint(20, 100, (), generator=chance))
-        d = int(torch.randint(1, 8, (), generator=chance))
-        x = torch.randn(n, d, generator=chance) * torch.logspace(0, -spread, d)
-        y = x @ torch.randn(d, generator=chance) + 0.3 * torch.randn(n, generator=chance)
-        return cls(x, y, 2 * torch.randn(d, generator=chance))
+        rng = torch.Generator().manual_seed(seed)
+        n = int(torch.randint(20, 100, (), generator=rng))
+        d = int(torch.randint(1, 8, (), generator=rng))
+        x = torch.randn(n, d, generator=rng) * torch.logspace(0, -spread, d)
+        y = x @ torch.randn(d, generator=rng) + 0.3 * torch.randn(n, generator=rng)
+        return cls(x, y, 2 * torch.randn(d, generator=rng))
 
     def quadratic(self) -> Quadratic:
         x, y = self.x.double().numpy(), self.y.double().numpy()
@@ -361,12 +361,12 @@ def steps_of(
 
 def random_sgd(seed: int) -> tuple[Optimizer, float]:
     """An optimizer with momentum, decay or both, and a share of the limit."""
-    chance = np.random.default_rng(seed)
-    momentum = float(chance.choice([0.0, 0.3, 0.9, 0.95]))
-    nesterov = momentum > 0 and bool(chance.integers(2))
-    decay = float(chance.choice([0.0, 0.01, 0.3])) if momentum else 0.1
+    rng = np.random.default_rng(seed)
+    momentum = float(rng.choice([0.0, 0.3, 0.9, 0.95]))
+    nesterov = momentum > 0 and bool(rng.integers(2))
+    decay = float(rng.choice([0.0, 0.01, 0.3])) if momentum else 0.1
     name: OptimizerName = "nesterov" if nesterov else "sgd"
-    share = float(chance.choice([0.03, 0.1, 0.4, 0.7, 0.95]))
+    share = float(rng.choice([0.03, 0.1, 0.4, 0.7, 0.95]))
     return Optimizer(name=name, momentum=momentum, weight_decay=decay), share
 
 
@@ -502,9 +502,9 @@ def test_the_limit_is_where_a_run_begins_to_grow(momentum: float, name: str) -> 
 def test_no_loss_is_larger_than_its_bound() -> None:
     tight = 0
     for seed in range(150):
-        chance, (optimizer, share) = np.random.default_rng(seed), random_sgd(seed)
-        share = float(chance.choice([share, 0.999, 0.5 * (1 - optimizer.momentum**0.5) ** 2]))
-        values = chance.uniform(0.01, 2, size=3).tolist()
+        rng, (optimizer, share) = np.random.default_rng(seed), random_sgd(seed)
+        share = float(rng.choice([share, 0.999, 0.5 * (1 - optimizer.momentum**0.5) ** 2]))
+        values = rng.uniform(0.01, 2, size=3).tolist()
         theory = Theory.of(quadratic(*values, min_loss=0.01, seed=seed), optimizer)
         some = modes(theory, share * theory.max_stable_lr)
         for first in (0, 1, 7, 100, 1000):
@@ -568,7 +568,7 @@ def test_the_quickest_of_a_thousand_weights() -> None:
 def test_many_weights_are_no_other_than_few(monkeypatch: pytest.MonkeyPatch) -> None:
     loss = quadratic(0.3, 1.0, 4.0)
     few = Theory.of(loss)
-    monkeypatch.setattr("lrtui.analysis.theory.FEW", 0)
+    monkeypatch.setattr("lrtui.analysis.theory.MAX_WEIGHTS_IN_PYTHON", 0)
     many = Theory.of(loss)
     assert many.distances(many.start) == pytest.approx(few.distances(few.start))
     for share in (0.1, 0.7, 0.999, 1.3):
@@ -586,12 +586,12 @@ def test_many_weights_are_no_other_than_few(monkeypatch: pytest.MonkeyPatch) -> 
 def test_curves_of_adam_are_those_of_torch(name: str, decay: float) -> None:
     errors = []
     for seed in range(25):
-        chance, fit = np.random.default_rng(seed), Fit.random(seed)
+        rng, fit = np.random.default_rng(seed), Fit.random(seed)
         betas = [(0.9, 0.999), (0.9, 0.999), (0.5, 0.99)][seed % 3]
         # With a short memory the steps go on for good, and rounding decides where: in float64.
         kind = torch.float32 if seed % 3 < 2 else torch.float64
         optimizer = Optimizer(name=name, betas=betas, weight_decay=decay)  # type: ignore[arg-type]
-        lr = float(10 ** chance.uniform(-3, 0.3))
+        lr = float(10 ** rng.uniform(-3, 0.3))
         told = fit.train(optimizer, lr, 150, kind)
         foreseen = Theory.of(fit.quadratic(), optimizer).losses(fit.start.tolist(), lr, range(151))
         known = np.isfinite(foreseen)  # up to a spike that is foreseen

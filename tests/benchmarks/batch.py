@@ -8,7 +8,7 @@ import time
 import torch
 
 from lrtui.analysis.theory import Theory
-from lrtui.messages import PLAIN, Optimizer, ProblemFacts, Quadratic, Start, Swept
+from lrtui.messages import PLAIN, Optimizer, ProblemFacts, Quadratic, Start, SweepResult
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import INITIAL_WEIGHTS, LineFit
 from lrtui.session.heat_grid import heat
@@ -69,7 +69,7 @@ def ruler(speed: float | None) -> float:
                 command = ruler_sweep(theory, Optimizer(), None, message, STEPS)
                 assert command is not None
                 trainer.send(command)
-            if isinstance(message, Swept):
+            if isinstance(message, SweepResult):
                 trainer.close()
                 return time.perf_counter() - ready_at
 

@@ -16,7 +16,7 @@ BLOCKS = 3
 def key_times(lab: Terminal, count: int) -> list[float]:
     """Return the seconds from each key to the bytes that show it in the field."""
     times: list[float] = []
-    chance = random.Random(0)
+    rng = random.Random(0)
     while len(times) < count:
         lab.type("\x1b")
         lab.read(0.5)  # Esc is told from a sequence by waiting
@@ -24,7 +24,7 @@ def key_times(lab: Terminal, count: int) -> list[float]:
         lab.read(0.5)
         for digit in "123456":
             # At no fixed place between two frames, and without parsing: that takes time too.
-            pause = time.perf_counter() + 0.05 + 0.1 * chance.random()
+            pause = time.perf_counter() + 0.05 + 0.1 * rng.random()
             while time.perf_counter() < pause:
                 lab.read_bytes(0.01)
             typed += digit

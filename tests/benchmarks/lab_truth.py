@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from lrtui.analysis.advice import Advice
-from lrtui.analysis.diagnosis import BLOWN, BLOWN_ADAPTIVE, HAIR
+from lrtui.analysis.diagnosis import ADAM_STEP_TOLERANCE, DIVERGED_FACTOR, DIVERGED_FACTOR_ADAPTIVE
 from lrtui.messages import (
     AnyCommand,
     AnyMessage,
@@ -206,7 +206,7 @@ def contradictions(lab: Lab, case: Case, run: Run) -> list[str]:
     # Where a loss was huge on the way, float32 has lost what float64 has not.
     single = [*course(lab.problem, case, case.steps, case.lr, run.changes, torch.float32)]
     end, first = single[-1][1], single[0][1]
-    times = BLOWN_ADAPTIVE if case.optimizer.is_adaptive else BLOWN
+    times = DIVERGED_FACTOR_ADAPTIVE if case.optimizer.is_adaptive else DIVERGED_FACTOR
     grew = not math.isfinite(end) or end > first
     blown = not math.isfinite(end) or end > times * abs(first)
 
@@ -239,7 +239,7 @@ def of_exact(lab: Lab, case: Case, run: Run, losses: list[float]) -> list[str]:
     """Hold verdict and forecast of an exact run against the losses in float64, and those beyond."""
     theory = lab.session.theory_of(run.optimizer, run.schedule)
     assert theory is not None
-    hair = HAIR if case.optimizer.is_adaptive else 1
+    hair = ADAM_STEP_TOLERANCE if case.optimizer.is_adaptive else 1
     if run.lr >= theory.max_stable_lr:
         return ["settles past the limit"] if run.forecast is not None else []
     most = min(BEYOND, theory.horizon)
@@ -277,7 +277,7 @@ def of_table(lab: Lab, case: Case, run: Run, verdict: str) -> list[str]:
     *_, told = swept(lab.problem, command)
     assert told is not None
     ((word, at),) = outcomes(told, theory, case.steps)
-    hair = HAIR if case.optimizer.is_adaptive else 1
+    hair = ADAM_STEP_TOLERANCE if case.optimizer.is_adaptive else 1
     if (word == "settled") != (verdict == "settled"):
         close = [s for s in (at, run.settled_at) if s is not None and s >= case.steps - hair]
         return [] if close else [f"the table says {word} at {at}"]
@@ -297,7 +297,7 @@ def of_advice(lab: Lab, case: Case, advice: Advice) -> list[str]:
     if advice.steps > BEYOND:
         return []
     plain = Case(case.settings, case.optimizer, "constant", advice.lr, advice.steps)
-    hair = HAIR if case.optimizer.is_adaptive else 1
+    hair = ADAM_STEP_TOLERANCE if case.optimizer.is_adaptive else 1
     far = [loss for loss, _ in course(lab.problem, plain, advice.steps + hair, advice.lr)]
     target = theory.settled_loss * (1 + 1e-9)
     late = settled_from(far, target)
@@ -323,20 +323,20 @@ def of_measured(verdict: str, whole: list[float]) -> list[str]:
     return []
 
 
-def draw(chance: random.Random, changes: bool = False, steps: int = 300) -> Case:
+def draw(rng: random.Random, changes: bool = False, steps: int = 300) -> Case:
     """Draw a case; the rate once the problem is known, see ``rated``."""
-    name = chance.choice(["line", "line", "line", "bowl", "bowl", "rosenbrock", "sine", "moons"])
-    batched = name in ("line", "sine", "moons") and chance.random() < 0.25
+    name = rng.choice(["line", "line", "line", "bowl", "bowl", "rosenbrock", "sine", "moons"])
+    batched = name in ("line", "sine", "moons") and rng.random() < 0.25
     settings = ProblemSettings(
         name=name,
-        seed=chance.randrange(10**6, 10**9),
-        batch=chance.choice([4, 10, 25]) if batched else None,
-        spread=chance.choice(["symmetric", "unit"]) if name == "line" else "symmetric",
-        noise=chance.choice(["uniform", "gaussian"]) if name == "line" else "uniform",
+        seed=rng.randrange(10**6, 10**9),
+        batch=rng.choice([4, 10, 25]) if batched else None,
+        spread=rng.choice(["symmetric", "unit"]) if name == "line" else "symmetric",
+        noise=rng.choice(["uniform", "gaussian"]) if name == "line" else "uniform",
     )
-    decay = chance.choice([0.0, 0.0, 10 ** chance.uniform(-4, -1)])
-    beta = round(chance.uniform(0.3, 0.97), 2)
-    optimizer = chance.choice(
+    decay = rng.choice([0.0, 0.0, 10 ** rng.uniform(-4, -1)])
+    beta = round(rng.uniform(0.3, 0.97), 2)
+    optimizer = rng.choice(
         [
             Optimizer(),
             Optimizer(weight_decay=decay),
@@ -347,11 +347,11 @@ def draw(chance: random.Random, changes: bool = False, steps: int = 300) -> Case
         ]
     )
     schedules = ["constant"] * 6 + ["cosine", "linear", "onecycle", "warmup:10"]
-    schedule = "constant" if changes else chance.choice(schedules)
-    return Case(settings, optimizer, schedule, math.nan, chance.randint(12, steps))
+    schedule = "constant" if changes else rng.choice(schedules)
+    return Case(settings, optimizer, schedule, math.nan, rng.randint(12, steps))
 
 
-def rated(lab: Lab, case: Case, chance: random.Random, changes: bool = False) -> Case:
+def rated(lab: Lab, case: Case, rng: random.Random, changes: bool = False) -> Case:
     """Return the case with a rate, and perhaps changes of it, drawn over all that may be shown."""
     theory = lab.session.theory_of(case.optimizer)
     low, high = ends(theory, case.optimizer, lab.problem.facts.sharpness) or (1e-4, 1.0)
@@ -359,11 +359,11 @@ def rated(lab: Lab, case: Case, chance: random.Random, changes: bool = False) ->
         low, high = 1e-4, 3.0
 
     def rate() -> float:
-        return float(f"{low * (high / low) ** chance.uniform(0.2, 1):.4g}")
+        return float(f"{low * (high / low) ** rng.uniform(0.2, 1):.4g}")
 
     changed: tuple[tuple[int, float], ...] = ()
     if changes:
-        changed = ((chance.randint(1, case.steps - 1), rate()),)
+        changed = ((rng.randint(1, case.steps - 1), rate()),)
     return Case(case.settings, case.optimizer, case.schedule, rate(), case.steps, changed)
 
 
@@ -380,10 +380,10 @@ class Found:
 
 def check(seed: int, found: Found, take_advice: bool = True, changes: bool = False) -> None:
     """Carry out a random run, hold what is said of it against the truth, and take the advice."""
-    chance = random.Random(seed)
-    case = draw(chance, changes)
+    rng = random.Random(seed)
+    case = draw(rng, changes)
     lab = Lab(case.settings)
-    case = rated(lab, case, chance, changes)
+    case = rated(lab, case, rng, changes)
     run = lab.run(case)
     found.runs += 1
     found.words[run.verdict()[0]] += 1

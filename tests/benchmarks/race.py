@@ -60,7 +60,7 @@ def written() -> None:
 
 def cursor_times(lab: Terminal, count: int) -> list[float]:
     """Return the seconds from each key that moves the cursor to the bytes that show it."""
-    chance = random.Random(0)
+    rng = random.Random(0)
     times = []
     lab.type("\x1b[D")
     readout = r"step [\d,]+ +rate \S+ loss"
@@ -69,7 +69,7 @@ def cursor_times(lab: Terminal, count: int) -> list[float]:
     row = next(y for y, text in enumerate(lab.screen.display) if re.search(readout, text))
     place = rb"\x1b\[%d;\d+H" % (row + 1)
     for i in range(count):
-        pause = time.perf_counter() + 0.05 + 0.1 * chance.random()
+        pause = time.perf_counter() + 0.05 + 0.1 * rng.random()
         while time.perf_counter() < pause:
             lab.read_bytes(0.01)
         start, got = time.perf_counter(), b""

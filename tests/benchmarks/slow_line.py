@@ -19,7 +19,7 @@ FIRST = 5.0
 
 def main() -> None:
     """Print the median and the 95th percentile."""
-    chance = random.Random(0)
+    rng = random.Random(0)
     times: list[float] = []
     with terminal("--speed", "max", "--steps", "1000000000") as lab:
         line = SlowLine(lab, PACE)
@@ -30,7 +30,7 @@ def main() -> None:
         for _ in range(KEYS // 5):
             typed = ""
             for digit in "73915":
-                until = time.monotonic() + 0.3 + chance.random()
+                until = time.monotonic() + 0.3 + rng.random()
                 while time.monotonic() < until:
                     line.carry()
                 typed += digit

@@ -102,10 +102,10 @@ class Language(nn.Module):
 
 def kinds(seed: int) -> list[Kind]:
     """The kinds of network, with data of their own for each seed."""
-    chance = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=chance)
+        return torch.randn(*shape, generator=rng)
 
     centres, mixing, teacher = normal(5, 6), normal(3, 12), normal(6, 12)
     patterns, follows = normal(4, 8, 8), (2 * normal(16, 16)).softmax(1)
@@ -262,7 +262,7 @@ def follow(
     """Train once, and count what is said of it."""
     torch.manual_seed(seed)
     model = kind.model()
-    chance = torch.Generator().manual_seed(seed + 1)
+    rng = torch.Generator().manual_seed(seed + 1)
     x, y = kind.draw(torch.Generator().manual_seed(seed + 2), HELD_OUT)
     momentum = 0.9 if seed // 1000 % 2 else 0.0
     optimizer: torch.optim.Optimizer = torch.optim.AdamW(model.parameters(), lr)
@@ -283,7 +283,7 @@ def follow(
     for step in range(STEPS + 1):
         if step % EVERY == 0:
             truths.append(truth())
-        inputs, targets = kind.draw(chance, batch)
+        inputs, targets = kind.draw(rng, batch)
         loss = kind.loss(model(inputs), targets)
         told = loss.item() if math.isfinite(loss.item()) else None
         session.apply(Progress(run=1, steps=step, scalars={"loss": [told]}, seconds=1.0))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrtui.messages import Hold, Pause, Resume
-from lrtui.monitor.gate import MOST, NEVER, Gate, Order
+from lrtui.monitor.command_queue import MAX_WAITING, NEVER, CommandQueue, PendingCommand
 
 
 class Training:
@@ -18,9 +18,9 @@ class Training:
 
     def __init__(self) -> None:
         self.done: list[tuple[int, object]] = []
-        self.gate = Gate(self.carry_out)
+        self.gate = CommandQueue(self.carry_out)
 
-    def carry_out(self, order: Order) -> None:
+    def carry_out(self, order: PendingCommand) -> None:
         self.done.append((self.gate.step, order.command))
         if isinstance(order.command, Pause):
             self.gate.paused = True
@@ -55,7 +55,7 @@ def test_each_order_is_carried_out_after_its_step_and_training_attends_no_more(
 ) -> None:
     training = Training()
     for number, at in enumerate(steps, 1):
-        training.gate.post(Order(Hold(id=number, lr=1.0), at=at))
+        training.gate.post(PendingCommand(Hold(id=number, lr=1.0), at=at))
     for _ in range(40):
         training.step()
     assert {(at, c.id) for at, c in training.done} == {  # type: ignore[attr-defined]
@@ -66,13 +66,13 @@ def test_each_order_is_carried_out_after_its_step_and_training_attends_no_more(
 
 def test_a_pause_holds_and_what_comes_meanwhile_is_done_at_once() -> None:
     training = Training()
-    training.gate.post(Order(Pause()))
+    training.gate.post(PendingCommand(Pause()))
     thread = training.in_a_thread(5)
     until(lambda: len(training.done) == 1)
-    training.gate.post(Order(Hold(lr=1.0)))
+    training.gate.post(PendingCommand(Hold(lr=1.0)))
     until(lambda: len(training.done) == 2)
     assert training.gate.step == 1
-    training.gate.post(Order(Resume()))
+    training.gate.post(PendingCommand(Resume()))
     thread.join(20)
     assert [at for at, _ in training.done] == [1, 1, 1]
     assert training.gate.step == 5
@@ -99,14 +99,14 @@ def test_a_promise_is_kept_until_there_is_an_order() -> None:
         until(lambda: training.gate.step == promised)  # noqa: B023
         time.sleep(0.005)
         assert training.gate.step == promised  # it waits there
-        training.gate.post(Order(Hold(lr=1.0), at=promised + 3))
+        training.gate.post(PendingCommand(Hold(lr=1.0), at=promised + 3))
         until(training.gate.__class__.is_idle.fget.__get__(training.gate))  # type: ignore[attr-defined]
         assert training.done[-1][0] == promised + 3
     training.gate.promise(2)
     training.gate.cancel_promise()
     before = training.gate.step
     until(lambda: training.gate.step > before + 10)
-    training.gate.post(Order(Pause()))
+    training.gate.post(PendingCommand(Pause()))
     until(lambda: training.gate.paused)
     assert training.gate.promise(2) == training.gate.step  # it is held already
 
@@ -115,11 +115,11 @@ def test_an_error_in_an_order_reaches_training_and_leaves_the_gate_usable() -> N
     class Interrupted(BaseException):
         pass
 
-    def carry_out(order: Order) -> None:
+    def carry_out(order: PendingCommand) -> None:
         raise Interrupted
 
-    gate = Gate(carry_out)
-    gate.post(Order(Hold(lr=1.0)))
+    gate = CommandQueue(carry_out)
+    gate.post(PendingCommand(Hold(lr=1.0)))
     gate.step = 1
     try:
         gate.attend()
@@ -132,17 +132,17 @@ def test_an_error_in_an_order_reaches_training_and_leaves_the_gate_usable() -> N
 
 
 def test_so_many_orders_wait_and_no_more() -> None:
-    gate = Gate(lambda order: None)
-    for _ in range(MOST):
+    gate = CommandQueue(lambda order: None)
+    for _ in range(MAX_WAITING):
         assert not gate.is_full(1)
-        gate.post(Order(Hold(lr=1.0), viewer=1))
+        gate.post(PendingCommand(Hold(lr=1.0), viewer=1))
     assert gate.is_full(1)
     assert not gate.is_full(2)
 
 
 def test_a_promise_does_not_reach_beyond_a_pause_that_is_due() -> None:
     # Or ranks that pause there would wait for one another: no later step will come.
-    gate = Gate(lambda order: None)
+    gate = CommandQueue(lambda order: None)
     gate.step, gate.pause_at, gate.attend_at = 5, 6, 6
     assert gate.promise(2) == 6
     assert gate.attend_at == 6

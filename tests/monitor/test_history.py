@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrtui.messages import decode_message, encode
-from lrtui.monitor.history import CAPACITY, NAMES, History, Row, extremes, progress
+from lrtui.monitor.history import MAX_BUCKETS, MAX_SCALARS, History, Row, extremes, progress
 
 
 def row(step: int, loss: float) -> Row:
@@ -18,15 +18,15 @@ def row(step: int, loss: float) -> Row:
 
 def test_up_to_its_capacity_every_row_is_kept() -> None:
     history = History()
-    rows = [row(step, math.sin(step)) for step in range(1, CAPACITY + 1)]
+    rows = [row(step, math.sin(step)) for step in range(1, MAX_BUCKETS + 1)]
     for i in range(0, len(rows), 7):
         history.add(rows[i : i + 7])
     assert history.rows() == rows
 
 
 def test_a_long_past_is_bounded_even_and_has_its_spikes() -> None:
-    chance = np.random.default_rng(0)
-    losses = 1 + 0.1 * chance.standard_normal(300_000)
+    rng = np.random.default_rng(0)
+    losses = 1 + 0.1 * rng.standard_normal(300_000)
     losses[[5, 77_777, 299_998]] = [50.0, math.nan, 60.0]
     losses[123_456] = -9.0
     history = History()
@@ -34,7 +34,7 @@ def test_a_long_past_is_bounded_even_and_has_its_spikes() -> None:
         history.add([row(step + 1, losses[step]) for step in range(i, i + 1000)])
     kept = history.rows()
     steps = [found.step for found in kept]
-    assert len(kept) <= 2 * CAPACITY + 1
+    assert len(kept) <= 2 * MAX_BUCKETS + 1
     assert steps[-1] == 300_000
     assert steps == sorted(set(steps))
     assert {6, 77_778, 299_999, 123_457} <= {*steps}
@@ -80,9 +80,9 @@ def test_rows_become_a_message_that_can_be_read() -> None:
 
 
 def test_of_more_scalars_than_can_be_shown_the_first_are_told() -> None:
-    others = {f"scalar {number}": float(number) for number in range(NAMES + 5)}
+    others = {f"scalar {number}": float(number) for number in range(MAX_SCALARS + 5)}
     told = progress(1, [Row(1, 1.0, 0.1, 0.1, others)], 0.0, no_loss=False).scalars
-    assert [*told] == ["loss", "lr", *[*others][:NAMES]]
+    assert [*told] == ["loss", "lr", *[*others][:MAX_SCALARS]]
 
 
 def test_what_nobody_knows_is_not_told_as_a_number() -> None:

@@ -16,7 +16,7 @@ import pytest
 import torch.distributed as dist
 
 from lrtui.messages import Hold, Pause, Ranks, Resume, Rewind, Snapshots, Step, Stop
-from lrtui.monitor.gate import Gate, Order
+from lrtui.monitor.command_queue import CommandQueue, PendingCommand
 from lrtui.monitor.ranks import Ranks as Agreement
 from tests.monitor.trainings import Running, Viewer, script, training, until
 from tests.terminal import gone
@@ -47,7 +47,7 @@ def results(out: Path, count: int) -> list[dict[str, list[float]]]:
 @pytest.mark.usefixtures("any_device")
 @pytest.mark.timeout(300)
 def test_commands_with_stragglers_take_effect_at_the_same_step(tmp_path: Path) -> None:
-    chance = random.Random(5)
+    rng = random.Random(5)
     with training(*watched(2, tmp_path, 1500, 0.02)) as running:
         viewer = running.viewer()
         assert viewer.greeting.ranks == 2
@@ -57,7 +57,7 @@ def test_commands_with_stragglers_take_effect_at_the_same_step(tmp_path: Path) -
             answer = viewer.tell(Hold(lr=(number + 1) / 10_000))
             assert answer.done, answer.text
             told.append(answer)
-            time.sleep(chance.uniform(0, 0.03))
+            time.sleep(rng.uniform(0, 0.03))
         assert len(running.sockets()) == 1
         assert running.wait(200) == 0, running.output()
     first, second = results(tmp_path, 2)
@@ -266,11 +266,11 @@ class Gone:
 def test_without_the_store_each_order_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     store = dist.TCPStore("127.0.0.1", 0, 1, is_master=True)  # type: ignore[attr-defined]
     monkeypatch.setattr(dist.distributed_c10d, "_get_default_store", lambda: store)
-    refused: list[tuple[Order, str]] = []
-    gate = Gate(lambda order: None)
+    refused: list[tuple[PendingCommand, str]] = []
+    gate = CommandQueue(lambda order: None)
     agreed = Agreement(gate, 0, 2, lambda order, why: refused.append((order, why)), lambda c: "")
     monkeypatch.setattr(agreed, "_store", Gone())
-    orders = [Order(Hold(id=number, lr=0.1), asked_by="you") for number in (1, 2)]
+    orders = [PendingCommand(Hold(id=number, lr=0.1), asked_by="you") for number in (1, 2)]
     for order in orders:
         agreed.ask(order)
     until(lambda: len(refused) == 2, "both are refused")

@@ -12,7 +12,7 @@ from torch._dynamo.testing import CompileCounter
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as schedulers
 
-from lrtui.monitor.rate import RateControl
+from lrtui.monitor.rate_control import RateControl
 
 Step = Callable[[int], object]
 

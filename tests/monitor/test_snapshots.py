@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from lrtui.monitor import memory
-from lrtui.monitor.rate import RateControl
-from lrtui.monitor.snapshots import BUDGET, KEPT, SHORTEST, NoRoom, Snapshots
-from lrtui.monitor.teller import Began, Teller
+from lrtui.monitor.publisher import Began, Publisher
+from lrtui.monitor.rate_control import RateControl
+from lrtui.monitor.snapshots import MAX_SNAPSHOTS, SHORTEST, TIME_SHARE, NoRoom, Snapshots
 
 
 class Slow:
@@ -79,7 +79,7 @@ def test_few_are_kept_dense_of_late_and_the_best_however_long_ago() -> None:
     for step in range(1, 2001):
         snapshots.take(step, 0.5 if step == 700 else 1.0)
     kept = snapshots.steps
-    assert len(kept) <= KEPT
+    assert len(kept) <= MAX_SNAPSHOTS
     assert kept[-1] == 2000
     assert 700 in kept
     assert sum(step > 1900 for step in kept) >= 3
@@ -100,7 +100,7 @@ def test_the_next_one_is_put_off_for_as_long_as_this_one_is_worth() -> None:
     begin = time.monotonic()
     snapshots.take(1, None)
     took = time.monotonic() - begin
-    assert snapshots.due - time.monotonic() >= max(0.05 / BUDGET, SHORTEST) - took
+    assert snapshots.due - time.monotonic() >= max(0.05 / TIME_SHARE, SHORTEST) - took
     before = snapshots.due
     snapshots.take(1, None)  # of the same step there is one
     assert snapshots.steps == [1]
@@ -154,7 +154,7 @@ def test_what_the_state_leaves_out_is_taken_back_as_well() -> None:
 def test_weights_that_are_not_finite_are_no_snapshot_and_push_none_out() -> None:
     model, optimizer = model_and_optimizer()
     snapshots = Snapshots([model, optimizer])
-    for step in range(1, KEPT + 1):
+    for step in range(1, MAX_SNAPSHOTS + 1):
         snapshots.take(step, 1.0)
     kept = snapshots.steps
     with torch.no_grad():
@@ -226,7 +226,7 @@ def test_the_free_memory_is_that_of_the_host_or_of_a_tighter_job(
 
 
 def test_a_snapshot_of_a_rise_that_has_begun_is_none_from_before_it() -> None:
-    teller = Teller(Began("t", "SGD", False))
+    teller = Publisher(Began("t", "SGD", False))
     teller.losses.extend([1.7] * 16)
     before = teller.level
     assert before == 1.7

@@ -57,5 +57,5 @@ def test_losses_of_a_burst(monkeypatch: pytest.MonkeyPatch) -> None:
     here = Training(problem, 0.05, Optimizer())
     monkeypatch.setattr(problem, "loss", lambda model, batch: elsewhere(plain(model, batch)))
     there = Training(problem, 0.05, Optimizer())
-    there.burst = 10
+    there.steps_per_sync = 10
     assert there.steps(10) == here.steps(10)

@@ -29,9 +29,9 @@ def refused(tmp_path: Path, text: str, target: str | None = "y") -> str:
 
 
 def houses(rows: int = 200) -> str:
-    chance = np.random.default_rng(3)
-    area, age = chance.uniform(40, 200, rows), chance.uniform(0, 90, rows)
-    price = 3000 * area - 800 * age + chance.normal(0, 9000, rows)
+    rng = np.random.default_rng(3)
+    area, age = rng.uniform(40, 200, rows), rng.uniform(0, 90, rows)
+    price = 3000 * area - 800 * age + rng.normal(0, 9000, rows)
     lines = [f"{a:.1f},{g:.1f},{p:.0f},x" for a, g, p in zip(area, age, price, strict=True)]
     return "\n".join(["area,age,price,name", *lines])
 
@@ -83,8 +83,8 @@ def test_rows_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
 
 
 def test_columns_that_say_nothing_are_left_out_and_named(tmp_path: Path) -> None:
-    chance = np.random.default_rng(1)
-    a, b, y = chance.normal(size=(3, 50))
+    rng = np.random.default_rng(1)
+    a, b, y = rng.normal(size=(3, 50))
     rows = [f"{p},{q},{2 * p - q},7,,{t}" for p, q, t in zip(a, b, y, strict=True)]
     made = table(tmp_path, "\n".join(["a,b,both,same,none,y", *rows]))
     assert made.facts.weights == 3
@@ -134,8 +134,8 @@ def test_bytes_that_are_no_text_harm_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_million_rows(tmp_path: Path) -> None:
-    chance = np.random.default_rng(0)
-    x = chance.normal(size=(1_000_000, 3)).round(3)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1_000_000, 3)).round(3)
     np.savetxt(tmp_path / "t.csv", x, fmt="%.3f", delimiter=",", header="a,b,y", comments="")
     made = load(ProblemSettings(name=str(tmp_path / "t.csv"), target="y"))
     assert made.facts.samples == 1_000_000

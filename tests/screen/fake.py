@@ -17,8 +17,8 @@ from lrtui.messages import (
     Command,
     Ended,
     Greeting,
+    GridResult,
     Heat,
-    Heated,
     LineScene,
     Message,
     Pause,
@@ -34,7 +34,7 @@ from lrtui.messages import (
     State,
     Step,
     Sweep,
-    Swept,
+    SweepResult,
 )
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
@@ -51,9 +51,9 @@ CHARACTERS = {"minus": "-", "plus": "+", "full_stop": ".", "space": " ", "enter"
 
 def data() -> tuple[np.ndarray, np.ndarray]:
     """Return a hundred points about the post's line."""
-    chance = np.random.default_rng(1)
-    x = np.column_stack([chance.uniform(-1, 1, 100), np.ones(100)])
-    return x, x @ [3.0, 2.0] + chance.uniform(0, 1, 100)
+    rng = np.random.default_rng(1)
+    x = np.column_stack([rng.uniform(-1, 1, 100), np.ones(100)])
+    return x, x @ [3.0, 2.0] + rng.uniform(0, 1, 100)
 
 
 def greeting(capabilities: Sequence[str] = ALL_CAPABILITIES) -> Greeting:
@@ -92,12 +92,12 @@ def theory() -> Theory:
     return Theory.of(quadratic())
 
 
-def swept(command: Sweep) -> Swept:
+def swept(command: Sweep) -> SweepResult:
     """Return what a trainer answers to a sweep, from the closed form."""
     known = theory().with_optimizer(command.optimizer)
     excess = [known.excess(START, lr)(command.steps) for lr in command.lrs]
     at = [known.settles_at(START, lr) for lr in command.lrs]
-    return Swept(
+    return SweepResult(
         lrs=command.lrs,
         steps=command.steps,
         losses=[known.min_loss + e if e < 3e38 else None for e in excess],
@@ -106,7 +106,7 @@ def swept(command: Sweep) -> Swept:
     )
 
 
-def heated(command: Heat) -> Heated:
+def heated(command: Heat) -> GridResult:
     """Return what a trainer answers to a heat map, from the closed form."""
     settled: list[list[int | None]] = []
     losses: list[list[float | None]] = []
@@ -116,7 +116,7 @@ def heated(command: Heat) -> Heated:
         settled.append([k if k is not None and k <= command.steps else None for k in at])
         ends = [float(known.losses(START, lr, [command.steps])[0]) for lr in command.lrs]
         losses.append([loss if loss < 3e38 else None for loss in ends])
-    return Heated(
+    return GridResult(
         lrs=command.lrs,
         momenta=command.momenta,
         steps=command.steps,

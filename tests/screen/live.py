@@ -29,10 +29,10 @@ Losses = Sequence[float | None]
 
 def falling(steps: int, since: float = 5.0, until: float = 2.0, seed: int = 0) -> list[float]:
     """Return the noisy losses of a healthy training."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     at = np.arange(steps)
     mean = until + (since - until) * np.exp(-4 * at / steps)
-    return [float(v) for v in mean * np.exp(0.04 * chance.standard_normal(steps))]
+    return [float(v) for v in mean * np.exp(0.04 * rng.standard_normal(steps))]
 
 
 def after_an_overflow() -> list[float | None]:

@@ -17,7 +17,7 @@ from lrtui.messages import (
     Started,
     State,
     Sweep,
-    Swept,
+    SweepResult,
 )
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
@@ -42,7 +42,7 @@ def network_app() -> LrtuiApp:
                 for lr, far in zip(command.lrs, best, strict=True)
             ]
             return [
-                Swept(
+                SweepResult(
                     lrs=command.lrs,
                     steps=command.steps,
                     losses=losses,

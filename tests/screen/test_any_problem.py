@@ -13,7 +13,7 @@ from lrtui.messages import (
     ProblemFacts,
     Progress,
     Start,
-    Swept,
+    SweepResult,
     Unusable,
 )
 from lrtui.messages.problem_settings import BUILT_IN, ProblemSettings
@@ -273,7 +273,7 @@ async def test_a_sweep_that_ran_out_of_time_shows_what_it_did_not_try() -> None:
         await frame(pilot, 2)
         lrs = [0.001 * 2**i for i in range(12)]
         source.say(
-            Swept(
+            SweepResult(
                 lrs=lrs,
                 steps=100,
                 losses=[0.5] * 11 + [None],

@@ -263,12 +263,12 @@ def test_the_value_at_a_cell_is_in_that_cell(
 
 
 def worst_cases(n: int) -> dict[str, Floats]:
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     return {
         "from end to end": np.tile([1e308, -1e308], n // 2),
         "never finite": np.tile([math.nan, math.inf, -math.inf, 1.0], n // 4),
-        "noise": chance.uniform(-1, 1, n),
-        "wild noise": chance.standard_cauchy(n),
+        "noise": rng.uniform(-1, 1, n),
+        "wild noise": rng.standard_cauchy(n),
         "constant": np.full(n, 0.5),
         "every power of ten": np.geomspace(1e-300, 1e300, n),
     }

@@ -17,7 +17,7 @@ from lrtui.messages import (
     Start,
     Started,
     State,
-    Swept,
+    SweepResult,
 )
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.actions import ACTIONS
@@ -409,7 +409,7 @@ async def test_a_sweep_of_another_problem_redraws_the_ruler() -> None:
         assert text(app, "ruler") != before
         assert "limit 0.0999" in text(app, "ruler"), text(app, "ruler")
         swept = main_screen(app).view.session.swept
-        assert isinstance(swept, Swept)
+        assert isinstance(swept, SweepResult)
 
 
 async def test_a_field_that_lost_the_focus_has_it_again_at_the_next_key() -> None:

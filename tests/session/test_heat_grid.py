@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lrtui.analysis.theory import Theory
-from lrtui.messages import Heated, Optimizer, ProblemFacts
+from lrtui.messages import GridResult, Optimizer, ProblemFacts
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import LineFit
 from lrtui.session.heat_grid import (
@@ -23,8 +23,8 @@ from lrtui.session.heat_grid import (
 from lrtui.session.session import Session
 
 
-def heated(settled: list[list[int | None]], losses: list[list[float | None]]) -> Heated:
-    return Heated(
+def heated(settled: list[list[int | None]], losses: list[list[float | None]]) -> GridResult:
+    return GridResult(
         lrs=[0.1, 0.2],
         momenta=[0.0, 0.5],
         steps=50,
@@ -75,7 +75,7 @@ def test_the_lines_of_theory_are_where_the_slowest_direction_turns() -> None:
     assert len(some.lrs) == 48
     assert len(some.momenta) == 24
     assert (some.momenta[0], some.momenta[-1]) == (0.0, 0.99)
-    found = Heated(
+    found = GridResult(
         lrs=some.lrs, momenta=some.momenta, steps=1, optimizer=some.optimizer,
         losses=[[1.0] * 48] * 24, settled_at=[[None] * 48] * 24, finished=[[True] * 48] * 24,
     )  # fmt: skip
@@ -96,7 +96,7 @@ def test_weight_decay_adds_to_every_curvature() -> None:
     assert problem.quadratic is not None
     theory, decay = Theory.of(problem.quadratic), 0.3
     asked = heat(Optimizer(weight_decay=decay), theory, problem.facts, 1)
-    found = Heated(
+    found = GridResult(
         lrs=[0.1], momenta=[0.5], steps=1, optimizer=asked.optimizer,
         losses=[[1.0]], settled_at=[[None]], finished=[[True]],
     )  # fmt: skip

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from lrtui.analysis.advice import best_of
 from lrtui.analysis.theory import Theory
-from lrtui.messages import Optimizer, ProblemFacts, Swept
+from lrtui.messages import Optimizer, ProblemFacts, SweepResult
 from lrtui.session.rate_axis import (
     ABOVE,
     ADAPTIVE,
@@ -31,14 +31,14 @@ LOSS = quadratic(0.7, 2.0)
 THEORY = Theory.of(LOSS)
 
 
-def measured(lrs: list[float], steps: int) -> Swept:
+def measured(lrs: list[float], steps: int) -> SweepResult:
     found, settled_at = [], []
     for lr in lrs:
         told = [value for _, value in descent(LOSS, lr, steps)]
         near = [step for step, value in enumerate(told) if value <= THEORY.settled_loss]
         found.append(told[-1] if math.isfinite(told[-1]) else None)
         settled_at.append(near[0] if near else None)
-    return Swept(lrs=lrs, steps=steps, losses=found, settled_at=settled_at)
+    return SweepResult(lrs=lrs, steps=steps, losses=found, settled_at=settled_at)
 
 
 @given(st.floats(5e-324, 1e308, exclude_max=True), st.floats(5e-324, 1e308), st.integers(1, 50))
@@ -97,7 +97,7 @@ def test_as_a_report() -> None:
     assert (report.limit, report.best) == (THEORY.max_stable_lr, THEORY.best_lr)
 
 
-NETWORK = Swept(
+NETWORK = SweepResult(
     lrs=[0.001, 0.01, 0.1, 1.0, 10.0, 100.0],
     steps=500,
     losses=[0.9, 0.1, 0.01, 3.0, None, 0.5],

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from lrtui.messages import PLAIN, Ended, Failed, Printed, ProblemFacts, Progress, Started, State
 from lrtui.session.run import Run
 from lrtui.session.sentences import run_line
-from lrtui.session.session import KEPT, LISTED, Session
+from lrtui.session.session import MAX_RUNS, MAX_RUNS_WITH_LOSSES, Session
 from tests.analysis.quadratics import descent, greeting, progress, quadratic
 
 
@@ -124,8 +124,8 @@ def test_the_runs_of_a_race_are_on_together() -> None:
     session.apply(progress(1, 0, [4.0]))
     session.begin_race([(0.1, PLAIN), (0.7, PLAIN), (0.1, PLAIN)], 10)
     assert first.outcome == "stopped"
-    assert [run.number for run in session.abreast] == [2, 3, 4]
-    assert session.current is session.abreast[0]
+    assert [run.number for run in session.current_group] == [2, 3, 4]
+    assert session.current is session.current_group[0]
     for number in (2, 3, 4):
         session.apply(Started(run=number, lr=0.1 * number, steps=10, race=[2, 3, 4]))
         assert session.apply(progress(number, 0, [4.0 / number]))
@@ -137,7 +137,7 @@ def test_the_runs_of_a_race_are_on_together() -> None:
     session.apply(ended(4, 10))
     assert not session.is_on
     session.begin(0.3, 10)
-    assert [run.number for run in session.abreast] == [5]
+    assert [run.number for run in session.current_group] == [5]
 
 
 def test_a_recorded_race_is_a_race() -> None:
@@ -146,7 +146,7 @@ def test_a_recorded_race_is_a_race() -> None:
         session.apply(Started(run=number, lr=0.1 * number, steps=10, race=[1, 2]))
     for number in (1, 2):
         session.apply(progress(number, 0, [4.0 / number]))
-    assert [(run.number, run.loss, run.is_on) for run in session.abreast] == [
+    assert [(run.number, run.loss, run.is_on) for run in session.current_group] == [
         (1, 4.0, True),
         (2, 2.0, True),
     ]
@@ -282,12 +282,12 @@ def test_what_changes_nothing() -> None:
 
 def test_only_the_most_recent_runs_keep_their_losses() -> None:
     session = Session()
-    for number in range(1, KEPT + 30):
+    for number in range(1, MAX_RUNS_WITH_LOSSES + 30):
         session.begin(number / 10, 100)
         session.apply(progress(number, 0, [4.0]))
     kept = [run.number for run in session.runs if run.series is not None]
-    assert kept == list(range(30, KEPT + 30))
-    assert len(session.runs) == KEPT + 29
+    assert kept == list(range(30, MAX_RUNS_WITH_LOSSES + 30))
+    assert len(session.runs) == MAX_RUNS_WITH_LOSSES + 29
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -307,7 +307,7 @@ def test_a_run_whose_losses_are_forgotten_keeps_its_verdict(exact: bool) -> None
     run = current(session)
     before = (run.reading(), run.status(), run.settled_at)
     assert before[1] == "settled"
-    for number in range(2, KEPT + 3):
+    for number in range(2, MAX_RUNS_WITH_LOSSES + 3):
         session.begin(float(number), 100)
         session.apply(progress(number, 0, [4.0]))
     assert run.series is None
@@ -316,10 +316,10 @@ def test_a_run_whose_losses_are_forgotten_keeps_its_verdict(exact: bool) -> None
 
 def test_the_list_of_runs_is_bounded() -> None:
     session = Session()
-    for number in range(1, LISTED + 51):
+    for number in range(1, MAX_RUNS + 51):
         session.begin(float(number), 100)
         session.apply(progress(number, 0, [4.0]))
-    assert [run.number for run in session.runs] == list(range(51, LISTED + 51))
+    assert [run.number for run in session.runs] == list(range(51, MAX_RUNS + 51))
 
 
 def test_a_source_that_fails_takes_its_run_along() -> None:

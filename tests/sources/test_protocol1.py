@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lrtui.commands.plain_text import Printer, replay
-from lrtui.messages import AnyMessage, Ended, Greeting, Progress, Quadratic, State, Swept
+from lrtui.messages import AnyMessage, Ended, Greeting, Progress, Quadratic, State, SweepResult
 from lrtui.session.session import Session
 from lrtui.sources.protocol1 import Reader
 from lrtui.sources.replay import Replay
@@ -62,12 +62,14 @@ def test_every_verdict_is_what_was_printed_then() -> None:
 @pytest.mark.parametrize("name", [*NAMES, "json"])
 def test_every_loss_is_that_of_the_file(name: str) -> None:
     kept = [loss for line in lines(name) for loss in json.loads(line).get("losses", ())]
-    told = [loss for m in read(name) if isinstance(m, Progress | Swept) for loss in m_losses(m)]
+    told = [
+        loss for m in read(name) if isinstance(m, Progress | SweepResult) for loss in m_losses(m)
+    ]
     assert told == kept
     assert len(told) >= 6
 
 
-def m_losses(message: Progress | Swept) -> list[float | None]:
+def m_losses(message: Progress | SweepResult) -> list[float | None]:
     return message.losses
 
 

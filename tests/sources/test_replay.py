@@ -32,7 +32,7 @@ from lrtui.messages import (
     Started,
     State,
     Step,
-    Swept,
+    SweepResult,
     encode,
 )
 from lrtui.session.session import Session
@@ -113,7 +113,7 @@ def test_pause_step_and_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("lrtui.sources.replay.monotonic", lambda: now[0])
     replay = Replay(written(tmp_path / "runs.jsonl", session(0.1)), 20.0)
     first = replay.poll()
-    kinds = [Greeting, LineScene, Quadratic, ProblemFacts, Swept, Started, State]
+    kinds = [Greeting, LineScene, Quadratic, ProblemFacts, SweepResult, Started, State]
     assert [type(m) for m in first][:7] == kinds
     assert sum(isinstance(m, Progress) for m in first) == 1
     replay.send(Pause(id=5))

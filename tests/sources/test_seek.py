@@ -98,8 +98,8 @@ def viewer(opened: Open, tmp_path: Path) -> Viewer:
 
 def test_a_step_is_gone_to_forwards_and_backwards(viewer: Viewer) -> None:
     expected = losses(session(0.1, 0.7, 1.01, steps=STEPS), run=1)
-    chance = random.Random(0)
-    for step in [30, 3, 3, 0, STEPS, *(chance.randrange(STEPS + 1) for _ in range(20))]:
+    rng = random.Random(0)
+    for step in [30, 3, 3, 0, STEPS, *(rng.randrange(STEPS + 1) for _ in range(20))]:
         assert viewer.go(step=step) == step
         assert viewer.shown == pytest.approx(expected[: step + 1])
     run = viewer.session.current
@@ -197,7 +197,7 @@ def test_a_record_of_a_race_is_replayed_and_gone_through(opened: Open, tmp_path:
     viewer.go(chapters=-1)
     assert [run.lr for run in viewer.session.runs] == [0.1, 0.7]
     viewer.go(step=12)
-    assert [run.step for run in viewer.session.abreast] == [12, 12]
+    assert [run.step for run in viewer.session.current_group] == [12, 12]
 
 
 def test_what_is_known_of_the_problem_is_told_again(viewer: Viewer) -> None:

@@ -90,7 +90,7 @@ def test_it_foresees_how_a_run_ends(tmp_path: Path) -> None:
 
 
 def test_it_stops_where_its_budget_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrtui.trainer.ahead.BUDGET", 0.5)
+    monkeypatch.setattr("lrtui.trainer.ahead.MAX_SECONDS", 0.5)
     found = ahead("sine", start(0.01, 10**6))
     assert found[-1].outcome is None
     assert "as far as 0.5 s of work went" in found[-1].reason

@@ -333,8 +333,8 @@ def test_a_larger_eigenvalue_is_found_from_the_vector_of_another() -> None:
 
 
 def test_lanczos_ends_with_the_exact_eigenvalue_of_a_small_matrix() -> None:
-    chance = torch.Generator().manual_seed(0)
-    a = torch.randn(6, 6, generator=chance, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(0)
+    a = torch.randn(6, 6, generator=rng, dtype=torch.float64)
     matrix = a + a.T - 3 * torch.eye(6)
     work = leading_eigenpair(lambda v: matrix @ v, torch.ones(6, dtype=torch.float64), 20)
     pieces = 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from lrtui.messages import Heat, Heated, Optimizer, OptimizerName
+from lrtui.messages import GridResult, Heat, Optimizer, OptimizerName
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
 from lrtui.problems.problem import Problem
@@ -19,7 +19,7 @@ MOMENTA = [0.0, 0.5, 0.9]
 STEPS = 80
 
 
-def heated(problem: Problem, name: OptimizerName = "sgd", **more: Any) -> Heated:
+def heated(problem: Problem, name: OptimizerName = "sgd", **more: Any) -> GridResult:
     asked = Heat(lrs=LRS, momenta=MOMENTA, steps=STEPS, optimizer=Optimizer(name=name), **more)
     (found,) = filter(None, heat(problem, asked))
     return found

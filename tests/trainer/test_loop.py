@@ -37,15 +37,15 @@ from lrtui.messages import (
     State,
     Step,
     Sweep,
-    Swept,
+    SweepResult,
 )
 from lrtui.messages.problem_settings import Noise, ProblemSettings
 from lrtui.problems.line import LineFit
 from lrtui.problems.problem import Batch
 from lrtui.session.rate_axis import ruler_sweep
-from lrtui.trainer.lane import Lane
+from lrtui.trainer.beginnings import begin
 from lrtui.trainer.loop import Trainer, steps_at_once
-from lrtui.trainer.runs import begin
+from lrtui.trainer.run_loop import RunLoop
 from tests.in_process import last, losses
 
 
@@ -262,11 +262,11 @@ def test_the_trajectory_has_the_weights_of_the_first_steps() -> None:
      (True, 1, 1e-5, 1), (True, 50, 1e-5, 1)],
 )  # fmt: skip
 def test_only_small_steps_are_taken_several_at_a_time(
-    wants_weights: bool, burst: int, took: float, at_once: int
+    wants_weights: bool, steps_per_sync: int, took: float, at_once: int
 ) -> None:
     reporter = SimpleNamespace(wants_weights=wants_weights)
-    lane = SimpleNamespace(burst=burst, reporter=reporter)
-    assert steps_at_once([cast(Lane, lane)], took) == at_once
+    loop = SimpleNamespace(steps_per_sync=steps_per_sync, reporter=reporter)
+    assert steps_at_once([cast(RunLoop, loop)], took) == at_once
 
 
 def test_the_first_step_is_taken_alone_however_fast() -> None:
@@ -397,11 +397,11 @@ def test_a_sweep_is_done_in_the_gaps_of_a_paced_run(server: Server) -> None:
     lrs = [0.001 * 1.1**k for k in range(64)]
     server.inbox.put(Start(run=1, lr=0.1, steps=60, speed=80.0))
     server.inbox.put(Sweep(lrs=lrs, steps=100))
-    server.wait(lambda: any(isinstance(m, Swept) for m in server.told))
+    server.wait(lambda: any(isinstance(m, SweepResult) for m in server.told))
     assert server.ended(1) is None  # it did not wait for the run's end
     server.wait(lambda: server.ended(1) is not None)
     assert last(server.told, Progress).seconds < 60 / 80 * 1.5
-    swept = last(server.told, Swept)
+    swept = last(server.told, SweepResult)
     assert swept.lrs == lrs
     assert len(swept.losses) == len(swept.settled_at) == 64
 
@@ -409,8 +409,8 @@ def test_a_sweep_is_done_in_the_gaps_of_a_paced_run(server: Server) -> None:
 def test_a_new_sweep_takes_the_place_of_the_one_before(server: Server) -> None:
     server.inbox.put(Sweep(lrs=[0.1], steps=10**9))
     server.inbox.put(Sweep(lrs=[0.7], steps=20))
-    server.wait(lambda: any(isinstance(m, Swept) for m in server.told))
-    assert last(server.told, Swept).lrs == [0.7]
+    server.wait(lambda: any(isinstance(m, SweepResult) for m in server.told))
+    assert last(server.told, SweepResult).lrs == [0.7]
 
 
 @pytest.mark.parametrize("points", [100, 100_000])
@@ -423,7 +423,7 @@ def test_the_ruler_comes_while_a_run_goes_as_fast_as_possible(points: int) -> No
     command = ruler_sweep(theory, Optimizer(), None, facts, 100)
     assert command is not None
     server.inbox.put(command)
-    server.wait(lambda: any(isinstance(m, Swept) for m in server.told))
+    server.wait(lambda: any(isinstance(m, SweepResult) for m in server.told))
     assert time.monotonic() - begun < 5
     assert server.ended(1) is None
     server.stop()

@@ -153,7 +153,7 @@ def test_commands_are_about_all_runs(name: str) -> None:
 def test_a_trajectory_has_the_weights_of_each_step(
     settings: ProblemSettings,
     entrants: list[tuple[float, Optimizer]],
-    burst: int,
+    steps_per_sync: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Flat out, and on a device, all points of a burst were the weights at its end."""
@@ -161,7 +161,7 @@ def test_a_trajectory_has_the_weights_of_each_step(
 
     def begin(self: Training, *args: Any) -> None:
         begun(self, *args)
-        self.burst = burst
+        self.steps_per_sync = steps_per_sync
 
     monkeypatch.setattr(Training, "__init__", begin)
     told: list[Message] = []

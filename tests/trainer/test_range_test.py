@@ -15,7 +15,6 @@ from lrtui.messages import Optimizer, ProblemFacts
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import LineFit
 from lrtui.problems.problem import Problem
-from lrtui.trainer.aside import Aside
 from lrtui.trainer.many.range_test import (
     mock_training,
     range_test,
@@ -25,6 +24,7 @@ from lrtui.trainer.many.range_test import (
     tenth_of_minimum,
     valley,
 )
+from lrtui.trainer.rng import IsolatedRng
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +62,7 @@ def test_a_run_does_not_notice_it() -> None:
 
 
 def test_each_step_of_the_mock_training_is_taken_at_its_own_rate() -> None:
-    with Aside("cpu"):
+    with IsolatedRng("cpu"):
         losses = list(mock_training(LINE, Optimizer(), [0.1, 0.5, 0.2]))
     model = LINE.model()
     expected = []

@@ -30,7 +30,7 @@ from lrtui.messages import (
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
 from lrtui.trainer.ahead import run_ahead
-from lrtui.trainer.conclusion import bound
+from lrtui.trainer.conclusion import divergence_threshold
 from lrtui.trainer.loop import Trainer
 from lrtui.trainer.many.sweep import sweep
 from lrtui.trainer.schedules import factors
@@ -166,8 +166,8 @@ def test_a_race_takes_the_schedule_in(problem: str) -> None:
 
 def test_a_rate_that_moves_may_end_above_the_start_without_having_diverged() -> None:
     line = load(ProblemSettings())
-    assert bound(line, Optimizer(), "constant", 7.0) == 7.0
-    assert bound(line, Optimizer(), "linear", 7.0) == 7000.0
+    assert divergence_threshold(line, Optimizer(), "constant", 7.0) == 7.0
+    assert divergence_threshold(line, Optimizer(), "linear", 7.0) == 7000.0
 
 
 def test_factors_do_not_end_and_a_constant_rate_has_none() -> None:

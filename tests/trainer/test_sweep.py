@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lrtui.analysis.advice import best_swept
-from lrtui.messages import Message, NoResult, Optimizer, ProblemFacts, Swept
+from lrtui.messages import Message, NoResult, Optimizer, ProblemFacts, SweepResult
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
 from lrtui.problems.problem import Objective, Problem, count, pair_batches, trained
@@ -176,17 +176,17 @@ def swept(
     steps: int = STEPS,
     optimizer: Optimizer | None = None,
     seconds: float | None = None,
-) -> Swept:
+) -> SweepResult:
     *nothing, result = sweep(problem, lrs, steps, optimizer or Optimizer(), seconds)
     assert set(nothing) <= {None}
-    assert isinstance(result, Swept)
+    assert isinstance(result, SweepResult)
     return result
 
 
 @pytest.fixture(autouse=True)
 def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A busy machine does not make a model one that is trained one rate after another."""
-    monkeypatch.setattr(module, "HEAVY", 1e9)
+    monkeypatch.setattr(module, "HEAVY_STEP_SECONDS", 1e9)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -257,8 +257,8 @@ def test_settled_from_the_last_time_it_came_under_the_target(
     one_by_one: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if one_by_one:
-        monkeypatch.setattr(module, "HEAVY", 0.0)
-    monkeypatch.setattr(together, "BLOCK", 33)
+        monkeypatch.setattr(module, "HEAVY_STEP_SECONDS", 0.0)
+    monkeypatch.setattr(together, "STEPS_PER_READ", 33)
     target = 0.65
     noisy = problem(lambda: nn.Linear(1, 1), size=3, target=target)
     result = swept(noisy, steps=100)
@@ -297,14 +297,14 @@ def test_own_optimizers_take_the_steps_of_a_run() -> None:
 
 
 def test_steps_that_take_long_are_not_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "HEAVY", 0.0)
+    monkeypatch.setattr(module, "HEAVY_STEP_SECONDS", 0.0)
     assert swept(MODELS["mlp"]).how == "one by one"
 
 
 def test_rates_whose_time_does_not_come_are_unfinished(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10**6))
     monkeypatch.setattr(trials_module, "perf_counter", lambda: next(clock) * 1e-3)
-    monkeypatch.setattr(module, "HEAVY", 0.0)
+    monkeypatch.setattr(module, "HEAVY_STEP_SECONDS", 0.0)
     result = swept(MODELS["mlp"], [0.01 * k for k in range(1, 9)], steps=10, seconds=0.0355)
     # 1 ms each for the model and for every step: ten to find out how long one takes, two rates,
     # and three steps of a third.
@@ -403,9 +403,9 @@ def test_the_rate_that_is_compared_moves_the_loss_and_does_not_blow_up() -> None
     for lrs in (np.geomspace(1e-14, 0.1, 64).tolist(), np.geomspace(1e-3, 1e9, 64).tolist()):
         alone = finished(train_alone(MODELS["mlp"], trials(lrs), Budget()))
         assert 1e-3 < lrs[alone.at] < 1
-    assert len(alone.losses) == together.CHECKED + 1
+    assert len(alone.losses) == together.CHECKED_STEPS + 1
     assert alone.losses == pytest.approx(
-        solo(MODELS["mlp"], lrs[alone.at], torch.optim.SGD, together.CHECKED)
+        solo(MODELS["mlp"], lrs[alone.at], torch.optim.SGD, together.CHECKED_STEPS)
     )
     assert alone.losses[-1] < 0.99 * alone.losses[0]
     # The best there is where none does both.
@@ -427,7 +427,7 @@ def finished(work: Any) -> Alone:
 
 
 def test_a_run_does_not_notice_a_sweep_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
-    class Chance(nn.Module):
+    class Noisy(nn.Module):
         """Draws from each of the generators that there are, and prints."""
 
         def __init__(self) -> None:
@@ -439,11 +439,11 @@ def test_a_run_does_not_notice_a_sweep_beside_it(capsys: pytest.CaptureFixture[s
             noise = random.random() + np.random.rand() + torch.rand(1)
             return self.line(nn.functional.dropout(x, 0.5)) + 0.1 * noise
 
-    chance = problem(Chance)
-    undisturbed = Training(chance, 0.1, Optimizer()).steps(60)
-    training = Training(chance, 0.1, Optimizer())
+    rng = problem(Noisy)
+    undisturbed = Training(rng, 0.1, Optimizer()).steps(60)
+    training = Training(rng, 0.1, Optimizer())
     capsys.readouterr()
-    work = sweep(chance, LRS, 200, Optimizer(), None)
+    work = sweep(rng, LRS, 200, Optimizer(), None)
     losses = []
     results = []
     for _ in range(60):
@@ -453,7 +453,7 @@ def test_a_run_does_not_notice_a_sweep_beside_it(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == "forward\n" * 60
     results += list(work)
     (result,) = filter(None, results)
-    expected = [solo(chance, lr, torch.optim.SGD, 200)[-1] for lr in LRS]
+    expected = [solo(rng, lr, torch.optim.SGD, 200)[-1] for lr in LRS]
     assert result.losses == pytest.approx(expected, rel=1e-3)
 
 

@@ -11,7 +11,7 @@ import torch
 from lrtui.messages import Optimizer
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.load import load
-from lrtui.trainer.runs import begin
+from lrtui.trainer.beginnings import begin
 from lrtui.trainer.training import Training
 
 OPTIMIZERS = [

@@ -199,7 +199,7 @@ class Controller:
         """Restart at the rate times a factor."""
         self.run(scaled(self._lr, factor))
 
-    def run_telling(self) -> None:
+    def run_preset(self) -> None:
         """Run the next of the rates that are worth seeing for this problem."""
         lrs = self._setup.settings.lrs
         if self._lr in lrs:

@@ -7,7 +7,7 @@ from time import monotonic
 from lrtui import messages as msg
 from lrtui.screen.control.view import LOG_LINES, View
 from lrtui.screen.draw.spans import Span
-from lrtui.session.sentences import change_text, told_losses
+from lrtui.session.sentences import change_text, format_losses
 from lrtui.text.rates import rate_text
 
 LIVE_EVERY = 1.0
@@ -82,10 +82,10 @@ class Log:
                 due = monotonic() > self._told_at + LIVE_EVERY
                 if run.is_on and due and not message.no_loss:
                     self._told_at = monotonic()
-                    step, loss = [*told_losses(message, 1)][-1]
+                    step, loss = [*format_losses(message, 1)][-1]
                     self.write(f"{step:>6,} {loss}", "text")
             case msg.Progress() if changed and run and run.number == number:
-                for step, loss in told_losses(message, self._every, LOG_LINES):
+                for step, loss in format_losses(message, self._every, LOG_LINES):
                     self.write(f"{step:>6,} {loss}", "text")
             case msg.Ended() if changed:
                 self.write(by + message.reason, "dim")

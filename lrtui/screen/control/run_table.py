@@ -47,8 +47,8 @@ class Table:
 
     def highlight(self, number: int | None) -> None:
         """Highlight a run, or none; one of a race, or the current one, is in focus instead."""
-        abreast = [run.number for run in self._view.session.abreast]
-        if number in abreast:
+        current_group = [run.number for run in self._view.session.current_group]
+        if number in current_group:
             self._view.session.focus = number
             number = None
         self._view.highlighted = number

@@ -8,7 +8,7 @@ from time import monotonic
 from lrtui.messages import Checkpoint, Command, Follow, Hold, Release, Rewind, Scale, Stop
 from lrtui.screen.control.view import View
 
-AGAIN = 5.0
+CONFIRM_SECONDS = 5.0
 """Seconds within which a key that asks first must be pressed again."""
 
 
@@ -80,7 +80,7 @@ class Steering:
     def _sure(self, key: str, does: str) -> bool:
         """Return whether a key was pressed a second time; say what it does if not."""
         now = monotonic()
-        if self._asked == key and now < self._asked_at + AGAIN:
+        if self._asked == key and now < self._asked_at + CONFIRM_SECONDS:
             self._asked = ""
             return True
         self._asked, self._asked_at = key, now

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lrtui.messages import Swept
+from lrtui.messages import SweepResult
 from lrtui.screen.draw.spans import Span
 from lrtui.session.run import Run
 from lrtui.session.session import Session
@@ -79,7 +79,7 @@ class View:
     dirty: bool = True
 
     @property
-    def swept(self) -> Swept | None:
+    def swept(self) -> SweepResult | None:
         """What the rates that the ruler shows would do, once they were tried."""
         session, zoom = self.session, self.zoom
         refined = zoom and session.swept_between(zoom, session.optimizer, session.schedule)
@@ -93,8 +93,8 @@ class View:
     @property
     def race(self) -> list[Run]:
         """The runs of the race that was started last; empty where it is a single run."""
-        abreast = self.session.abreast
-        return abreast if len(abreast) > 1 else []
+        current_group = self.session.current_group
+        return current_group if len(current_group) > 1 else []
 
     @property
     def pointed_at(self) -> Run | None:
@@ -119,8 +119,8 @@ class View:
             for run in reversed(race)
             if run is not current and run.series is not None
         ]
-        abreast = self.session.abreast
-        runs = [run for run in reversed(self.session.of_this_problem()) if run not in abreast]
+        current_group = self.session.current_group
+        runs = [run for run in reversed(self.session.of_this_problem()) if run not in current_group]
         drawn = [run for run in runs if run.series is not None and run.series.count > 1]
         marked = [run for run in drawn if run.number == self.highlighted]
         kept = [run for run in drawn if run.pinned and run not in marked]

@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-LONGEST = 24
+MAX_CHARACTERS = 24
 """Characters of a name."""
 
 
@@ -34,7 +34,7 @@ class NameField(ModalScreen[str | None]):
         """Lay out the field."""
         with Vertical(id="naming") as box:
             box.border_title = f"name of run {self._run}"
-            yield Input(self._name_now, max_length=LONGEST, compact=True)
+            yield Input(self._name_now, max_length=MAX_CHARACTERS, compact=True)
 
     @on(Input.Submitted)
     def _named(self, event: Input.Submitted) -> None:

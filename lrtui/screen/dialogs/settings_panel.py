@@ -21,7 +21,7 @@ from lrtui.messages.problem_settings import BUILT_IN
 DIGITS = tuple("0123456789.")
 """What a number is typed with."""
 
-LONGEST = 12
+MAX_DIGITS = 12
 """Characters of a number."""
 
 ALL = "all"
@@ -196,5 +196,5 @@ class SettingsPanel(ModalScreen[LabOptions | None]):
             case "backspace":
                 self._typed = self._typed[:-1]
             case _ if settings(self.options)[self._at].typed and character in DIGITS:
-                self._typed = (self._typed + character)[:LONGEST]
+                self._typed = (self._typed + character)[:MAX_DIGITS]
         self._show()

@@ -15,7 +15,7 @@ from lrtui.screen.terminal.choice import driver_class
 from lrtui.session.sentences import training_line
 from lrtui.sources.trainings import Training, find
 
-EVERY = 2.0
+REFRESH_SECONDS = 2.0
 """Seconds between two looks at what is running."""
 
 HEAD = "lrtui  trainings of this machine   ↑↓ choose   enter watch   q leave"
@@ -60,7 +60,7 @@ class Trainings(App[str]):
     def on_mount(self) -> None:
         """Look at once, and again and again."""
         self.look()
-        self.set_interval(EVERY, self.look)
+        self.set_interval(REFRESH_SECONDS, self.look)
 
     def look(self) -> None:
         """Look what is running."""

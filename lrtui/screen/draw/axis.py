@@ -15,23 +15,23 @@ Ints = NDArray[np.int64]
 
 LABEL_WIDTH = 6
 """Cells for the labels of the y axis: always the same, so that the canvas does not shift."""
-SMALLEST = 1e-307
+MIN_TICK_STEP = 1e-307
 """The smallest step between two ticks: below it, numbers lose their digits."""
 NUDGE = 1e-9
 """Allowed rounding error: a tick at 3/10 belongs to dot 3 of 10, not to dot 2."""
-FAR = 1e150
+MAX_OFFSET = 1e150
 """Where values far off the axis are held, so that differences of their places stay finite."""
-DIGITS = 1e6
+MAX_STEPS_FROM_ZERO = 1e6
 """Steps from zero from which a label of six cells cannot tell a tick from the next one."""
-COARSER = 1.15
+MAX_STRETCH_FOR_COARSER = 1.15
 """How much longer an aligned axis may get rather than have the next larger step."""
-SHORT = 1.3
+SHORT_DECADES = 1.3
 """Decades of a log axis that is too short for ticks at powers of ten alone."""
-WORTH = 0.9
+STRETCH_PER_TICK = 0.9
 """How much longer a short log axis may get for each tick that it has."""
-BESIDE = 0.125
+TICK_OFFSET = 0.125
 """Cells that a tick may stand beside the middle of its cell: half a dot, upwards."""
-LONGER = 1.25 + NUDGE
+MAX_STRETCH = 1.25 + NUDGE
 """How much longer an aligned axis may get at most."""
 
 Tick = tuple[int, str]
@@ -69,7 +69,7 @@ class Axis:
             # A quarter keeps the difference of any two finite numbers finite.
             unit = 1.0 if math.isfinite(high - low) else 0.25
             placed: Floats = (raw * unit - low * unit) / (high * unit - low * unit)
-        return np.where(np.isfinite(raw), np.clip(placed, -FAR, FAR), raw)
+        return np.where(np.isfinite(raw), np.clip(placed, -MAX_OFFSET, MAX_OFFSET), raw)
 
     def at(self, share: float) -> float:
         """Return the value at a share of the axis."""
@@ -91,7 +91,7 @@ class Axis:
             cells: the columns or rows of the axis.
         """
         low, high = self.scaled()
-        if self.log and high - low < SHORT:
+        if self.log and high - low < SHORT_DECADES:
             return self._between_two_ticks(cells)
         # Half a cell lies below a low end that is a tick.
         size, least = high / (cells - 0.5) - low / (cells - 0.5), least_apart(cells)
@@ -103,12 +103,12 @@ class Axis:
                 cell = step / apart
                 start = (math.floor(low / cell + 0.5 + NUDGE) - 0.5) * cell
                 end = start + cell * cells
-                if end >= high - NUDGE * step and cell <= LONGER * size:
+                if end >= high - NUDGE * step and cell <= MAX_STRETCH * size:
                     with np.errstate(over="ignore"):
                         ends = np.power(10.0, [start, end]) if self.log else (start, end)
                     axis = Axis(float(ends[0]), float(ends[1]), self.log, step)
                     if math.isfinite(axis.high) and len(marked(axis, step)) > 1:
-                        found.append((cell * COARSER ** len(found), axis))
+                        found.append((cell * MAX_STRETCH_FOR_COARSER ** len(found), axis))
                     break
         return min(found, key=lambda f: f[0])[1] if found else self
 
@@ -124,7 +124,7 @@ class Axis:
         known = {math.log10(v): v for v in candidates if labels([v], 10.0 ** last_digit(v))}
         best, found = math.inf, self
         for first, last in combinations(known, 2):
-            fewest = max(math.ceil((last - first) / (LONGER * size)), least)
+            fewest = max(math.ceil((last - first) / (MAX_STRETCH * size)), least)
             for apart in range(fewest, math.floor((last - first) / size + NUDGE) + 1):
                 cell = (last - first) / apart
                 below = max(math.ceil((first - low) / cell - 0.5 - NUDGE), 0)
@@ -134,7 +134,7 @@ class Axis:
                 at = {(place - start) / cell: value for place, value in known.items()}
                 kept = in_the_middle(at, cells, least)
                 # A tick more is worth an axis that is a little longer.
-                score = cell * WORTH ** len(kept)
+                score = cell * STRETCH_PER_TICK ** len(kept)
                 if score < best:
                     ends = 10.0**start, 10.0 ** (start + cells * cell)
                     best, found = score, Axis(*ends, log=True, values=tuple(kept))
@@ -160,7 +160,7 @@ def least_apart(cells: int) -> int:
 
 def nice(value: float) -> float:
     """Return the next number up that is 1, 2 or 5 times a power of ten, for a positive value."""
-    power = 10.0 ** math.floor(math.log10(max(value, SMALLEST)))
+    power = 10.0 ** math.floor(math.log10(max(value, MIN_TICK_STEP)))
     return next(f * power for f in (1, 2, 5, 10) if f * power >= value * (1 - 1e-9))
 
 
@@ -172,7 +172,7 @@ def round_up(value: float) -> float:
 
 def steps(least: float, most: float, whole: bool) -> Iterator[float]:
     """Yield nice numbers from ``least`` to ``most``; whole numbers only, if asked."""
-    step = nice(max(least, 1.0 if whole else SMALLEST))
+    step = nice(max(least, 1.0 if whole else MIN_TICK_STEP))
     while step <= most and math.isfinite(step):
         yield step
         step = nice(step * 1.5)
@@ -181,7 +181,7 @@ def steps(least: float, most: float, whole: bool) -> Iterator[float]:
 def multiples(low: float, high: float, step: float) -> list[float]:
     """Return the multiples of a step in a range; none where labels could not tell them apart."""
     first, last = low / step, high / step
-    if max(abs(first), abs(last)) > DIGITS or last - first > 1000:
+    if max(abs(first), abs(last)) > MAX_STEPS_FROM_ZERO or last - first > 1000:
         return []
     numbers = range(math.ceil(first - NUDGE), math.floor(last + NUDGE) + 1)
     return [float(f"{i * step:.12g}") for i in numbers]
@@ -211,7 +211,11 @@ def in_the_middle(at: Mapping[float, float], cells: int, least: int) -> list[flo
     found: list[float] = []
     before = -math.inf
     for place, value in at.items():
-        if 0 < place < cells and abs(place % 1 - 0.5) <= BESIDE and place - before > least - 0.5:
+        if (
+            0 < place < cells
+            and abs(place % 1 - 0.5) <= TICK_OFFSET
+            and place - before > least - 0.5
+        ):
             found.append(value)
             before = place
     return found

@@ -56,10 +56,10 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     tone = view.tone(run) if run else "prediction"
     layers.append(Path(seen, steepness * seen**2, tone))
     layers.append(Mark(0.0, 0.0, "┴", "good"))
-    for lane in view.race:
-        if lane is not run and len(there := weights_of(lane, dimension)[-1:]):
+    for other in view.race:
+        if other is not run and len(there := weights_of(other, dimension)[-1:]):
             place = float(((there - theory.minimum) @ across)[0])
-            layers += ball(view, lane, place, min(steepness * place**2, top))
+            layers += ball(view, other, place, min(steepness * place**2, top))
     legend: Row = [("loss across the valley", "dim")]
     if len(recent):
         now = float(recent[-1])
@@ -94,7 +94,9 @@ def ball(view: View, run: Run, x: float, y: float) -> list[Layer]:
 def depends_on(view: View, width: int) -> object:
     """Return what the picture depends on."""
     run = view.session.current
-    where = [(lane.number, [f"{w:.4g}" for w in lane.weights]) for lane in view.session.abreast]
+    where = [
+        (other.number, [f"{w:.4g}" for w in other.weights]) for other in view.session.current_group
+    ]
     return (run.number, len(run.trajectory), where) if run else ()
 
 

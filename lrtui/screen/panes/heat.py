@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lrtui.analysis.theory import Theory
-from lrtui.messages import Heated, Optimizer
+from lrtui.messages import GridResult, Optimizer
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, Span, fitted, length, note
 from lrtui.screen.panes.pane import Pane, RunCell
@@ -18,7 +18,7 @@ from lrtui.session.heat_grid import (
     best_cell,
     best_from_any_start,
     cell_text,
-    is_blown,
+    has_blown_up,
     kind,
     limit_of,
 )
@@ -53,7 +53,7 @@ class Grid(NamedTuple):
     axis: Axis
 
     @classmethod
-    def of(cls, heated: Heated, width: int, height: int) -> Grid | None:
+    def of(cls, heated: GridResult, width: int, height: int) -> Grid | None:
         """Return the grid in a pane of a size, ``None`` where there is no room."""
         from lrtui.screen.draw.chart import Axis, Canvas
 
@@ -118,7 +118,7 @@ def joined(line: Sequence[Span]) -> Row:
     return row
 
 
-def column_of(heated: Heated, grid: Grid, rate: float) -> int:
+def column_of(heated: GridResult, grid: Grid, rate: float) -> int:
     """Return the column at which a rate is: left of the cells of all larger ones."""
     after = bisect(heated.lrs, rate)
     if after in (0, len(heated.lrs)):
@@ -128,7 +128,7 @@ def column_of(heated: Heated, grid: Grid, rate: float) -> int:
     return int((after - 0.5 + share) * grid.size)
 
 
-def graded(heated: Heated) -> list[list[Span]]:
+def graded(heated: GridResult) -> list[list[Span]]:
     """Return the sign and the tone of each cell: by the steps to settle, or else by the loss."""
     settled = [at for row in heated.settled_at for at in row if at is not None]
     losses = [loss for row in heated.losses for loss in row if loss is not None]
@@ -140,7 +140,7 @@ def graded(heated: Heated) -> list[list[Span]]:
         loss = heated.losses[cell.row][cell.column]
         if not heated.finished[cell.row][cell.column]:
             return "?", "dim"
-        if is_blown(heated, cell) or loss is None:
+        if has_blown_up(heated, cell) or loss is None:
             return "╳", "bad"
         if at is not None:
             return next(sign for most, sign in SHADES if at <= most * fewest), "good"
@@ -156,7 +156,7 @@ def graded(heated: Heated) -> list[list[Span]]:
     return [[sign(Cell(row, column)) for column in columns] for row in range(len(heated.momenta))]
 
 
-def marked(view: View, heated: Heated) -> list[tuple[Cell, Span]]:
+def marked(view: View, heated: GridResult) -> list[tuple[Cell, Span]]:
     """Return the cells that are marked: the best, that of the current run, the cursor."""
     found: list[tuple[Cell, Span]] = []
     if (best := best_cell(heated)) is not None:
@@ -168,7 +168,7 @@ def marked(view: View, heated: Heated) -> list[tuple[Cell, Span]]:
     return found
 
 
-def cell_of_run(view: View, heated: Heated) -> Cell | None:
+def cell_of_run(view: View, heated: GridResult) -> Cell | None:
     """Return the cell of the current run, ``None`` where it is none of them."""
     run = view.session.current
     if run is None or not isinstance(run.optimizer, Optimizer):
@@ -184,7 +184,7 @@ def cell_of_run(view: View, heated: Heated) -> Cell | None:
     return Cell(heated.momenta.index(run.optimizer.momentum), column)
 
 
-def cursor_of(view: View, heated: Heated) -> Cell | None:
+def cursor_of(view: View, heated: GridResult) -> Cell | None:
     """Return the cell under the cursor, ``None`` where there is no cursor."""
     if view.heat_cursor is None:
         return None
@@ -195,7 +195,7 @@ def cursor_of(view: View, heated: Heated) -> Cell | None:
 
 
 def reading(
-    view: View, heated: Heated, theory: Theory | None, signs: list[list[Span]], width: int
+    view: View, heated: GridResult, theory: Theory | None, signs: list[list[Span]], width: int
 ) -> Row:
     """Return what the cursor reads; without one, what the signs mean, those that fit."""
     cell = cursor_of(view, heated)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lrtui.analysis.diagnosis import ROUNDING
+from lrtui.analysis.diagnosis import LOSS_ROUNDING
 from lrtui.screen.control.view import Scale, View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import losses_at, upright
@@ -42,7 +42,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     scale = scale_of(view, run)
     steepened = view.scale == "linear" and scale != view.scale
     floor = quadratic.min_loss if quadratic and scale == "above minimum" else 0.0
-    rounding = ROUNDING * floor
+    rounding = LOSS_ROUNDING * floor
     runs = [run, *(old for old, _ in behind)]
     canvas = Canvas.of(width, height - 1)
     last = last_shown(view)
@@ -186,7 +186,7 @@ def last_shown(view: View) -> int:
     """Return the last step of the axis of the losses."""
     run = view.session.current
     assert run is not None
-    furthest = max(view.race, key=lambda lane: lane.step, default=run)
+    furthest = max(view.race, key=lambda other: other.step, default=run)
     return steps_shown(furthest, [old for old, _ in view.behind()])
 
 
@@ -309,7 +309,7 @@ def depends_on(view: View, width: int) -> object:
     assert run is not None
     behind = view.behind()
     steps = last_shown(view)
-    moving = [seen(view, lane, steps, width) for lane in view.race or [run]]
+    moving = [seen(view, other, steps, width) for other in view.race or [run]]
     others = [(old.number, old.name, tone) for old, tone in behind]
     return (
         run.number,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lrtui.analysis.advice import best_of
 from lrtui.analysis.diagnosis import Verdict
 from lrtui.analysis.theory import Theory
-from lrtui.messages import Swept
+from lrtui.messages import SweepResult
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, Span, fitted
 from lrtui.screen.panes.pane import Pane, RunRate
@@ -31,10 +31,10 @@ SHADES = ((1.5, "█"), (4.0, "▓"), (float("inf"), "▒"))
 GRADES = ((0.15, "█"), (0.4, "▓"), (0.8, "▒"), (float("inf"), "░"))
 """How a rate of a network is drawn: by how far it is from the best, where 1 is the start."""
 
-PAST = 40
+MAX_EARLIER = 40
 """Earlier runs that are marked, at most."""
 
-FEWEST = 8
+MIN_CELLS = 8
 """Cells that a ruler needs."""
 
 CELLS: dict[Verdict, tuple[str, str]] = {
@@ -66,7 +66,7 @@ class Ruler(NamedTuple):
     right: str
 
     @classmethod
-    def of(cls, swept: Swept, width: int) -> Ruler | None:
+    def of(cls, swept: SweepResult, width: int) -> Ruler | None:
         """Return the ruler in a row of a width, ``None`` where there is no room."""
         from lrtui.screen.draw.chart import Canvas
 
@@ -74,7 +74,7 @@ class Ruler(NamedTuple):
         digits = 1 if axis.high > 2.5 * axis.low else 3
         left, right = f"{axis.low:.{digits}g} ", f" {axis.high:.{digits + 1}g}"
         cells = width - len(left) - len(right)
-        if cells < FEWEST:
+        if cells < MIN_CELLS:
             return None
         return cls(axis, Canvas(len(left), cells, 1), left, right)
 
@@ -84,7 +84,7 @@ class Ruler(NamedTuple):
         return self.canvas.left + min(max(cell, 0), self.canvas.columns - 1)
 
 
-def rates(swept: Swept) -> Axis:
+def rates(swept: SweepResult) -> Axis:
     """Return the axis of the rates that are compared."""
     from lrtui.screen.draw.chart import Axis
 
@@ -214,9 +214,9 @@ def signs(view: View) -> list[tuple[float, Span]]:
     clicked = [] if view.preview is None else [(view.preview, ("▼", "change"))]
     if not race:
         return [*found, *([(run.lr, ("◆", "strong-prediction"))] if run else []), *clicked]
-    lanes = [(lane.lr, (str(lane.number), view.tone(lane))) for lane in race]
-    lanes.sort(key=lambda sign: run is not None and sign[0] == run.lr)
-    return [*found, *lanes, *clicked]
+    signs = [(other.lr, (str(other.number), view.tone(other))) for other in race]
+    signs.sort(key=lambda sign: run is not None and sign[0] == run.lr)
+    return [*found, *signs, *clicked]
 
 
 def spelt(signs: Mapping[int, Span], cells: int) -> dict[int, Span]:
@@ -237,16 +237,18 @@ def spelt(signs: Mapping[int, Span], cells: int) -> dict[int, Span]:
 def past(view: View) -> list[tuple[float, Span]]:
     """Return the rates of earlier runs by the same optimizer, each with its sign."""
     session = view.session
-    abreast, by = session.abreast, (session.optimizer, session.schedule)
+    current_group, by = session.current_group, (session.optimizer, session.schedule)
     alike = [
         run
-        for run in session.of_this_problem()[-PAST:]
-        if run not in abreast and (run.optimizer, run.schedule) == by and not run.hidden
+        for run in session.of_this_problem()[-MAX_EARLIER:]
+        if run not in current_group and (run.optimizer, run.schedule) == by and not run.hidden
     ]
     return [(run.lr, ("•", LOOKS[run.status()][1])) for run in alike]
 
 
-def shades(swept: Swept, theory: Theory | None, found: Sequence[Outcome]) -> list[tuple[str, str]]:
+def shades(
+    swept: SweepResult, theory: Theory | None, found: Sequence[Outcome]
+) -> list[tuple[str, str]]:
     """Return how each rate of a sweep is drawn: a sign and a tone."""
     if theory is not None:
         fewest = max(min((at for _, at in found if at is not None), default=1), 1)
@@ -265,7 +267,7 @@ def shades(swept: Swept, theory: Theory | None, found: Sequence[Outcome]) -> lis
     ]
 
 
-def horizon(swept: Swept, width: int) -> str:
+def horizon(swept: SweepResult, width: int) -> str:
     """Say how far the rates were tried, in as many words as there is room for."""
     texts = (f"each rate tried for {swept.steps:,} steps", f"{swept.steps:,} steps each")
     return next((text for text in texts if len(text) + 2 <= width), "")

@@ -43,8 +43,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     tones = {run.number: tone for run, tone in view.behind()}
     here = listed(view, height)
     told = [about(run, view) for run in here]
-    abreast = session.abreast
-    states = [state(run, session.paused and run in abreast) for run in here]
+    current_group = session.current_group
+    states = [state(run, session.paused and run in current_group) for run in here]
     wide = max([SHORT, *map(len, states)])
     rates = max([RATE, *(min(len(run.rate_in_words), RATES) for run in here if run.changes)])
     room = width - 2 - 3 - 2 - rates - 1 - 2 - wide
@@ -60,7 +60,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         current = run is session.current
         highlighted = run.number == view.highlighted or (current and bool(view.race))
         sign, look = LOOKS[now]
-        tone = view.tone(run) if run in abreast else tones.get(run.number, "")
+        tone = view.tone(run) if run in current_group else tones.get(run.number, "")
         pace = run.steps_per_second
         cells = {
             "curve": curve,

@@ -160,7 +160,7 @@ def below(view: View) -> Row:
         last = next((line for line in reversed(view.details) if line.strip()), "")
         return [("  ", "dim"), (last[: max(view.size[0] - 6, 0)], "dim")]
     if session.current is not None and session.current.live is not None:
-        return fortunes(session.current)
+        return results_of(session.current)
     if not session.offers("start"):
         return []
     if session.has_losses:
@@ -175,7 +175,7 @@ def below(view: View) -> Row:
     return hint()
 
 
-def fortunes(run: Run) -> Row:
+def results_of(run: Run) -> Row:
     """Return the last spike of a training that is not ours, and what there is to go back to."""
     live = run.live
     assert live is not None

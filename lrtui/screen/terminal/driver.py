@@ -23,32 +23,32 @@ from lrtui.screen.terminal.environment import wants_no_color
 from lrtui.screen.terminal.probe import STDERR, erases, keeps_up
 from lrtui.screen.terminal.screen_diff import ScreenDiff, harmless
 
-ALTERNATE = ("\x1b[?1049h", "\x1b[?1049l")
+ALTERNATE_SCREEN = ("\x1b[?1049h", "\x1b[?1049l")
 """Into the alternate screen and back: what was drawn on it is lost, and has to be sent again."""
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
 """Textual's marks around a frame, for terminals with synchronised output."""
 QUESTION = "\x1b[6n"
 """Cursor position report: the terminal answers once it has processed all output before it."""
 
-WINDOW = 2000
+MAX_UNANSWERED = 2000
 """Bytes that may be unanswered, at most, before further output waits."""
-LEAST = 250
+MIN_UNANSWERED = 250
 """The same for the slowest line, and for a line whose way is to be timed."""
-AHEAD = 0.1
+MAX_BUFFERED_SECONDS = 0.1
 """Seconds of what a line carries that may be under way: a key waits for as long behind it."""
-SAMPLES = 10
+MIN_SAMPLES = 10
 """Answers from which it is seen how much a line carries, and how long its way is."""
-FRESH = 10.0
+REMEASURE_SECONDS = 10.0
 """Seconds after which the way is timed again."""
 FIRST_FRAME = 6500
 """The same in the first second, before the terminal can have answered."""
 SILENT = 3000
 """The same for a terminal that did not answer in the first second."""
-CHUNK = 1000
+MAX_CHUNK = 1000
 """Bytes after which a frame is split, at most: a key is answered in the middle of a large one."""
-SLOWEST = 2000
+MIN_BANDWIDTH = 2000
 """Bytes a second that every line is assumed to carry, even one that never answers."""
-LOST = 5.0
+ANSWER_TIMEOUT = 5.0
 """Seconds after which an answer is no longer waited for: another terminal may be attached now."""
 HOLD = 0.3
 """Most seconds for which output is held."""
@@ -100,8 +100,8 @@ class LineDriver(LinuxDriver):
         self._before_question = 0.0
         self._asked = False
         self._asked_at = 0.0
-        self._seen: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
-        self._ways: deque[float] = deque(maxlen=SAMPLES)
+        self._seen: deque[tuple[float, float]] = deque(maxlen=MIN_SAMPLES)
+        self._ways: deque[float] = deque(maxlen=MIN_SAMPLES)
         self._timed_at = -math.inf
         self._answered = Event()
         self._since = self._looked_at = 0.0
@@ -136,7 +136,7 @@ class LineDriver(LinuxDriver):
             self._at_once = True
         elif self._diff.draw(data):
             self._send_soon()
-        elif data in ALTERNATE:
+        elif data in ALTERNATE_SCREEN:
             super().write(data)
             self._diff.forget()
         elif harmless(data):
@@ -182,7 +182,7 @@ class LineDriver(LinuxDriver):
         if self._asked:
             now, size = monotonic(), self._before_question
             self._seen.append((now - self._asked_at, size))
-            if size <= LEAST + len(QUESTION):
+            if size <= MIN_UNANSWERED + len(QUESTION):
                 self._ways.append(now - self._asked_at)
                 self._timed_at = now
         self._asked = False
@@ -212,7 +212,7 @@ class LineDriver(LinuxDriver):
 
     def _send_changes(self) -> None:
         """Send the next piece of the changes, with a question unless one is unanswered."""
-        chunk = int(min(CHUNK, self._window()))
+        chunk = int(min(MAX_CHUNK, self._window()))
         changes = self._diff.changes(*os.get_terminal_size(STDERR), chunk)
         if not changes:
             return
@@ -231,8 +231,8 @@ class LineDriver(LinuxDriver):
     def _wait(self) -> float:
         """Return for how many seconds output has to wait."""
         now = monotonic()
-        if not self._answers or now > self._asked_at + LOST:
-            carried = SLOWEST * (now - self._looked_at)
+        if not self._answers or now > self._asked_at + ANSWER_TIMEOUT:
+            carried = MIN_BANDWIDTH * (now - self._looked_at)
             self._unanswered = max(self._unanswered - carried, 0.0)
         self._looked_at = now
         if now < self._held_until:
@@ -243,7 +243,7 @@ class LineDriver(LinuxDriver):
             return 0.0  # what comes next brings a question along
         first = FIRST_FRAME if now < self._since + 1 else SILENT
         window = self._window() if self._answers else first
-        return max(self._unanswered - window, 0.0) / SLOWEST
+        return max(self._unanswered - window, 0.0) / MIN_BANDWIDTH
 
     def _window(self) -> float:
         """Return how many bytes may be unanswered, by what the line was seen to carry.
@@ -253,9 +253,9 @@ class LineDriver(LinuxDriver):
         timed by an answer to few bytes, since one to many has waited behind them.
         """
         if not self._answers:
-            return WINDOW
-        if monotonic() > self._timed_at + FRESH:
-            return LEAST
-        allowed = min(self._ways) + AHEAD
+            return MAX_UNANSWERED
+        if monotonic() > self._timed_at + REMEASURE_SECONDS:
+            return MIN_UNANSWERED
+        allowed = min(self._ways) + MAX_BUFFERED_SECONDS
         carried = max(size * min(allowed / max(took, 1e-3), 2) for took, size in self._seen)
-        return min(max(carried, LEAST), WINDOW)
+        return min(max(carried, MIN_UNANSWERED), MAX_UNANSWERED)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from lrtui.messages import Heat, Heated
+from lrtui.messages import GridResult, Heat
 from lrtui.problems.problem import Problem
 from lrtui.trainer.many.sweep import tried
 from lrtui.trainer.many.trials import Trials, settled_at
@@ -15,7 +15,7 @@ from lrtui.trainer.many.trials import Trials, settled_at
 T = TypeVar("T")
 
 
-def heat(problem: Problem, command: Heat) -> Iterator[Heated | None]:
+def heat(problem: Problem, command: Heat) -> Iterator[GridResult | None]:
     """Train one run at each rate and each momentum, in one batch where that can be.
 
     Args:
@@ -41,7 +41,7 @@ def heat(problem: Problem, command: Heat) -> Iterator[Heated | None]:
         if found is None:
             yield None
             continue
-        yield Heated(
+        yield GridResult(
             lrs=rates,
             momenta=momenta,
             steps=command.steps,

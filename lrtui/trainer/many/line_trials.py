@@ -11,13 +11,13 @@ from torch.nn.functional import mse_loss
 
 from lrtui.problems.line import INITIAL_WEIGHTS, LineFit
 from lrtui.trainer.many.stacked import note_settled, stacked_update
-from lrtui.trainer.many.trials import Fate, Trials, target_of
+from lrtui.trainer.many.trials import TrialResult, Trials, target_of
 
-BLOCK = 128
+STEPS_PER_BLOCK = 128
 """Steps whose losses are compared with the target together."""
 
 
-def train_line(problem: LineFit, trials: Trials) -> Generator[None, None, list[Fate]]:
+def train_line(problem: LineFit, trials: Trials) -> Generator[None, None, list[TrialResult]]:
     """Train all rates.
 
     The gradient of the sum of the losses with respect to one row of weights is the gradient of
@@ -42,7 +42,7 @@ def train_line(problem: LineFit, trials: Trials) -> Generator[None, None, list[F
     for step in range(steps + 1):
         sums = mse_loss(a @ columns, y, reduction="none").sum(dim=1)
         recent.append(sums.detach() / points)
-        if len(recent) == BLOCK or step == steps:
+        if len(recent) == STEPS_PER_BLOCK or step == steps:
             block = torch.stack(recent)
             note_settled(since, block <= target, step - len(recent) + 1)
             recent.clear()
@@ -54,6 +54,6 @@ def train_line(problem: LineFit, trials: Trials) -> Generator[None, None, list[F
             a.grad = None
         yield
     return [
-        Fate(loss, k if k >= 0 else None, steps)
+        TrialResult(loss, k if k >= 0 else None, steps)
         for loss, k in zip(block[-1].double().tolist(), since.tolist(), strict=True)
     ]

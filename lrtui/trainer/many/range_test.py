@@ -17,19 +17,19 @@ import numpy.typing as npt
 
 from lrtui.messages import Optimizer
 from lrtui.problems.problem import Problem
-from lrtui.trainer.aside import Aside
+from lrtui.trainer.rng import IsolatedRng
 from lrtui.trainer.training import Training
 
 STEPS = 100
 """Steps of the mock training, in all three."""
 
-AVERAGED = 0.98
+SMOOTHING = 0.98
 """Weight of what came before in the running average of fastai and Lightning."""
 
 SMOOTHED = 0.95
 """The same in that of torch-lr-finder."""
 
-SKIPPED = 10
+SKIPPED_RATES = 10
 """Rates at the beginning that none of them suggests."""
 
 Curve = npt.NDArray[np.float64]
@@ -48,7 +48,7 @@ def range_test(problem: Problem, optimizer: Optimizer) -> dict[str, float | None
     Raises:
         ProblemError: the problem cannot be trained; says why.
     """
-    with Aside(problem.device):
+    with IsolatedRng(problem.device):
         return {
             **fastai(problem, optimizer),
             "Lightning": lightning(problem, optimizer),
@@ -63,13 +63,13 @@ def fastai(problem: Problem, optimizer: Optimizer) -> dict[str, float | None]:
     average = 0.0
     best = math.inf
     for i, loss in enumerate(mock_training(problem, optimizer, lrs)):
-        average = AVERAGED * average + (1 - AVERAGED) * loss
-        losses.append(average / (1 - AVERAGED ** (i + 1)))
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        losses.append(average / (1 - SMOOTHING ** (i + 1)))
         best = min(best, losses[-1])
         if losses[-1] > 4 * best:
             break
-    curve = np.array(losses[SKIPPED:-5])
-    rates = np.array(lrs[: len(losses)][SKIPPED:-5])
+    curve = np.array(losses[SKIPPED_RATES:-5])
+    rates = np.array(lrs[: len(losses)][SKIPPED_RATES:-5])
     known = np.isnan(curve).argmax() if np.isnan(curve).any() else len(curve)
     rules = {"valley": valley, "slide": slide, "minimum/10": tenth_of_minimum, "steep": steep}
     return {
@@ -133,14 +133,14 @@ def lightning(problem: Problem, optimizer: Optimizer) -> float | None:
     losses: list[float] = []
     average = best = 0.0
     for i, loss in enumerate(mock_training(problem, optimizer, lrs)):
-        average = AVERAGED * average + (1 - AVERAGED) * loss
-        losses.append(average / (1 - AVERAGED ** (i + 2)))
+        average = SMOOTHING * average + (1 - SMOOTHING) * loss
+        losses.append(average / (1 - SMOOTHING ** (i + 2)))
         if i > 0 and losses[-1] > 4 * best:
             break
         if i == 0 or losses[-1] < best:
             best = losses[-1]
-    curve = np.array(losses[SKIPPED:-1])
-    rates = np.array(lrs[: len(losses)][SKIPPED:-1])
+    curve = np.array(losses[SKIPPED_RATES:-1])
+    rates = np.array(lrs[: len(losses)][SKIPPED_RATES:-1])
     finite = np.isfinite(curve)
     if finite.sum() < 2:
         return None
@@ -156,8 +156,8 @@ def torch_lr_finder(problem: Problem, optimizer: Optimizer) -> float | None:
         losses.append(loss if not losses else SMOOTHED * losses[-1] + (1 - SMOOTHED) * loss)
         if losses[-1] > 5 * min(losses):
             break
-    curve = np.array(losses[SKIPPED:-5])
-    return float(lrs[SKIPPED + int(np.gradient(curve).argmin())]) if len(curve) > 1 else None
+    curve = np.array(losses[SKIPPED_RATES:-5])
+    return float(lrs[SKIPPED_RATES + int(np.gradient(curve).argmin())]) if len(curve) > 1 else None
 
 
 def mock_training(problem: Problem, optimizer: Optimizer, lrs: Sequence[float]) -> Iterator[float]:

@@ -12,25 +12,25 @@ from time import perf_counter
 
 import torch
 
-from lrtui.messages import Optimizer, Swept
+from lrtui.messages import Optimizer, SweepResult
 from lrtui.problems.line import LineFit
 from lrtui.problems.problem import Problem
-from lrtui.trainer.aside import Aside
 from lrtui.trainer.many.line_trials import train_line
 from lrtui.trainer.many.stacked import gradient_of_each, gradient_of_sum
 from lrtui.trainer.many.together import batch_size, steps_of, train_alone, train_together
-from lrtui.trainer.many.trials import Budget, Fate, Trials, is_told, settled_at, target_of
+from lrtui.trainer.many.trials import Budget, TrialResult, Trials, is_told, settled_at, target_of
+from lrtui.trainer.rng import IsolatedRng
 
-PIECE = 0.005
+SLICE_SECONDS = 0.005
 """Seconds of work between two yields, unless one step alone takes longer."""
 
-HEAVY = 0.002
+HEAVY_STEP_SECONDS = 0.002
 """Seconds of a step from which on rates are trained one by one.
 
 What is saved by training them together is the time that Python takes, little by then.
 """
 
-KEPT = 1 << 22
+ALLOCATOR_BLOCK = 1 << 22
 """Numbers of a block that is taken from the system and given back at once, unused.
 
 Once glibc has seen one of this size, it keeps the memory that a step frees for the next step. To
@@ -49,7 +49,7 @@ class Tried:
         how: how they were trained, in words.
     """
 
-    fates: Sequence[Fate]
+    fates: Sequence[TrialResult]
     steps: int
     first: float | None
     how: str
@@ -86,7 +86,7 @@ def sweep(
     optimizer: Optimizer,
     seconds: float | None,
     schedule: str = "constant",
-) -> Iterator[Swept | None]:
+) -> Iterator[SweepResult | None]:
     """Train one run at each learning rate, all from the same start and on the same batches.
 
     Args:
@@ -108,7 +108,7 @@ def sweep(
         if found is None:
             yield None
             continue
-        yield Swept(
+        yield SweepResult(
             lrs=trials.lrs,
             steps=steps,
             losses=[fate.told for fate in found.fates],
@@ -167,12 +167,12 @@ def tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[T
     Raises:
         ProblemError: the problem cannot be trained; says why.
     """
-    torch.empty(KEPT)
-    aside = Aside(problem.device)
+    torch.empty(ALLOCATOR_BLOCK)
+    aside = IsolatedRng(problem.device)
     work = _tried_from_start(problem, trials, seconds)
     result = None
     while result is None:
-        until = perf_counter() + PIECE
+        until = perf_counter() + SLICE_SECONDS
         with aside:
             while result is None and perf_counter() < until:
                 result = next(work)
@@ -185,12 +185,12 @@ def _tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[
         fates = yield from train_line(problem, trials)
         yield Tried(fates, trials.steps, problem.start_loss(), f"{count:,} rates in one batch")
         return
-    together: Sequence[Fate] | None = None
+    together: Sequence[TrialResult] | None = None
     first, budget = math.nan, Budget(math.inf if seconds is None else seconds)
     if trials.optimizers[0].name != "own" or not problem.own_optimizer:
         alone = yield from train_alone(problem, trials, budget)
         first = alone.losses[0]
-        if alone.seconds < HEAVY:
+        if alone.seconds < HEAVY_STEP_SECONDS:
             for gradient in (gradient_of_sum, gradient_of_each):
                 try:
                     together = yield from train_together(problem, trials, gradient, alone, budget)
@@ -222,7 +222,7 @@ def _tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[
 
 def train_one_by_one(
     problem: Problem, trials: Trials, budget: Budget, first: float
-) -> Generator[None, None, tuple[list[Fate], float]]:
+) -> Generator[None, None, tuple[list[TrialResult], float]]:
     """Train one rate after another, coarse to fine, until the time is up.
 
     Args:
@@ -238,7 +238,7 @@ def train_one_by_one(
         What became of each rate, and the first loss.
     """
     target, steps, count = target_of(problem), trials.steps, len(trials.lrs)
-    fates: dict[int, Fate] = {}
+    fates: dict[int, TrialResult] = {}
     # Every 64th, then each halfway between two of them, and so on.
     for i in sorted(range(count), key=lambda i: -((i + 1) & -(i + 1))):
         if budget.left <= 0:
@@ -252,12 +252,12 @@ def train_one_by_one(
         while taken < steps and budget.left > 0 and math.isfinite(loss) and not failure:
             try:
                 with budget.spent_here():
-                    for loss in steps_of(training, min(training.burst, steps - taken)):
+                    for loss in steps_of(training, min(training.steps_per_sync, steps - taken)):
                         taken += 1
                         since = None if not loss <= target else taken if since is None else since
             except (Exception, SystemExit) as error:  # anything: it is a person's model
                 failure = f"at step {taken + 1:,}: {problem.explain(error)}"
             yield
-        fates[i] = Fate(loss, since, taken, failure)
-    unbegun = Fate(first, None, 0)
+        fates[i] = TrialResult(loss, since, taken, failure)
+    unbegun = TrialResult(first, None, 0)
     return [fates.get(i, unbegun) for i in range(count)], first

@@ -26,29 +26,29 @@ from lrtui.trainer.many.stacked import (
     stacked_buffers,
     stacked_weights,
 )
-from lrtui.trainer.many.trials import Budget, Fate, Trials, target_of
+from lrtui.trainer.many.trials import Budget, TrialResult, Trials, target_of
 from lrtui.trainer.training import Training
 
-CHUNK = 32
+RATES_PER_CHUNK = 32
 """Rates of a network that are trained together: perceptrons are quickest so, small convolutions
 with half as many, by a fifth."""
 
-FEW = 100
+MAX_WEIGHTS_FOR_ALL_RATES = 100
 """Weights of a model all of whose rates are trained together."""
 
-CHECKED = 30
+CHECKED_STEPS = 30
 """Steps of one rate that are compared with those of a run alone."""
 
-ALIKE = 1e-3
+SAME_LOSS = 1e-3
 """Largest difference of two losses that count as the same, as a share of what the loss moved."""
 
-ROUNDING = 100
+ROUNDING_ERRORS = 100
 """Rounding errors by which two losses that count as the same may differ besides."""
 
 TELLING = 0.01
 """Share of the first loss by which a rate has to move it for a comparison to tell anything."""
 
-BLOCK = 128
+STEPS_PER_READ = 128
 """Steps whose losses are read from the device together; more than are compared."""
 
 
@@ -69,7 +69,9 @@ class Alone:
 
 def batch_size(problem: Problem, trials: Trials) -> int:
     """Return how many of the rates are trained together."""
-    return len(trials.lrs) if problem.facts.weights <= FEW else CHUNK
+    return (
+        len(trials.lrs) if problem.facts.weights <= MAX_WEIGHTS_FOR_ALL_RATES else RATES_PER_CHUNK
+    )
 
 
 def train_alone(problem: Problem, trials: Trials, budget: Budget) -> Generator[None, None, Alone]:
@@ -94,8 +96,8 @@ def train_alone(problem: Problem, trials: Trials, budget: Budget) -> Generator[N
         training = trials.alone(problem, ordered[middle])
         losses = [training.loss]
         quickest = math.inf
-        bound = losses[0] + abs(losses[0])
-        while len(losses) <= min(steps, CHECKED) and budget.left > 0:
+        divergence_threshold = losses[0] + abs(losses[0])
+        while len(losses) <= min(steps, CHECKED_STEPS) and budget.left > 0:
             begun = perf_counter()
             try:
                 with budget.spent_here():
@@ -104,11 +106,11 @@ def train_alone(problem: Problem, trials: Trials, budget: Budget) -> Generator[N
                 break
             quickest = min(quickest, perf_counter() - begun)
             yield
-            if not loss <= bound:
+            if not loss <= divergence_threshold:
                 break
             losses.append(loss)
         run = Alone(ordered[middle], losses, quickest)
-        if len(losses) <= min(steps, CHECKED) or losses[-1] > losses[0]:
+        if len(losses) <= min(steps, CHECKED_STEPS) or losses[-1] > losses[0]:
             high = middle
             best = best or run
         else:
@@ -136,7 +138,7 @@ def steps_of(training: Training, count: int) -> list[float]:
 
 def train_together(
     problem: Problem, trials: Trials, gradient: Gradient, alone: Alone, budget: Budget
-) -> Generator[None, None, list[Fate] | None]:
+) -> Generator[None, None, list[TrialResult] | None]:
     """Train all rates, many at a time.
 
     Yields:
@@ -150,7 +152,7 @@ def train_together(
     chunks = [range(first, min(first + size, count)) for first in range(0, count, size)]
     # The one that can be checked comes first.
     chunks.sort(key=lambda chunk: alone.at not in chunk)
-    fates: dict[int, Fate] = {}
+    fates: dict[int, TrialResult] = {}
     for chunk in chunks:
         at = alone.at - chunk[0] if alone.at in chunk else None
         told = yield from train_chunk(problem, trials.some(chunk), gradient, alone, at, budget)
@@ -167,7 +169,7 @@ def train_chunk(
     alone: Alone,
     at: int | None,
     budget: Budget,
-) -> Generator[None, None, list[Fate] | None]:
+) -> Generator[None, None, list[TrialResult] | None]:
     """Train some rates, all in one batch.
 
     The gradient of the sum of the losses with respect to the weights of one rate is the gradient
@@ -214,7 +216,7 @@ def train_chunk(
             if not alike(mine, alone.losses):
                 return None
         is_last = step == steps or budget.left <= 0
-        if len(recent) == BLOCK or is_last:
+        if len(recent) == STEPS_PER_READ or is_last:
             block = torch.stack(recent).cpu()
             note_settled(since, block <= target, step - len(recent) + 1)
             recent.clear()
@@ -229,7 +231,7 @@ def train_chunk(
     if at is not None and step < len(alone.losses) - 1:
         return None  # not held against a run alone
     return [
-        Fate(loss, k if k >= 0 else None, step)
+        TrialResult(loss, k if k >= 0 else None, step)
         for loss, k in zip(block[-1].tolist(), since.tolist(), strict=True)
     ]
 
@@ -243,6 +245,6 @@ def alike(losses: Tensor, alone: Sequence[float]) -> bool:
     """
     expected = torch.tensor(alone, dtype=torch.float64)
     moved = (expected - expected[0]).abs().cummax(dim=0).values
-    rounding = ROUNDING * torch.finfo(losses.dtype).eps * expected.abs().cummax(dim=0).values
+    rounding = ROUNDING_ERRORS * torch.finfo(losses.dtype).eps * expected.abs().cummax(dim=0).values
     differences = (losses.cpu().double() - expected).abs()
-    return bool((differences <= ALIKE * moved + rounding).all())
+    return bool((differences <= SAME_LOSS * moved + rounding).all())

@@ -67,7 +67,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Fate:
+class TrialResult:
     """What became of one rate.
 
     Attributes:
@@ -93,7 +93,7 @@ def is_told(loss: float) -> bool:
     return abs(loss) <= LARGEST
 
 
-def settled_at(fate: Fate, problem: Problem) -> int | None:
+def settled_at(fate: TrialResult, problem: Problem) -> int | None:
     """Return the step from which on a rate is settled, as the verdict on a run has it.
 
     A single batch may be under the target by chance: it has to last.

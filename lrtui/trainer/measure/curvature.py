@@ -17,30 +17,30 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lrtui.problems.problem import Objective, Problem
-from lrtui.trainer.aside import Aside
+from lrtui.trainer.rng import IsolatedRng
 
 TOLERANCE = 0.01
 """Error at which a measurement ends, as a share of the eigenvalue."""
 
-WARM = 6
+MAX_WARM_PRODUCTS = 6
 """Products of a measurement that starts from the vector of another, at most."""
 
-COLD = 20
+MAX_COLD_PRODUCTS = 20
 """Products of the first measurement, at most."""
 
-FRESHNESS = 0.05
+FRESH_NOISE = 0.05
 """Length of the random vector added to the one found last, whose length is 1.
 
 Without it an eigenvector that is no longer the leading one would never be left.
 """
 
-ASYMMETRY = 0.01
+MAX_ASYMMETRY = 0.01
 """Largest difference of two products, as a share, that are the same for a symmetric matrix."""
 
-NEARBY = 1e-3
+DIFFERENCE_STEP = 1e-3
 """Distance of the two gradients of a central difference, as a share of the weights' length."""
 
-SHARE = 0.03
+TIME_SHARE = 0.03
 """Share of the time that measurements may take."""
 
 Loss = Callable[[Sequence[Tensor]], Tensor]
@@ -60,7 +60,7 @@ class Curvature:
             problem: whose loss on its probe is measured.
         """
         self._problem = problem
-        self._chance = torch.Generator().manual_seed(0)
+        self._generator = torch.Generator().manual_seed(0)
         self._ways = [double_backward, double_backward_of_plain_attention, central_differences]
         self._is_tried = False
         self._vector: Tensor | None = None
@@ -114,7 +114,7 @@ class Curvature:
             state = {f"model.{name}": w for name, w in zip(names, weights, strict=True)}
             # Running averages move at each call, and dropout draws the same mask at each.
             state.update((name, b.clone()) for name, b in buffers.items())
-            with Aside(self._problem.device):
+            with IsolatedRng(self._problem.device):
                 value: Tensor = functional_call(objective, state, (self._problem.probe,))
             return value.reshape(())
 
@@ -122,11 +122,11 @@ class Curvature:
 
     def _start(self, scale: Tensor) -> tuple[Tensor, int]:
         """Return the vector to start from, and how many products may be taken."""
-        chance = torch.randn(len(scale), generator=self._chance).to(scale)
-        chance /= chance.norm()
+        noise = torch.randn(len(scale), generator=self._generator).to(scale)
+        noise /= noise.norm()
         if self._vector is None or len(self._vector) != len(scale):
-            return chance, COLD
-        return self._vector + FRESHNESS * chance, WARM
+            return noise, MAX_COLD_PRODUCTS
+        return self._vector + FRESH_NOISE * noise, MAX_WARM_PRODUCTS
 
     def _hessian(self, loss: Loss, weights: Sequence[Tensor], start: Tensor) -> Product:
         """Return the Hessian in the first way that works for this problem."""
@@ -153,7 +153,7 @@ class Allowance:
         due: time from which on it is, in seconds on the caller's clock.
     """
 
-    def __init__(self, share: float = SHARE) -> None:
+    def __init__(self, share: float = TIME_SHARE) -> None:
         """Start with a measurement due at once.
 
         Args:
@@ -232,7 +232,7 @@ def is_symmetric(product: Product, v: Tensor) -> bool | None:
     expected, found = float(once @ once), float(v @ product(once))
     if not math.isfinite(expected + found):
         return None
-    return abs(found - expected) <= ASYMMETRY * expected
+    return abs(found - expected) <= MAX_ASYMMETRY * expected
 
 
 def preconditioner(
@@ -314,7 +314,7 @@ def _double_backward(
 
 def central_differences(loss: Loss, weights: Sequence[Tensor]) -> Product:
     """Return products with the Hessian, by the difference of two gradients nearby."""
-    distance = NEARBY * math.sqrt(sum(float(w.detach().square().sum()) for w in weights))
+    distance = DIFFERENCE_STEP * math.sqrt(sum(float(w.detach().square().sum()) for w in weights))
 
     def gradient(v: Tensor, step: float) -> Tensor:
         moved = [
@@ -324,7 +324,7 @@ def central_differences(loss: Loss, weights: Sequence[Tensor]) -> Product:
         return joined(torch.autograd.grad(loss(moved), moved, allow_unused=True), weights)
 
     def product(v: Tensor) -> Tensor:
-        step = (distance or NEARBY) / float(v.norm())
+        step = (distance or DIFFERENCE_STEP) / float(v.norm())
         return (gradient(v, step) - gradient(v, -step)) / (2 * step)
 
     return product

@@ -16,22 +16,22 @@ from torch.func import functional_call, vmap
 from lrtui.messages import Slice
 from lrtui.problems.line import LineTraining
 from lrtui.problems.problem import Objective, Problem
-from lrtui.trainer.aside import Aside
 from lrtui.trainer.many.stacked import Stack
-from lrtui.trainer.many.together import ALIKE
+from lrtui.trainer.many.together import SAME_LOSS
 from lrtui.trainer.many.trials import is_told
+from lrtui.trainer.rng import IsolatedRng
 from lrtui.trainer.training import Training
 
 POINTS = 25
 """Rates at which the loss is told."""
 
-REACH = 100.0
+RATE_SPAN = 100.0
 """The largest of them is as many times the rate of the step; the smallest is the same below it."""
 
-FEW = 100_000
+MAX_WEIGHTS_TOGETHER = 100_000
 """Weights of a model that is evaluated at all rates together, at most: it is copied for each."""
 
-ROUNDING = 16
+ROUNDING_ERRORS = 16
 """Rounding errors of a loss that no difference counts below."""
 
 At = Callable[[Tensor, Stack], Tensor]
@@ -73,7 +73,7 @@ class Slicer:
         batch, lr = training.batch, training.lr * training.factor
         after = training.step()
         direction = {name: (p.detach() - before[name]) / lr for name, p in named.items()}
-        lrs = [lr * REACH ** (2 * i / (POINTS - 1) - 1) for i in range(POINTS)]
+        lrs = [lr * RATE_SPAN ** (2 * i / (POINTS - 1) - 1) for i in range(POINTS)]
         some = next(iter(before.values()))
         ts = torch.tensor([0.0, *lrs], dtype=some.dtype, device=some.device)
 
@@ -84,7 +84,7 @@ class Slicer:
 
         with torch.no_grad():
             first, *losses = self._evaluate(at, ts, buffers).tolist()
-        noise = ROUNDING * torch.finfo(ts.dtype).eps * abs(first)
+        noise = ROUNDING_ERRORS * torch.finfo(ts.dtype).eps * abs(first)
         return after, told(run, step, lr, first, lrs, losses, noise)
 
     def _evaluate(self, at: At, ts: Tensor, buffers: Stack) -> Tensor:
@@ -99,8 +99,9 @@ class Slicer:
             except Exception:  # anything: a model sees tensors that it was not made for
                 self._works_together = False
             else:
-                self._works_together = self._problem.facts.weights <= FEW and torch.allclose(
-                    same, losses, rtol=ALIKE, equal_nan=True
+                self._works_together = (
+                    self._problem.facts.weights <= MAX_WEIGHTS_TOGETHER
+                    and torch.allclose(same, losses, rtol=SAME_LOSS, equal_nan=True)
                 )
         return losses
 
@@ -115,7 +116,7 @@ def evaluate_together(at: At, ts: Tensor, buffers: Stack, device: str) -> Tensor
         device: where they are.
     """
     copies = {name: b.expand(len(ts), *b.shape).clone() for name, b in buffers.items()}
-    with Aside(device):
+    with IsolatedRng(device):
         losses: Tensor = vmap(at, randomness="same")(ts, copies)
     return losses
 
@@ -124,7 +125,7 @@ def evaluate_one_by_one(at: At, ts: Tensor, buffers: Stack, device: str) -> Tens
     """Return the loss at each of k rates; see ``evaluate_together``."""
     losses = []
     for t in ts:
-        with Aside(device):
+        with IsolatedRng(device):
             losses.append(at(t, {name: b.clone() for name, b in buffers.items()}))
     return torch.stack(losses)
 

@@ -11,9 +11,9 @@ import torch
 from lrtui.messages import Message, NoResult, Picture, Printed, Sharpness, Start
 from lrtui.problems.line import LineTraining
 from lrtui.problems.problem import Problem
-from lrtui.trainer.measure.curvature import SHARE, Allowance, Curvature
+from lrtui.trainer.beginnings import AnyTraining
+from lrtui.trainer.measure.curvature import TIME_SHARE, Allowance, Curvature
 from lrtui.trainer.measure.loss_slice import Slicer
-from lrtui.trainer.runs import AnyTraining
 from lrtui.trainer.side_work import SideWork
 from lrtui.trainer.training import Training
 
@@ -27,7 +27,7 @@ START_SECONDS = 2.0
 """Time that the measurement of the sharpness at the start may take."""
 
 
-class Looks:
+class Probes:
     """What is measured of one run besides its losses, each kind within a share of the time."""
 
     def __init__(
@@ -60,7 +60,7 @@ class Looks:
         self._pictured_at, self._pictured_step = -math.inf, -1
         self._curvature, self._slicer = gauges
         self._curvature.restart()
-        self._sharpness_due = Allowance(share * SHARE)
+        self._sharpness_due = Allowance(share * TIME_SHARE)
         self._slice_due = Allowance(share * SLICE_SHARE)
         self._measured_step = -1
         quadratic = problem.quadratic

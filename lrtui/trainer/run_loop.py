@@ -8,16 +8,16 @@ from contextlib import AbstractContextManager
 from lrtui.messages import LARGEST, Ended, Message, Outcome, Start, Started, State
 from lrtui.messages.pace import Pace
 from lrtui.problems.problem import Problem
-from lrtui.trainer.conclusion import bound, conclusion
+from lrtui.trainer.beginnings import AnyTraining
+from lrtui.trainer.conclusion import conclusion, divergence_threshold
 from lrtui.trainer.measure.curvature import Curvature
 from lrtui.trainer.measure.loss_slice import Slicer
-from lrtui.trainer.measure.probes import Looks
+from lrtui.trainer.measure.probes import Probes
 from lrtui.trainer.reporter import Reporter
-from lrtui.trainer.runs import AnyTraining
 from lrtui.trainer.side_work import SideWork
 
 
-class Lane:
+class RunLoop:
     """One run, and what is reported about it.
 
     Attributes:
@@ -32,7 +32,7 @@ class Lane:
         problem: Problem,
         start: Start,
         training: AnyTraining,
-        chance: AbstractContextManager[None],
+        rng: AbstractContextManager[None],
         send: Callable[[Message], None],
         factors: Iterator[float] | None = None,
     ) -> None:
@@ -42,7 +42,7 @@ class Lane:
             problem: what is trained.
             start: the run.
             training: its model and optimizer.
-            chance: the random states that its steps are taken in.
+            rng: the random states that its steps are taken in.
             send: takes the messages.
             factors: what its rate is multiplied by at each step, ``None`` for nothing.
         """
@@ -52,7 +52,7 @@ class Lane:
         self.reporter = Reporter(start.run, training, send, factors)
         self._problem = problem
         self._training = training
-        self._chance = chance
+        self._rng = rng
         self._send = send
 
     def begin(
@@ -85,15 +85,15 @@ class Lane:
         )
         self.tell_state(pace, start.id, "")
         share = 1 / max(len(race), 1)
-        self._looks = Looks(
+        self._looks = Probes(
             self._problem, start, self._training, gauges, share, side_work, self._send
         )
         self._looks.take(self.reporter.step)
 
     @property
-    def burst(self) -> int:
+    def steps_per_sync(self) -> int:
         """How many steps are best taken at a time."""
-        return self._training.burst
+        return self._training.steps_per_sync
 
     @property
     def is_over(self) -> bool:
@@ -101,8 +101,8 @@ class Lane:
         return self.reporter.step >= self.start.steps or not abs(self._training.loss) <= LARGEST
 
     def advance(self, count: int, alone: bool) -> None:
-        """Take steps; see ``Looks.steps``."""
-        with self._chance:
+        """Take steps; see ``Probes.steps``."""
+        with self._rng:
             for loss in self._looks.steps(count, self.reporter.step, alone):
                 self.reporter.record(loss)
 
@@ -160,7 +160,9 @@ class Lane:
         """End it where it has come to."""
         reporter = self.reporter
         self._looks.take(reporter.step, now=True)
-        most = bound(self._problem, self.start.optimizer, self.start.schedule, reporter.first_loss)
+        most = divergence_threshold(
+            self._problem, self.start.optimizer, self.start.schedule, reporter.first_loss
+        )
         self.end(
             *conclusion(
                 self._training.loss,

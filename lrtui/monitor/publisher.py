@@ -23,28 +23,28 @@ from lrtui.messages.quantities import LARGEST
 from lrtui.monitor.device import Batch, Raw
 from lrtui.monitor.history import History, Row, extremes, progress
 
-MOST = 100
+MAX_BUCKETS = 100
 """Stretches of the steps between two reports; of more steps than twice that, only extremes."""
 
-PIECE = 2000
+ROWS_PER_MESSAGE = 2000
 """Rows of one message about the past."""
 
 EVENTS = 1000
 """Commands that are kept for those who come late."""
 
-LEVEL = 20
+LEVEL_WINDOW = 20
 """Losses whose median is the level of the loss."""
 
 EARLIER, THIN = 50, 100
 """Earlier runs of the process that are kept, and stretches of each."""
 
-WITHOUT = 20
+STEPS_WITHOUT_LOSS = 20
 """Steps of which none has a loss, after which they are told without one."""
 
-JUST = 3
+RISE_WINDOW = 3
 """Losses whose median shows that a rise has begun."""
 
-SECOND = 1.0
+RANKS_SECONDS = 1.0
 """Seconds between two reports of how far each rank is."""
 
 
@@ -97,7 +97,7 @@ Out = deque[Raw | Addressed | Began | Finished | Batch]
 """What the thread that trains leaves to be told, in order."""
 
 
-class Teller:
+class Publisher:
     """Turns what training leaves behind into messages.
 
     Attributes:
@@ -134,7 +134,7 @@ class Teller:
         """Tell of another run from now on."""
         self.run += 1
         self.describe(began)
-        self.losses: deque[float] = deque(maxlen=LEVEL)
+        self.losses: deque[float] = deque(maxlen=LEVEL_WINDOW)
         self.scheduled = math.nan
         self._history = History()
         self._events: deque[msg.AnyMessage] = deque(maxlen=EVENTS)
@@ -154,7 +154,7 @@ class Teller:
         """
         if not self.losses:
             return None
-        return max(statistics.median(self.losses), statistics.median([*self.losses][-JUST:]))
+        return max(statistics.median(self.losses), statistics.median([*self.losses][-RISE_WINDOW:]))
 
     def greeting(self, step: int, capabilities: Sequence[str]) -> msg.Greeting:
         """Return who this is."""
@@ -187,7 +187,10 @@ class Teller:
             piece: list[Row] = []
             while rows and rows[0].step <= until:
                 piece.append(rows.popleft())
-            told += [self._progress(piece[i : i + PIECE]) for i in range(0, len(piece), PIECE)]
+            told += [
+                self._progress(piece[i : i + ROWS_PER_MESSAGE])
+                for i in range(0, len(piece), ROWS_PER_MESSAGE)
+            ]
             if event is not None:
                 told.append(event)
         return [*told, self._over] if self._over else told
@@ -263,7 +266,7 @@ class Teller:
             if self._has_loss:
                 return
             self._without.append(row._replace(loss=math.nan))
-            if row.step >= WITHOUT:
+            if row.step >= STEPS_WITHOUT_LOSS:
                 rows += self._without
                 self._without = []
             return
@@ -281,10 +284,10 @@ class Teller:
             if watched:
                 told.append(to_all(self._started))
         self._history.add(rows)
-        self.losses += [row.loss for row in rows[-LEVEL:] if abs(row.loss) < float("inf")]
+        self.losses += [row.loss for row in rows[-LEVEL_WINDOW:] if abs(row.loss) < float("inf")]
         self.scheduled = rows[-1].scheduled if rows[-1].scheduled is not None else math.nan
         if watched:
-            told.append(to_all(self._progress(extremes(rows, MOST))))
+            told.append(to_all(self._progress(extremes(rows, MAX_BUCKETS))))
         rows.clear()
 
     def _keep(self, message: msg.AnyMessage) -> None:
@@ -299,7 +302,7 @@ class Teller:
         """Count steps a second; return whether a second is over since that was done last."""
         now = time.monotonic()
         passed = now - self._counted_at
-        if passed < SECOND:
+        if passed < RANKS_SECONDS:
             return False
         self.pace = max(step - self._counted, 0) / passed
         self._counted, self._counted_at = step, now

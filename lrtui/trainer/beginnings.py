@@ -9,7 +9,7 @@ from torch import nn
 
 from lrtui.messages import Optimizer, Start
 from lrtui.problems.line import LineFit, LineTraining
-from lrtui.problems.line_race import LineLane, LineRace
+from lrtui.problems.line_race import LineRace, LineRaceRun
 from lrtui.problems.problem import Problem
 from lrtui.trainer.schedules import factors
 from lrtui.trainer.training import Training
@@ -26,7 +26,7 @@ class AnyTraining(Protocol):
 
     lr: float
     loss: float
-    burst: int
+    steps_per_sync: int
 
     @property
     def model(self) -> nn.Module | None:
@@ -67,4 +67,4 @@ def begin_in_one_batch(problem: Problem, starts: Sequence[Start]) -> list[AnyTra
     first = starts[0]
     moving = factors(first.schedule, first.steps)
     race = LineRace(problem, [start.lr for start in starts], moving)
-    return [LineLane(race, place, start.lr) for place, start in enumerate(starts)]
+    return [LineRaceRun(race, place, start.lr) for place, start in enumerate(starts)]

@@ -11,7 +11,7 @@ from lrtui.messages.optimizer import Optimizer
 from lrtui.messages.quantities import LearningRate, Number, Share, StepNumber, Steps
 
 
-class Swept(Message, tag="swept", frozen=True, kw_only=True):
+class SweepResult(Message, tag="swept", frozen=True, kw_only=True):
     """Result of a sweep.
 
     Attributes:
@@ -56,7 +56,7 @@ class Swept(Message, tag="swept", frozen=True, kw_only=True):
         return not self.taken or self.taken[i] >= self.steps or self.losses[i] is None
 
 
-class Heated(Message, tag="heated", frozen=True, kw_only=True):
+class GridResult(Message, tag="heated", frozen=True, kw_only=True):
     """Result of a heat map: a row for each momentum, and in it a cell for each rate.
 
     Attributes:

@@ -27,10 +27,10 @@ from lrtui.messages import (
     TakeSnapshot,
 )
 from lrtui.messages import Snapshots as SnapshotsTold
-from lrtui.monitor.gate import NEVER, Gate, Order
-from lrtui.monitor.rate import RateControl
+from lrtui.monitor.command_queue import NEVER, CommandQueue, PendingCommand
+from lrtui.monitor.publisher import Addressed, to_all, told_rate
+from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.snapshots import LEFT_OUT, NoRoom, Snapshots
-from lrtui.monitor.teller import Addressed, to_all, told_rate
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Steering:
             levers: what can be done.
             tell: takes what is to be told.
         """
-        self.gate = Gate(self.carry_out)
+        self.gate = CommandQueue(self.carry_out)
         self.levers = levers
         self.run = 1
         self.stopping = False
@@ -134,7 +134,7 @@ class Steering:
             lowest=told_rate(lowest) if lowest < lr else None,
         )
 
-    def carry_out(self, order: Order) -> None:
+    def carry_out(self, order: PendingCommand) -> None:
         """Carry out an order and tell what came of it."""
         try:
             text, done = self._do(order.command), True
@@ -148,7 +148,7 @@ class Steering:
         if isinstance(order.command, Stop) and self.levers.stop is not None:
             self.levers.stop()
 
-    def answer(self, order: Order, text: str, done: bool) -> None:
+    def answer(self, order: PendingCommand, text: str, done: bool) -> None:
         """Tell all viewers what came of an order."""
         command = order.command
         told = Steered(

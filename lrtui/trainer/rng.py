@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 
-class Chance:
+class RngStream:
     """Random states of its own for a piece of work.
 
     Within a ``with`` block all random states are those at the end of the last block; after it
@@ -59,7 +59,7 @@ class Chance:
             self._device.set_rng_state(states[3])
 
 
-class Aside(Chance):
+class IsolatedRng(RngStream):
     """What is done between two steps of a training, and must leave no trace in it.
 
     Within a ``with`` block random states are its own, and nothing is printed.

@@ -14,12 +14,12 @@ from lrtui.messages import AnyCommand
 NEVER = 1 << 62
 """A step that is never reached."""
 
-MOST = 100
+MAX_WAITING = 100
 """Orders of one viewer that may wait."""
 
 
 @dataclass(frozen=True)
-class Order:
+class PendingCommand:
     """A command that is to be carried out.
 
     Attributes:
@@ -35,7 +35,7 @@ class Order:
     at: int = 0
 
 
-class Gate:
+class CommandQueue:
     """Stops the thread that trains at a step where there is something to do.
 
     Attributes:
@@ -45,7 +45,7 @@ class Gate:
         pause_at: step after which it is to be held.
     """
 
-    def __init__(self, carry_out: Callable[[Order], None]) -> None:
+    def __init__(self, carry_out: Callable[[PendingCommand], None]) -> None:
         """Let training pass.
 
         Args:
@@ -57,7 +57,7 @@ class Gate:
         self.pause_at = NEVER
         self._carry_out = carry_out
         self._turn = Condition()
-        self._orders: list[Order] = []
+        self._orders: list[PendingCommand] = []
         self._promised = NEVER
         self._inside = self._busy = False
 
@@ -73,7 +73,7 @@ class Gate:
                 self._inside = self._busy = False
             raise
 
-    def _next(self) -> Order | None:
+    def _next(self) -> PendingCommand | None:
         """Return the order that is due, ``None`` once training may go on."""
         with self._turn:
             self._inside, self._busy = True, False
@@ -95,7 +95,7 @@ class Gate:
 
     # In any other thread:
 
-    def post(self, order: Order) -> None:
+    def post(self, order: PendingCommand) -> None:
         """Have an order carried out; a promise is kept by it."""
         with self._turn:
             self._orders.append(order)
@@ -129,7 +129,7 @@ class Gate:
     def is_full(self, viewer: int) -> bool:
         """Return whether too many orders of a viewer wait already; others are not held up by it."""
         with self._turn:
-            return sum(order.viewer == viewer for order in self._orders) >= MOST
+            return sum(order.viewer == viewer for order in self._orders) >= MAX_WAITING
 
     def let_go(self) -> None:
         """Take a promise back, and end a pause: nobody is there any more to end it."""

@@ -26,25 +26,25 @@ MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
 NUMERIC = 0.5
 """Share of the cells of a column that are numbers, from which on it is a column of numbers."""
 
-LOOKED_AT = 1000
+TYPE_ROWS = 1000
 """Rows by which it is decided what a column is."""
 
-CHUNK = 50_000
+ROWS_PER_READ = 50_000
 """Rows that are read at a time."""
 
 LARGEST_CELL = 1e15
 """Numbers beyond this lose their digits when they are squared and summed."""
 
-DEPENDENT = 1e-7
+MIN_INDEPENDENT_SHARE = 1e-7
 """A column whose part at right angles to the others is smaller than this share says nothing new."""
 
 MOST_WEIGHTS = 300
 """Weights up to which the closed form is told."""
 
-WORTH_IT = 10
+NOTABLE_CONDITION = 10
 """How many times smaller a condition number is worth to be told."""
 
-NAMED = 4
+MAX_NAMED_COLUMNS = 4
 """Columns that a remark names, at most."""
 
 
@@ -152,7 +152,7 @@ def parsed(names: list[str], rows: Iterator[list[str]], target: str | None) -> T
     """Return the numeric columns of rows of text."""
     if not any(names):
         raise ProblemError("it is empty")
-    head = [*islice(rows, LOOKED_AT)]
+    head = [*islice(rows, TYPE_ROWS)]
     if not head:
         raise ProblemError("it has a row of names, and no other")
     kinds = [kind([row[i] for row in head if len(row) == len(names)]) for i in range(len(names))]
@@ -196,7 +196,7 @@ def parsed(names: list[str], rows: Iterator[list[str]], target: str | None) -> T
 def chunks(head: list[list[str]], rows: Iterator[list[str]]) -> Iterator[list[list[str]]]:
     """Yield rows in parts, beginning with those that were looked at."""
     yield head
-    while part := [*islice(rows, CHUNK)]:
+    while part := [*islice(rows, ROWS_PER_READ)]:
         yield part
 
 
@@ -239,7 +239,7 @@ def independent(table: Table) -> Table:
     values = table.values
     centred = values - values.mean(axis=0)
     size = np.sqrt((centred**2).mean(axis=0))
-    constant = size <= DEPENDENT * np.abs(values).max(axis=0, initial=1e-300)
+    constant = size <= MIN_INDEPENDENT_SHARE * np.abs(values).max(axis=0, initial=1e-300)
     basis: list[Floats] = []
     kept: list[int] = []
     made_of_others: list[str] = []
@@ -249,7 +249,7 @@ def independent(table: Table) -> Table:
         for _ in range(2):  # twice is enough: Kahan's rule
             for direction in basis:
                 rest = rest - (direction @ rest) * direction
-        if np.linalg.norm(rest) > DEPENDENT:
+        if np.linalg.norm(rest) > MIN_INDEPENDENT_SHARE:
             basis.append(rest / np.linalg.norm(rest))
             kept.append(int(i))
         else:
@@ -272,7 +272,7 @@ def condition(features: Floats) -> float | None:
 
 def scales(now: float | None, other: float | None, standardised: bool) -> list[str]:
     """Say what standardising does to the condition number; nothing where it does little."""
-    if now is None or other is None or max(now, other) < WORTH_IT * min(now, other):
+    if now is None or other is None or max(now, other) < NOTABLE_CONDITION * min(now, other):
         return []
     if standardised:
         return [f"condition number {now:,.3g}; {other:,.3g} without --standardise"]
@@ -294,5 +294,5 @@ def left_out(what: str, number: int, why: str) -> list[str]:
 
 def few(names: Sequence[str]) -> str:
     """List names, not more than a remark has room for."""
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return ", ".join(name[:40] for name in names[:NAMED]) + more
+    more = f" and {len(names) - MAX_NAMED_COLUMNS:,} more" if len(names) > MAX_NAMED_COLUMNS else ""
+    return ", ".join(name[:40] for name in names[:MAX_NAMED_COLUMNS]) + more
