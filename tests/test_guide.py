@@ -1,0 +1,168 @@
+"""The guide and the README, held against the program: what they name exists, what exists they name.
+
+Conventions of the pages: a key, command or option stands in backticks, a verdict in ``*italics*``
+on the page that defines them, and what the program says in ``"double quotes"``, with ``…`` for
+what varies.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+import lrtui
+from lrtui.analysis.diagnosis import Verdict
+from lrtui.guide import FOLDER, PAGES, page_text, plain_text
+from lrtui.screen.actions import ACTIONS
+from lrtui.screen.panes.status import LOOKS
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(lrtui.__file__).parent
+FILES = [ROOT / "README.md", *sorted(FOLDER.glob("*.md"))]
+GUIDE = "\n".join(path.read_text() for path in FILES[1:])
+
+NAMED_KEYS = {"Enter", "Esc", "ctrl+p", "tab", "space", "home", "end", "pgup", "pgdn"}
+"""Keys of more than one letter; the first three are no action's."""
+
+
+def code(text: str) -> list[str]:
+    """What stands in backticks within lines, and the commands of the blocks of code."""
+    blocks = re.findall(r"^```(?:sh|text)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    rest = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [*lines, *(" ".join(piece.split()) for piece in re.findall(r"`([^`]+)`", rest))]
+
+
+# --- pages and links ----------------------------------------------------------------------
+
+
+def test_every_page_is_listed_linked_and_has_a_title() -> None:
+    assert {path.stem for path in FILES[1:]} == {*PAGES, "index"}
+    for page in PAGES:
+        assert page_text(page).startswith("# ")
+        assert f"({page}.md)" in page_text()
+        assert f"(lrtui/guide/{page}.md)" in FILES[0].read_text()
+
+
+def slug(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_links_resolve(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", path.read_text()):
+        file, _, anchor = target.partition("#")
+        if file.startswith("https://"):
+            continue
+        to = path.parent / file if file else path
+        assert to.exists(), target
+        headings = re.findall(r"^#+ (.*)", to.read_text(), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in map(slug, headings), target
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_measurements_named_exist(path: Path) -> None:
+    text = path.read_text()
+    for test in re.findall(r"tests/[\w/]+\.(?:py|txt)", text):
+        assert (ROOT / test).exists(), test
+    for module in re.findall(r"python -m tests\.([\w.]+)", text):
+        found = ROOT / "tests" / module.replace(".", "/")
+        assert found.is_dir() or found.with_suffix(".py").exists(), module
+    if path.stem == "how-it-is-measured":
+        rows = re.findall(r"^\|.*\| `([a-z_]+)(?: 113bb2f)?` \|$", text, re.MULTILINE)
+        assert len(rows) > 20
+        for name in rows:
+            assert (ROOT / "tests" / "benchmarks" / f"{name}.py").exists()
+
+
+def test_the_readme_is_short_and_begins_with_a_picture() -> None:
+    lines = FILES[0].read_text().splitlines()
+    assert len(lines) <= 160
+    assert lines[2].startswith("![") and lines[2].endswith("(screenshots/tour.gif)")
+
+
+# --- keys ---------------------------------------------------------------------------------
+
+
+def test_every_key_and_action_is_named() -> None:
+    rows = [row.split(" | ") for row in re.findall(r"^\| (.*) \|$", page_text("keys"), re.M)]
+    keys = {key for row in rows for key in re.findall(r"`([^`]+)`", row[0])}
+    names = {name.strip() for row in rows if len(row) == 3 for name in re.findall(r"\w+", row[1])}
+    assert {action.sign for action in ACTIONS} <= keys
+    assert {action.name for action in ACTIONS} <= names
+    assert names - {action.name for action in ACTIONS} == {"action"}
+
+
+def test_every_key_named_exists() -> None:
+    known = {action.sign for action in ACTIONS} | NAMED_KEYS | {"0", "9", "g", "↑", "…"}
+    ctrl = {piece for piece in code(GUIDE) if piece.startswith("ctrl+")}
+    single = {piece for piece in code(page_text("keys")) if len(piece) == 1}
+    signs = set("░╱╳◆★┃•▲↑✕?")
+    assert ctrl - {"ctrl+t"} <= known
+    assert single - signs <= known
+
+
+# --- verdicts and messages ----------------------------------------------------------------
+
+
+def test_every_verdict_is_explained() -> None:
+    text = page_text("what-is-said")
+    named = {name for row in re.findall(r"^\| (\*.*?) \|", text, re.M) for name in italics(row)}
+    also = italics(text)
+    assert {*get_args(Verdict), *LOOKS} <= also
+    assert named <= {*get_args(Verdict)}
+
+
+def italics(text: str) -> set[str]:
+    return {" ".join(found.split()) for found in re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", text)}
+
+
+@cache
+def said() -> list[str]:
+    """All texts of the program, with ``…`` where something is put in."""
+    texts = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+            elif isinstance(node, ast.JoinedStr):
+                parts = [v.value if isinstance(v, ast.Constant) else "…" for v in node.values]
+                texts.append("".join(map(str, parts)))
+    return texts
+
+
+def quotes(text: str) -> list[str]:
+    prose = re.sub(r"^```.*?^```|`[^`]*`", "", text, flags=re.M | re.S)
+    return [" ".join(found.split()) for found in re.findall(r'"([^"]+)"', prose)]
+
+
+def test_every_message_quoted_is_one_of_the_program() -> None:
+    found = quotes(GUIDE)
+    assert len(found) >= 4
+    for quote in found:
+        assert any(quote in text for text in said()), quote
+
+
+def test_a_message_that_is_not_there_is_not_found() -> None:
+    assert quotes('say "nothing of\nthe kind" and `"code"`') == ["nothing of the kind"]
+    assert not any("nothing of the kind" in text for text in said())
+
+
+# --- searching and showing ----------------------------------------------------------------
+
+
+def test_a_page_that_is_not_there() -> None:
+    with pytest.raises(ValueError, match="no page 'cats'; there are keys, commands"):
+        page_text("cats")
+
+
+def test_pictures_are_for_browsers_and_marks_are_not_searched() -> None:
+    assert "![" in (FOLDER / "what-is-said.md").read_text()
+    assert "![" not in page_text("what-is-said")
+    assert "`" not in plain_text("keys")
+    assert "see Watch and steer." in plain_text("keys").replace("See", "see")
