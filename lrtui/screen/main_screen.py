@@ -253,10 +253,10 @@ class MainScreen(Keys):
         found = (border.action_at(event.screen_x, event.screen_y) for border in borders)
         return next((name for name in found if name is not None), None)
 
-    def take_up(self, problem: str) -> None:
+    def load_problem(self, problem: str) -> None:
         """Train another of the built-in problems."""
         self.take_over()
-        self.controller.take_up(problem)
+        self.controller.load_problem(problem)
 
     async def carry_out(self, request: Request) -> None:
         """Do what was clicked, or chosen in the palette."""
