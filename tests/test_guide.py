@@ -83,7 +83,8 @@ def test_the_measurements_named_exist(path: Path) -> None:
 def test_the_readme_is_short_and_begins_with_a_picture() -> None:
     lines = FILES[0].read_text().splitlines()
     assert len(lines) <= 160
-    assert lines[2].startswith("![") and lines[2].endswith("(screenshots/tour.gif)")
+    assert lines[2].startswith("![")
+    assert lines[2].endswith("(screenshots/tour.gif)")
 
 
 # --- keys ---------------------------------------------------------------------------------

@@ -82,6 +82,9 @@ def add_screen(parser: Parser, save: bool = True) -> None:
     frames = argument(whole(1, 60))
     add("--fps", type=frames, default=10, metavar="N", help="frames a second, at most (10)")
     add("--theme", metavar="NAME", help=theme)
+    notify = "bell and notice when a run ends or spikes while you look elsewhere (on)"
+    add("--notify", action=argparse.BooleanOptionalAction, default=True, help=notify)
+    parser.set_defaults(keymap={})  # of the config file
 
 
 def add_form(parser: Parser, *forms: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
+from lrtui.commands.config_file import apply, read_config
 from lrtui.commands.parser import BadInput, Parser, complain
 from lrtui.text.ascii_fallback import write_plain
 
@@ -20,6 +21,9 @@ COMMANDS = {
     "problems": "problems",
     "watch": "watch",
     "tell": "tell",
+    "guide": "guide",
+    "config": "config",
+    "completion": "completion",
 }
 """The module of each command, the lab where none is named; ``run`` has its own entry point."""
 
@@ -89,6 +93,9 @@ def parse(words: Sequence[str]) -> tuple[Parser, Command, Any]:
     command.add_arguments(parser)
     found = parser.parse_args(words[bool(name) :])
     try:
+        if hasattr(found, "theme") and (config := read_config()).values:
+            apply(config, parser, found)
+            found = parser.parse_args(words[bool(name) :])  # which goes before what is configured
         return parser, command, command.options(found)
     except BadInput as error:
         parser.error(str(error))

@@ -99,6 +99,8 @@ class LabOptions:
     every: int
     fps: int
     theme: str | None
+    keymap: dict[str, str]
+    notify: bool
     plain: bool
     json: bool
     ascii: bool
@@ -182,7 +184,7 @@ def run(options: LabOptions) -> int:
             controller.session.open_again(earlier)
             return MainScreen(controller, options.fps)
 
-        return show(screen, options.theme)
+        return show(screen, options)
 
     def as_text() -> int:
         from lrtui.commands.plain_text import Printer, play

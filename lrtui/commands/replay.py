@@ -22,6 +22,8 @@ class ReplayOptions:
     every: int
     fps: int
     theme: str | None
+    keymap: dict[str, str]
+    notify: bool
     plain: bool
     json: bool
     ascii: bool
@@ -64,7 +66,7 @@ def run(options: ReplayOptions) -> int:
         from lrtui.screen.main_screen import MainScreen
 
         controller = Controller(source, [], speed=speed, every=options.every)
-        return show(lambda: MainScreen(controller, options.fps), options.theme)
+        return show(lambda: MainScreen(controller, options.fps), options)
 
     def as_text() -> int:
         from lrtui.commands.plain_text import Printer, replay

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from lrtui.commands.config_file import read_config
 from lrtui.commands.parser import BadInput, complain
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
@@ -38,6 +39,22 @@ def shows_screen(as_text: bool = False) -> bool:
 def usual_speed(speed: float | None, on_screen: bool) -> float | None:
     """Return the speed that was asked for, or the usual one in place of 0."""
     return speed if speed != 0 else SCREEN_SPEED if on_screen else None
+
+
+class ScreenOptions(Protocol):
+    """What the options of every command with a screen have."""
+
+    @property
+    def theme(self) -> str | None:
+        """Name of the theme, ``None`` for the one that fits the terminal."""
+
+    @property
+    def keymap(self) -> Mapping[str, str]:
+        """Keys of a person's own, by action."""
+
+    @property
+    def notify(self) -> bool:
+        """Whether to notify somebody who looks elsewhere."""
 
 
 @contextmanager
@@ -96,13 +113,48 @@ def carry_out(source: Source, work: Callable[[], int], trouble: int = 1) -> int:
     return code
 
 
-def show(screen: Callable[[], MainScreen], theme: str | None) -> int:
-    """Run the app on a screen; return the exit code."""
-    from lrtui.screen.app import known_theme, run_app
+def show(screen: Callable[[], MainScreen], options: ScreenOptions) -> int:
+    """Run the app on a screen; return the exit code.
+
+    Raises:
+        BadInput: there is no such theme, or an action cannot have a key.
+    """
+    from lrtui.screen.app import run_app
+
+    theme, keymap = theme_of(options.theme), keymap_of(options.keymap)
+    return run_app(screen(), theme, keymap, options.notify)
+
+
+def theme_of(name: str | None) -> str | None:
+    """Return a theme, or that of the environment; ``None`` for what fits the terminal.
+
+    Raises:
+        BadInput: there is no such theme.
+    """
+    from lrtui.screen.app import known_theme
 
     try:
-        name = known_theme(theme)
+        return known_theme(name)
     except ValueError as error:
-        complain(str(error))
-        return 2
-    return run_app(screen(), name)
+        config = read_config()
+        if config.values.get("theme") == name:
+            raise config.bad("theme", str(error)) from error
+        raise BadInput(str(error)) from error
+
+
+def keymap_of(keymap: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the keys of a person's own, by action, in textual's names.
+
+    Raises:
+        BadInput: an action cannot have a key.
+    """
+    if not keymap:
+        return keymap
+    from lrtui.screen.keymap import check, split
+
+    for action, keys in keymap.items():
+        try:
+            check(action, keys, keymap)
+        except ValueError as error:
+            raise read_config().bad(action, str(error)) from error
+    return {action: ",".join(split(keys)) for action, keys in keymap.items()}

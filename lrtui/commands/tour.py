@@ -24,6 +24,8 @@ class TourOptions:
     every: int
     fps: int
     theme: str | None
+    keymap: dict[str, str]
+    notify: bool
     ascii: bool
 
 
@@ -73,7 +75,7 @@ def run(options: TourOptions) -> int:
 
         return show(
             lambda: make_tour(source, scenes, setup, options.every, options.fps, options.pace),
-            options.theme,
+            options,
         )
 
     return carry_out(source, on_the_screen)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lrtui.commands.arguments import add_form, add_screen, typed
 from lrtui.commands.parser import Parser, complain
-from lrtui.commands.showing import carry_out, reading_files, show, shows_screen
+from lrtui.commands.showing import carry_out, reading_files, show, shows_screen, theme_of
 from lrtui.text.ascii_fallback import printable
 
 
@@ -21,6 +21,8 @@ class WatchOptions:
     every: int
     fps: int
     theme: str | None
+    keymap: dict[str, str]
+    notify: bool
     plain: bool
     json: bool
     ascii: bool
@@ -60,7 +62,7 @@ def run(options: WatchOptions) -> int:
     if which is None:
         from lrtui.screen.dialogs.training_list import choose_on_screen
 
-        if (which := choose_on_screen(options.theme)) is None:
+        if (which := choose_on_screen(theme_of(options.theme))) is None:
             return 0
 
     from lrtui.sources.socket import SocketSource
@@ -77,7 +79,7 @@ def run(options: WatchOptions) -> int:
         from lrtui.screen.main_screen import MainScreen
 
         controller = Controller(source, [], speed=None, every=options.every)
-        return show(lambda: MainScreen(controller, options.fps), options.theme)
+        return show(lambda: MainScreen(controller, options.fps), options)
 
     def as_text() -> int:
         from lrtui.commands.plain_text import Printer, replay

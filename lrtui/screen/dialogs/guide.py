@@ -154,8 +154,10 @@ class Guide(ModalScreen[None]):
         event.input.clear()
 
     def _mark(self, text: str) -> bool:
-        """Mark and show the next place on this page that has a text; return whether there is one."""
-        places = [w for w in self._pages.document.query(Static) if text in str(w.content).casefold()]
+        """Mark and show the next place on this page that has a text; return whether it has one."""
+        places = [
+            w for w in self._pages.document.query(Static) if text in str(w.content).casefold()
+        ]
         if self._found in places:
             places = places[places.index(self._found) + 1 :]
         if self._found is not None:

@@ -42,7 +42,8 @@ class Help(ModalScreen[None]):
     """Says what each key does and what each pane shows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        ("escape,question_mark,q,enter,ctrl+j", "leave", "Back")
+        ("escape,question_mark,q,enter,ctrl+j", "leave", "Back"),
+        ("g", "guide", "The guide"),
     ]
 
     def __init__(self, view: View) -> None:
@@ -66,6 +67,7 @@ class Help(ModalScreen[None]):
         keys.add_row(
             Text("ctrl+p", "bold"), "The same commands to search through, and the colours."
         )
+        keys.add_row(Text("g", "bold"), "The guide: all of this at length, with a search.")
         panes = Table.grid(padding=(0, 2))
         for pane in PANES:
             # Where the ruler would be, a training that is watched has its rate.
@@ -85,3 +87,10 @@ class Help(ModalScreen[None]):
         """Go back, once: keys may come faster than the page goes."""
         if self.app.screen is self:
             self.dismiss()
+
+    def action_guide(self) -> None:
+        """Show the guide in front of this page."""
+        from lrtui.screen.dialogs.guide import Guide
+
+        if self.app.screen is self:
+            self.app.push_screen(Guide("keys"))
