@@ -8,20 +8,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from lrtui.commands.parser import BadInput, Parser, complain
+from lrtui.commands.parser import COMMANDS, BadInput, Parser, complain
 from lrtui.text.ascii_fallback import write_plain
-
-COMMANDS = {
-    "": "lab",
-    "sweep": "sweep",
-    "heat": "heat",
-    "tour": "tour",
-    "replay": "replay",
-    "problems": "problems",
-    "watch": "watch",
-    "tell": "tell",
-}
-"""The module of each command, the lab where none is named; ``run`` has its own entry point."""
 
 
 class Command(Protocol):
@@ -64,14 +52,15 @@ def dispatch(words: Sequence[str]) -> int:
     Raises:
         OSError: the output cannot be written.
     """
-    parser, command, options = parse(words)
+    _, command, options = parse(words)
     if options.ascii:
         write_plain(sys.stdout)
         write_plain(sys.stderr)
     try:
         return command.run(options)
     except BadInput as error:
-        parser.error(str(error))
+        complain(str(error))
+        return 2
 
 
 def parse(words: Sequence[str]) -> tuple[Parser, Command, Any]:
@@ -84,7 +73,7 @@ def parse(words: Sequence[str]) -> tuple[Parser, Command, Any]:
         The parser, the command, and its options.
     """
     name = words[0] if words and words[0] in COMMANDS else ""
-    command = cast(Command, import_module(f"lrtui.commands.{COMMANDS[name]}"))
+    command = cast(Command, import_module(f"lrtui.commands.{name or 'lab'}"))
     parser = Parser(prog=f"lrtui {name}".strip(), allow_abbrev=False)
     command.add_arguments(parser)
     found = parser.parse_args(words[bool(name) :])

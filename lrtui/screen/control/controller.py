@@ -319,7 +319,7 @@ class Controller:
 
     def _send(self, command: msg.Command) -> None:
         self._unanswered = next(self._ids)
-        self._source.send(replace(command, id=self._unanswered))
+        self._source.send(structs.replace(command, id=self._unanswered))
         self.clear_notice()
 
     def _is_on(self) -> bool:
