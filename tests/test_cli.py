@@ -115,7 +115,7 @@ def in_shell(redirections: str, *arguments: str) -> subprocess.CompletedProcess[
 )
 def test_bad_input(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        main(arguments)
+        sys.exit(main(arguments))
     assert exit_.value.code == 2
     out, err = capsys.readouterr()
     assert out == ""

@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from lrtui.commands.parser import BadInput, Parser
+from lrtui.commands.parser import COMMANDS, BadInput, Parser
 from lrtui.session.setup import FIELDS, Setup
 from lrtui.text.ascii_fallback import lacks_unicode
 from lrtui.text.readers import Reader, read_speed, whole
@@ -29,6 +29,13 @@ def argument(read: Reader) -> Callable[[str], Any]:
     return parse
 
 
+def read_problem(text: str) -> object:
+    """Read which problem is trained, or say that a command comes first."""
+    if text in COMMANDS:
+        raise ValueError(f"{text} comes first, as in lrtui {text}")
+    return FIELDS[0].read(text)
+
+
 def add_setup(parser: Parser, leave_out: tuple[str, ...] = ()) -> None:
     """Add an option for each field of a setup, and the problem as a positional argument."""
     for row in FIELDS:
@@ -41,7 +48,7 @@ def add_setup(parser: Parser, leave_out: tuple[str, ...] = ()) -> None:
             parser.add_argument(row.option, choices=row.choices, help=row.help)
         elif row.name == "problem":
             parser.add_argument(
-                "problem", nargs="?", default="line", type=argument(row.read),
+                "problem", nargs="?", default="line", type=argument(read_problem),
                 metavar=row.metavar, help=row.help,
             )  # fmt: skip
         else:

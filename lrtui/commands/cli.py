@@ -9,23 +9,8 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from lrtui.commands.config_file import apply, read_config
-from lrtui.commands.parser import BadInput, Parser, complain
+from lrtui.commands.parser import COMMANDS, BadInput, Parser, complain
 from lrtui.text.ascii_fallback import write_plain
-
-COMMANDS = {
-    "": "lab",
-    "sweep": "sweep",
-    "heat": "heat",
-    "tour": "tour",
-    "replay": "replay",
-    "problems": "problems",
-    "watch": "watch",
-    "tell": "tell",
-    "guide": "guide",
-    "config": "config",
-    "completion": "completion",
-}
-"""The module of each command, the lab where none is named; ``run`` has its own entry point."""
 
 
 class Command(Protocol):
@@ -68,14 +53,15 @@ def dispatch(words: Sequence[str]) -> int:
     Raises:
         OSError: the output cannot be written.
     """
-    parser, command, options = parse(words)
+    _, command, options = parse(words)
     if options.ascii:
         write_plain(sys.stdout)
         write_plain(sys.stderr)
     try:
         return command.run(options)
     except BadInput as error:
-        parser.error(str(error))
+        complain(str(error))
+        return 2
 
 
 def parse(words: Sequence[str]) -> tuple[Parser, Command, Any]:
@@ -88,14 +74,18 @@ def parse(words: Sequence[str]) -> tuple[Parser, Command, Any]:
         The parser, the command, and its options.
     """
     name = words[0] if words and words[0] in COMMANDS else ""
-    command = cast(Command, import_module(f"lrtui.commands.{COMMANDS[name]}"))
+    command = cast(Command, import_module(f"lrtui.commands.{name or 'lab'}"))
     parser = Parser(prog=f"lrtui {name}".strip(), allow_abbrev=False)
     command.add_arguments(parser)
     found = parser.parse_args(words[bool(name) :])
     try:
         if hasattr(found, "theme") and (config := read_config()).values:
             apply(config, parser, found)
-            found = parser.parse_args(words[bool(name) :])  # which goes before what is configured
+            found = parser.parse_args(words[bool(name) :])  # which overrides the file
+    except BadInput as error:
+        complain(str(error))
+        sys.exit(2)
+    try:
         return parser, command, command.options(found)
     except BadInput as error:
         parser.error(str(error))

@@ -8,8 +8,7 @@ from importlib import import_module
 
 from lrtui.commands import lab
 from lrtui.commands.arguments import add_form, typed
-from lrtui.commands.cli import COMMANDS
-from lrtui.commands.parser import Parser
+from lrtui.commands.parser import COMMANDS, Parser
 from lrtui.commands.tell import VERBS
 from lrtui.guide import PAGES
 from lrtui.messages.problem_settings import BUILT_IN
@@ -70,7 +69,7 @@ def whole_parser() -> Parser:
 
     whole = Parser(prog="lrtui")
     commands = whole.add_subparsers()
-    for name in (*filter(None, COMMANDS), "run"):
+    for name in (*COMMANDS, "run"):
         module = import_module(f"lrtui.commands.{name}")
         module.add_arguments(commands.add_parser(name, help=""))
     of_lab = {name: commands.add_parser(name, help=BUILT_IN[name].shows) for name in BUILT_IN}

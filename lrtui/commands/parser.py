@@ -8,6 +8,11 @@ from typing import NoReturn
 
 from lrtui.text.ascii_fallback import printable
 
+COMMANDS = (
+    "sweep", "heat", "tour", "replay", "problems", "watch", "tell", "guide", "config", "completion",
+)  # fmt: skip
+"""The commands: each is a module here, ``lab`` where none is named; ``run`` begins elsewhere."""
+
 
 class BadInput(Exception):
     """What a person asked for cannot be done as it was asked; its text says why."""

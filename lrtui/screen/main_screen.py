@@ -40,6 +40,7 @@ from lrtui.screen.panes.pane import (
     RunRate,
 )
 from lrtui.screen.panes.rate import lr_in_force
+from lrtui.screen.panes.ruler import foreseen
 from lrtui.screen.rate_field import RateField
 from lrtui.screen.terminal.notice import sequence
 from lrtui.text.rates import parse_rates, rate_text
@@ -208,8 +209,9 @@ class MainScreen(Keys):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Tell textual whether an action is possible now."""
-        known = BY_NAME.get(action)
-        return known is None or known.is_offered(self.view.session)
+        if action != "do":
+            return True
+        return BY_NAME[str(parameters[0])].is_offered(self.view.session)
 
     # --- the field, the mouse -------------------------------------------------------------
 
@@ -285,7 +287,7 @@ class MainScreen(Keys):
         match request:
             case RunRate(lr=lr):
                 self.take_over()
-                self.controller.preview(lr)
+                self.controller.preview(lr, foreseen(self.view, lr))
             case RunCell(lr=lr, momentum=momentum) if self.view.heat_cursor == (momentum, lr):
                 self.take_over()
                 self.controller.run_cell(lr, momentum)
@@ -304,7 +306,7 @@ class MainScreen(Keys):
             case Press(action=name):
                 if BY_NAME[name].steers:
                     self.take_over()
-                await self.run_action(name)
+                BY_NAME[name].do(self)
 
     async def steer(self, key: str) -> bool:
         """Do what a key means where nothing is typed, and in what is shown alone, if anything."""
@@ -312,7 +314,7 @@ class MainScreen(Keys):
             return False
         if key in SIGNS:
             if (action := at_key(key)) is not None:
-                await self.run_action(action.name)
+                action.do(self)
             return True
         if self.controller.seeks and key == "end":
             self.controller.hold_at_end()
@@ -322,7 +324,7 @@ class MainScreen(Keys):
             return True
         if self.view.alone != HEAT.id:
             if key in CURSOR:
-                self._move_cursor(CURSOR[key])
+                self.move_cursor(CURSOR[key])
             return key in CURSOR
         widget = self.query_one(f"#{HEAT.id}", PaneWidget)
         if key == "enter" and (cell := self.view.heat_cursor) is not None:

@@ -24,6 +24,10 @@ LANES = ("prediction", *EARLIER, "earlier-5", "earlier-6", "earlier-7")
 """Tones of the runs of a race, in the order in which they were named."""
 
 
+HEAT_PANE = "heat"
+"""Id of the pane of the heat map, which is asked for only once it is shown."""
+
+
 @dataclass
 class View:
     """What there is to show.
