@@ -18,8 +18,14 @@ import pyte
 PATIENCE = 30.0
 """Seconds after which what is waited for is not coming: generous, for slow machines."""
 
-USUAL = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "LC_ALL": ""}
-"""What a terminal tells a program by its environment."""
+USUAL = {
+    "TERM": "xterm-256color",
+    "COLORTERM": "truecolor",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "",
+    "XDG_CONFIG_HOME": os.devnull,
+}
+"""What a terminal tells a program by its environment; and that nobody has settings of their own."""
 
 QUESTION = b"\x1b[6n"
 """Where is the cursor? Every terminal answers this."""

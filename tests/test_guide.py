@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +19,11 @@ import pytest
 
 import lrtui
 from lrtui.analysis.diagnosis import Verdict
+from lrtui.commands.cli import parse
+from lrtui.commands.config_file import KEYS
+from lrtui.commands.parser import COMMANDS, Parser
 from lrtui.guide import FOLDER, PAGES, page_text, plain_text
+from lrtui.messages.problem_settings import BUILT_IN
 from lrtui.screen.actions import ACTIONS
 from lrtui.screen.panes.status import LOOKS
 
@@ -30,12 +36,16 @@ NAMED_KEYS = {"Enter", "Esc", "ctrl+p", "tab", "space", "home", "end", "pgup", "
 """Keys of more than one letter; the first three are no action's."""
 
 
+def lines(text: str) -> list[str]:
+    """The lines of the blocks of shell commands."""
+    blocks = re.findall(r"^```(?:sh|text)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
 def code(text: str) -> list[str]:
     """What stands in backticks within lines, and the commands of the blocks of code."""
-    blocks = re.findall(r"^```(?:sh|text)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
     rest = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    return [*lines, *(" ".join(piece.split()) for piece in re.findall(r"`([^`]+)`", rest))]
+    return [*lines(text), *(" ".join(piece.split()) for piece in re.findall(r"`([^`]+)`", rest))]
 
 
 # --- pages and links ----------------------------------------------------------------------
@@ -106,6 +116,73 @@ def test_every_key_named_exists() -> None:
     signs = set("░╱╳◆★┃•▲↑✕?")
     assert ctrl - {"ctrl+t"} <= known
     assert single - signs <= known
+
+
+# --- commands and options ------------------------------------------------------------------
+
+
+def parser_of(command: str) -> Parser:
+    parser = Parser(prog=f"lrtui {command}")
+    import_module(f"lrtui.commands.{command or 'lab'}").add_arguments(parser)
+    return parser
+
+
+@cache
+def options_of(command: str) -> set[str]:
+    strings = {text for action in parser_of(command)._actions for text in action.option_strings}
+    return {text for text in strings if text.startswith("--")}
+
+
+def named_options(text: str) -> set[str]:
+    return {word for piece in code(text) for word in re.findall(r"(?<![\w-])--[a-z][\w-]*", piece)}
+
+
+OTHERS = {"--nproc-per-node", "--epochs", "--seconds"}
+"""Options of torchrun, of the script in the examples, and of a program of the tests."""
+
+
+def test_every_option_is_named_and_every_one_named_exists() -> None:
+    existing = set[str]().union(*map(options_of, ("", "run", *COMMANDS)))
+    assert existing - named_options(GUIDE) == set()
+    assert named_options(GUIDE + FILES[0].read_text()) - existing <= OTHERS
+
+
+def test_every_command_is_named_and_every_one_named_exists() -> None:
+    for text in (GUIDE, FILES[0].read_text()):
+        named = {word for piece in code(text) for word in re.findall(r"\blrtui ([a-z]+)", piece)}
+        assert {"run", *COMMANDS} <= named
+        known = {"run", *COMMANDS, *BUILT_IN, "mine", "houses"}
+        assert named <= known
+
+
+def test_options_named_with_their_command_are_its_own() -> None:
+    rows = re.findall(r"`(?!lrtui)(\w+) (--[\w-]+)[^`]*`", page_text("commands"))
+    assert len(rows) >= 8
+    for command, option in rows:
+        assert option in options_of(command), (command, option)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_commands_of_the_examples_are_right(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("mine.py", "houses.csv", "train.py"):
+        Path(file).touch()
+    found = [
+        re.search(r"^(?:eval \"\$\()?lrtui\b([^#|>)]*)", line) for line in lines(path.read_text())
+    ]
+    for words in (shlex.split(match[1]) for match in found if match):
+        if words[:1] == ["run"]:
+            parser_of("run").parse_args(words[1:3] if words[1] == "-m" else words[1:2])
+        else:
+            parse(words)
+
+
+def test_what_can_be_configured_is_named() -> None:
+    assert {f"\n{key} = " for key in KEYS[:-1]} | {"\n[keymap]\n"} <= set(
+        re.findall(r"\n\w+ = |\n\[keymap\]\n", "\n" + page_text("commands"))
+    )
 
 
 # --- verdicts and messages ----------------------------------------------------------------

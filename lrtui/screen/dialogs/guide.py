@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -19,7 +20,12 @@ from lrtui.screen.terminal.choice import driver_class
 WIDE = 110
 """Columns from which on the table of contents stands beside a page."""
 
-HEAD = " lrtui guide: {}   / search   t contents   backspace back   q leave"
+HEAD = " lrtui guide: {}   n p pages   / search   t contents   q leave"
+
+
+def shown(page: str) -> str:
+    """Return a page with its links struck out, which the style sheet makes underlined."""
+    return re.sub(r"(?<!!)\[([^]]+)\](?=\()", r"[~~\1~~]", page_text(page))
 
 
 class Pages(MarkdownViewer):
@@ -33,7 +39,7 @@ class Pages(MarkdownViewer):
             show_table_of_contents: whether the headings stand beside the page.
         """
         super().__init__(
-            page_text(page), show_table_of_contents=show_table_of_contents, open_links=False
+            shown(page), show_table_of_contents=show_table_of_contents, open_links=False
         )
         self.visited = [page]
 
@@ -62,7 +68,7 @@ class Pages(MarkdownViewer):
             await self._load()
 
     async def _load(self) -> None:
-        await self.document.update(page_text(self.page))
+        await self.document.update(shown(self.page))
         self.scroll_home(animate=False)
         self.post_message(self.NavigatorUpdated())
 
@@ -77,10 +83,14 @@ class Guide(ModalScreen[None]):
     Guide #search { display: none; height: 1; border: none; padding: 0 1; }
     Guide #search.-open { display: block; }
     Guide .-found { background: $accent 30%; text-style: reverse; }
+    Guide MarkdownBlock > .s { text-style: underline; }
+    Guide MarkdownHeader, Guide MarkdownTableContent > .header { color: $text-primary; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search"),
         Binding("t", "contents", "Contents"),
+        Binding("n", "turn(1)", "Next page"),
+        Binding("p", "turn(-1)", "Page before"),
         Binding("backspace", "back", "Back"),
         Binding("escape", "close", "Close the search, or leave"),
         Binding("q", "dismiss", "Leave"),
@@ -119,6 +129,12 @@ class Guide(ModalScreen[None]):
     def action_contents(self) -> None:
         """Show the table of contents beside the page, or hide it."""
         self._pages.show_table_of_contents = not self._pages.show_table_of_contents
+
+    async def action_turn(self, by: int) -> None:
+        """Show the next page of the guide, or the one before."""
+        at = PAGES.index(self._pages.page) if self._pages.page in PAGES else -1
+        if 0 <= at + by < len(PAGES):
+            await self._pages.go(PAGES[at + by])
 
     async def action_back(self) -> None:
         """Show the page before."""

@@ -67,7 +67,6 @@ class Help(ModalScreen[None]):
         keys.add_row(
             Text("ctrl+p", "bold"), "The same commands to search through, and the colours."
         )
-        keys.add_row(Text("g", "bold"), "The guide: all of this at length, with a search.")
         panes = Table.grid(padding=(0, 2))
         for pane in PANES:
             # Where the ruler would be, a training that is watched has its rate.
@@ -75,7 +74,7 @@ class Help(ModalScreen[None]):
             if pane.help and pane.applies(self._view) and is_there:
                 panes.add_row(Text(pane.title or pane.id, "bold"), pane.help)
         with VerticalScroll(id="help") as page:
-            page.border_title = "help"
+            page.border_title, page.border_subtitle = "help", "g the guide   q back"
             run = self._view.session.current
             is_live = run is not None and run.live is not None
             yield Static(WATCHING if is_live else INTRODUCTION)
