@@ -150,11 +150,9 @@ def keymap_of(keymap: Mapping[str, str]) -> Mapping[str, str]:
     """
     if not keymap:
         return keymap
-    from lrtui.screen.keymap import check, split
+    from lrtui.screen.keymap import KeymapError, read_keymap
 
-    for action, keys in keymap.items():
-        try:
-            check(action, keys, keymap)
-        except ValueError as error:
-            raise read_config().bad(action, str(error)) from error
-    return {action: ",".join(split(keys)) for action, keys in keymap.items()}
+    try:
+        return read_keymap(keymap)
+    except KeymapError as error:
+        raise read_config().bad(error.action, str(error)) from error

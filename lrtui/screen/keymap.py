@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
-from textual.binding import Binding
+from textual.binding import Binding, InvalidBinding
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys
 from textual.widgets import Input
 
@@ -22,31 +22,45 @@ TAKEN = {*"0123456789", "ctrl+p", "ctrl+c", "escape"} | {
 """Keys of the field of the rate, of the palette, and of leaving."""
 
 
-def split(keys: str) -> list[str]:
-    """Return keys with commas between them by textual's names: ``question_mark`` for ``?``."""
-    return [binding.key for binding in Binding.make_bindings([Binding(keys, "")])]
+class KeymapError(ValueError):
+    """An action cannot have a key; says why.
+
+    Attributes:
+        action: its name.
+    """
+
+    def __init__(self, action: str, why: str) -> None:
+        """Make the error."""
+        super().__init__(why)
+        self.action = action
 
 
-def check(action: str, keys: str, keymap: Mapping[str, str]) -> None:
-    """Check that an action may have some keys.
+def read_keymap(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return a keymap by textual's names of the keys: ``question_mark`` for ``?``.
 
     Args:
-        action: its name.
-        keys: its keys, with commas between them.
-        keymap: of all the actions that have other keys than usual.
+        texts: keys with commas between them, by the name of the action.
 
     Raises:
-        ValueError: it may not; says why.
+        KeymapError: there is no such action or key, or another action has the key.
     """
-    if action not in BY_NAME:
-        raise ValueError(f"no action is called {action[:24]!r}; lrtui guide keys lists them")
-    for key in split(keys) or [keys]:
-        if not is_key(key):
-            raise ValueError(f"no key is called {key[:24]!r}")
-        others = {row.name: split(keymap.get(row.name, row.key)) for row in ACTIONS}
-        of = [name for name, theirs in others.items() if key in theirs and name != action]
-        if of or (key in TAKEN and key not in split(BY_NAME[action].key)):
-            raise ValueError(f"{key} is taken{f' by {of[0]}' * bool(of)}")
+    keys = {row.name: [row.key] for row in ACTIONS}
+    for action, text in texts.items():
+        if action not in BY_NAME:
+            why = f"no action is called {action[:24]!r}; lrtui guide keys lists them"
+            raise KeymapError(action, why)
+        try:
+            keys[action] = [found.key for found in Binding.make_bindings([Binding(text, "")])]
+        except InvalidBinding as error:
+            raise KeymapError(action, f"no key is called {text[:24]!r}") from error
+    for action in texts:
+        for key in keys[action]:
+            if not is_key(key):
+                raise KeymapError(action, f"no key is called {key[:24]!r}")
+            others = [name for name in keys if key in keys[name] and name != action]
+            if others or (key in TAKEN and key != BY_NAME[action].key):
+                raise KeymapError(action, " by ".join([f"{key} is taken", *others[:1]]))
+    return {action: ",".join(keys[action]) for action in texts}
 
 
 def is_key(name: str) -> bool:
