@@ -137,7 +137,7 @@ def theme_of(name: str | None) -> str | None:
         return known_theme(name)
     except ValueError as error:
         config = read_config()
-        if config.values.get("theme") == name:
+        if name and config.values.get("theme") == name:
             raise config.bad("theme", str(error)) from error
         raise BadInput(str(error)) from error
 
