@@ -183,8 +183,8 @@ def sweep_for_advice(
             return
 
 
-def replay(source: Source, printer: Printer) -> None:
-    """Print what was saved, or what a training tells.
+def replay(source: Source, printer: Printer) -> str:
+    """Print what was saved, or what a training reports; return no failure.
 
     In a record the sweep that the advice after a run follows from stands behind its end; it is
     taken first, as it was when the run was printed.
@@ -200,6 +200,7 @@ def replay(source: Source, printer: Printer) -> None:
         if isinstance(message, msg.SweepResult):
             take_all(printer, held)
     take_all(printer, held)
+    return ""
 
 
 def take_all(printer: Printer, held: list[msg.Ended]) -> None:
