@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from lrtui.commands import lab
-from lrtui.commands.arguments import add_form, typed
+from lrtui.commands.arguments import FormOptions, add_form, typed
 from lrtui.commands.parser import COMMANDS, Parser
 from lrtui.commands.tell import VERBS
 from lrtui.guide import PAGES
@@ -31,11 +31,10 @@ FILES = ("FILE", "SCRIPT")
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompletionOptions:
+class CompletionOptions(FormOptions):
     """Options of ``lrtui completion``."""
 
     shell: str
-    ascii: bool
 
 
 def add_arguments(parser: Parser) -> None:

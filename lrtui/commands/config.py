@@ -5,22 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from dataclasses import dataclass
 
 from lrtui.commands import lab
-from lrtui.commands.arguments import add_form, typed
+from lrtui.commands.arguments import FormOptions, add_form, typed
 from lrtui.commands.config_file import apply, read_config
 from lrtui.commands.parser import Parser
 from lrtui.commands.showing import SCREEN_SPEED, keymap_of, theme_of
 from lrtui.text.rates import FACTOR
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConfigOptions:
-    """Options of ``lrtui config``."""
-
-    json: bool
-    ascii: bool
 
 
 def add_arguments(parser: Parser) -> None:
@@ -31,12 +22,12 @@ def add_arguments(parser: Parser) -> None:
     add_form(parser, "json")
 
 
-def options(found: argparse.Namespace) -> ConfigOptions:
+def options(found: argparse.Namespace) -> FormOptions:
     """Return what was asked for."""
-    return typed(ConfigOptions, found)
+    return typed(FormOptions, found)
 
 
-def run(options: ConfigOptions) -> int:
+def run(options: FormOptions) -> int:
     """Print the settings.
 
     Raises:

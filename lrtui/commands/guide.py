@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from lrtui.commands.arguments import add_form, typed
+from lrtui.commands.arguments import FormOptions, add_form, typed
 from lrtui.commands.parser import BadInput, Parser
 from lrtui.commands.showing import shows_screen, theme_of
 from lrtui.guide import PAGES, page_text
@@ -13,13 +13,11 @@ from lrtui.text.ascii_fallback import printable
 
 
 @dataclass(frozen=True, kw_only=True)
-class GuideOptions:
+class GuideOptions(FormOptions):
     """Options of ``lrtui guide``."""
 
     page: str
     theme: str | None
-    plain: bool
-    ascii: bool
 
 
 def add_arguments(parser: Parser) -> None:

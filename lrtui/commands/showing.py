@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from lrtui.commands.config_file import read_config
 from lrtui.commands.parser import BadInput, complain
@@ -15,6 +15,9 @@ from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
 
 if TYPE_CHECKING:
+    from lrtui.commands.arguments import ScreenOptions
+    from lrtui.commands.plain_text import Printer
+    from lrtui.screen.control.controller import Controller
     from lrtui.screen.main_screen import MainScreen
     from lrtui.sources.source import Source
 
@@ -39,22 +42,6 @@ def shows_screen(as_text: bool = False) -> bool:
 def usual_speed(speed: float | None, on_screen: bool) -> float | None:
     """Return the speed that was asked for, or the usual one in place of 0."""
     return speed if speed != 0 else SCREEN_SPEED if on_screen else None
-
-
-class ScreenOptions(Protocol):
-    """What the options of every command with a screen have."""
-
-    @property
-    def theme(self) -> str | None:
-        """Name of the theme, ``None`` for the one that fits the terminal."""
-
-    @property
-    def keymap(self) -> Mapping[str, str]:
-        """Keys of a person's own, by action."""
-
-    @property
-    def notify(self) -> bool:
-        """Whether to notify somebody who looks elsewhere."""
 
 
 @contextmanager
@@ -156,3 +143,38 @@ def keymap_of(keymap: Mapping[str, str]) -> Mapping[str, str]:
         return read_keymap(keymap)
     except KeymapError as error:
         raise read_config().bad(error.action, str(error)) from error
+
+
+def present(
+    source: Source,
+    options: ScreenOptions,
+    on_screen: bool,
+    controller: Callable[[], Controller],
+    as_text: Callable[[Printer], str],
+    trouble: int = 1,
+) -> int:
+    """Show runs on the screen, or print them; return the exit code.
+
+    Args:
+        source: of the runs; closed at the end.
+        options: of the command.
+        on_screen: whether the screen is shown.
+        controller: makes what the screen shows.
+        as_text: prints, and returns why that failed, if it did.
+        trouble: exit code where the source had trouble of its own.
+    """
+
+    def work() -> int:
+        if on_screen:
+            from lrtui.screen.main_screen import MainScreen
+
+            return show(lambda: MainScreen(controller(), options.fps), options)
+
+        from lrtui.commands.plain_text import Printer
+
+        printer = Printer(options.every, options.json, sys.stdout)
+        if failure := as_text(printer):
+            complain(failure)
+        return 2 if printer.session.unusable else bool(failure)
+
+    return carry_out(source, work, trouble)

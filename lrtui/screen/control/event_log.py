@@ -7,7 +7,9 @@ from time import monotonic
 from lrtui import messages as msg
 from lrtui.screen.control.view import LOG_LINES, View
 from lrtui.screen.draw.spans import Span
-from lrtui.session.sentences import change_text, format_losses
+from lrtui.session.change import Change
+from lrtui.session.run import Run
+from lrtui.session.sentences import format_losses
 from lrtui.text.rates import rate_text
 
 LIVE_EVERY = 1.0
@@ -46,46 +48,43 @@ class Log:
         self._view.log.appendleft((text, tone))
         self._view.dirty = True
 
-    def take(self, message: msg.AnyMessage, *, changed: bool, moved: bool) -> None:
-        """Write what a message tells.
-
-        Args:
-            message: what the session has taken in.
-            changed: whether it changed anything there.
-            moved: whether it changed the rate of the run in focus.
-        """
-        run = self._view.session.current
-        number = getattr(message, "run", None)
-        by = f"{number}: " if self._view.race and number else ""
-        match message:
-            case msg.Printed(text=text):
+    def follow(self, change: Change) -> None:
+        """Write what a message changed, if a person is to know of it."""
+        run, message, text = change.run, change.message, change.text
+        by = f"{run.number}: " if self._view.race and run else ""
+        match change.kind:
+            case "printed" | "no result":
                 self.write(text, "change")
-            case msg.NoResult(work=work, reason=reason):
-                self.write(f"no {work}: {reason}", "change")
-            case msg.ProblemFacts(remarks=remarks):
-                for remark in reversed(remarks):
+            case "problem":
+                for remark in reversed(text.splitlines()):
                     self.write(remark, "text")
-            case msg.Unusable(reason=reason) if (reason, "bad") not in [*self._view.log][:1]:
-                self.write(reason, "bad")
-            case msg.Failed(reason=reason):
-                self.write(reason, "bad")
-            case msg.Rewound():
+            case "failed":
+                self.write(text, "bad")
+            case "unusable" if (text, "bad") not in [*self._view.log][:1]:
+                self.write(text, "bad")
+            case "rewound":
                 self.clear()
-            case msg.Started() if changed and not self._view.session.offers("start"):
-                self.begin(message.run, message.lr)
-            case msg.State() if changed and message.asked_by and moved:
-                self.write(change_text(message), "change")
-            case msg.Steered() if changed:
-                by = "you" if message.answers else message.asked_by
-                self.write(f"{message.step:,} {message.text} ({by})", "change")
-            case msg.Progress() if changed and run and run.live:
-                due = monotonic() > self._told_at + LIVE_EVERY
-                if run.is_on and due and not message.no_loss:
-                    self._told_at = monotonic()
-                    step, loss = [*format_losses(message, 1)][-1]
-                    self.write(f"{step:>6,} {loss}", "text")
-            case msg.Progress() if changed and run and run.number == number:
-                for step, loss in format_losses(message, self._every, LOG_LINES):
-                    self.write(f"{step:>6,} {loss}", "text")
-            case msg.Ended() if changed:
-                self.write(by + message.reason, "dim")
+            case "started" | "restarted" if run and not self._view.session.offers("start"):
+                self.begin(run.number, run.lr)
+            case "rate":
+                self.write(text, "change")
+            case "answer" | "refusal":
+                assert isinstance(message, msg.Steered)
+                who = "you" if message.answers else message.asked_by
+                self.write(f"{message.step:,} {text} ({who})", "change")
+            case "ended":
+                self.write(by + text, "dim")
+            case "progress":
+                assert isinstance(message, msg.Progress)
+                self._write_losses(message, run)
+
+    def _write_losses(self, progress: msg.Progress, run: Run | None) -> None:
+        if run is None or run is not self._view.session.current:
+            return
+        if run.live is None:
+            for step, loss in format_losses(progress, self._every, LOG_LINES):
+                self.write(f"{step:>6,} {loss}", "text")
+        elif monotonic() > self._told_at + LIVE_EVERY and not progress.no_loss:
+            self._told_at = monotonic()
+            step, loss = [*format_losses(progress, 1)][-1]
+            self.write(f"{step:>6,} {loss}", "text")
