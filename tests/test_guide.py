@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from textual.widgets import Input, Static
 
 import lrtui
+from lrtui.__main__ import main
 from lrtui.analysis.diagnosis import Verdict
 from lrtui.commands.cli import parse
 from lrtui.commands.config_file import KEYS
@@ -25,7 +27,9 @@ from lrtui.commands.parser import COMMANDS, Parser
 from lrtui.guide import FOLDER, PAGES, page_text, plain_text
 from lrtui.messages.problem_settings import BUILT_IN
 from lrtui.screen.actions import ACTIONS
+from lrtui.screen.dialogs.guide import Guide, GuideApp, Pages
 from lrtui.screen.panes.status import LOOKS
+from tests.terminal import terminal
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(lrtui.__file__).parent
@@ -244,3 +248,79 @@ def test_pictures_are_for_browsers_and_marks_are_not_searched() -> None:
     assert "![" not in page_text("what-is-said")
     assert "`" not in plain_text("keys")
     assert "see Watch and steer." in plain_text("keys").replace("See", "see")
+
+
+def test_as_text_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["guide", "over-ssh", "--no-ascii"]) == 0
+    assert capsys.readouterr().out == page_text("over-ssh")
+    assert main(["guide", "--plain", "--no-ascii"]) == 0
+    assert capsys.readouterr().out == page_text()
+    with pytest.raises(SystemExit) as exit_:
+        main(["guide", "cats"])
+    assert exit_.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("lrtui: the guide has no page 'cats'; there are keys, commands")
+    assert said.count("\n") == 1
+
+
+async def test_the_search_goes_from_place_to_place_through_all_pages() -> None:
+    app = GuideApp("recording", None)
+    async with app.run_test(size=(80, 24)) as pilot:
+        guide = app.screen
+        assert isinstance(guide, Guide)
+
+        def found() -> tuple[str, str]:
+            mark = guide.query_one(".-found", Static)
+            return guide.query_one(Pages).page, str(mark.content)
+
+        await pilot.press("slash", *"FiFo", "enter")
+        assert found() == ("recording", text := found()[1])
+        assert "or writes to a fifo or /dev/stdout" in text
+        await pilot.press("enter")  # there is no other: round to it again
+        assert found() == ("recording", text)
+        for _ in range(4):
+            await pilot.press("backspace")
+        await pilot.press(*"sigkill", "enter")
+        assert guide.query_one(Input).placeholder == "sigkill is on no page"
+        await pilot.press(*"ignored", "backspace", "backspace", "backspace", *"ed", "enter")
+        await pilot.press("escape", "p")
+        assert guide.query_one(Pages).page == "over-ssh"
+        await pilot.press("slash", *"allow-pass", "enter")
+        assert found()[0] == "commands"
+        await pilot.pause()
+        assert guide.query_one(Pages).scroll_offset.y > 0
+        await pilot.press("escape", "escape")
+    assert app.return_code == 0
+
+
+async def test_links_turn_pages_and_find_headings() -> None:
+    app = GuideApp("keys", None)
+    async with app.run_test(size=(120, 36)) as pilot:
+        pages = app.screen.query_one(Pages)
+        assert pages.show_table_of_contents
+        await pages.go("commands.md#notices")
+        await pilot.pause()
+        await pilot.pause()
+        assert (pages.page, pages.scroll_offset.y > 50) == ("commands", True)
+        await pages.go("../tour/post.txt")
+        assert pages.page == "commands"
+        await pilot.press("n", "t")
+        assert pages.page == "any-problem"
+        assert not pages.show_table_of_contents
+        assert "commands" not in str(app.screen.query_one("#guide-head", Static).content)
+
+
+@pytest.mark.slow
+def test_from_the_help_and_in_the_terminal() -> None:
+    with terminal("--lr", "0.7", columns=80, rows=24) as lab:
+        lab.wait_for("settled")
+        lab.type("?")
+        lab.wait_for("g the guide")
+        lab.type("g")
+        lab.wait_for("A newcomer needs four of them")
+        lab.type("q")
+        lab.wait_for("g the guide")
+    with terminal("guide", "what-is-said", "--ascii", columns=80, rows=24) as lab:
+        lab.wait_for(r"\| converging \| it will settle")
+        lab.type("q")
+        assert lab.wait_for_end() == 0

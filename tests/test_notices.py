@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from lrtui.messages import Ended, Progress, Started
-from lrtui.screen.control.news import news
-from lrtui.screen.terminal.notice import sequence
+from lrtui.screen.notices import news, sequence
 from lrtui.session.session import Session
 from tests.monitor.test_monitor import fit
 from tests.monitor.test_watch import watching

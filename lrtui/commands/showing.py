@@ -137,12 +137,12 @@ def keymap_of(keymap: Mapping[str, str]) -> Mapping[str, str]:
     """
     if not keymap:
         return keymap
-    from lrtui.screen.keymap import KeymapError, read_keymap
+    from lrtui.screen.keymap import read_keymap
 
     try:
         return read_keymap(keymap)
-    except KeymapError as error:
-        raise read_config().bad(error.action, str(error)) from error
+    except ValueError as error:
+        raise read_config().bad(*error.args) from error
 
 
 def present(

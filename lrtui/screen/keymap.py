@@ -22,19 +22,6 @@ TAKEN = {*"0123456789", "ctrl+p", "ctrl+c", "escape"} | {
 """Keys of the field of the rate, of the palette, and of leaving."""
 
 
-class KeymapError(ValueError):
-    """An action cannot have a key; says why.
-
-    Attributes:
-        action: its name.
-    """
-
-    def __init__(self, action: str, why: str) -> None:
-        """Make the error."""
-        super().__init__(why)
-        self.action = action
-
-
 def read_keymap(texts: Mapping[str, str]) -> dict[str, str]:
     """Return a keymap by textual's names of the keys: ``question_mark`` for ``?``.
 
@@ -42,24 +29,24 @@ def read_keymap(texts: Mapping[str, str]) -> dict[str, str]:
         texts: keys with commas between them, by the name of the action.
 
     Raises:
-        KeymapError: there is no such action or key, or another action has the key.
+        ValueError: of an action, and why: it is none, its key is none, or another one has it.
     """
     keys = {row.name: [row.key] for row in ACTIONS}
     for action, text in texts.items():
         if action not in BY_NAME:
             why = f"no action is called {action[:24]!r}; lrtui guide keys lists them"
-            raise KeymapError(action, why)
+            raise ValueError(action, why)
         try:
             keys[action] = [found.key for found in Binding.make_bindings([Binding(text, "")])]
         except InvalidBinding as error:
-            raise KeymapError(action, f"no key is called {text[:24]!r}") from error
+            raise ValueError(action, f"no key is called {text[:24]!r}") from error
     for action in texts:
         for key in keys[action]:
             if not is_key(key):
-                raise KeymapError(action, f"no key is called {key[:24]!r}")
+                raise ValueError(action, f"no key is called {key[:24]!r}")
             others = [name for name in keys if key in keys[name] and name != action]
             if others or (key in TAKEN and key != BY_NAME[action].key):
-                raise KeymapError(action, " by ".join([f"{key} is taken", *others[:1]]))
+                raise ValueError(action, " by ".join([f"{key} is taken", *others[:1]]))
     return {action: ",".join(keys[action]) for action in texts}
 
 

@@ -16,9 +16,9 @@ from lrtui.screen import layout
 from lrtui.screen.actions import BY_NAME, at_key
 from lrtui.screen.border import BOX, BOX_KEYS, Border
 from lrtui.screen.control.controller import Controller
-from lrtui.screen.control.news import news
 from lrtui.screen.draw.palette import styles
 from lrtui.screen.keys import SEEKS, Keys
+from lrtui.screen.notices import news, sequence
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes import PANES
 from lrtui.screen.panes.cursor import FAST
@@ -42,7 +42,6 @@ from lrtui.screen.panes.pane import (
 from lrtui.screen.panes.rate import lr_in_force
 from lrtui.screen.panes.ruler import foreseen
 from lrtui.screen.rate_field import RateField
-from lrtui.screen.terminal.notice import sequence
 from lrtui.text.rates import parse_rates, rate_text
 
 SIGNS = ("minus", "plus")

@@ -29,7 +29,11 @@ def shown(page: str) -> str:
 
 
 class Pages(MarkdownViewer):
-    """A Markdown viewer that reads the guide's pages, whatever a link to them says of folders."""
+    """A Markdown viewer that reads the guide's pages, whatever a link to them says of folders.
+
+    Attributes:
+        page: the one that is shown.
+    """
 
     def __init__(self, page: str, *, show_table_of_contents: bool) -> None:
         """Make the viewer.
@@ -41,12 +45,7 @@ class Pages(MarkdownViewer):
         super().__init__(
             shown(page), show_table_of_contents=show_table_of_contents, open_links=False
         )
-        self.visited = [page]
-
-    @property
-    def page(self) -> str:
-        """The page that is shown."""
-        return self.visited[-1]
+        self.page = page
 
     async def go(self, location: str | PurePath) -> None:
         """Show a page or a heading; open a link to the web in a browser."""
@@ -56,21 +55,12 @@ class Pages(MarkdownViewer):
             self.app.open_url(path)
         elif page in (*PAGES, "index"):  # any other is a file of the repository
             if page != self.page:
-                self.visited.append(page)
-                await self._load()
+                self.page = page
+                await self.document.update(shown(page))
+                self.scroll_home(animate=False)
+                self.post_message(self.NavigatorUpdated())
             if anchor:
                 self.call_after_refresh(self.document.goto_anchor, anchor)
-
-    async def back(self) -> None:
-        """Show the page before."""
-        if len(self.visited) > 1:
-            self.visited.pop()
-            await self._load()
-
-    async def _load(self) -> None:
-        await self.document.update(shown(self.page))
-        self.scroll_home(animate=False)
-        self.post_message(self.NavigatorUpdated())
 
 
 class Guide(ModalScreen[None]):
@@ -91,7 +81,6 @@ class Guide(ModalScreen[None]):
         Binding("t", "contents", "Contents"),
         Binding("n", "turn(1)", "Next page"),
         Binding("p", "turn(-1)", "Page before"),
-        Binding("backspace", "back", "Back"),
         Binding("escape", "close", "Close the search, or leave"),
         Binding("q", "dismiss", "Leave"),
     ]
@@ -103,23 +92,19 @@ class Guide(ModalScreen[None]):
             page: the page to begin with.
         """
         super().__init__()
-        self._first = page
+        self._pages = Pages(page, show_table_of_contents=self.app.size.width >= WIDE)
         self._found: Widget | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out the pages, with the search field below."""
         yield Static(id="guide-head", markup=False)
-        yield Pages(self._first, show_table_of_contents=self.app.size.width >= WIDE)
+        yield self._pages
         yield Input(id="search", placeholder="search all pages; Enter goes to the next place")
 
     def on_mount(self) -> None:
         """Give the keys to the page."""
         self._pages.document.focus()
         self._turned()
-
-    @property
-    def _pages(self) -> Pages:
-        return self.query_one(Pages)
 
     @on(Pages.NavigatorUpdated)
     def _turned(self) -> None:
@@ -135,10 +120,6 @@ class Guide(ModalScreen[None]):
         at = PAGES.index(self._pages.page) if self._pages.page in PAGES else -1
         if 0 <= at + by < len(PAGES):
             await self._pages.go(PAGES[at + by])
-
-    async def action_back(self) -> None:
-        """Show the page before."""
-        await self._pages.back()
 
     def action_search(self) -> None:
         """Open the search field."""
