@@ -44,6 +44,9 @@ commands:
   watch                           one that is running (lrtui watch --help)
   tell                            steer it without a screen (lrtui tell --help)
   problems                        the problems that come with lrtui
+  guide [PAGE]                    all of this at length (/ searches)
+  config                          the config file, and what is in force
+  completion bash|zsh|fish        completion for a shell
 
 problems:
   a name (lrtui problems lists them), a .py file of yours, a .csv table of yours
@@ -87,6 +90,8 @@ environment:
   LC_ALL, LC_CTYPE, LANG          without Unicode, plain characters
   TERM                            dumb: lines of text instead of the screen
   TEXTUAL_DRIVER                  another driver, as textual serve sets it
+  LRTUI_DIR                       folder of the sockets of trainings
+  XDG_CONFIG_HOME                 where lrtui/config.toml is (~/.config)
 
 exit codes:
   0 done; 1 it could not be carried out; 2 bad input; 128 + n ended by signal n
@@ -120,7 +125,7 @@ class LabOptions(ScreenOptions):
 
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
-    parser.usage = "lrtui [PROBLEM | sweep | heat | tour | replay FILE | problems] [options]"
+    parser.usage = "lrtui [PROBLEM | COMMAND] [options]"
     parser.description = "Type a learning rate, watch training answer, and be told why."
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
