@@ -101,6 +101,14 @@ def test_the_readme_is_short_and_begins_with_a_picture() -> None:
     assert lines[2].endswith("(screenshots/tour.gif)")
 
 
+def test_code_and_text_fit_a_terminal_of_80_columns() -> None:
+    for path in FILES[1:]:
+        wide = [line for line in path.read_text().splitlines() if len(line) > 80]
+        assert [line for line in wide if line[0] not in "|!"] == []
+        for block in re.findall(r"^```.*?^```", path.read_text(), re.MULTILINE | re.DOTALL):
+            assert max(map(len, block.splitlines())) <= 72
+
+
 # --- keys ---------------------------------------------------------------------------------
 
 
