@@ -109,24 +109,25 @@ def show(screen: Callable[[], MainScreen], options: ScreenOptions) -> int:
     from lrtui.screen.app import run_app
 
     theme, keymap = theme_of(options.theme), keymap_of(options.keymap)
-    return run_app(screen(), theme, keymap, options.notify)
+    made = screen()
+    made.notifies = options.notify
+    return run_app(made, theme, keymap)
 
 
 def theme_of(name: str | None) -> str | None:
-    """Return a theme, or that of the environment; ``None`` for what fits the terminal.
+    """Return a theme, else that of the environment; ``None`` for what fits the terminal.
 
     Raises:
-        BadInput: there is no such theme.
+        BadInput: there is no such theme; says which there are.
     """
-    from lrtui.screen.app import known_theme
+    from textual.theme import BUILTIN_THEMES
 
-    try:
-        return known_theme(name)
-    except ValueError as error:
-        config = read_config()
-        if name and config.values.get("theme") == name:
-            raise config.bad("theme", str(error)) from error
-        raise BadInput(str(error)) from error
+    found = name or os.environ.get("TEXTUAL_THEME") or None
+    if found is None or found in BUILTIN_THEMES:
+        return found
+    why = f"no theme is called {found[:24]!r}; there are {', '.join(BUILTIN_THEMES)}"
+    config = read_config()
+    raise config.bad("theme", why) if name and config.values.get("theme") == name else BadInput(why)
 
 
 def keymap_of(keymap: Mapping[str, str]) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.theme import BUILTIN_THEMES, ThemeProvider
+from textual.theme import ThemeProvider
 
 from lrtui.messages.problem_settings import BUILT_IN
 from lrtui.screen.actions import BY_NAME, KEYMAP, offered
@@ -163,33 +163,17 @@ class LrtuiApp(App[None]):
         self.push_screen(Palette([ThemeProvider], "Search for themes…"))
 
 
-def known_theme(name: str | None) -> str | None:
-    """Return the theme of this name, else the one that TEXTUAL_THEME names, else ``None``.
-
-    Raises:
-        ValueError: no theme has this name; says which there are.
-    """
-    name = name or os.environ.get("TEXTUAL_THEME") or None
-    if name is not None and name not in BUILTIN_THEMES:
-        raise ValueError(f"no theme is called {name[:24]!r}; there are {', '.join(BUILTIN_THEMES)}")
-    return name
-
-
-def run_app(
-    main: MainScreen, theme: str | None, keymap: Mapping[str, str] = NO_KEYMAP, notify: bool = True
-) -> int:
+def run_app(main: MainScreen, theme: str | None, keymap: Mapping[str, str]) -> int:
     """Show a screen until it is left, then print the runs on the normal screen.
 
     Args:
         main: the screen.
-        theme: name of its theme, ``None`` for the one that fits the terminal's colours.
-        keymap: keys of a person's own, by the name of the action, in textual's names.
-        notify: whether to notify somebody who looks elsewhere.
+        theme: as of the app.
+        keymap: as of the app.
 
     Returns:
         The exit code.
     """
-    main.notifies = notify
     app = LrtuiApp(main, theme, keymap)
     app.run()
     if sys.stdout.isatty() and not hung_up(STDOUT):

@@ -35,17 +35,7 @@ class Pages(MarkdownViewer):
         page: the one that is shown.
     """
 
-    def __init__(self, page: str, *, show_table_of_contents: bool) -> None:
-        """Make the viewer.
-
-        Args:
-            page: the page to begin with.
-            show_table_of_contents: whether the headings stand beside the page.
-        """
-        super().__init__(
-            shown(page), show_table_of_contents=show_table_of_contents, open_links=False
-        )
-        self.page = page
+    page = ""
 
     async def go(self, location: str | PurePath) -> None:
         """Show a page or a heading; open a link to the web in a browser."""
@@ -92,7 +82,8 @@ class Guide(ModalScreen[None]):
             page: the page to begin with.
         """
         super().__init__()
-        self._pages = Pages(page, show_table_of_contents=self.app.size.width >= WIDE)
+        self._first = page
+        self._pages = Pages(show_table_of_contents=self.app.size.width >= WIDE, open_links=False)
         self._found: Widget | None = None
 
     def compose(self) -> ComposeResult:
@@ -101,10 +92,10 @@ class Guide(ModalScreen[None]):
         yield self._pages
         yield Input(id="search", placeholder="search all pages; Enter goes to the next place")
 
-    def on_mount(self) -> None:
-        """Give the keys to the page."""
+    async def on_mount(self) -> None:
+        """Show the first page, and give it the keys."""
+        await self._pages.go(self._first)
         self._pages.document.focus()
-        self._turned()
 
     @on(Pages.NavigatorUpdated)
     def _turned(self) -> None:
