@@ -252,8 +252,7 @@ class Run:
             verdict, evidence = self.diagnosis.read(self.outcome, self.reason)
             if verdict not in ("settled", "converging") and (why := self._scales()):
                 evidence += f"; {why}"
-            simulated = isinstance(self.optimizer, msg.Optimizer) and self.optimizer.is_adaptive
-            return verdict, evidence, "ahead" if simulated else "exact"
+            return verdict, evidence, "exact"
         ground: Basis = "ahead" if self.was_run_ahead else "measured"
         if self.outcome == "diverged":
             return "diverged", self.reason, ground

@@ -117,7 +117,9 @@ class Session:
         """
         if schedule != "constant":
             return None
-        if self.quadratic is None or isinstance(optimizer, str) or optimizer.name == "own":
+        if self.quadratic is None or isinstance(optimizer, str):
+            return None
+        if optimizer.is_adaptive or optimizer.name == "own":
             return None
         if optimizer not in self._theories:
             self._theories[optimizer] = Theory.of(self.quadratic, optimizer)
@@ -397,8 +399,12 @@ class Session:
         self.unusable = ""
         run.about = self.greeting.title.split(" · ") if self.greeting else ()
         theory = self.theory_of(run.optimizer, run.schedule)
-        if theory is None and (constant := self.theory_of(run.optimizer)) is not None:
-            run.goal = constant.settled_loss
+        if (
+            theory is None
+            and self.quadratic is not None
+            and isinstance(run.optimizer, msg.Optimizer)
+        ):
+            run.goal = Theory.of(self.quadratic, run.optimizer).settled_loss
         run.diagnosis = Diagnosis(theory, run.lr, run.steps, theory.start if theory else ())
         run.forecast = run.diagnosis.forecast
 
