@@ -14,6 +14,7 @@ from lrtui.__main__ import main
 from lrtui.commands.cli import parse
 from lrtui.commands.lab import LabOptions
 from lrtui.commands.replay import ReplayOptions
+from lrtui.screen.keymap import read_keymap
 from tests.terminal import terminal
 
 RECORD = str(Path(__file__).parent / "sources" / "fixtures" / "four-rates.jsonl")
@@ -128,6 +129,17 @@ def test_config_prints_what_is_in_force(
     assert found["theme"] == {"value": "nord", "from": "environment"}
     assert found["keymap.restart"] == {"value": "f5", "from": "file"}
     assert found["notify"] == {"value": True, "from": "default"}
+
+
+def test_keys_are_swapped_and_named_as_textual_does() -> None:
+    asked = {"restart": "?", "help": "r", "larger": "f5, ctrl+t", "faster": "=", "slower": "+"}
+    assert read_keymap(asked) == {
+        "restart": "question_mark",
+        "help": "r",
+        "larger": "f5,ctrl+t",
+        "faster": "equals_sign",
+        "slower": "plus",
+    }
 
 
 @pytest.mark.slow

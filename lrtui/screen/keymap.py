@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 
-from textual.binding import Binding, InvalidBinding
+from textual.binding import Binding
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys
 from textual.widgets import Input
 
@@ -14,7 +13,7 @@ from lrtui.screen.actions import ACTIONS, BY_NAME
 MODIFIERS = {"ctrl", "shift", "alt", "super", "hyper", "meta"}
 
 NAMES = {key.value.split("+")[-1] for key in Keys} | {*KEY_NAME_REPLACEMENTS.values()}
-"""Names that textual has for keys, besides those of Unicode."""
+"""Names of keys of more than one letter."""
 
 TAKEN = {*"0123456789", "ctrl+p", "ctrl+c", "escape"} | {
     key for binding in Binding.make_bindings(Input.BINDINGS) for key in binding.key.split(",")
@@ -36,26 +35,20 @@ def read_keymap(texts: Mapping[str, str]) -> dict[str, str]:
         if action not in BY_NAME:
             why = f"no action is called {action[:24]!r}; lrtui guide keys lists them"
             raise ValueError(action, why)
-        try:
-            keys[action] = [found.key for found in Binding.make_bindings([Binding(text, "")])]
-        except InvalidBinding as error:
-            raise ValueError(action, f"no key is called {text[:24]!r}") from error
-    for action in texts:
-        for key in keys[action]:
+        for key in text.split(","):
             if not is_key(key):
                 raise ValueError(action, f"no key is called {key[:24]!r}")
+        keys[action] = [found.key for found in Binding.make_bindings([Binding(text, "")])]
+    for action in texts:
+        for key in keys[action]:
             others = [name for name in keys if key in keys[name] and name != action]
             if others or (key in TAKEN and key != BY_NAME[action].key):
                 raise ValueError(action, " by ".join([f"{key} is taken", *others[:1]]))
     return {action: ",".join(keys[action]) for action in texts}
 
 
-def is_key(name: str) -> bool:
-    """Return whether a key has this name."""
-    *modifiers, base = name.split("+")
-    if not {*modifiers} <= MODIFIERS:
-        return False
-    try:
-        return len(base) == 1 or base in NAMES or bool(unicodedata.lookup(base.replace("_", " ")))
-    except KeyError:
-        return False
+def is_key(text: str) -> bool:
+    """Return whether a key has this name, such as ``x``, ``?``, ``f5`` or ``ctrl+t``."""
+    name = text.strip()
+    *modifiers, base = [name] if name == "+" else name.split("+")
+    return {*modifiers} <= MODIFIERS and (len(base) == 1 or base in NAMES)
