@@ -124,7 +124,9 @@ def test_config_prints_what_is_in_force(
     config.write_text('speed = "max"\n[keymap]\nrestart = "f5"\n')
     monkeypatch.setenv("TEXTUAL_THEME", "nord")
     assert main(["config", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["path"], told["exists"]) == (str(config), True)
+    found = told["settings"]
     assert found["speed"] == {"value": "max", "from": "file"}
     assert found["theme"] == {"value": "nord", "from": "environment"}
     assert found["keymap.restart"] == {"value": "f5", "from": "file"}

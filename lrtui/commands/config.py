@@ -36,16 +36,16 @@ def run(options: FormOptions) -> int:
     parser, config = Parser(), read_config()
     lab.add_arguments(parser)
     apply(config, parser, parser.parse_args([]))
-    found = parser.parse_args([])
-    keymap_of(found.keymap)
-    speed = {None: "max", 0.0: SCREEN_SPEED}.get(found.speed, found.speed)
+    given = parser.parse_args([])
+    keymap_of(given.keymap)
+    speed = {None: "max", 0.0: SCREEN_SPEED}.get(given.speed, given.speed)
     settings = {
-        "theme": theme_of(found.theme) or "textual-dark",
-        "fps": found.fps,
-        "factor": found.factor or FACTOR,
+        "theme": theme_of(given.theme) or "textual-dark",
+        "fps": given.fps,
+        "factor": given.factor or FACTOR,
         "speed": speed,
-        "notify": found.notify,
-        **{f"keymap.{action}": keys for action, keys in found.keymap.items()},
+        "notify": given.notify,
+        **{f"keymap.{action}": keys for action, keys in given.keymap.items()},
     }
     rows = []
     for key, value in settings.items():
@@ -54,7 +54,8 @@ def run(options: FormOptions) -> int:
         rows.append((key, value, by or ("file" if is_set else "default")))
     if options.json:
         told = {key: {"value": value, "from": by} for key, value, by in rows}
-        print(json.dumps({"path": str(config.path), "exists": bool(config.text), **told}))
+        found = {"path": str(config.path), "exists": bool(config.text), "settings": told}
+        print(json.dumps(found))
         return 0
     print(config.path, "" if config.text else "(not there)")
     for key, value, by in rows:
