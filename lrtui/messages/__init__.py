@@ -60,7 +60,7 @@ from lrtui.messages.quantities import (
     RunNumber,
     ScheduleName,
     Seconds,
-    Share,
+    Fraction,
     StepNumber,
     Steps,
     StepsPerSecond,
