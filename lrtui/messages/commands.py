@@ -10,11 +10,11 @@ from lrtui.messages.optimizer import PLAIN, Optimizer
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.messages.quantities import (
     LARGEST,
+    Fraction,
     LearningRate,
     Number,
     RunNumber,
     ScheduleName,
-    Fraction,
     StepNumber,
     Steps,
     StepsPerSecond,

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from lrtui.messages.message import Message, check_equal_lengths
 from lrtui.messages.optimizer import Optimizer
-from lrtui.messages.quantities import LearningRate, Number, Fraction, StepNumber, Steps
+from lrtui.messages.quantities import Fraction, LearningRate, Number, StepNumber, Steps
 
 
 class SweepResult(Message, tag="swept", frozen=True, kw_only=True):
