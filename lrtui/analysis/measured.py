@@ -269,7 +269,7 @@ def trend(series: LossSeries, since: int | None = None) -> Trend | None:
 
 
 def rises_of_late(series: LossSeries) -> int:
-    """Return the most rises of the loss in ``SWING_WINDOW`` steps in a row, among the recent ones."""
+    """Return the most rises in ``SWING_WINDOW`` steps in a row, among the recent losses."""
     losses: Floats = series.recent
     rose = np.diff(losses) > MIN_RISE * np.abs(losses[:-1])
     counts = (
