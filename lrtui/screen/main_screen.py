@@ -127,7 +127,7 @@ class MainScreen(Keys):
             await self.frame()
 
     async def frame(self) -> None:
-        """Take in what has arrived and show what changed by it."""
+        """Apply what has arrived, and show what changed."""
         self.controller.hear()
         self._tell_news()
         # A frame is left out where the terminal has not been sent the last one yet.

@@ -23,7 +23,7 @@ class PaneWidget(Widget, can_focus=False):
 
     Attributes:
         pane: its definition.
-        border: its upper border, ``None`` where it has none.
+        border: its upper border, ``None`` if it has none.
         styles_of: style of each tone.
     """
 
