@@ -7,9 +7,11 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pexpect
 import psutil
@@ -23,7 +25,7 @@ USUAL = {
     "COLORTERM": "truecolor",
     "LANG": "C.UTF-8",
     "LC_ALL": "",
-    "XDG_CONFIG_HOME": os.devnull,
+    "XDG_CONFIG_HOME": str(Path(tempfile.gettempdir()) / "lrtui-tests"),
 }
 """What a terminal tells a program by its environment; and that nobody has settings of their own."""
 

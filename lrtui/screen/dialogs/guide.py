@@ -59,7 +59,7 @@ class Guide(ModalScreen[None]):
     DEFAULT_CSS = """
     Guide { background: $background; }
     Guide #guide-head { height: 1; color: $text-muted; }
-    Guide MarkdownViewer { background: $background; }
+    Guide MarkdownViewer, Guide MarkdownTableOfContents, Guide Tree { background: $background; }
     Guide #search { display: none; height: 1; border: none; padding: 0 1; }
     Guide #search.-open { display: block; }
     Guide .-found { background: $accent 30%; text-style: reverse; }
