@@ -175,7 +175,7 @@ def test_nothing_of_it_is_read_for_a_script(config: Path, tmp_path: Path) -> Non
 
 COMPLETE = """
 source "$1"
-complete -p lrtui >/dev/null || exit 3
+[[ $(complete -p lrtui) == *"-o default"* ]] || exit 3
 shift
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
 _shtab_lrtui 2>/dev/null
@@ -203,7 +203,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["--optimizer", "a"], {"adam", "adamw"}),
         (["edge", "--sche"], {"--schedule"}),
         (["mine.py", "--lr", "0.1", "--sp"], {"--speed", "--spread"}),
-        (["sweep", "mi"], {"mine.py"}),
+        (["sweep", "mi"], set()),  # so that bash offers files
         (["sweep", "li"], {"line"}),
         (["sweep", "--c"], {"--count", "--csv"}),
         (["replay", "ru"], {"runs.jsonl"}),

@@ -16,18 +16,8 @@ from lrtui.tour.script import TOURS
 
 SHELLS = ("bash", "zsh", "fish")
 
-VALUES = {
-    "PAGE": f"echo {' '.join(PAGES)}",
-    "COMMAND": f"echo {' '.join(VERBS)}",
-    "PROBLEM": f"echo {' '.join(BUILT_IN)}; ls -d *.py *.csv 2>/dev/null",
-    "TOUR": f"echo {' '.join(filter(None, TOURS))}; ls -d *.txt 2>/dev/null",
-    "PID|NAME|SOCKET": "lrtui watch --plain 2>/dev/null | cut -c1-8",
-}
-"""The command that prints what is offered for an argument, by its metavar."""
-
-
-FILES = ("FILE", "SCRIPT")
-"""Arguments for which files are offered."""
+NAMES = {"PAGE": PAGES, "COMMAND": VERBS, "PROBLEM": BUILT_IN, "TOUR": [*filter(None, TOURS)]}
+"""What is offered for an argument, by its metavar; bash offers files besides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +47,7 @@ def run(options: CompletionOptions) -> int:
     import shtab
 
     script = shtab.complete(whole_parser(), options.shell)
-    # A file of a person's own may stand where a command does.
+    # A file of a person's own may stand where a name does.
     print(script.replace("complete -o bashdefault -F", "complete -o bashdefault -o default -F"))
     return 0
 
@@ -77,7 +67,8 @@ def whole_parser() -> Parser:
         parser._actions[:] = [action for action in parser._actions if action.dest != "problem"]
     for parser in (whole, *commands.choices.values()):
         for action in parser._actions:
-            if action.metavar in VALUES or action.metavar in FILES:
-                offered = VALUES.get(action.metavar)
-                vars(action)["complete"] = shtab.cmd(offered) if offered else shtab.FILE
+            if action.metavar in NAMES:
+                action.choices = [*NAMES[action.metavar]]
+            elif action.metavar in ("FILE", "SCRIPT"):
+                vars(action)["complete"] = shtab.FILE
     return whole
