@@ -16,16 +16,20 @@ WAITS = (
 """Parts of file names of the library code that a thread is in, and what it then does."""
 
 
+OURS = Path(__file__).parents[1].as_posix()
+"""The folder of this package."""
+
+
 def where(thread: int) -> str:
     """Say what a thread does, and at which line of the person's own code."""
     frame = sys._current_frames().get(thread)
     doing, line = "", ""
-    while frame is not None and not line:
+    while frame is not None:
         file = frame.f_code.co_filename.replace("\\", "/")
-        if not doing:
-            doing = next((words for part, words in WAITS if part in file), "")
-        is_library = "/site-packages/" in file or "/lib/python" in file or file.startswith("<")
-        if not is_library:
-            line = f"{Path(file).name}, line {frame.f_lineno}"
+        doing = doing or next((words for part, words in WAITS if part in file), "")
+        is_library = "/site-packages/" in file or "/lib/python" in file
+        is_library = is_library or file.startswith(("<", OURS))
+        if not line and not is_library:
+            line = f" in {Path(file).name}, line {frame.f_lineno}"
         frame = frame.f_back
-    return " in ".join(part for part in (doing or "runs", line) if part)
+    return f"{doing or 'runs'}{line}"
