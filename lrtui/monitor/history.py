@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lrtui.messages import LARGEST, Progress
+from lrtui.messages import Progress
+from lrtui.messages.quantities import finite_or_none
 
 MAX_BUCKETS = 4096
 """Most buckets of a history."""
@@ -104,22 +105,17 @@ def extremes(rows: Sequence[Row], most: int) -> list[Row]:
 
 def progress(run: int, rows: Sequence[Row], seconds: float, *, no_loss: bool) -> Progress:
     """Return rows, at least one, as a message; for the other arguments see ``Progress``."""
-    columns = {"loss": [finite(row.loss) for row in rows]}
-    lrs = [finite(row.lr) for row in rows]
-    scheduled = [finite(row.scheduled) for row in rows]
+    columns = {"loss": [finite_or_none(row.loss) for row in rows]}
+    lrs = [finite_or_none(row.lr) for row in rows]
+    scheduled = [finite_or_none(row.scheduled) for row in rows]
     if any(lr is not None for lr in lrs):
         columns["lr"] = lrs
     if scheduled != lrs:
         columns["scheduled"] = scheduled
     names = dict.fromkeys(name for row in rows for name in row.others)
     for name in [*names][:MAX_SCALARS]:
-        columns[name] = [finite(row.others.get(name)) for row in rows]
+        columns[name] = [finite_or_none(row.others.get(name)) for row in rows]
     first, last = rows[0].step, rows[-1].step
     consecutive = last - first == len(rows) - 1
     steps = first if consecutive else [row.step for row in rows]
     return Progress(run=run, steps=steps, scalars=columns, seconds=seconds, no_loss=no_loss)
-
-
-def finite(number: float | None) -> float | None:
-    """Return a number, ``None`` if it is not finite."""
-    return number if number is not None and abs(number) <= LARGEST else None
