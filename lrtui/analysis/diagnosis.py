@@ -258,7 +258,7 @@ class Diagnosis:
         if theory is None or not self.start:
             if outcome == "diverged":
                 return "diverged", reason
-            return "cannot tell yet", "nothing but its losses is known"
+            return "cannot tell yet", "only the losses are known"
         if outcome == "diverged":
             if self.lr < theory.max_stable_lr or not self._recent:
                 return "diverged", reason
@@ -270,7 +270,7 @@ class Diagnosis:
         if self.settled_at is not None:
             return "settled", f"at step {self.settled_at:,}, {self._near()}"
         if not all(map(math.isfinite, self.start)):
-            return "diverging", "the weights are not finite any more"
+            return "diverging", "the weights are no longer finite"
         left = math.inf if self.steps is None else self.steps - self.since
         verdict = foresee(theory, self.start, self.lr, left)
         if outcome is not None and verdict in ("converging", "side to side"):

@@ -37,8 +37,8 @@ class LossSeries:
         largest: largest finite loss.
         smallest: smallest finite loss.
         broken: first step with a non-finite loss, ``None`` if there is none.
-        non_finite_since: step since which all losses are non-finite, ``None`` if the last is not.
-        under_since: step since which all losses are at most the target, ``None`` if the last is not.
+        non_finite_since: step since which all are non-finite, ``None`` if the last is finite.
+        under_since: step since which all are at most the target, ``None`` if the last is not.
         recent: last ``RECENT_LOSSES`` losses, NaN if non-finite; never changed in place.
         recent_steps: their steps.
     """

@@ -286,7 +286,7 @@ class Channel:
         """Release the training after an error of the server: nobody can resume it any more."""
         self.queue.release_all()
         self._record_nothing()
-        self.complain(f"this training cannot be watched any more: {in_words(error)}")
+        self.complain(f"this training can no longer be watched: {in_words(error)}")
 
     # --- the end --------------------------------------------------------------------------
 
