@@ -306,12 +306,11 @@ def show(
             schedule=options.schedule,
             steps=options.steps_of_a_run,
             speed=speed,
-            every=options.every,
             factor=options.factor,
         )
         controller.session.open_again(earlier)
     else:
-        controller = Controller(source, [], steps=1, speed=speed, every=options.every)
+        controller = Controller(source, [], steps=1, speed=speed)
     return run_app(MainScreen(controller, options.fps), theme)
 
 

@@ -254,11 +254,11 @@ class Keys(Screen[None]):
         chart = EVERY_RATE if view.alone == EVERY_RATE.id else LOSS
         widget = self.query_one(f"#{chart.id}", PaneWidget)
         if chart is EVERY_RATE:
-            view.rate = moved(view, cells, *widget.content_size)
+            view.rate = moved(view, cells, *widget.inner)
         elif (run := view.session.current) is not None and view.session.has_losses:
             last = last_shown(view)
             # One step, or as many as lie in so many cells, where they are more.
-            a_cell = round(last / max(widget.content_size.width, 1)) if abs(cells) > 1 else 1
+            a_cell = round(last / max(widget.inner.width, 1)) if abs(cells) > 1 else 1
             here = run.step if view.cursor is None else view.cursor + cells * max(a_cell, 1)
             view.cursor = min(max(here, 0), last)
         if self.line is None or self.line.is_free:

@@ -8,12 +8,12 @@ from contextlib import suppress
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.geometry import Region
 from textual.widgets import Input
 
 from lrtui.screen import layout
 from lrtui.screen.actions import BY_KEY, BY_NAME
-from lrtui.screen.border import BOX, BOX_KEYS, Border
+from lrtui.screen.border import frames
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.draw.palette import styles
 from lrtui.screen.keys import SEEKS, Keys
@@ -22,14 +22,8 @@ from lrtui.screen.panes import PANES
 from lrtui.screen.panes.cursor import FAST
 from lrtui.screen.panes.every_rate import EVERY_RATE
 from lrtui.screen.panes.heat import HEAT, move_cursor
-from lrtui.screen.panes.notice import NOTICE
-from lrtui.screen.panes.notice import rows as notice_rows
 from lrtui.screen.panes.pane import (
-    TALL,
-    WIDE,
     Highlight,
-    Pane,
-    Place,
     Press,
     ReadPlace,
     ReadStep,
@@ -38,6 +32,7 @@ from lrtui.screen.panes.pane import (
     RunRate,
 )
 from lrtui.screen.panes.rate import lr_in_force
+from lrtui.screen.panes.small import is_small
 from lrtui.screen.rate_field import RateField
 from lrtui.text.rates import parse_rates, rate_text
 
@@ -68,30 +63,14 @@ class MainScreen(Keys):
         self._frame_time = 1 / fps
         self._last_key = float("-inf")
         self._woken = asyncio.Event()
-        self._shown: list[Pane] = []
-        self._notice_rows = 0
+        self._places: tuple[dict[str, Region], dict[str, Region]] = ({}, {})
         self._drawn = False
 
     def compose(self) -> ComposeResult:
-        """Lay out the panes, each where it belongs."""
-
-        def panes(place: Place) -> list[PaneWidget]:
-            return [PaneWidget(pane, self.view) for pane in PANES if pane.place == place]
-
-        ruler, *box = panes("box")
-        yield from panes("screen")
-        yield from panes("header")
-        with Vertical(id="box") as box_of_rate:
-            self._box = Border(box_of_rate, BOX, BOX_KEYS)
-            with Horizontal(id="rates"):
-                yield RateField(self.steer)
-                yield ruler
-            yield from box
-        yield Horizontal(*panes("top"), id="top")
-        yield Horizontal(*panes("bottom"), id="bottom")
-        yield from panes("caption")
-        yield from panes("notice")
-        yield from panes("footer")
+        """Make the panes; ``lay_out`` gives each its place."""
+        for pane in PANES:
+            yield PaneWidget(pane, self.view)
+        yield RateField(self.steer)
 
     def on_mount(self) -> None:
         """Start the first run and the frames."""
@@ -124,7 +103,7 @@ class MainScreen(Keys):
         free = self.line is None or self.line.is_free
         if not (self.view.dirty and self.is_current and free):
             return
-        if layout.shown(self.view) != self._shown or self._notice_rows != notice_rows(self.view):
+        if layout.places(self.view) != self._places:
             self.lay_out()
         self.view.dirty = False
         run = self.view.session.current
@@ -134,7 +113,6 @@ class MainScreen(Keys):
             self.query_one(RateField).placeholder = now
         if self.line and self._drawn:
             self.line.hold()  # to be written in one go: each piece costs 40 bytes of its own
-        self._box.paint(self.view.session)
         for widget in self.query(PaneWidget):
             widget.paint()
             # A key that was pressed meanwhile is answered before the next pane is drawn.
@@ -143,31 +121,26 @@ class MainScreen(Keys):
                 if self.line:
                     self.line.release()
                 await asyncio.sleep(KEY_TIME)
-        self._drawn = self._drawn or any(w.content_size.area for w in self.query(PaneWidget))
+        self._drawn = self._drawn or any(w.size.area for w in self.query(PaneWidget))
         if self.line:
             self.line.release()
 
     @on(events.Resize)
     def lay_out(self) -> None:
-        """Give each pane that is shown its place and its width."""
+        """Give each pane that is shown its place."""
         if self.line and self._drawn:
             self.line.hold()
-        self.view.size = columns, rows = self.size.width, self.size.height
-        self._shown = layout.shown(self.view)
-        narrow = columns < WIDE
-        self.set_class(rows < TALL, "-short")
-        self.set_class(narrow, "-narrow")
-        self.set_class(self.view.alone in [pane.id for pane in self._shown], "-alone")
+        self.view.size = self.size.width, self.size.height
+        self._places = layout.places(self.view)
+        plain, boxes = self._places
+        framed = frames(boxes)
         for widget in self.query(PaneWidget):
-            widget.display = widget.pane in self._shown
-        self._notice_rows = notice_rows(self.view)
-        self.query_one(f"#{NOTICE.id}").styles.height = self._notice_rows
-        places = {pane.place for pane in self._shown}
-        for place in ("box", "top", "bottom"):
-            self.query_one(f"#{place}").display = place in places
-            row = [pane for pane in self._shown if pane.place == place and pane.title]
-            for pane, width in zip(row, layout.widths(row, columns), strict=True):
-                self.query_one(f"#{pane.id}").styles.width = "1fr" if narrow else width
+            name = widget.pane.id
+            widget.display = name in plain or name in boxes
+            frame = framed.get(name)
+            if widget.display:
+                widget.move(frame.region if frame else plain[name], frame)
+        self.query_one(RateField).display = not is_small(self.view)
         self.view.dirty = True
 
     def pressed(self, event: events.Key) -> None:
@@ -236,22 +209,16 @@ class MainScreen(Keys):
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
         """Carry out what a click on a pane asks for."""
-        if (action := self._on_border(event)) is not None:
-            await self.carry_out(Press(action))
-            return
         widget = event.widget
-        if not isinstance(widget, PaneWidget) or widget.pane.waits_for(self.view):
+        if not isinstance(widget, PaneWidget):
             return
-        if (offset := event.get_content_offset(widget)) is not None:
-            request = widget.pane.click(self.view, *offset, *widget.content_size)
+        x, y = event.screen_x - widget.region.x, event.screen_y - widget.region.y
+        if (action := widget.action_at(x, y)) is not None:
+            await self.carry_out(Press(action))
+        elif not widget.pane.waits_for(self.view):
+            request = widget.pane.click(self.view, *widget.inside(x, y), *widget.inner)
             if request is not None:
                 await self.carry_out(request)
-
-    def _on_border(self, event: events.Click) -> str | None:
-        """Return the action whose key stands on a border where it was clicked."""
-        borders = [self._box, *(w.border for w in self.query(PaneWidget) if w.border)]
-        found = (border.action_at(event.screen_x, event.screen_y) for border in borders)
-        return next((name for name in found if name is not None), None)
 
     def take_up(self, problem: str) -> None:
         """Train another of the built-in problems."""
@@ -270,7 +237,7 @@ class MainScreen(Keys):
             case RunCell(lr=lr, momentum=momentum):
                 self.view.heat_cursor = momentum, lr
                 self.view.dirty = True
-                self.controller.notify("Enter or a second click runs it", "change")
+                self.controller.notify("Enter or a second click runs it", "strong")
             case Highlight(run=number):
                 self.controller.table.highlight(number)
             case ReadStep(step=step):
@@ -306,4 +273,4 @@ class MainScreen(Keys):
             self.take_over()
             self.controller.run_cell(cell[1], cell[0])
             return True
-        return move_cursor(self.view, key, *widget.content_size)
+        return move_cursor(self.view, key, *widget.inner)

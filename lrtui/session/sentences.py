@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 
@@ -11,19 +12,14 @@ from lrtui.session.run import Run
 from lrtui.text.rates import rate_text
 
 
-def format_losses(
-    progress: Progress, every: int, most: int | None = None
-) -> Iterator[tuple[int, str]]:
+def format_losses(progress: Progress, every: int) -> Iterator[tuple[int, str]]:
     """Yield the step and the loss in words, for every step that is a multiple of ``every``.
 
     Args:
         progress: the report.
         every: steps between two of them.
-        most: how many, the last ones; ``None`` for all.
     """
-    kept = len(progress.losses) if most is None else most * every
-    steps, losses = progress.numbered()[-kept:], progress.losses[-kept:]
-    for step, loss in zip(steps, losses, strict=True):
+    for step, loss in zip(progress.numbered(), progress.losses, strict=True):
         if step % every == 0:
             yield step, "not finite" if loss is None else f"{loss:.6g}"
 
@@ -39,6 +35,13 @@ def advice_text(advice: Advice) -> str:
         return f"take more steps: {rate_text(advice.lr)} settles at step {advice.steps:,}"
     when = f", settles at step {advice.steps:,}" if advice.steps is not None else ""
     return f"try {rate_text(advice.lr)}{when}"
+
+
+def times_text(times: float) -> str:
+    """Say how high a spike is."""
+    if not math.isfinite(times):
+        return "not finite"
+    return f"{times:,.0f} × its level" if times >= 100 else f"{times:.2g} × its level"
 
 
 def run_line(run: Run) -> str:

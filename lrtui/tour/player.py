@@ -39,7 +39,6 @@ def make_tour(source: Source, scenes: Sequence[Scene], options: TourOptions) -> 
         schedule=options.schedule,
         steps=options.steps_of_a_run,
         speed=SPEED,
-        every=options.every,
     )
     return Tour(controller, lockstep, scenes, fps=options.fps, pace=options.pace)
 

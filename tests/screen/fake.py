@@ -241,7 +241,6 @@ def make_app(
     source: FakeSource,
     *lrs: float,
     steps: int = 100,
-    every: int = 10,
     settings: ProblemSettings | None = None,
     speed: float = 20.0,
 ) -> LrtuiApp:
@@ -253,7 +252,6 @@ def make_app(
         settings=settings,
         steps=steps,
         speed=speed,
-        every=every,
     )
     return LrtuiApp(MainScreen(controller, fps=0.001), "textual-dark")
 

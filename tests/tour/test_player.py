@@ -64,7 +64,7 @@ async def frames(script: Path | None, size: tuple[int, int], pace: float) -> lis
     """Every frame of a tour with the real trainer."""
     trainer = Lockstep(ProcessSource(ProblemSettings()))
     controller = Controller(
-        trainer, (), settings=ProblemSettings(), steps=100, speed=SPEED, every=10
+        trainer, (), settings=ProblemSettings(), steps=100, speed=SPEED
     )
     tour = Watched(
         controller, trainer, read_script(str(script) if script else None), fps=10, pace=pace

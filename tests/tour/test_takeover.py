@@ -22,7 +22,7 @@ async def test_a_command_from_the_palette(title: str, ends: bool) -> None:
     source = FakeTrainer(only_until(3))
     lockstep = Lockstep(source)
     controller = Controller(
-        lockstep, [], settings=ProblemSettings(), steps=100, speed=SPEED, every=10
+        lockstep, [], settings=ProblemSettings(), steps=100, speed=SPEED
     )
     scenes = [Scene("type", "0.1"), Scene("wait", number=60)]
     tour = Tour(controller, lockstep, scenes, fps=50, pace=20)

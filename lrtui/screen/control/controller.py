@@ -58,7 +58,6 @@ class Controller:
         *,
         steps: int,
         speed: float | None,
-        every: int,
         settings: ProblemSettings | None = None,
         optimizer: msg.Optimizer = msg.PLAIN,
         schedule: str = "constant",
@@ -75,14 +74,13 @@ class Controller:
             factor: what one press of a key makes a rate larger or smaller by.
             steps: steps of a run.
             speed: steps a second, ``None`` for as fast as possible.
-            every: steps between two lines of the log.
         """
         self.session = Session()
         self.view = View(self.session, steps, settings.name if settings else "")
         self.steering = Steering(self.view, self._send, self._is_on, self.notify)
         self.table = Table(self.view, source.note, self.notify)
         self._sweeps = Sweeps(self.view, source.send)
-        self._log = Log(self.view, every)
+        self._log = Log(self.view)
         self._source = source
         self._queue = deque(lrs)
         self._setup = Setup(settings or ProblemSettings(), optimizer, schedule)
@@ -384,7 +382,7 @@ class Controller:
             self.run(lr)
             return
         does = foreseen(self.view, lr)
-        self.notify(f"rate {rate_text(lr)}{does}; Enter or a second click runs it", "change")
+        self.notify(f"rate {rate_text(lr)}{does}; Enter or a second click runs it", "strong")
         self._notice_until, self.view.preview = math.inf, lr
 
     # --- what is told ---------------------------------------------------------------------

@@ -1,71 +1,66 @@
-"""The log: what happened, written down as lines while the messages come."""
+"""The log of events: written while the messages come."""
 
 from __future__ import annotations
 
-from time import monotonic
-
 from lrtui import messages as msg
-from lrtui.screen.control.view import LOG_LINES, View
+from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Span
-from lrtui.session.sentences import change_text, format_losses
+from lrtui.session.run import Run
+from lrtui.session.sentences import change_text, times_text
 from lrtui.text.rates import rate_text
-
-LIVE_EVERY = 1.0
-"""Seconds between two losses of a training that is not ours."""
 
 
 class Log:
-    """Writes into the log of the view, most recent first."""
+    """Writes events into the log of the view, the most recent last."""
 
-    def __init__(self, view: View, every: int) -> None:
-        """Write nothing yet.
+    def __init__(self, view: View) -> None:
+        """Start with an empty log.
 
         Args:
-            view: what there is to show.
-            every: steps between two losses of a run of ours.
+            view: has the log.
         """
-        self._view, self._every = view, every
-        self._told_at = 0.0  # when the loss of a training that is not ours was written last
-        self._run_line: Span | None = None
+        self._view = view
+        self._start: Span | None = None
+        self._noted: set[tuple[int, str, int]] = set()  # run, event and step
 
     def begin(self, number: int, lr: float) -> None:
         """Write that a run begins."""
         log = self._view.log
-        if self._run_line is not None and log[0] is self._run_line and not self._view.race:
-            log.popleft()  # the run before has not done anything to tell
-        self._run_line = (f"run {number}  rate {rate_text(lr)}", "dim")
-        log.appendleft(self._run_line)
+        if log and log[-1] is self._start and not self._view.race:
+            log.pop()  # nothing has happened in the run before
+        self._start = (f"run {number} started, rate {rate_text(lr)}", "dim")
+        log.append(self._start)
 
     def clear(self) -> None:
-        """Take back all of it, because it is told again."""
+        """Empty the log, because its messages are sent again."""
         self._view.log.clear()
-        self._run_line = None
+        self._start = None
+        self._noted.clear()
 
     def write(self, text: str, tone: str) -> None:
         """Write a line."""
-        self._view.log.appendleft((text, tone))
+        self._view.log.append((text, tone))
         self._view.dirty = True
 
     def take(self, message: msg.AnyMessage, *, changed: bool, moved: bool) -> None:
-        """Write what a message tells.
+        """Write the event that a message reports, if any.
 
         Args:
-            message: what the session has taken in.
+            message: what the session has applied.
             changed: whether it changed anything there.
             moved: whether it changed the rate of the run in focus.
         """
-        run = self._view.session.current
-        number = getattr(message, "run", None)
-        by = f"{number}: " if self._view.race and number else ""
+        run = self._view.session.of(message)
+        by = f"{run.number}: " if self._view.race and run else ""
         match message:
             case msg.Printed(text=text):
-                self.write(text, "change")
+                self.write(text, "strong")
             case msg.NoResult(work=work, reason=reason):
-                self.write(f"no {work}: {reason}", "change")
+                self.write(f"no {work}: {reason}", "strong")
             case msg.ProblemFacts(remarks=remarks):
-                for remark in reversed(remarks):
+                for remark in remarks:
                     self.write(remark, "text")
-            case msg.Unusable(reason=reason) if (reason, "bad") not in [*self._view.log][:1]:
+            case msg.Unusable(reason=reason) if (reason, "bad") not in [*self._view.log][-1:]:
                 self.write(reason, "bad")
             case msg.Failed(reason=reason):
                 self.write(reason, "bad")
@@ -74,18 +69,28 @@ class Log:
             case msg.Started() if changed and not self._view.session.offers("start"):
                 self.begin(message.run, message.lr)
             case msg.State() if changed and message.asked_by and moved:
-                self.write(change_text(message), "change")
+                self.write(change_text(message), "text")
             case msg.Steered() if changed:
-                by = "you" if message.answers else message.asked_by
-                self.write(f"{message.step:,} {message.text} ({by})", "change")
-            case msg.Progress() if changed and run and run.live:
-                due = monotonic() > self._told_at + LIVE_EVERY
-                if run.is_on and due and not message.no_loss:
-                    self._told_at = monotonic()
-                    step, loss = [*format_losses(message, 1)][-1]
-                    self.write(f"{step:>6,} {loss}", "text")
-            case msg.Progress() if changed and run and run.number == number:
-                for step, loss in format_losses(message, self._every, LOG_LINES):
-                    self.write(f"{step:>6,} {loss}", "text")
+                who = "you" if message.answers else message.asked_by
+                self.write(f"{message.step:,} {message.text} ({who})", "text")
+            case msg.Progress() if changed and run is not None:
+                self._note_progress(run, by)
             case msg.Ended() if changed:
-                self.write(by + message.reason, "dim")
+                said = "done" if message.outcome == "done" else message.reason
+                self.write(f"{by}{message.step:,} {said}", "dim")
+
+    def _note_progress(self, run: Run, by: str) -> None:
+        """Write that a run has settled, or that its loss spiked and came back, once each."""
+        spike = run.live.spike if run.live is not None else None
+        found: list[tuple[str, int, str, str]] = []
+        if (at := run.settled_at) is not None:
+            found.append(("settled", at, "settled", "good"))
+        if spike is not None:
+            found.append(("spike", spike.step, f"spike, {times_text(spike.times)}", "warn"))
+            if spike.over is not None:
+                over = spike.step + spike.over
+                found.append(("over", spike.step, f"back at {over:,}", "text"))
+        for kind, step, text, tone in found:
+            if (run.number, kind, step) not in self._noted:
+                self._noted.add((run.number, kind, step))
+                self.write(f"{by}{step:,} {text}", tone)

@@ -84,5 +84,5 @@ class Steering:
             self._asked = ""
             return True
         self._asked, self._asked_at = key, now
-        self._notify(f"{key} again {does}", "change")
+        self._notify(f"{key} again {does}", "strong")
         return False

@@ -41,6 +41,7 @@ __all__ = [
     "Layer",
     "Mark",
     "Path",
+    "Stroke",
     "draw",
     "line_of_text",
     "nice",
@@ -110,6 +111,10 @@ class Path(Points):
     """A line through points, interrupted where one is not finite."""
 
 
+class Stroke(Path):
+    """The same, two dots wide: the line of a run."""
+
+
 @dataclass(frozen=True)
 class Curve(Points):
     """A line through the points that are finite; dotted where nothing was measured."""
@@ -129,12 +134,21 @@ class Mark:
 
 @dataclass(frozen=True)
 class Label:
-    """A text beside a point, left out where there is no room for it."""
+    """A text beside a point, left out where there is no room for it.
+
+    Attributes:
+        x: of the point.
+        y: of the point.
+        text: what it says.
+        tone: its tone.
+        ends: whether it stands right of the end of a line, or else before it, and never on others.
+    """
 
     x: float
     y: float
     text: str
     tone: str
+    ends: bool = False
 
 
 Layer = Curve | Path | Cloud | Mark | Label
@@ -179,6 +193,12 @@ class Sheet:
         """Write a label near a cell, where it covers the least; never marks and other labels."""
         size, columns = len(label.text), self.canvas.columns
         right, left = column + 2, column - 1 - size
+        if label.ends:
+            start = min(right, columns - size)
+            nearest = [row + down for down in (0, -1, 1, -2, 2, -3, 3)]
+            near = [(line, start) for line in nearest]
+            self._write_first(label.text, near, tone)
+            return
         over = min(max(column - size // 2, 0), columns - size)
         near = [(row, right), (row, left), (row - 1, over), (row + 1, over)]
         near += [(row + down, start) for down in (-1, 1) for start in (right, left)]
@@ -197,6 +217,15 @@ class Sheet:
         if free:
             _, line, start = min(free, key=lambda f: f[0])
             self.write(line, start, label.text, tone)
+
+    def _write_first(self, text: str, near: Sequence[tuple[int, int]], tone: int) -> None:
+        """Write a text at the first of some places where it covers no line, mark or text."""
+        for line, start in near:
+            here = slice(max(start - 1, 0), start + len(text))
+            inside = 0 <= line < self.canvas.rows and start >= 0
+            if inside and not (self.taken[line, here].any() or (self.codes[line, here] != BLANK).any()):
+                self.write(line, start, text, tone)
+                return
 
     def pieces(self) -> Iterator[tuple[int, int, str, int]]:
         """Yield what is not blank in pieces of one tone: row, column, text, tone."""
@@ -319,7 +348,7 @@ def lit(canvas: Canvas, x: Axis, y: Axis, layer: Curve | Path | Cloud) -> tuple[
         case Curve(dotted=dotted):
             return line_dots(at, up, width, height, dotted=dotted)
         case Path():
-            return line_dots(at, up, width, height, gaps=True)
+            return line_dots(at, up, width, height, gaps=True, wide=isinstance(layer, Stroke))
         case Cloud():
             return dots(at, width), dots(up, height)
 

@@ -9,14 +9,21 @@ from lrtui.screen.draw.axis import NUDGE, Floats, Ints, dots
 
 LINE_DOTS = 50_000
 """Dots of a line that are looked at: enough to fill a canvas, in a few milliseconds."""
-DOT_GAP = 3
+DOT_GAP = 4
 """From one dot of a dotted line to the next."""
 TOO_FAR = 1e12
 """Canvas sizes from which a number has no digits left to say where a line crosses the canvas."""
 
 
 def line_dots(
-    x: Floats, y: Floats, width: int, height: int, *, gaps: bool = False, dotted: bool = False
+    x: Floats,
+    y: Floats,
+    width: int,
+    height: int,
+    *,
+    gaps: bool = False,
+    dotted: bool = False,
+    wide: bool = False,
 ) -> tuple[Ints, Ints]:
     """Return the dots of a line through points, drawn to where it leaves the canvas.
 
@@ -27,6 +34,7 @@ def line_dots(
         height: dots up.
         gaps: whether points that are not finite interrupt the line, instead of being skipped.
         dotted: whether to keep only one dot in ``DOT_GAP``.
+        wide: whether the line is two dots wide.
     """
     known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     broken = (np.diff(known) > 1) & gaps
@@ -35,10 +43,15 @@ def line_dots(
     ends = [
         np.clip(dots(e, n), 0, n - 1) for e, n in zip(inside.T, (width, height) * 2, strict=True)
     ]
-    across, up = strokes(*affordable(np.stack(ends)))
+    across, up, steep = strokes(*affordable(np.stack(ends)))
     if dotted:
         new = np.flatnonzero((np.diff(across, prepend=-1) != 0) | (np.diff(up, prepend=-1) != 0))
         across, up = across[new[::DOT_GAP]], up[new[::DOT_GAP]]
+    if wide:
+        # The second dot is in the cell of the first, or a change would cost more cells.
+        beside = np.where(steep, across ^ 1, across)
+        below = np.where(steep, up, up - 1 + 2 * (up % 4 == 0))
+        across, up = np.append(across, beside), np.append(up, below)
     return across, up
 
 
@@ -107,11 +120,14 @@ def affordable(ends: Ints) -> Ints:
     return ends[:, (until <= LINE_DOTS / 2) | (until - size >= size.sum() - LINE_DOTS / 2)]
 
 
-def strokes(x0: Ints, y0: Ints, x1: Ints, y1: Ints) -> tuple[Ints, Ints]:
-    """Return the dots of straight lines, in order, both ends included."""
+def strokes(
+    x0: Ints, y0: Ints, x1: Ints, y1: Ints
+) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Return the dots of straight lines, in order, both ends included, and which are steep."""
     number = np.maximum(np.abs(x1 - x0), np.abs(y1 - y0)) + 1
     line = np.repeat(np.arange(len(number)), number)
     along = np.arange(len(line)) - np.repeat(np.cumsum(number) - number, number)
     share = along / np.maximum(number - 1, 1)[line]
     across, up = (np.rint(a[line] + share * (b - a)[line]) for a, b in ((x0, x1), (y0, y1)))
-    return across.astype(np.int64), up.astype(np.int64)
+    steep = (np.abs(y1 - y0) > 2 * np.abs(x1 - x0))[line]
+    return across.astype(np.int64), up.astype(np.int64), steep

@@ -53,7 +53,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     walls = np.linspace(-half, half, 120)
     layers: list[Layer] = [Curve(walls, steepness * walls**2, "faint")]
     seen = recent[np.abs(recent) <= half]
-    tone = view.tone(run) if run else "prediction"
+    tone = view.tone(run) if run else "text"
     layers.append(Path(seen, steepness * seen**2, tone))
     layers.append(Mark(0.0, 0.0, "┴", "good"))
     for other in view.race:
@@ -85,7 +85,7 @@ def ball(view: View, run: Run, x: float, y: float) -> list[Layer]:
 
     tone = view.tone(run)
     if not view.race:
-        return [Mark(x, y, "●", "strong-prediction")]
+        return [Mark(x, y, "●", tone)]
     if run.number < 10:
         return [Mark(x, y, str(run.number), tone)]
     return [Mark(x, y, "●", tone), Label(x, y, str(run.number), tone)]
@@ -103,7 +103,7 @@ def depends_on(view: View, width: int) -> object:
 BOWL = Pane(
     id="bowl",
     title="bowl",
-    place="bottom",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss across its steepest direction, and the last steps on it (b: the map).",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lrtui.screen.actions import ACTIONS, BY_NAME, Action, is_over, offered
-from lrtui.screen.border import BOX_KEYS
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, length
 from lrtui.screen.panes.pane import TALL, Pane, Press
@@ -23,7 +22,7 @@ RECORDED = ("pause", "seek_start", "run_before", "slower", "zoom")
 ALONE = {"every-rate": ("every_rate", "cursor_left", "zoom_ruler"), "heat": ("heat",)}
 """What matters most where a pane is shown alone, by the pane."""
 
-ON_BORDERS = (*BOX_KEYS, "scale", "cursor_left", "older", "pin", "name", "remove", "lens")
+ON_BORDERS = ("scale", "cursor_left", "older", "pin", "name", "remove", "lens")
 """What the borders tell, where there are any."""
 
 
@@ -95,4 +94,4 @@ def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
     return None
 
 
-FOOTER = Pane(id="footer", place="footer", draw=draw, click=click)
+FOOTER = Pane(id="footer", place="row", draw=draw, click=click)

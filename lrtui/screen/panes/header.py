@@ -45,7 +45,7 @@ def where_it_stands(run: Run, paused: bool) -> Row:
     if not run.is_on:
         word, tone = f" ■ {run.outcome} ", "bad" if run.outcome != "done" else "dim"
     else:
-        word, tone = (" ‖ paused ", "change") if paused else (" ● live ", "good")
+        word, tone = (" ‖ paused ", "strong") if paused else (" ● live ", "good")
     return [*row, (word, tone)]
 
 
@@ -60,4 +60,4 @@ def bar(share: float, width: int, tone: str) -> Row:
     return [("━" * full, tone), ("─" * (width - full), "faint")]
 
 
-HEADER = Pane(id="header", place="header", draw=draw)
+HEADER = Pane(id="header", place="row", draw=draw)

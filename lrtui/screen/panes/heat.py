@@ -145,11 +145,11 @@ def graded(heated: GridResult) -> list[list[Span]]:
         if at is not None:
             return next(sign for most, sign in SHADES if at <= most * fewest), "good"
         if first is not None and loss > first:
-            return "╱", "edge"
+            return "╱", "warn"
         if settled:
-            return "░", "target"
+            return "░", "warn"
         grade = log_share(loss, lowest, max(losses) if first is None else first)
-        tone = "good" if grade <= GRADES[1][0] else "target"
+        tone = "good" if grade <= GRADES[1][0] else "warn"
         return next(sign for most, sign in GRADES if grade <= most), tone
 
     columns = range(len(heated.lrs))
@@ -162,7 +162,7 @@ def marked(view: View, heated: GridResult) -> list[tuple[Cell, Span]]:
     if (best := best_cell(heated)) is not None:
         found.append((best, ("★", "strong")))
     if (here := cell_of_run(view, heated)) is not None:
-        found.append((here, ("◆", "strong-prediction")))
+        found.append((here, ("◆", view.tone(run))))
     if (cursor := cursor_of(view, heated)) is not None:
         found.append((cursor, ("●", "strong")))
     return found
@@ -213,14 +213,14 @@ def reading(
         told.append([("★", "strong"), (said, "text")])
     if any(at is not None for at_momentum in heated.settled_at for at in at_momentum):
         told.append([("█▓▒", "good"), (" quick to slow  ", "dim")])
-        told.append([("░", "target"), (f" not in {heated.steps:,}  ", "dim")])
+        told.append([("░", "warn"), (f" not in {heated.steps:,}  ", "dim")])
     else:
         told.append(
             [("█▓▒░", "good"), (f" loss after {heated.steps:,} steps, low to high  ", "dim")]
         )
     shown = {sign for row in signs for sign, _ in row}
     if "╱" in shown:
-        told.append([("╱", "edge"), (" above its start  ", "dim")])
+        told.append([("╱", "warn"), (" above its start  ", "dim")])
     if "?" in shown:
         told.append([("?", "dim"), (" not tried in time  ", "dim")])
     told.append([("╳", "bad"), (" diverges  ", "dim")])
@@ -288,7 +288,7 @@ def waits_for(view: View) -> str:
 HEAT = Pane(
     id="heat",
     title="heat map",
-    place="top",
+    place="main",
     draw=draw,
     depends_on=depends_on,
     help="What becomes of each rate at each momentum; a click runs it, and so do the arrow keys "

@@ -1,4 +1,4 @@
-"""The log: what happened, most recent first."""
+"""The events: what happened, the oldest first."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from lrtui.screen.panes.pane import Pane, in_two_rows
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """List what happened; what is longer than a row takes several."""
+    """List the last events, the oldest first; what is longer than a row takes several."""
     rows: list[Row] = []
-    for text, tone in view.log:
-        rows += [[(line, tone)] for line in textwrap.wrap(text, width) or [""]]
+    for text, tone in reversed(view.log):
+        lines = textwrap.wrap(text, max(width - 1, 1)) or [""]
+        rows = [*([(line, tone)] for line in lines), *rows]
         if len(rows) >= height:
             break
-    return rows[:height]
+    return rows[-height:]
 
 
 LOG = Pane(
     id="log",
-    title="log",
-    place="bottom",
+    title="events",
+    place="foot",
+    heading=False,
     draw=draw,
-    help="What happened, most recent first, and what the training code printed.",
+    help="What happened, the oldest first, and what the training code printed.",
     fits=lambda columns, rows: columns >= 110 and in_two_rows(columns, rows),
-    widths=(22, 30),
+    widths=(30, 44),
 )

@@ -40,7 +40,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         elif pace < STRAGGLES * quickest:
             word, tone = "straggles", "bad"
         row: Row = [(f"{rank:>3} ", "dim"), (f"{ranks.steps[rank]:>9,} ", tone)]
-        row += [(f"{pace:>6.3g}/s ", tone), (curve, "prediction"), (f" {word}", tone)]
+        row += [(f"{pace:>6.3g}/s ", tone), (curve, "text"), (f" {word}", tone)]
         rows.append(fitted(row, width))
     return rows
 
@@ -48,7 +48,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 RANKS = Pane(
     id="ranks",
     title="ranks",
-    place="bottom",
+    place="below",
+    heading=False,
     draw=draw,
     help="The processes that train together: step and steps a second of each, of late.",
     applies=lambda view: bool(

@@ -22,7 +22,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the sharpness by step, and the value above which steps grow."""
     import numpy as np
 
-    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, draw, round_up
+    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, Stroke, draw, round_up
 
     run = view.session.current
     assert run is not None
@@ -41,8 +41,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         at, level = limits(run, last)
         layers.append(Curve(at, level, "bad", dotted=True))
         layers.append(Label(0.75 * last, level[-1], f"{formula(run)} = {allowed:,.4g}", "bad"))
-    layers.append(Curve(steps, values, "prediction"))
-    layers.append(Mark(float(steps[-1]), float(values[-1]), "●", "strong-prediction"))
+    layers.append(Stroke(steps, values, view.tone(run)))
+    layers.append(Mark(float(steps[-1]), float(values[-1]), "●", view.tone(run)))
     i = len(steps) - 1
     if pointed is not None:  # the last measurement up to there
         i = max(int(np.searchsorted(steps, pointed, side="right")) - 1, 0)
@@ -53,7 +53,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     said = f" sharpness {now:.4g} ± {error:.1g}"
     if length(legend) + 2 + len(said) > width:
         said = f" {now:.4g} ± {error:.1g}"
-    legend += [("━━", "prediction"), (said, "text")]
+    legend += [("━━", view.tone(run)), (said, "text")]
     if allowed is not None:
         legend.append((f"  {now / allowed:.2f} of {formula(run)}", "dim"))
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
@@ -120,7 +120,7 @@ def waits_for(view: View) -> str:
 SHARPNESS = Pane(
     id="sharpness",
     title="sharpness",
-    place="bottom",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The largest curvature of the loss, measured on the way, and the value above which steps "

@@ -27,7 +27,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
     run = view.session.current
     assert run is not None
-    cut = run.slice
+    cut, tone = run.slice, view.tone(run)
     assert cut is not None
     known = [(lr, loss) for lr, loss in zip(cut.lrs, cut.losses, strict=True) if loss is not None]
     low = min([cut.before, *(loss for _, loss in known)])
@@ -42,11 +42,11 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     ends = [x.low, x.high]
     layers: list[Layer] = [
         Curve(ends, [cut.before, cut.before], "faint"),
-        Curve(np.array([lr for lr, _ in known]), np.array([v for _, v in known]), "prediction"),
+        Curve(np.array([lr for lr, _ in known]), np.array([v for _, v in known]), tone),
         Label(x.low, cut.before, f"loss at step {cut.step:,}", "dim"),
     ]
     if after is not None:
-        layers.append(Mark(cut.lr, after, "◆", "strong-prediction"))
+        layers.append(Mark(cut.lr, after, "◆", tone))
     return [[(sentence(cut, width), "dim")], *draw(width, height - 1, x, y, layers)]
 
 
@@ -93,7 +93,7 @@ def waits_for(view: View) -> str:
 SLICE = Pane(
     id="slice",
     title="slice",
-    place="bottom",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss along the step that the optimizer takes now, by the rate it is taken with; ◆ is "
