@@ -18,8 +18,11 @@ import pytest
 
 from lrtui import __version__
 from lrtui.__main__ import main
-from lrtui.commands.arguments import parse
-from lrtui.commands.options import LabOptions, Options, ReplayOptions, SweepOptions, TourOptions
+from lrtui.commands.cli import parse
+from lrtui.commands.lab import LabOptions
+from lrtui.commands.replay import ReplayOptions
+from lrtui.commands.sweep import SweepOptions
+from lrtui.commands.tour import TourOptions
 from lrtui.messages import Optimizer
 from lrtui.messages.problem_settings import BUILT_IN
 from tests.terminal import gone
@@ -112,7 +115,7 @@ def in_shell(redirections: str, *arguments: str) -> subprocess.CompletedProcess[
 )
 def test_bad_input(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
-        main(arguments)
+        sys.exit(main(arguments))
     assert exit_.value.code == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -123,18 +126,18 @@ def test_bad_input(arguments: list[str], said: str, capsys: pytest.CaptureFixtur
     assert len(err) < 300
 
 
-def options(*words: str) -> Options:
-    return parse(words)[1]
+def options(*words: str) -> object:
+    return parse(words)[2]
 
 
 def test_what_is_usual() -> None:
     found = options()
     assert isinstance(found, LabOptions)
     assert found.lrs == [0.1]
-    assert (found.steps_of_a_run, found.speed, found.every, found.fps) == (100, 0.0, 10, 10)
-    assert found.optimizer == Optimizer()
+    assert (found.setup.steps, found.speed, found.every, found.fps) == (100, 0.0, 10, 10)
+    assert found.setup.optimizer == Optimizer()
     assert (found.save, found.plain, found.json) == (None, False, False)
-    assert (found.settings.points, found.settings.noise) == (100, "uniform")
+    assert (found.setup.settings.points, found.setup.settings.noise) == (100, "uniform")
 
 
 def test_problems_and_optimizers() -> None:
@@ -144,19 +147,24 @@ def test_problems_and_optimizers() -> None:
         return found
 
     edge = asked("edge", "--seed", "4", "--batch", "5")
-    assert (edge.settings.name, edge.settings.seed, edge.settings.batch) == ("edge", 4, 5)
-    assert (edge.lrs, edge.steps_of_a_run) == ([0.1], 4000)
-    assert asked("edge", "--steps", "7").steps_of_a_run == 7
-    assert asked("--momentum", "0.5").optimizer == Optimizer(momentum=0.5)
-    nesterov = asked("--optimizer", "nesterov", "--weight-decay", "0.1").optimizer
+    assert (edge.setup.settings.name, edge.setup.settings.seed, edge.setup.settings.batch) == (
+        "edge",
+        4,
+        5,
+    )
+    assert (edge.lrs, edge.setup.steps) == ([0.1], 4000)
+    assert asked("edge", "--steps", "7").setup.steps == 7
+    assert asked("--momentum", "0.5").setup.optimizer == Optimizer(momentum=0.5)
+    nesterov = asked("--optimizer", "nesterov", "--weight-decay", "0.1").setup.optimizer
     assert nesterov == Optimizer(name="nesterov", momentum=0.9, weight_decay=0.1)
-    assert asked("--optimizer", "adamw").optimizer == Optimizer(name="adamw", weight_decay=0.01)
-    adam = asked("--optimizer", "adam", "--betas", "0.8,0.95").optimizer
+    adamw = asked("--optimizer", "adamw").setup.optimizer
+    assert adamw == Optimizer(name="adamw", weight_decay=0.01)
+    adam = asked("--optimizer", "adam", "--betas", "0.8,0.95").setup.optimizer
     assert adam == Optimizer(name="adam", betas=(0.8, 0.95))
     mine = str(Path(__file__).parent / "problems" / "files" / "plain.py")
-    assert asked(mine).optimizer == Optimizer(name="own")
-    assert asked(mine, "--optimizer", "sgd").optimizer == Optimizer()
-    assert asked(mine, "--momentum", "0.9").optimizer == Optimizer(momentum=0.9)
+    assert asked(mine).setup.optimizer == Optimizer(name="own")
+    assert asked(mine, "--optimizer", "sgd").setup.optimizer == Optimizer()
+    assert asked(mine, "--momentum", "0.9").setup.optimizer == Optimizer(momentum=0.9)
 
 
 def test_the_problems_are_listed() -> None:
@@ -205,7 +213,7 @@ def test_what_is_asked_for() -> None:
     assert found.lrs == [0.5, 1e-3]
     assert found.speed is None
     assert found.save == Path("x")
-    assert found.settings.seed == 7
+    assert found.setup.settings.seed == 7
 
 
 def test_every_command_has_its_own_options() -> None:
@@ -232,7 +240,7 @@ def test_help_shows_every_option(
         main(["--help"] if command == "lab" else [command, "--help"])
     assert exit_.value.code == 0
     out = capsys.readouterr().out
-    parser, _ = parse([] if command == "lab" else [command, *["file"] * (command == "replay")])
+    parser, *_ = parse([] if command == "lab" else [command, *["file"] * (command == "replay")])
     shown = {name for action in parser._actions for name in action.option_strings}
     assert len(shown) > 5
     assert all(name in out for name in shown)

@@ -10,33 +10,33 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrtui.commands.arguments import parse
-from lrtui.commands.options import SweepOptions
+from lrtui.commands.cli import parse
+from lrtui.commands.parser import BadInput
 from lrtui.commands.plain_text import Printer, play
-from lrtui.commands.tables import print_table
+from lrtui.commands.sweep import SweepOptions, print_table
 from lrtui.messages import (
     ALL_CAPABILITIES,
     AnyMessage,
     Command,
-    Entrant,
     Failed,
     Greeting,
     Printed,
     Progress,
-    Race,
     Start,
     Started,
     State,
     Sweep,
 )
 from lrtui.messages.problem_settings import Noise, ProblemSettings
+from lrtui.session.setup import Setup
 from lrtui.sources.fake import FakeSource
 from lrtui.sources.source import Source
 from tests.in_process import InProcess
 
 
-def starts(lrs: Sequence[float], steps: int = 100) -> list[Start]:
-    return [Start(run=1, lr=lr, steps=steps, speed=None) for lr in lrs]
+def starts(lrs: Sequence[float], steps: int = 100) -> tuple[list[list[float]], Setup, None]:
+    """Runs one after another, as ``play`` takes them."""
+    return [[lr] for lr in lrs], Setup(steps=steps), None
 
 
 def text(
@@ -44,7 +44,7 @@ def text(
 ) -> str:
     """What is printed of some runs."""
     out = io.StringIO()
-    assert play(InProcess(settings), starts(lrs, steps), Printer(every, False, out)) == ""
+    assert play(InProcess(settings), *starts(lrs, steps), Printer(every, False, out)) == ""
     return out.getvalue()
 
 
@@ -53,7 +53,7 @@ def objects(
 ) -> list[dict[str, Any]]:
     """What is printed of some runs as JSON."""
     out = io.StringIO()
-    assert play(InProcess(settings), starts(lrs, steps), Printer(10, True, out)) == ""
+    assert play(InProcess(settings), *starts(lrs, steps), Printer(10, True, out)) == ""
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
@@ -215,18 +215,18 @@ def test_a_change_of_the_rate_and_what_was_printed_are_lines_of_their_own() -> N
 def test_a_source_that_fails() -> None:
     out = io.StringIO()
     source = silent(greeting(), Failed(reason="it broke", details=["a", "b"]))
-    assert play(source, starts([0.1, 0.7], 10), Printer(10, False, out)) == "it broke\na\nb"
+    assert play(source, *starts([0.1, 0.7], 10), Printer(10, False, out)) == "it broke\na\nb"
     assert [command for command in source.sent if isinstance(command, Start)] == source.sent[:1]
 
 
 def test_a_source_that_ends_without_an_answer() -> None:
     out = io.StringIO()
-    assert play(silent(greeting()), starts([0.1], 10), Printer(10, False, out))
+    assert play(silent(greeting()), *starts([0.1], 10), Printer(10, False, out))
     assert print_table(silent(greeting("sweep")), asked("--count", "3", "--steps", "1"), out)
 
 
 def asked(*words: str) -> SweepOptions:
-    options = parse(["sweep", *words])[1]
+    options = parse(["sweep", *words])[2]
     assert isinstance(options, SweepOptions)
     return options
 
@@ -277,7 +277,7 @@ def test_a_sweep_from_the_smallest_to_the_largest_rate() -> None:
 
 
 def test_a_sweep_without_a_rate_between_its_ends() -> None:
-    with pytest.raises(ValueError, match="no rate is between 9 and 4"):
+    with pytest.raises(BadInput, match="no rate is between 9 and 4"):
         swept(InProcess(), 9.0, None)
 
 
@@ -294,16 +294,16 @@ def test_a_sweep_of_a_source_that_fails_or_cannot_sweep() -> None:
 
 
 def test_a_race_is_printed_as_runs_are() -> None:
-    race = Race(entrants=[Entrant(run=1, lr=0.1), Entrant(run=1, lr=1.01)], steps=100, speed=None)
+    race = [[0.1, 1.01]], Setup(), None
     out = io.StringIO()
-    assert play(InProcess(), [race], Printer(50, True, out)) == ""
+    assert play(InProcess(), *race, Printer(50, True, out)) == ""
     told = [json.loads(line) for line in out.getvalue().splitlines()]
     alone = objects(0.1, 1.01)
     for key in ("reason", "verdict", "settled_at", "advice", "rate"):
         mine, its = ([m[key] for m in t if m["type"] == "summary"] for t in (told, alone))
         assert mine == its
     out = io.StringIO()
-    assert play(InProcess(), [race], Printer(50, False, out)) == ""
+    assert play(InProcess(), *race, Printer(50, False, out)) == ""
     lines = out.getvalue().splitlines()
     assert "run 2  step     50  loss 14.8442" in lines
     assert sum("settled: at step 68" in line for line in lines) == 1
@@ -313,7 +313,7 @@ def advised(settings: ProblemSettings, lr: float, steps: int, seconds: float = 6
     """What is printed of a run as JSON, where a sweep may take some time."""
     out = io.StringIO()
     source = InProcess(settings)
-    assert play(source, starts([lr], steps), Printer(10, True, out), seconds) == ""
+    assert play(source, *starts([lr], steps), Printer(10, True, out), seconds) == ""
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
@@ -341,7 +341,7 @@ def test_without_time_for_a_sweep_there_is_no_advice() -> None:
 def test_a_sweep_that_comes_to_no_end_is_told() -> None:
     out = io.StringIO()
     source = InProcess(ProblemSettings(name="sine"))
-    assert play(source, starts([0.005], 60), Printer(60, False, out), 1e-3) == ""
+    assert play(source, *starts([0.005], 60), Printer(60, False, out), 1e-3) == ""
     (line,) = [line for line in out.getvalue().splitlines() if line.startswith("sweep: ")]
     assert line.endswith(("in 0.001 s", "as far as 0.001 s of work went"))
 
@@ -357,11 +357,11 @@ def test_a_run_that_rose_is_not_called_good() -> None:
 def test_one_sweep_serves_the_runs_of_one_optimizer() -> None:
     out = io.StringIO()
     source = InProcess(ProblemSettings(name="sine"))
-    assert play(source, starts([0.005, 0.01], 30), Printer(10, True, out), 60.0) == ""
+    assert play(source, *starts([0.005, 0.01], 30), Printer(10, True, out), 60.0) == ""
     assert sum(isinstance(command, Sweep) for command in source.sent) == 1
 
 
 def test_with_a_closed_form_no_sweep_is_needed() -> None:
     source = InProcess()
-    assert play(source, starts([0.1], 30), Printer(10, True, io.StringIO()), 60.0) == ""
+    assert play(source, *starts([0.1], 30), Printer(10, True, io.StringIO()), 60.0) == ""
     assert not any(isinstance(command, Sweep) for command in source.sent)

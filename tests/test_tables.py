@@ -9,10 +9,10 @@ import json
 import pytest
 import torch
 
-from lrtui.commands.arguments import parse
-from lrtui.commands.options import HeatOptions, LabOptions, SweepOptions
-from lrtui.commands.plain_text import Printer, play, started
-from lrtui.commands.tables import print_table
+from lrtui.commands import heat, sweep
+from lrtui.commands.cli import parse
+from lrtui.commands.lab import LabOptions
+from lrtui.commands.plain_text import Printer, play
 from lrtui.messages import ProblemFacts, Progress, Start, Started
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import LineFit
@@ -23,9 +23,9 @@ from tests.in_process import InProcess
 
 def printed(*words: str, settings: ProblemSettings | None = None) -> str:
     out = io.StringIO()
-    options = parse(words)[1]
-    assert isinstance(options, SweepOptions | HeatOptions)
-    assert print_table(InProcess(settings), options, out) == ""
+    options = parse(words)[2]
+    command = sweep if words[0] == "sweep" else heat
+    assert command.print_table(InProcess(settings), options, out) == ""
     return out.getvalue()
 
 
@@ -126,9 +126,9 @@ def test_what_cannot_be_is_said_in_a_line(
 
 def test_a_run_with_a_schedule_tells_the_rate_where_it_changes() -> None:
     out = io.StringIO()
-    options = parse(["--lr", "0.7", "--schedule", "warmup:5", "--steps", "20", "--json"])[1]
+    options = parse(["--lr", "0.7", "--schedule", "warmup:5", "--steps", "20", "--json"])[2]
     assert isinstance(options, LabOptions)
-    assert play(InProcess(), started(options, None), Printer(10, True, out)) == ""
+    assert play(InProcess(), options.races, options.setup, None, Printer(10, True, out)) == ""
     told = [json.loads(line) for line in out.getvalue().splitlines()]
     rates = [lr for m in told if m["type"] == "progress" for lr in m["scalars"]["lr"]]
     assert rates[:6] == pytest.approx([0.14, 0.28, 0.42, 0.56, 0.7, 0.7])

@@ -1,4 +1,4 @@
-"""How lrtui says that a command line is wrong."""
+"""The parser of a command line, and how lrtui says that something is wrong."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ import sys
 from typing import NoReturn
 
 from lrtui.text.ascii_fallback import printable
+
+COMMANDS = ("sweep", "heat", "tour", "replay", "problems", "watch", "tell")
+"""The commands: each is a module here, ``lab`` where none is named; ``run`` begins elsewhere."""
+
+
+class BadInput(Exception):
+    """What a person asked for cannot be done as it was asked; its text says why."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,18 +24,6 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"lrtui: {printable(message)} (see {self.prog} --help)\n")
 
 
-class AskingParser(Parser):
-    """A parser that raises what is wrong, for somebody who is still there to mend it."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise it.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError(message.split(": ", 1)[-1])
-
-
 def complain(text: str) -> None:
-    """Say on standard error what went wrong."""
+    """Print on standard error what went wrong."""
     print(*map(printable, f"lrtui: {text}".splitlines()), sep="\n", file=sys.stderr)

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
-from msgspec.structs import replace
-
 from lrtui import messages as msg
-from lrtui.commands.options import LabOptions
 from lrtui.session.sentences import advice_text, change_text, format_losses
 from lrtui.session.session import Session
+from lrtui.session.setup import Setup
 from lrtui.sources.source import Source
 from lrtui.text.ascii_fallback import printable
 from lrtui.text.rates import rate_text
@@ -116,47 +114,30 @@ def in_brackets(text: str) -> str:
     return f" ({text})" if text else ""
 
 
-def started(options: LabOptions, speed: float | None) -> list[msg.Start | msg.Race]:
-    """Return what starts each of the runs that were asked for, or several in step."""
-    steps, by, moves = options.steps_of_a_run, options.optimizer, options.schedule
-    if options.race:
-        entrants = [msg.Entrant(run=1, lr=lr, optimizer=by) for lr in options.lrs]
-        return [msg.Race(entrants=entrants, steps=steps, speed=speed, schedule=moves)]
-    return [
-        msg.Start(run=1, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=moves)
-        for lr in options.lrs
-    ]
-
-
 def play(
-    source: Source, runs: Sequence[msg.Start | msg.Race], printer: Printer, seconds: float = 0.0
+    source: Source,
+    races: Sequence[Sequence[float]],
+    setup: Setup,
+    speed: float | None,
+    printer: Printer,
+    seconds: float = 0.0,
 ) -> str:
-    """Carry out runs in turn and print what comes of them; return why that failed, if it did.
+    """Train at rates in turn and print what comes of them; return why that failed, if it did.
 
     Args:
         source: the trainer.
-        runs: what starts each, or several in step; their numbers are given here.
+        races: learning rates, those that are trained in step in one list.
+        setup: what is trained.
+        speed: steps a second, ``None`` for as fast as possible.
         printer: prints the messages.
         seconds: that a sweep may take after a run, for the advice that follows from nothing else;
             0 for none.
     """
-    messages, session = stream(source), printer.session
-    for start in runs:
-        if isinstance(start, msg.Race):
-            entrants = [(e.lr, e.optimizer) for e in start.entrants]
-            begun = session.begin_race(entrants, start.steps, start.schedule)
-            source.send(
-                replace(
-                    start,
-                    entrants=[
-                        replace(entrant, run=run.number)
-                        for entrant, run in zip(start.entrants, begun, strict=True)
-                    ],
-                )
-            )
-        else:
-            begun = [session.begin(start.lr, start.steps, start.optimizer, start.schedule)]
-            source.send(replace(start, run=begun[0].number))
+    messages = stream(source)
+    for lrs in races:
+        start = printer.session.start([(lr, setup.optimizer) for lr in lrs], setup, speed)
+        source.send(start)
+        begun = printer.session.current_group
         while any(run.is_on for run in begun):
             if (message := next(messages, None)) is None:
                 return ENDED_EARLY

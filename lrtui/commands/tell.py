@@ -1,15 +1,21 @@
-"""``lrtui tell``: one command to a training, for scripts and batch jobs."""
+"""``lrtui tell``: send one command to a training, for scripts and batch jobs."""
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from lrtui import messages as msg
-from lrtui.sources.trainings import Connection, Training
+from lrtui.commands.arguments import add_form, argument, typed
+from lrtui.commands.parser import BadInput, Parser, complain
+from lrtui.sources.trainings import Connection, NoTraining, Training, choose
+from lrtui.text.ascii_fallback import printable
 from lrtui.text.rates import parse_rate
+from lrtui.text.readers import within
 
 USAGE = (
     "lr RATE, scale FACTOR, release, pause, resume, step, checkpoint, rewind [STEP], "
@@ -30,6 +36,57 @@ VERBS = ("lr", "scale", "rewind", "follow", *PLAIN)
 
 LARGEST = 1e6
 """The largest factor, and one over the smallest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TellOptions:
+    """Options of ``lrtui tell``."""
+
+    words: list[str]
+    wait: float
+    ascii: bool
+
+
+def add_arguments(parser: Parser) -> None:
+    """Complete the parser."""
+    parser.usage = "lrtui tell [PID|NAME|SOCKET] COMMAND [--wait SECONDS]"
+    parser.description = (
+        "Steer a training and print the step at which it took effect. COMMAND: lr RATE, "
+        "scale FACTOR, release, pause, resume, step, checkpoint, rewind [STEP], stop. Exit code 0 "
+        "when it took effect, 1 when it could not be done, 2 for bad input."
+    )
+    add = parser.add_argument
+    seconds = argument(within(0.1, 1e9, "a number of seconds is"))
+    add("words", nargs="*", metavar="COMMAND", help="see above")
+    add("--wait", type=seconds, default=60.0, metavar="SECONDS", help="for an answer (60)")
+    add_form(parser)
+
+
+def options(found: argparse.Namespace) -> TellOptions:
+    """Return what was asked for."""
+    return typed(TellOptions, found)
+
+
+def run(options: TellOptions) -> int:
+    """Send the command and print what came of it.
+
+    Raises:
+        BadInput: it is not a command, or the socket cannot be used.
+    """
+    try:
+        target, command = parse_command(options.words)
+        training = choose(target)
+    except NoTraining as error:
+        complain(str(error))
+        return 1
+    except (OSError, ValueError) as error:
+        raise BadInput(str(error)) from error
+    text, done = tell(training, command, options.wait)
+    if done:
+        print(printable(text))
+    else:
+        complain(text)
+    return 0 if done else 1
 
 
 def parse_command(words: Sequence[str]) -> tuple[str | None, msg.AnyCommand]:

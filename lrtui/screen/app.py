@@ -137,7 +137,7 @@ class LrtuiApp(App[None]):
             if screen.view.session.offers("load"):
                 for name, built_in in BUILT_IN.items():
                     yield SystemCommand(
-                        f"problem: {name}", built_in.shows, partial(screen.take_up, name)
+                        f"problem: {name}", built_in.shows, partial(screen.load_problem, name)
                     )
         yield SystemCommand("theme", "Change the colours", self.action_change_theme)
 

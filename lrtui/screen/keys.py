@@ -17,10 +17,10 @@ from lrtui.screen.panes.every_rate import EVERY_RATE, moved
 from lrtui.screen.panes.heat import HEAT
 from lrtui.screen.panes.loss import LOSS, last_shown
 from lrtui.screen.panes.scalar import turn
+from lrtui.session.setup import Setup
 from lrtui.text.file_names import unused
 
 if TYPE_CHECKING:
-    from lrtui.commands.options import LabOptions
     from lrtui.screen.terminal.driver import LineDriver
 
 SEEKS = {
@@ -70,11 +70,11 @@ class Keys(Screen[None]):
 
     def action_smaller(self) -> None:
         """Restart at a smaller rate."""
-        self.controller.run_scaled(1 / self.controller.factor)
+        self.controller.run_scaled(1 / self.controller.setup.factor)
 
     def action_larger(self) -> None:
         """Restart at a larger rate."""
-        self.controller.run_scaled(self.controller.factor)
+        self.controller.run_scaled(self.controller.setup.factor)
 
     def action_telling(self) -> None:
         """Run the next of the rates worth seeing for this problem."""
@@ -98,11 +98,11 @@ class Keys(Screen[None]):
 
     def action_shrink(self) -> None:
         """Continue at a smaller rate."""
-        self.controller.continue_scaled(1 / self.controller.factor)
+        self.controller.continue_scaled(1 / self.controller.setup.factor)
 
     def action_grow(self) -> None:
         """Continue at a larger rate."""
-        self.controller.continue_scaled(self.controller.factor)
+        self.controller.continue_scaled(self.controller.setup.factor)
 
     def action_release(self) -> None:
         """Give the rate back to the schedule."""
@@ -165,13 +165,13 @@ class Keys(Screen[None]):
         """Show the settings, and run them if they are to be."""
         from lrtui.screen.dialogs.settings_panel import SettingsPanel
 
-        def run(options: LabOptions | None) -> None:
-            if options is not None:
+        def run(setup: Setup | None) -> None:
+            if setup is not None:
                 self.take_over()
-                self.controller.set_up(options)
+                self.controller.set_up(setup)
 
         if self.is_in_front:
-            self.app.push_screen(SettingsPanel(self.controller.options()), run)
+            self.app.push_screen(SettingsPanel(self.controller.setup), run)
 
     def action_pin(self) -> None:
         """Pin the highlighted run, hide it, or neither."""

@@ -34,9 +34,7 @@ def shown(view: View) -> list[Pane]:
         return [pane for pane in PANES if pane.place == "screen"]
     alone = next((pane for pane in turned(view) if pane.id == view.alone), None)
     framed = [alone] if alone else usual(view)
-    return [
-        pane for pane in PANES if pane in framed or (pane.place == "row" and fits(pane, view))
-    ]
+    return [pane for pane in PANES if pane in framed or (pane.place == "row" and fits(pane, view))]
 
 
 def turned(view: View) -> list[Pane]:

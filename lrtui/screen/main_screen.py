@@ -220,10 +220,10 @@ class MainScreen(Keys):
             if request is not None:
                 await self.carry_out(request)
 
-    def take_up(self, problem: str) -> None:
+    def load_problem(self, problem: str) -> None:
         """Train another of the built-in problems."""
         self.take_over()
-        self.controller.take_up(problem)
+        self.controller.load_problem(problem)
 
     async def carry_out(self, request: Request) -> None:
         """Do what was clicked, or chosen in the palette."""

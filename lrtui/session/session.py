@@ -12,6 +12,7 @@ from lrtui.analysis.theory import Theory
 from lrtui.session.live import Live
 from lrtui.session.reports import AdviceReport, Summary
 from lrtui.session.run import Run
+from lrtui.session.setup import Setup
 
 MAX_RUNS_WITH_LOSSES = 100
 """Runs whose losses are kept, 160 kB each; of older ones only the row in the table is."""
@@ -174,6 +175,30 @@ class Session:
             self._add(number, lr, steps, optimizer, schedule, race)
             for number, (lr, optimizer) in zip(race, entrants, strict=True)
         ]
+
+    def start(
+        self, entrants: Sequence[tuple[float, msg.Optimizer]], setup: Setup, speed: float | None
+    ) -> msg.Start | msg.Race:
+        """Add a new run, or several in step, and return the command that starts them.
+
+        Args:
+            entrants: the rate and the optimizer of each.
+            setup: what else they train.
+            speed: steps a second, ``None`` for as fast as possible.
+        """
+        steps, schedule = setup.steps, setup.schedule
+        if len(entrants) == 1:
+            ((lr, by),) = entrants
+            run = self.begin(lr, steps, by, schedule)
+            return msg.Start(
+                run=run.number, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=schedule
+            )
+        runs = self.begin_race(entrants, steps, schedule)
+        named = [
+            msg.Entrant(run=run.number, lr=lr, optimizer=by)
+            for run, (lr, by) in zip(runs, entrants, strict=True)
+        ]
+        return msg.Race(entrants=named, steps=steps, speed=speed, schedule=schedule)
 
     def _add(
         self,

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 
 from textual import events
 
-from lrtui.commands.options import TourOptions
 from lrtui.messages import ProblemFacts, SweepResult
 from lrtui.screen.actions import BY_KEY
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.rate_field import RateField
+from lrtui.session.setup import Setup
 from lrtui.sources.source import Source
 from lrtui.tour.lockstep import SPEED, Lockstep
 from lrtui.tour.script import Scene
@@ -22,25 +22,21 @@ KEY_SECONDS = 0.3
 """Between two typed digits, and before Enter."""
 
 
-def make_tour(source: Source, scenes: Sequence[Scene], options: TourOptions) -> Tour:
+def make_tour(
+    source: Source, scenes: Sequence[Scene], setup: Setup, fps: float, pace: float
+) -> Tour:
     """Return the screen that plays a script.
 
     Args:
         source: the trainer.
         scenes: the script.
-        options: of the command line.
+        setup: what is trained.
+        fps: frames a second.
+        pace: how many times as fast as the script has it.
     """
     lockstep = Lockstep(source)
-    controller = Controller(
-        lockstep,
-        [],
-        settings=options.settings,
-        optimizer=options.optimizer,
-        schedule=options.schedule,
-        steps=options.steps_of_a_run,
-        speed=SPEED,
-    )
-    return Tour(controller, lockstep, scenes, fps=options.fps, pace=options.pace)
+    controller = Controller(lockstep, [], setup=setup, speed=SPEED)
+    return Tour(controller, lockstep, scenes, fps=fps, pace=pace)
 
 
 class Tour(MainScreen):

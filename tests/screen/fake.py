@@ -41,6 +41,7 @@ from lrtui.screen.app import LrtuiApp
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.pane_widget import PaneWidget
+from lrtui.session.setup import Setup
 from lrtui.sources.fake import FakeSource
 
 START = (-1.0, 1.0)
@@ -249,8 +250,7 @@ def make_app(
     controller = Controller(
         source,
         [[lr] for lr in lrs or (0.1,)],
-        settings=settings,
-        steps=steps,
+        setup=Setup(settings, steps=steps),
         speed=speed,
     )
     return LrtuiApp(MainScreen(controller, fps=0.001), "textual-dark")

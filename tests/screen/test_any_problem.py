@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,7 +148,7 @@ async def test_o_goes_through_the_optimizers_at_the_same_rate() -> None:
 async def test_a_files_own_optimizer_is_among_them() -> None:
     app, source = app_of(str(FILES / "own_batches.py"), 0.01, 10)
     controller = app.main.controller
-    controller._setup = controller._setup.with_optimizer(Optimizer(name="own"))
+    controller.setup = replace(controller.setup, optimizer=Optimizer(name="own"))
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot, 3)
         await press(pilot, "o")

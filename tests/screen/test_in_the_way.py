@@ -146,7 +146,7 @@ def record(path: Path) -> Replay:
 
 def on_a_record(replay: Replay) -> LrtuiApp:
     """Return the app that shows a record."""
-    controller = Controller(replay, [], steps=100, speed=1e-9)
+    controller = Controller(replay, [], speed=1e-9)
     return LrtuiApp(MainScreen(controller, fps=0.001), "textual-dark")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lrtui.messages import Alone, Entrant, Pause, Race, Start
-from lrtui.screen.control.setup import OPTIMIZERS
+from lrtui.session.setup import OPTIMIZERS
 from tests.screen.fake import (
     FakeTrainer,
     asked,

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given as over
 from hypothesis import strategies as st
 
-from lrtui.commands.arguments import parse
-from lrtui.commands.command_line import USUAL, command_line, given, words
-from lrtui.commands.options import LabOptions
-from lrtui.commands.parser import AskingParser
+from lrtui.commands.cli import parse
+from lrtui.commands.lab import LabOptions
 from lrtui.messages import SCHEDULES, Load, Marked, Optimizer, Start, Sweep
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.dialogs.settings_panel import SettingsPanel
+from lrtui.session.setup import MOMENTUM_AND_DECAY, Setup
 from tests.screen.fake import FakeTrainer, asked, frame, main_screen, make_app, press, starts, text
 
 momentum = st.floats(0.01, 0.99).map(lambda x: float(f"{x:.3g}"))
@@ -44,22 +43,20 @@ problems = st.builds(
 def test_the_command_line_of_a_run_asks_for_just_that_run(
     settings: ProblemSettings, optimizer: Optimizer, schedule: str, steps: int, lr: float
 ) -> None:
-    line = command_line(settings.name, given(settings, optimizer, schedule, steps), [lr])
-    program, *rest = shlex.split(line)
-    _, found = parse(rest, AskingParser)
+    setup = Setup(settings, optimizer, schedule, steps)
+    program, *rest = shlex.split(setup.command_line([lr]))
+    *_, found = parse(rest)
     assert program == "lrtui"
     assert isinstance(found, LabOptions)
-    assert found.settings == settings
-    assert (found.optimizer, found.schedule) == (optimizer, schedule)
-    assert (found.steps_of_a_run, found.lrs) == (steps, [lr])
+    assert (found.setup, found.lrs) == (setup, [lr])
 
 
 def test_what_is_as_usual_is_left_out() -> None:
-    assert given(ProblemSettings(), Optimizer(), "constant", 100) == {}
-    assert words("line", {}, [0.1, 0.7]) == ["--race", "--lr", "0.1", "--lr", "0.7"]
-    for name, (beta, decay) in USUAL.items():
-        by = Optimizer(name=name, momentum=beta, weight_decay=decay)  # type: ignore[arg-type]
-        assert given(ProblemSettings(), by, "constant", 100) == {"optimizer": name}
+    assert Setup().command_line() == "lrtui"
+    assert Setup().command_line([0.1, 0.7]) == "lrtui --race --lr 0.1 --lr 0.7"
+    for name, (beta, decay) in MOMENTUM_AND_DECAY.items():
+        by = Optimizer(name=name, momentum=beta, weight_decay=decay)
+        assert Setup(optimizer=by).command_line() == f"lrtui --optimizer {name}"
 
 
 async def test_settings_are_changed_and_run() -> None:

@@ -17,6 +17,7 @@ from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.pane_widget import PaneWidget
+from lrtui.session.setup import Setup
 from lrtui.sources.process import ProcessSource
 from lrtui.tour.lockstep import SPEED, Lockstep
 from lrtui.tour.player import Tour
@@ -63,9 +64,7 @@ class Watched(Tour):
 async def frames(script: Path | None, size: tuple[int, int], pace: float) -> list[list[str]]:
     """Every frame of a tour with the real trainer."""
     trainer = Lockstep(ProcessSource(ProblemSettings()))
-    controller = Controller(
-        trainer, (), settings=ProblemSettings(), steps=100, speed=SPEED
-    )
+    controller = Controller(trainer, (), setup=Setup(), speed=SPEED)
     tour = Watched(
         controller, trainer, read_script(str(script) if script else None), fps=10, pace=pace
     )

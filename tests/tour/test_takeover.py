@@ -8,9 +8,9 @@ import time
 import pytest
 
 from lrtui.messages import Resume, Start
-from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.control.controller import Controller
+from lrtui.session.setup import Setup
 from lrtui.tour.lockstep import SPEED, Lockstep
 from lrtui.tour.player import Tour
 from lrtui.tour.script import Scene
@@ -21,9 +21,7 @@ from tests.screen.fake import FakeTrainer, only_until
 async def test_a_command_from_the_palette(title: str, ends: bool) -> None:
     source = FakeTrainer(only_until(3))
     lockstep = Lockstep(source)
-    controller = Controller(
-        lockstep, [], settings=ProblemSettings(), steps=100, speed=SPEED
-    )
+    controller = Controller(lockstep, [], setup=Setup(), speed=SPEED)
     scenes = [Scene("type", "0.1"), Scene("wait", number=60)]
     tour = Tour(controller, lockstep, scenes, fps=50, pace=20)
     app = LrtuiApp(tour, "textual-dark")

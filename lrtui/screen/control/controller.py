@@ -5,28 +5,24 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
+from msgspec import structs
 
 from lrtui import messages as msg
-from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.control.event_log import Log
 from lrtui.screen.control.run_table import Table
-from lrtui.screen.control.setup import Setup, lab_options, optimizers
 from lrtui.screen.control.steering import Steering
 from lrtui.screen.control.sweeps import Sweeps
 from lrtui.screen.control.view import View
 from lrtui.screen.panes.ruler import foreseen
 from lrtui.session.heat_grid import kind
 from lrtui.session.session import Session
+from lrtui.session.setup import Setup, optimizers
 from lrtui.sources.source import Source
-from lrtui.text.rates import FACTOR, rate_text, scaled
-
-if TYPE_CHECKING:
-    from lrtui.commands.options import LabOptions
+from lrtui.text.rates import rate_text, scaled
 
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
@@ -46,7 +42,7 @@ class Controller:
     Attributes:
         view: what there is to show.
         session: the runs so far.
-        factor: what one press of a key makes a rate larger or smaller by.
+        setup: what the next run trains, but for its rate.
         steering: what is asked of a training that is not ours.
         table: what is done with the runs that are listed.
     """
@@ -56,38 +52,31 @@ class Controller:
         source: Source,
         lrs: Iterable[Sequence[float]],
         *,
-        steps: int,
         speed: float | None,
-        settings: ProblemSettings | None = None,
-        optimizer: msg.Optimizer = msg.PLAIN,
-        schedule: str = "constant",
-        factor: float = FACTOR,
+        setup: Setup | None = None,
     ) -> None:
         """Start without a run.
 
         Args:
             source: answers commands with messages.
             lrs: learning rates to run, one race after another; a race of one is a run.
-            settings: of the problem that is trained; ``None`` where nothing is.
-            optimizer: what takes the steps.
-            schedule: how each rate moves from its peak.
-            factor: what one press of a key makes a rate larger or smaller by.
-            steps: steps of a run.
             speed: steps a second, ``None`` for as fast as possible.
+            setup: what is trained; ``None`` where nothing is.
         """
         self.session = Session()
-        self.view = View(self.session, steps, settings.name if settings else "")
+        self.setup = setup or Setup()
+        self.view = View(
+            self.session, setup.steps if setup else 1, setup.settings.name if setup else ""
+        )
         self.steering = Steering(self.view, self._send, self._is_on, self.notify)
         self.table = Table(self.view, source.note, self.notify)
         self._sweeps = Sweeps(self.view, source.send)
         self._log = Log(self.view)
         self._source = source
         self._queue = deque(lrs)
-        self._setup = Setup(settings or ProblemSettings(), optimizer, schedule)
-        if settings is not None and settings.name != "line":
+        if self.view.problem not in ("", "line"):
             self.view.scale = "log"  # a network's loss falls by factors
-        self.factor = factor
-        self._lr = self._queue[0][0] if self._queue else self._setup.settings.lrs[0]
+        self._lr = self._queue[0][0] if self._queue else self.setup.settings.lrs[0]
         self._entrants: Sequence[tuple[float, msg.Optimizer]] = []  # of the last start
         self._speed = speed
         self._paused = False
@@ -109,10 +98,10 @@ class Controller:
             self.complain("nothing can be trained here: this is a record; lrtui itself trains")
             return
         self._queue.clear()
-        self.view.steps = steps or self.view.steps
         if steps:
-            self._sweeps.ask(self._setup)
-        self._start([(lr, self._setup.optimizer)])
+            self._set_setup(replace(self.setup, steps=steps))
+            self._sweeps.ask(self.setup)
+        self._start([(lr, self.setup.optimizer)])
 
     def race(self, entrants: Sequence[tuple[float, msg.Optimizer]]) -> None:
         """Start new runs that are trained in step, each of a rate and an optimizer."""
@@ -128,7 +117,7 @@ class Controller:
 
     def race_rates(self, lrs: Sequence[float]) -> None:
         """Start new runs in step, one for each rate."""
-        self.race([(lr, self._setup.optimizer) for lr in lrs])
+        self.race([(lr, self.setup.optimizer) for lr in lrs])
 
     def race_optimizers(self) -> None:
         """Start new runs in step at the same rate, one for each optimizer."""
@@ -143,7 +132,7 @@ class Controller:
             self._entrants = []
             self._send(msg.Alone(run=session.current.number))
         elif highlighted and isinstance(highlighted.optimizer, msg.Optimizer):
-            self._setup = self._setup.with_optimizer(highlighted.optimizer)
+            self.setup = replace(self.setup, optimizer=highlighted.optimizer)
             self.run(highlighted.first_lr)
         else:
             self.complain("a learning rate is needed, such as 0.1")
@@ -151,35 +140,16 @@ class Controller:
     def run_next(self) -> None:
         """Start the next of the rates that were given, if there is one."""
         if self._queue:
-            self._start([(lr, self._setup.optimizer) for lr in self._queue.popleft()])
+            self._start([(lr, self.setup.optimizer) for lr in self._queue.popleft()])
 
     def _start(self, entrants: Sequence[tuple[float, msg.Optimizer]]) -> None:
-        steps, speed, moves = self.view.steps, self._speed, self._setup.schedule
         self._entrants = entrants
         self._lr, self._paused = entrants[0][0], False
         self.view.highlighted = None
-        if len(entrants) == 1:
-            ((lr, by),) = entrants
-            run = self.session.begin(lr, steps, by, moves)
-            self._send(
-                msg.Start(
-                    run=run.number, lr=lr, steps=steps, speed=speed, optimizer=by, schedule=moves
-                )
-            )
-            self._begin(run.number, lr)
-            return
-        runs = self.session.begin_race(entrants, steps, moves)
-        told = [
-            msg.Entrant(run=run.number, lr=lr, optimizer=by)
-            for run, (lr, by) in zip(runs, entrants, strict=True)
-        ]
-        self._send(msg.Race(entrants=told, steps=steps, speed=speed, schedule=moves))
-        for entrant in told:
-            self._begin(entrant.run, entrant.lr)
-
-    def _begin(self, number: int, lr: float) -> None:
-        self._clear_answers()
-        self._log.begin(number, lr)
+        self._send(self.session.start(entrants, self.setup, self._speed))
+        for run in self.session.current_group:
+            self._clear_answers()
+            self._log.begin(run.number, run.lr)
 
     def _clear_answers(self) -> None:
         """Take back what was said of the run before."""
@@ -199,7 +169,7 @@ class Controller:
 
     def run_preset(self) -> None:
         """Run the next of the rates that are worth seeing for this problem."""
-        lrs = self._setup.settings.lrs
+        lrs = self.setup.settings.lrs
         if self._lr in lrs:
             self.run(lrs[(lrs.index(self._lr) + 1) % len(lrs)])
         else:
@@ -207,30 +177,26 @@ class Controller:
 
     def run_next_optimizer(self) -> None:
         """Restart at the same rate with the next optimizer."""
-        self._run_with(self._setup.with_next_optimizer(self.session.facts))
+        self._run_with(self.setup.with_next_optimizer(self.session.facts))
 
     def run_next_schedule(self) -> None:
         """Restart at the same rate, the peak, with the next schedule."""
-        self._run_with(self._setup.with_next_schedule(self.view.steps))
+        self._run_with(self.setup.with_next_schedule())
 
     def run_cell(self, lr: float, momentum: float) -> None:
         """Run a rate at a momentum."""
-        by = replace(kind(self._setup.optimizer), momentum=momentum)
-        self._run_with(self._setup.with_optimizer(by), lr)
+        by = structs.replace(kind(self.setup.optimizer), momentum=momentum)
+        self._run_with(replace(self.setup, optimizer=by), lr)
 
     def _run_with(self, setup: Setup, lr: float | None = None) -> None:
         """Run a rate, else the same one, with another setup, and ask what other rates would do."""
-        self._setup = setup
+        self._set_setup(setup)
         self.run(self._lr if lr is None else lr)
         self._sweeps.ask(setup)
 
     def heat(self) -> None:
         """Ask what every rate would do at every momentum, unless it is known."""
-        self._sweeps.ask_heat(self._setup)
-
-    def options(self) -> LabOptions:
-        """Return what is trained, as options of the command line."""
-        return self._setup.options(self.view.steps, self.factor)
+        self._sweeps.ask_heat(self.setup)
 
     def command_line(self) -> str:
         """Return the command line that reproduces the last start; empty before there was one."""
@@ -238,27 +204,29 @@ class Controller:
         if len({by for _, by in self._entrants}) > 1:
             self.complain("no command line races optimizers; O does")
             return ""
-        return self._setup.command_line(lrs, self.view.steps)
+        return self.setup.command_line(lrs)
 
-    def take_up(self, name: str) -> None:
-        """Take up another of the built-in problems, and run its first rate."""
-        self.set_up(lab_options(name, {"seed": str(self._setup.settings.seed)}))
+    def load_problem(self, name: str) -> None:
+        """Load another of the built-in problems, and run its first rate."""
+        self.set_up(self.setup.changed("problem", name))
 
-    def set_up(self, options: LabOptions) -> None:
-        """Run what options ask for: another problem's first rate, else the same rate again."""
-        before, settings = self._setup.settings, options.settings
+    def set_up(self, setup: Setup) -> None:
+        """Run another setup: another problem's first rate, else the same rate again."""
+        before, settings = self.setup.settings, setup.settings
         lr = self._lr if settings.name == before.name else settings.lrs[0]
-        self.factor, self.view.steps = options.factor, options.steps_of_a_run
         if settings != before:
             self.view.problem = settings.name
             self.view.zoom = self.view.cursor = self.view.place = self.view.rate = None
             self._source.send(msg.Load(problem=settings))
         if settings.name != before.name:
             self.view.scale = "linear" if settings.name == "line" else "log"
-        self._setup = Setup(settings, options.optimizer, options.schedule)
+        self._set_setup(setup)
         self.run(lr)
         if settings == before:
-            self._sweeps.ask(self._setup)
+            self._sweeps.ask(self.setup)
+
+    def _set_setup(self, setup: Setup) -> None:
+        self.setup, self.view.steps = setup, setup.steps
 
     def run_advice(self) -> None:
         """Take the advice: run the rate, with more steps if it says so."""
@@ -349,7 +317,7 @@ class Controller:
 
     def _send(self, command: msg.Command) -> None:
         self._unanswered = next(self._ids)
-        self._source.send(replace(command, id=self._unanswered))
+        self._source.send(structs.replace(command, id=self._unanswered))
         self.clear_notice()
 
     def _is_on(self) -> bool:
@@ -412,9 +380,9 @@ class Controller:
         run = self.session.current
         match message:
             case msg.ProblemFacts(own_optimizer=own):
-                if self._setup.optimizer == msg.OWN and not own:
-                    self._setup = self._setup.with_optimizer(msg.PLAIN)
-                self._sweeps.ask(self._setup)
+                if self.setup.optimizer == msg.OWN and not own:
+                    self.setup = replace(self.setup, optimizer=msg.PLAIN)
+                self._sweeps.ask(self.setup)
             case msg.Greeting():
                 self._sweeps.forget()
             case msg.Failed(details=details):
@@ -450,5 +418,5 @@ class Controller:
 
     def zoom_ruler(self) -> None:
         """Zoom the ruler round the rate that is pointed at, further, and back to all rates."""
-        if not self._sweeps.zoom(self._setup):
+        if not self._sweeps.zoom(self.setup):
             self.complain("the ruler is not there yet")

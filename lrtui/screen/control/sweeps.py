@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lrtui.messages import Command, Heat
-from lrtui.screen.control.setup import Setup
 from lrtui.screen.control.view import View
 from lrtui.screen.panes.heat import HEAT
 from lrtui.session.heat_grid import heat, heat_on_screen, kind
 from lrtui.session.rate_axis import ruler_sweep, zoomed
+from lrtui.session.setup import Setup
 
 
 class Sweeps:

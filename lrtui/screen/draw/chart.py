@@ -223,7 +223,9 @@ class Sheet:
         for line, start in near:
             here = slice(max(start - 1, 0), start + len(text))
             inside = 0 <= line < self.canvas.rows and start >= 0
-            if inside and not (self.taken[line, here].any() or (self.codes[line, here] != BLANK).any()):
+            if inside and not (
+                self.taken[line, here].any() or (self.codes[line, here] != BLANK).any()
+            ):
                 self.write(line, start, text, tone)
                 return
 

@@ -120,9 +120,7 @@ def affordable(ends: Ints) -> Ints:
     return ends[:, (until <= LINE_DOTS / 2) | (until - size >= size.sum() - LINE_DOTS / 2)]
 
 
-def strokes(
-    x0: Ints, y0: Ints, x1: Ints, y1: Ints
-) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+def strokes(x0: Ints, y0: Ints, x1: Ints, y1: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
     """Return the dots of straight lines, in order, both ends included, and which are steep."""
     number = np.maximum(np.abs(x1 - x0), np.abs(y1 - y0)) + 1
     line = np.repeat(np.arange(len(number)), number)

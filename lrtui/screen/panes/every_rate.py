@@ -71,7 +71,11 @@ def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[R
         fate = "never settles" if at is None else f"settles at step {at:,}"
         return [fitted(read_rate(view.rate, fate), width), *draw(width, height - 1, x, y, layers)]
     legend: Row = [("━", "good"), (" steps to settle, by rate", "dim")]
-    legend += [("  ⠐⠐ forecast", "good"), ("  ◆", view.tone(run) if run else "text"), (" this run", "dim")]
+    legend += [
+        ("  ⠐⠐ forecast", "good"),
+        ("  ◆", view.tone(run) if run else "text"),
+        (" this run", "dim"),
+    ]
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
@@ -122,7 +126,11 @@ def draw_losses(view: View, width: int, height: int) -> list[Row]:
     if run is not None and known:
         layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", view.tone(run)))
     legend: Row = [("━", "good"), (f" loss after {swept.steps:,} steps, by rate", "dim")]
-    legend += [("  ◆", view.tone(run) if run else "text"), (" this run", "dim"), (f"  ({swept.how})", "dim")]
+    legend += [
+        ("  ◆", view.tone(run) if run else "text"),
+        (" this run", "dim"),
+        (f"  ({swept.how})", "dim"),
+    ]
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 

@@ -161,7 +161,8 @@ def marked(view: View, heated: GridResult) -> list[tuple[Cell, Span]]:
     found: list[tuple[Cell, Span]] = []
     if (best := best_cell(heated)) is not None:
         found.append((best, ("★", "strong")))
-    if (here := cell_of_run(view, heated)) is not None:
+    run = view.session.current
+    if run is not None and (here := cell_of_run(view, heated)) is not None:
         found.append((here, ("◆", view.tone(run))))
     if (cursor := cursor_of(view, heated)) is not None:
         found.append((cursor, ("●", "strong")))

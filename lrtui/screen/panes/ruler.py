@@ -149,9 +149,7 @@ def foreseen(view: View, lr: float) -> str:
 
 def labels(view: View) -> list[tuple[str, float, str]]:
     """Return what stands right of the ruler: texts, each with its rate and tone."""
-    return [
-        (f"  {sign} {name}", lr, tone_of(sign)) for lr, sign, name in marked(view)
-    ]
+    return [(f"  {sign} {name}", lr, tone_of(sign)) for lr, sign, name in marked(view)]
 
 
 def parts(view: View, width: int) -> tuple[Ruler | None, list[tuple[str, float, str]]]:
@@ -179,12 +177,17 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     grades = shades(swept, theory, found)
     inside = [
         (ruler.column(lr) - ruler.canvas.left, span)
-        for lr, span in [*((lr, (sign, tone_of(sign))) for lr, sign, _ in marked(view)), *signs(view)]
+        for lr, span in [
+            *((lr, (sign, tone_of(sign))) for lr, sign, _ in marked(view)),
+            *signs(view),
+        ]
         if view.zoom is None or ruler.axis.low <= lr <= ruler.axis.high
     ]
     cells = ruler.canvas.columns
     written = spelt(dict(inside), cells)
-    line = [written.get(cell, grades[rate_in(cell, ruler, swept.lrs, found)]) for cell in range(cells)]
+    line = [
+        written.get(cell, grades[rate_in(cell, ruler, swept.lrs, found)]) for cell in range(cells)
+    ]
     row: Row = [(" ", "dim"), (ruler.left, "dim"), *line, (ruler.right, "dim")]
     row += [(text, tone) for text, _, tone in names]
     return [[*row, (horizon(swept, width - length(row)), "dim")] if theory is None else row]

@@ -71,7 +71,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             (f"{sign} {now:<{wide}}", look),
         ]
         row += [
-            (f"{curve:>{size}}", tone) if name == "curve" else (f"{cells[name] or '–':>{size}}", "text")
+            (f"{curve:>{size}}", tone)
+            if name == "curve"
+            else (f"{cells[name] or '–':>{size}}", "text")
             for name, size in columns.items()
         ]
         rows.append(fitted(row, width))

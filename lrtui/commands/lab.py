@@ -1,0 +1,195 @@
+"""``lrtui``: train at the rates that a person types."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrtui import __version__
+from lrtui.commands.arguments import add_form, add_screen, add_setup, add_speed, argument, typed
+from lrtui.commands.parser import BadInput, Parser, complain
+from lrtui.commands.showing import (
+    carry_out,
+    reading_files,
+    show,
+    shows_screen,
+    start_trainer,
+    usual_speed,
+)
+from lrtui.messages import MOST_ENTRANTS
+from lrtui.session.setup import Setup
+from lrtui.text.rates import parse_rate
+from lrtui.text.readers import within
+
+EXAMPLES = """\
+commands:
+  sweep                           what every rate would do (lrtui sweep --help)
+  heat                            rate by momentum, as a map (lrtui heat --help)
+  tour                            the post as a story (lrtui tour --help)
+  replay FILE                     runs that were saved (lrtui replay --help)
+  run SCRIPT                      python SCRIPT, watched (lrtui run --help)
+  watch                           one that is running (lrtui watch --help)
+  tell                            steer it without a screen (lrtui tell --help)
+  problems                        the problems that come with lrtui
+
+problems:
+  a name (lrtui problems lists them), a .py file of yours, a .csv table of yours
+
+a file of yours:
+  x = torch.linspace(-2, 2, 64)[:, None]
+  y = torch.sin(2 * x)
+  def model():
+      return nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 1))
+  loss = nn.functional.mse_loss
+  and, as you like: optimizer(parameters, lr), batch, target, scene; or
+  objective(model, batch) and batches() in place of x, y and loss
+
+examples:
+  lrtui                           the post's line fit at a rate of 0.1
+  lrtui edge                      a network that trains at the edge of stability
+  lrtui mine.py --optimizer adam --lr 0.01
+                                  your own model
+  lrtui houses.csv --target price --standardise
+                                  a regression on your own table
+  lrtui --lr 0.1 --lr 0.7 --lr 1.01
+                                  the post's three rates, one after another
+  lrtui --race --lr 0.1 --lr 0.7 --lr 1.01
+                                  the three in step, on one chart
+  lrtui --lr 0.7 --speed max      as fast as torch goes
+  lrtui --save runs.jsonl         record the session, for lrtui replay
+  lrtui sweep                     what every rate would do, as a table
+  lrtui --spread unit --lr 0.7    a long valley: the same rate is slow
+  lrtui --json --lr 1.01 | tail -n 1
+                                  what became of a run, for another program
+  lrtui tour --pace 2             the post in half a minute
+  asciinema rec -c 'lrtui tour' demo.cast
+                                  a recording of it
+
+keys:
+  type a rate and press Enter; ? shows all keys, q leaves
+
+environment:
+  TEXTUAL_THEME                   colours, where --theme says nothing
+  NO_COLOR                        no colours: words and shapes say the same
+  LC_ALL, LC_CTYPE, LANG          without Unicode, plain characters
+  TERM                            dumb: lines of text instead of the screen
+  TEXTUAL_DRIVER                  another driver, as textual serve sets it
+
+exit codes:
+  0 done; 1 it could not be carried out; 2 bad input; 128 + n ended by signal n
+"""
+
+ADVICE_SECONDS = 10.0
+"""Seconds that a sweep for the advice may take in plain text and JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabOptions:
+    """Options of ``lrtui`` itself; a speed of 0 is the usual one, ``None`` as fast as possible."""
+
+    setup: Setup
+    lr: list[float] | None
+    race: bool
+    advice: float
+    keep: Path | None
+    speed: float | None
+    save: Path | None
+    every: int
+    fps: int
+    theme: str | None
+    plain: bool
+    json: bool
+    ascii: bool
+
+    @property
+    def lrs(self) -> list[float]:
+        """Rates to run, one after another."""
+        return self.lr or [self.setup.settings.lrs[0]]
+
+    @property
+    def races(self) -> list[list[float]]:
+        """The same, those that are run in step in one list."""
+        return [self.lrs] if self.race else [[lr] for lr in self.lrs]
+
+
+def add_arguments(parser: Parser) -> None:
+    """Complete the parser."""
+    parser.usage = "lrtui [PROBLEM | sweep | heat | tour | replay FILE | problems] [options]"
+    parser.description = "Type a learning rate, watch training answer, and be told why."
+    parser.epilog = EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    lr = "the learning rate (0.1 for the line); given several times, the runs follow one another"
+    add("--version", action="version", version=f"lrtui {__version__}")
+    race = f"train the rates in step, on one chart ({MOST_ENTRANTS} at most)"
+    add("--lr", type=argument(parse_rate), action="append", metavar="RATE", help=lr)
+    add("--race", action="store_true", help=race)
+    add_setup(parser)
+    add_speed(parser, "steps")
+    add_screen(parser)
+    advice = (
+        "in plain text and JSON, where the loss has no closed form: time for a sweep that the "
+        f"advice follows from ({ADVICE_SECONDS:g}); 0 for no such advice"
+    )
+    seconds = argument(within(0, 1e9, "a number of seconds from 0 is"))
+    add("--advice", type=seconds, default=ADVICE_SECONDS, metavar="SECONDS", help=advice)
+    keep = "open the runs of FILE again, and add this session's to it"
+    add("--keep", type=Path, metavar="FILE", help=keep)
+    add_form(parser, "plain", "json")
+
+
+def options(found: argparse.Namespace) -> LabOptions:
+    """Return what was asked for.
+
+    Raises:
+        BadInput: it does not go together.
+    """
+    asked = typed(LabOptions, found)
+    if asked.keep and asked.save:
+        raise BadInput("--keep and --save are two names for a file; give one")
+    if asked.race and not 2 <= len(asked.lrs) <= MOST_ENTRANTS:
+        raise BadInput(f"--race needs --lr two to {MOST_ENTRANTS} times")
+    return asked
+
+
+def run(options: LabOptions) -> int:
+    """Train, on the screen or as lines of text.
+
+    Raises:
+        BadInput: a file cannot be read or written.
+    """
+    on_screen = shows_screen(options.plain or options.json)
+    earlier = []
+    if options.keep is not None:
+        from lrtui.sources.recorder import kept
+
+        with reading_files():
+            earlier = [*kept(options.keep)]
+    append, file = options.keep is not None, options.keep or options.save
+    source = start_trainer(options.setup.settings, file, append)
+    speed = usual_speed(options.speed, on_screen)
+
+    def on_the_screen() -> int:
+        from lrtui.screen.control.controller import Controller
+        from lrtui.screen.main_screen import MainScreen
+
+        def screen() -> MainScreen:
+            controller = Controller(source, options.races, setup=options.setup, speed=speed)
+            controller.session.open_again(earlier)
+            return MainScreen(controller, options.fps)
+
+        return show(screen, options.theme)
+
+    def as_text() -> int:
+        from lrtui.commands.plain_text import Printer, play
+
+        printer = Printer(options.every, options.json, sys.stdout)
+        printer.session.open_again(earlier)
+        failure = play(source, options.races, options.setup, speed, printer, options.advice)
+        if failure:
+            complain(failure)
+        return 2 if printer.session.unusable else bool(failure)
+
+    return carry_out(source, on_the_screen if on_screen else as_text)

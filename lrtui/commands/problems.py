@@ -1,0 +1,44 @@
+"""``lrtui problems``: list the problems that come with lrtui."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from lrtui.commands.arguments import add_form, typed
+from lrtui.commands.parser import Parser
+from lrtui.messages.problem_settings import BUILT_IN
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemsOptions:
+    """Options of ``lrtui problems``."""
+
+    json: bool
+    ascii: bool
+
+
+def add_arguments(parser: Parser) -> None:
+    """Complete the parser."""
+    parser.description = "List the problems that come with lrtui."
+    add_form(parser, "json")
+
+
+def options(found: argparse.Namespace) -> ProblemsOptions:
+    """Return what was asked for."""
+    return typed(ProblemsOptions, found)
+
+
+def run(options: ProblemsOptions) -> int:
+    """Print the problems."""
+    if options.json:
+        from lrtui.messages import encode
+        from lrtui.session.reports import Problems
+
+        print(encode(Problems(names=[*BUILT_IN])).decode())
+        return 0
+    for name, built_in in BUILT_IN.items():
+        print(f"{name:<12} {built_in.shows}")
+    print("FILE.py      a model, a loss and data of your own (lrtui --help shows one)")
+    print("FILE.csv     a table of your own, for --target COLUMN")
+    return 0

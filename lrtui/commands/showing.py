@@ -1,0 +1,108 @@
+"""What the commands that show runs share: the source, and the screen or lines of text."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lrtui.commands.parser import BadInput, complain
+from lrtui.messages.problem_settings import ProblemSettings
+from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
+
+if TYPE_CHECKING:
+    from lrtui.screen.main_screen import MainScreen
+    from lrtui.sources.source import Source
+
+SCREEN_SPEED = 20.0
+"""Steps a second on the screen, where nothing else is asked for."""
+
+
+def shows_screen(as_text: bool = False) -> bool:
+    """Return whether the screen is shown, rather than lines of text; if so, prepare for it."""
+    if as_text:
+        return False
+    # The screen is written to standard error, as textual does it.
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    if chooses_driver(os.environ) or (
+        all(stream.isatty() for stream in streams) and not is_dumb(os.environ)
+    ):
+        prepare(os.environ)  # before textual is imported
+        return True
+    return False
+
+
+def usual_speed(speed: float | None, on_screen: bool) -> float | None:
+    """Return the speed that was asked for, or the usual one in place of 0."""
+    return speed if speed != 0 else SCREEN_SPEED if on_screen else None
+
+
+@contextmanager
+def reading_files() -> Iterator[None]:
+    """Turn what goes wrong with a person's files into ``BadInput``."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise BadInput(f"{error.filename} is there already; --save makes a new file") from error
+    except OSError as error:
+        subject = "" if error.filename is None else f"{error.filename}: "
+        raise BadInput(f"{subject}{error.strerror}") from error
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
+def start_trainer(settings: ProblemSettings, save: Path | None, append: bool = False) -> Source:
+    """Start the trainer, and record the session if a file is given.
+
+    Nothing heavy is imported before: torch loads while the first frame is drawn.
+
+    Raises:
+        BadInput: the file cannot be written.
+    """
+    from lrtui.sources.process import ProcessSource
+
+    trainer = ProcessSource(settings)
+    if save is None:
+        return trainer
+
+    from lrtui.sources.recorder import Recorder
+
+    try:
+        with reading_files():
+            return Recorder(trainer, save, append=append)
+    except BadInput:
+        trainer.close()
+        raise
+
+
+def carry_out(source: Source, work: Callable[[], int], trouble: int = 1) -> int:
+    """Do something with a source, then close it; return the exit code.
+
+    Args:
+        source: closed in any case.
+        work: returns the exit code.
+        trouble: exit code where the source had trouble of its own.
+    """
+    try:
+        code = work()
+    finally:
+        source.close()
+    if source.trouble:
+        complain(source.trouble)
+        code = code or trouble
+    return code
+
+
+def show(screen: Callable[[], MainScreen], theme: str | None) -> int:
+    """Run the app on a screen; return the exit code."""
+    from lrtui.screen.app import known_theme, run_app
+
+    try:
+        name = known_theme(theme)
+    except ValueError as error:
+        complain(str(error))
+        return 2
+    return run_app(screen(), name)

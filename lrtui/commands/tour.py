@@ -1,0 +1,78 @@
+"""``lrtui tour``: play a story on the screen."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrtui.commands.arguments import add_form, add_screen, add_setup, argument, setup_of, typed
+from lrtui.commands.parser import BadInput, Parser
+from lrtui.commands.showing import carry_out, reading_files, show, shows_screen, start_trainer
+from lrtui.text.readers import within
+from lrtui.tour.script import Scene, read_script
+
+
+@dataclass(frozen=True, kw_only=True)
+class TourOptions:
+    """Options of ``lrtui tour``; the setup follows once the script is read."""
+
+    found: argparse.Namespace
+    script: str | None
+    pace: float
+    save: Path | None
+    fps: int
+    theme: str | None
+    ascii: bool
+
+
+def add_arguments(parser: Parser) -> None:
+    """Complete the parser."""
+    parser.description = (
+        "Play a story on the real screen with the real trainer, in less than a minute: the post's, "
+        "edge, optimizers, race, or a file of yours. Space pauses it; a number that is typed ends "
+        "it and runs that rate."
+    )
+    add, pace = parser.add_argument, argument(within(0.1, 20, "a pace from 0.1 to 20 is"))
+    story = "edge, optimizers, race, or a tour of your own (the post's)"
+    add("script", nargs="?", metavar="TOUR", help=story)
+    add("--pace", type=pace, default=1.0, metavar="X", help="how many times as fast (1)")
+    add_setup(parser, leave_out=("problem", "factor"))
+    add_screen(parser)
+    add_form(parser)
+
+
+def options(found: argparse.Namespace) -> TourOptions:
+    """Return what was asked for."""
+    found.found = found
+    setup_of(found)
+    return typed(TourOptions, found)
+
+
+def run(options: TourOptions) -> int:
+    """Play the tour.
+
+    Raises:
+        BadInput: the script cannot be read, or there is no terminal.
+    """
+    if not shows_screen():
+        raise BadInput("a tour needs a terminal to be shown on")
+    with reading_files():
+        scenes: list[Scene] = read_script(options.script)
+    asked = {scene.verb: scene for scene in scenes}
+    if "problem" in asked:
+        options.found.problem = asked["problem"].text
+    if "steps" in asked and options.found.steps is None:
+        options.found.steps = int(asked["steps"].number)
+    setup = setup_of(options.found)
+    source = start_trainer(setup.settings, options.save)
+
+    def on_the_screen() -> int:
+        from lrtui.tour.player import make_tour
+
+        return show(
+            lambda: make_tour(source, scenes, setup, options.fps, options.pace),
+            options.theme,
+        )
+
+    return carry_out(source, on_the_screen)
