@@ -9,7 +9,7 @@ from typing import NamedTuple
 from textual.geometry import Region
 
 from lrtui.screen.actions import ACTIONS, BY_NAME
-from lrtui.screen.draw.spans import Row, length
+from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.session.session import Session
 
 UP, RIGHT, DOWN, LEFT = 1, 2, 4, 8
@@ -114,8 +114,9 @@ def upper(
         actions: that are about it; those that the source cannot serve are left out.
         session: says which those are.
     """
-    start: Row = [(line[0], "frame"), (f" {title} ", "strong"), *heading]
-    start += [(" ", "frame")] if heading else []
+    start: Row = [(line[0], "frame"), (f" {title} ", "strong")]
+    said = fitted(heading, len(line) - length(start) - 2)
+    start += [*said, (" ", "frame")] if said else []
     at = length(start)
     keys = [
         (name, "".join(BY_NAME[name].signs), BY_NAME[name].border or BY_NAME[name].footer)

@@ -48,6 +48,7 @@ class Axis:
         log: whether equal distances are equal factors; ``low`` is positive then.
         step: the distance of ticks that is tried first, in decades on a log axis; 0 for none.
         values: of the ticks that are tried before all others.
+        last: the largest value that may have a tick; beyond it is room for labels.
     """
 
     low: float
@@ -55,6 +56,7 @@ class Axis:
     log: bool = False
     step: float = 0.0
     values: tuple[float, ...] = ()
+    last: float = math.inf
 
     def place(self, values: ArrayLike) -> Floats:
         """Return where values lie on the axis: 0 at its lower end, 1 at its upper end.
@@ -284,7 +286,8 @@ def ticks(
     """
     least = least_apart(cells)
     second: list[Tick] = []
-    for found in choices(axis, cells):
+    for choice in choices(axis, cells):
+        found = [(value, text) for value, text in choice if value <= axis.last]
         at = dots(axis.place([value for value, _ in found]), cells).tolist()
         whole = [(cell, text) for cell, (_, text) in zip(at, found, strict=True)]
         for some in (whole, [*whole[:1], *whole[1:][-1:]]):

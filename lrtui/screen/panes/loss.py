@@ -134,7 +134,7 @@ def steps_axis(view: View, canvas: Canvas) -> Axis:
     room = max((len(label) for _, label in labels(view)), default=-2) + 2
     room = room if canvas.columns >= 3 * room else 0
     high = last * canvas.columns / (canvas.columns - room)
-    return Axis(0.0, high, step=1.0 if last < 10 else 0.0)
+    return Axis(0.0, high, step=1.0 if last < 10 else 0.0, last=float(last))
 
 
 def told_rate(run: Run, lr: float) -> str:

@@ -11,13 +11,13 @@ from lrtui.session.sentences import advice_text
 FIELD = 18
 """Cells of the word before the field of the rate, and of that field."""
 
-HINTS = ("type a rate and press Enter; p runs the rates worth seeing", "type a rate, press Enter")
+HINTS = ("type a rate and press Enter; p runs the presets", "type a rate, press Enter")
 """What a newcomer does first; the shorter one where there is less room."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the numbers, and at the right which rate to try next."""
-    session, run = view.session, view.session.current
+    run = view.session.current
     left: Row = [(f"{' rate':<{FIELD}}", "dim")]
     if run is not None:
         left += loss_of(run)

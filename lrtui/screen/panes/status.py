@@ -78,7 +78,7 @@ def race_rows(view: View, width: int, height: int) -> list[Row]:
             # A run that holds or was stopped is where it is, wherever it would have got to.
             at = f"at step {run.step:,}" if now in ("paused", "stopped") else fate(run)
             text = form(sign, now, at)
-            number: Row = [(f"{run.number}", view.tone(run)), (" ", "dim")]
+            number: Row = [(f" {run.number} ", view.tone(run))]
             if with_rate:
                 number.append((f"{name} ", "strong" if here else "text"))
             cells.append([*number, (text, tone)])
