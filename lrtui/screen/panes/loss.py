@@ -197,12 +197,12 @@ def last_shown(view: View) -> int:
 
 def steps_shown(run: Run, earlier: Sequence[Run]) -> int:
     """Return the last step of the axis: the whole run where it is short, else a round number."""
-    from lrtui.screen.draw.chart import nice
+    from lrtui.screen.draw.chart import round_up
 
     if run.steps is not None and run.steps <= 200:
         return run.steps
     longest = max([run.step, *(min(old.step, run.step) for old in earlier)])
-    shown = max(100, int(nice(longest * 1.001)))
+    shown = max(100, int(round_up(longest * 1.001)))
     return shown if run.steps is None else min(run.steps, shown)
 
 

@@ -37,7 +37,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     layers.append(Stroke(steps, rates, tone))
     now = lr_in_force(run)
     layers.append(Mark(float(run.step), now, "●", tone))
-    legend: Row = [("━━", tone), (f" rate {now:.4g}", "text")]
+    legend: Row = [("━━", tone), (f" {now:.4g}", "text")]
     if view.cursor is not None and view.cursor <= run.step:
         at = f" rate {run.lr_at(view.cursor):.4g}"
         legend = [(f"step {view.cursor:,} ", "strong"), (at, "text")]

@@ -181,7 +181,7 @@ def results_of(run: Run) -> Row:
     if (spike := live.spike) is not None and spike.over is not None:
         over = f"recovered in {spike.over:,} steps"
         text = f"   last spike at {spike.step:,}, {times_text(spike.times)}; {over}"
-        row.append((text, "warn"))
+        row.append((text, "dim"))
     if live.snapshots is not None and run.is_on:
         row += [
             ("  t ", "strong"),
