@@ -33,6 +33,18 @@ NEVER = {
 """What the modules of a room may not import, neither themselves nor by way of others."""
 
 
+LAYERS = (
+    {"messages"},
+    {"text"},
+    {"analysis", "problems"},
+    {"session", "sources", "monitor", "trainer"},
+    {"screen", "integrations"},
+    {"tour"},
+    {"commands"},
+)
+"""The rooms from the ground up: imports go down, or stay within a layer without a circle."""
+
+
 def name_of(path: Path) -> str:
     parts = ("lrtui", *path.relative_to(PACKAGE).with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -115,6 +127,27 @@ def test_no_circle_of_imports() -> None:
         [*TopologicalSorter(inner).static_order()]
     except CycleError as error:
         pytest.fail(" → ".join(reversed(error.args[1])))
+
+
+def arrows() -> set[tuple[str, str]]:
+    """The pairs of rooms of which the first imports the second."""
+    modules_ = modules()
+    rooms = {name: room(name) for name in modules_}
+    return {
+        (rooms[name], rooms[to])
+        for name, found in graph().items()
+        for to in found
+        if to in rooms and rooms[to] != rooms[name] and len(to.split(".")) > 2
+    }
+
+
+def test_imports_between_rooms_go_down_and_are_few() -> None:
+    height = {name: level for level, names in enumerate(LAYERS) for name in names}
+    rooms = {name for name in {room(m) for m in modules() if len(m.split(".")) > 2}}
+    assert rooms == {*height}, "a room without a layer"
+    between = {(own, to) for own, to in arrows() if own in height}
+    assert [pair for pair in between if height[pair[0]] < height[pair[1]]] == []
+    assert len(between) <= 40
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from textual.binding import Binding
 
-from lrtui.messages import Capability
+from lrtui.messages import Capability, Seek
+from lrtui.screen.control.controller import Controller
 from lrtui.session.session import Session
 
 STEERING = frozenset(
@@ -22,15 +25,62 @@ NEEDS = {
 """What a training has to be given for what it cannot be asked for otherwise."""
 
 
+class Stage(Protocol):
+    """The screen, as far as the actions use it."""
+
+    app: Any
+    controller: Controller
+
+    def next_scalar(self) -> None:
+        """Show the next scalar."""
+
+    def next_scale(self) -> None:
+        """Draw the loss on the next scale."""
+
+    def next_lens(self) -> None:
+        """Show the next picture of what is trained."""
+
+    def next_view(self) -> None:
+        """Show one pane alone, then the next, then all again."""
+
+    def toggle_every_rate(self) -> None:
+        """Show the steps to settle at every rate, and go back."""
+
+    def toggle_heat(self) -> None:
+        """Show the heat map, and go back."""
+
+    def move_cursor(self, cells: int) -> None:
+        """Move the cursor that reads out the charts."""
+
+    def open_settings(self) -> None:
+        """Open the panel of settings."""
+
+    def open_help(self) -> None:
+        """Open the help."""
+
+    def name_run(self) -> None:
+        """Ask for a name of the highlighted run."""
+
+    def copy_command_line(self) -> None:
+        """Show and copy the command line that reproduces the run."""
+
+    def save_picture(self) -> None:
+        """Write the screen to an SVG file."""
+
+    def redraw(self) -> None:
+        """Redraw the screen, whatever the terminal shows."""
+
+
 @dataclass(frozen=True)
 class Action:
     """One thing that can be done.
 
     Attributes:
-        name: the screen's method is ``action_`` and this.
+        name: what bindings, borders and a person's keymap call it.
         key: textual's name of the key.
         title: what the palette calls it.
         help: what it does, in a sentence.
+        do: carries it out on the screen.
         footer: a word for the footer, empty to leave it out there.
         border: a word for the border of the pane that it is about, where that is another.
         pair: what it and the next one do, in a sentence, where the help has a line for both.
@@ -43,6 +93,7 @@ class Action:
     key: str
     title: str
     help: str
+    do: Callable[[Stage], object]
     footer: str = ""
     pair: str = ""
     needs: Capability | None = None
@@ -68,7 +119,7 @@ class Action:
 
     def binding(self) -> Binding:
         """Return textual's form of it."""
-        return Binding(self.key, self.name, self.help, id=self.name, show=False)
+        return Binding(self.key, f"do({self.name!r})", self.help, id=self.name, show=False)
 
     def is_offered(self, session: Session) -> bool:
         """Return whether the source can do it now."""
@@ -104,97 +155,175 @@ BY = "by the factor"
 
 # fmt: off
 ACTIONS = (
-    Action("restart", "r", "restart", "Restart at the same learning rate.", "restart",
+    Action("restart", "r", "restart",
+           "Restart at the same rate.",
+           lambda s: s.controller.restart(), "restart",
            needs="start"),
-    Action("advice", "a", "advice", "Take the advice.", "advice", needs="start"),
-    Action("pause", "space", "pause", "Pause the run, or continue it.", "pause", needs="pause"),
-    Action("step", "full_stop", "one step", "Take one step, then pause.", "step",
+    Action("advice", "a", "advice",
+           "Run the rate that is advised.",
+           lambda s: s.controller.run_advice(), "advice", needs="start"),
+    Action("pause", "space", "pause",
+           "Pause the run, or continue it.",
+           lambda s: s.controller.pause(), "pause", needs="pause"),
+    Action("step", "full_stop", "one step",
+           "Take one step, then pause.",
+           lambda s: s.controller.step(), "step",
            needs="step", typed="."),
-    Action("smaller", "left_square_bracket", "smaller rate", f"Restart at the rate divided {BY}.",
+    Action("smaller", "left_square_bracket", "smaller rate",
+           f"Restart at the rate divided {BY}.",
+           lambda s: s.controller.run_scaled(1 / s.controller.setup.factor),
            "rate ÷/×", f"Restart at the rate divided or multiplied {BY}.", "start", typed="["),
-    Action("larger", "right_square_bracket", "larger rate", f"Restart at the rate multiplied {BY}.",
+    Action("larger", "right_square_bracket", "larger rate",
+           f"Restart at the rate multiplied {BY}.",
+           lambda s: s.controller.run_scaled(s.controller.setup.factor),
            needs="start", typed="]"),
     Action("shrink", "left_curly_bracket", "smaller rate, no restart",
-           f"Continue at the rate divided {BY}.", "scale",
+           f"Continue at the rate divided {BY}.",
+           lambda s: s.controller.continue_scaled(1 / s.controller.setup.factor), "scale",
            f"Continue at the rate divided or multiplied {BY}.", "set_lr", "scale", "{"),
     Action("grow", "right_curly_bracket", "larger rate, no restart",
-           f"Continue at the rate multiplied {BY}.", needs="set_lr", or_needs="scale", typed="}"),
-    Action("release", "u", "rate back to the schedule", "Give the rate back to the schedule.",
+           f"Continue at the rate multiplied {BY}.",
+           lambda s: s.controller.continue_scaled(s.controller.setup.factor),
+           needs="set_lr", or_needs="scale", typed="}"),
+    Action("release", "u", "rate back to the schedule",
+           "Give the rate back to the schedule.",
+           lambda s: s.controller.steering.release(),
            "release", needs="release"),
     Action("rewind", "t", "back to a snapshot",
-           "Go back to the weights before the loss rose, on at half the rate; asks once.",
+           "Go back to the weights before the loss rose, at half the rate (press twice).",
+           lambda s: s.controller.steering.rewind(),
            "back", needs="rewind"),
-    Action("checkpoint", "k", "checkpoint", "Have a checkpoint written; asks once.",
+    Action("checkpoint", "k", "checkpoint",
+           "Write a checkpoint (press twice).",
+           lambda s: s.controller.steering.checkpoint(),
            "checkpoint", needs="checkpoint"),
-    Action("stop", "S", "stop the training", "End the training in good order; asks once.",
+    Action("stop", "S", "stop the training",
+           "Stop the training cleanly (press twice).",
+           lambda s: s.controller.steering.stop(),
            "stop", needs="stop"),
     Action("follow", "f", "next optimizer",
-           "Take the script's next optimizer for the training's: a run of its own.", "follow",
+           "Watch the script's next optimizer, as a run of its own.",
+           lambda s: s.controller.steering.follow(), "follow",
            needs="follow"),
-    Action("scalar", "l", "next scalar", "Show the next scalar that the training tells.",
+    Action("scalar", "l", "next scalar",
+           "Show the next scalar that the training reports.",
+           lambda s: s.next_scalar(), "scalar",
            needs="hold"),
-    Action("telling", "p", "telling rates", "Run the rates worth seeing for this problem in turn.",
-           "telling", needs="start"),
-    Action("optimizer", "o", "optimizer", "Restart with the next optimizer at the same rate.",
+    Action("preset", "p", "next preset",
+           "Run the next of the rates worth seeing for this problem.",
+           lambda s: s.controller.run_preset(),
+           "presets", needs="start"),
+    Action("optimizer", "o", "optimizer",
+           "Restart with the next optimizer at the same rate.",
+           lambda s: s.controller.run_next_optimizer(),
            "optimizer", needs="start"),
     Action("schedule", "s", "schedule",
-           "Restart with the next schedule at the same rate, which is its peak.", needs="start"),
+           "Restart with the next schedule at the same rate, which is its peak.",
+           lambda s: s.controller.run_next_schedule(), needs="start"),
     Action("race_optimizers", "O", "race the optimizers",
-           "Race the optimizers at the same rate.", needs="race"),
+           "Race the optimizers at the same rate.",
+           lambda s: s.controller.race_optimizers(), needs="race"),
     Action("seek_start", "home", "start of the run",
-           "Go to the start of the run that is shown.", "start/end",
+           "Go to the start of the run that is shown.",
+           lambda s: s.controller.seek(Seek(step=0)), "start/end",
            "To the start or end of the run; ← → by a report, a number to its step.", "seek",
            typed="home"),
-    Action("seek_end", "end", "end of the run", "Go to the end of the run that is shown.",
+    Action("seek_end", "end", "end of the run",
+           "Go to the end of the run that is shown.",
+           lambda s: s.controller.hold_at_end(),
            needs="seek"),
-    Action("run_before", "pageup", "run before", "Go to the run before.", "run",
+    Action("run_before", "pageup", "run before",
+           "Go to the run before.",
+           lambda s: s.controller.seek(Seek(chapters=-1)), "run",
            "Go to the run before or after.", "seek", typed="pgup"),
-    Action("run_after", "pagedown", "run after", "Go to the run after.", needs="seek",
+    Action("run_after", "pagedown", "run after",
+           "Go to the run after.",
+           lambda s: s.controller.seek(Seek(chapters=1)), needs="seek",
            typed="pgdn"),
     Action("scale", "y", "scale of the loss",
-           "Show the loss linear, logarithmic, or above its minimum.", "axis", border="scale"),
-    Action("lens", "b", "turn the lens",
-           "Turn the lens: bowl, map, sharpness, slice or rate, as they apply.", "lens",
-           border="turn"),
+           "Show the loss linear, logarithmic, or above its minimum.",
+           lambda s: s.next_scale(), "axis", border="scale"),
+    Action("chart", "b", "next chart",
+           "Show the next chart beside the loss: bowl, map, sharpness, step or rate.",
+           lambda s: s.next_lens(), "chart",
+           border="next"),
     Action("every_rate", "w", "every rate",
-           "Show the steps to settle at every rate, and go back.", "every rate",
+           "Show the steps to settle at every rate, and go back.",
+           lambda s: s.toggle_every_rate(), "every rate",
            needs="sweep", or_needs="seek", border="back"),
-    Action("zoom_ruler", "z", "zoom the ruler", "Zoom the ruler round the rate, further, and back.",
+    Action("zoom_ruler", "z", "zoom the ruler",
+           "Zoom the ruler round the rate, further, and back.",
+           lambda s: s.controller.zoom_ruler(),
            "zoom", needs="sweep"),
     Action("cursor_left", "left", "cursor left",
-           "Read the charts a little to the left (shift: further).", "cursor",
+           "Read the charts a little to the left (shift: further).",
+           lambda s: s.move_cursor(-1), "cursor",
            "Move the cursor that reads out the charts (shift: far).", typed="←"),
     Action("cursor_right", "right", "cursor right",
-           "Read the charts a little to the right (shift: further).", typed="→"),
+           "Read the charts a little to the right (shift: further).",
+           lambda s: s.move_cursor(1), typed="→"),
     Action("heat", "h", "heat map",
-           "Show rate and momentum side by side, and go back.", "heat map", needs="heat",
+           "Show rate and momentum side by side, and go back.",
+           lambda s: s.toggle_heat(), "heat map", needs="heat",
            border="back"),
-    Action("slower", "minus", "slower", "Take fewer steps a second.", "speed",
+    Action("slower", "minus", "slower",
+           "Take fewer steps a second.",
+           lambda s: s.controller.slower(), "speed",
            "Take fewer or more steps a second, up to as many as possible.", "speed", typed="-"),
-    Action("faster", "plus", "faster", "Take more steps a second, up to as many as possible.",
+    Action("faster", "plus", "faster",
+           "Take more steps a second, up to as many as possible.",
+           lambda s: s.controller.faster(),
            needs="speed", typed="+"),
-    Action("older", "down", "older run", "Highlight the next older run, on the charts too.",
-           "runs", "Highlight the next older or newer run, on the charts too.", typed="↓",
+    Action("older", "down", "older run",
+           "Highlight the next older run, on the charts too.",
+           lambda s: s.controller.table.highlight_older(),
+           "run", "Highlight the next older or newer run, on the charts too.", typed="↓",
            border="run"),
-    Action("newer", "up", "newer run", "Highlight the next newer run, or none.", typed="↑"),
-    Action("zoom", "tab", "next view", "Show one pane alone, then the next, then all again.",
+    Action("newer", "up", "newer run",
+           "Highlight the next newer run, or none.",
+           lambda s: s.controller.table.highlight_newer(), typed="↑"),
+    Action("zoom", "tab", "next view",
+           "Show one pane alone, then the next, then all again.",
+           lambda s: s.next_view(),
            "view"),
     Action("settings", "m", "settings",
-           "Change problem, optimizer, steps, seed and more, and run it.", "settings",
+           "Change problem, optimizer, steps, seed and more, and run it.",
+           lambda s: s.open_settings(), "settings",
            needs="load"),
-    Action("pin", "i", "pin or hide", "Pin the highlighted run to the charts, hide it, or neither.",
+    Action("pin", "i", "pin or hide",
+           "Pin the highlighted run to the charts, hide it, or neither.",
+           lambda s: s.controller.table.pin(),
            "pin"),
-    Action("name", "n", "name", "Give the highlighted run a name.", "name"),
-    Action("remove", "x", "remove", "Remove the highlighted run from the table.", "remove"),
+    Action("name", "n", "name",
+           "Give the highlighted run a name.",
+           lambda s: s.name_run(), "name"),
+    Action("remove", "x", "remove",
+           "Remove the highlighted run from the table.",
+           lambda s: s.controller.table.remove(), "remove"),
     Action("reproduce", "c", "command line",
-           "Show and copy the command line that reproduces the run.", "copy"),
-    Action("export", "e", "export", "Write the losses to a CSV file in this folder.", "export"),
-    Action("export_json", "E", "export as JSON", "Write the losses to a JSON file in this folder."),
-    Action("picture", "P", "picture", "Write the screen as it is to an SVG file in this folder."),
-    Action("redraw", "ctrl+l", "redraw", "Redraw the screen, whatever the terminal shows."),
-    Action("suspend", "ctrl+z", "suspend", "Back to the shell; fg returns to lrtui."),
-    Action("help", "question_mark", "help", "Show this page, or leave it.", "help", typed="?"),
-    Action("leave", "q", "quit", "Leave; the table of runs stays in the terminal.", "quit"),
+           "Show and copy the command line that reproduces the run.",
+           lambda s: s.copy_command_line(), "copy"),
+    Action("export", "e", "export",
+           "Write the losses to a CSV file in this folder.",
+           lambda s: s.controller.table.export(), "export"),
+    Action("export_json", "E", "export as JSON",
+           "Write the losses to a JSON file in this folder.",
+           lambda s: s.controller.table.export(".json")),
+    Action("picture", "P", "picture",
+           "Write the screen as it is to an SVG file in this folder.",
+           lambda s: s.save_picture()),
+    Action("redraw", "ctrl+l", "redraw",
+           "Redraw the screen, whatever the terminal shows.",
+           lambda s: s.redraw()),
+    Action("suspend", "ctrl+z", "suspend",
+           "Back to the shell; fg returns to lrtui.",
+           lambda s: s.app.action_suspend_process()),
+    Action("help", "question_mark", "help",
+           "Show this page, or leave it.",
+           lambda s: s.open_help(), "help", typed="?"),
+    Action("leave", "q", "quit",
+           "Leave; the table of runs stays in the terminal.",
+           lambda s: s.app.exit(), "quit"),
 )
 # fmt: on
 

@@ -98,7 +98,7 @@ class LrtuiApp(App[None]):
         if isinstance(event, events.Key):
             self.main.pressed(event)
         if isinstance(event, events.Resize):
-            self.main.action_redraw()
+            self.main.redraw()
         await super().on_event(event)
 
     async def _go_on(self) -> None:

@@ -10,7 +10,7 @@ from textual.screen import Screen
 
 from lrtui.messages import Seek
 from lrtui.screen import layout
-from lrtui.screen.actions import ACTIONS
+from lrtui.screen.actions import ACTIONS, BY_NAME
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes.every_rate import EVERY_RATE, moved
@@ -64,104 +64,16 @@ class Keys(Screen[None]):
     def take_over(self) -> None:
         """Note that a person starts a run; a tour ends by it."""
 
-    def action_restart(self) -> None:
-        """Restart at the same rate."""
-        self.controller.restart()
+    def action_do(self, name: str) -> None:
+        """Carry out an action of the table."""
+        BY_NAME[name].do(self)
 
-    def action_smaller(self) -> None:
-        """Restart at a smaller rate."""
-        self.controller.run_scaled(1 / self.controller.setup.factor)
-
-    def action_larger(self) -> None:
-        """Restart at a larger rate."""
-        self.controller.run_scaled(self.controller.setup.factor)
-
-    def action_telling(self) -> None:
-        """Run the next of the rates worth seeing for this problem."""
-        self.controller.run_preset()
-
-    def action_optimizer(self) -> None:
-        """Restart with the next optimizer."""
-        self.controller.run_next_optimizer()
-
-    def action_schedule(self) -> None:
-        """Restart with the next schedule."""
-        self.controller.run_next_schedule()
-
-    def action_race_optimizers(self) -> None:
-        """Race the optimizers at the same rate."""
-        self.controller.race_optimizers()
-
-    def action_advice(self) -> None:
-        """Take the advice."""
-        self.controller.run_advice()
-
-    def action_shrink(self) -> None:
-        """Continue at a smaller rate."""
-        self.controller.continue_scaled(1 / self.controller.setup.factor)
-
-    def action_grow(self) -> None:
-        """Continue at a larger rate."""
-        self.controller.continue_scaled(self.controller.setup.factor)
-
-    def action_release(self) -> None:
-        """Give the rate back to the schedule."""
-        self.controller.steering.release()
-
-    def action_follow(self) -> None:
-        """Take the next optimizer of the script for the training's."""
-        self.controller.steering.follow()
-
-    def action_rewind(self) -> None:
-        """Go back to a snapshot."""
-        self.controller.steering.rewind()
-
-    def action_checkpoint(self) -> None:
-        """Have a checkpoint written."""
-        self.controller.steering.checkpoint()
-
-    def action_stop(self) -> None:
-        """End the training that is watched."""
-        self.controller.steering.stop()
-
-    def action_scalar(self) -> None:
+    def next_scalar(self) -> None:
         """Show the next scalar."""
         turn(self.view)
         self.view.dirty = True
 
-    def action_pause(self) -> None:
-        """Pause the run, or continue it."""
-        self.controller.pause()
-
-    def action_step(self) -> None:
-        """Take one step, then pause."""
-        self.controller.step()
-
-    def action_faster(self) -> None:
-        """Take more steps a second."""
-        self.controller.faster()
-
-    def action_slower(self) -> None:
-        """Take fewer steps a second."""
-        self.controller.slower()
-
-    def action_older(self) -> None:
-        """Highlight the next older run."""
-        self.controller.table.highlight_older()
-
-    def action_newer(self) -> None:
-        """Highlight the next newer run, or none."""
-        self.controller.table.highlight_newer()
-
-    def action_export(self) -> None:
-        """Write the losses of the runs to a CSV file."""
-        self.controller.table.export()
-
-    def action_export_json(self) -> None:
-        """Write the losses of the runs to a JSON file."""
-        self.controller.table.export(".json")
-
-    def action_settings(self) -> None:
+    def open_settings(self) -> None:
         """Show the settings, and run them if they are to be."""
         from lrtui.screen.dialogs.settings_panel import SettingsPanel
 
@@ -173,11 +85,7 @@ class Keys(Screen[None]):
         if self.is_in_front:
             self.app.push_screen(SettingsPanel(self.controller.setup), run)
 
-    def action_pin(self) -> None:
-        """Pin the highlighted run, hide it, or neither."""
-        self.controller.table.pin()
-
-    def action_name(self) -> None:
+    def name_run(self) -> None:
         """Give the highlighted run a name."""
         from lrtui.screen.dialogs.name_field import NameField
 
@@ -189,18 +97,14 @@ class Keys(Screen[None]):
         if run is not None and self.is_in_front:
             self.app.push_screen(NameField(run.number, run.name), rename)
 
-    def action_remove(self) -> None:
-        """Remove the highlighted run from the table."""
-        self.controller.table.remove()
-
-    def action_reproduce(self) -> None:
+    def copy_command_line(self) -> None:
         """Show and copy the command line that reproduces the run."""
         line = self.controller.command_line()
         if line:
             self.app.copy_to_clipboard(line)
             self.controller.notify(line, "good")
 
-    def action_picture(self) -> None:
+    def save_picture(self) -> None:
         """Write the screen as it is to an SVG file."""
         path = unused(Path.cwd(), "lrtui-screen", ".svg")
         try:
@@ -210,14 +114,14 @@ class Keys(Screen[None]):
         else:
             self.controller.notify(f"the screen was written to {path}", "good")
 
-    def action_scale(self) -> None:
+    def next_scale(self) -> None:
         """Change the scale of the loss."""
         scales = self.view.scales()
         at = scales.index(self.view.scale) if self.view.scale in scales else 0
         self.view.scale = scales[(at + 1) % len(scales)]
         self.view.dirty = True
 
-    def action_lens(self) -> None:
+    def next_lens(self) -> None:
         """Turn the lens to the next of its panes, and show it where it was not to be seen."""
         found = layout.lenses(self.view)
         lens = layout.lens(self.view)
@@ -230,24 +134,12 @@ class Keys(Screen[None]):
             self.view.alone = self.view.lens
         self.view.dirty = True
 
-    def action_every_rate(self) -> None:
+    def toggle_every_rate(self) -> None:
         """Show the steps to settle at every rate, and go back."""
         self.view.alone = None if self.view.alone == EVERY_RATE.id else EVERY_RATE.id
         self.view.dirty = True
 
-    def action_zoom_ruler(self) -> None:
-        """Zoom the ruler round the rate, further, and back."""
-        self.controller.zoom_ruler()
-
-    def action_cursor_left(self) -> None:
-        """Move the cursor to the left."""
-        self._move_cursor(-1)
-
-    def action_cursor_right(self) -> None:
-        """Move the cursor to the right."""
-        self._move_cursor(1)
-
-    def _move_cursor(self, cells: int) -> None:
+    def move_cursor(self, cells: int) -> None:
         """Move the cursor of the chart that is shown, of all the rates or of the losses."""
         view = self.view
         view.dirty, view.place = True, None
@@ -264,49 +156,25 @@ class Keys(Screen[None]):
         if self.line is None or self.line.is_free:
             widget.paint()  # at once: of all that a frame draws, only this has moved
 
-    def action_seek_start(self) -> None:
-        """Go to the start of the run of a record."""
-        self.controller.seek(SEEKS["home"])
-
-    def action_seek_end(self) -> None:
-        """Go to the end of the run of a record, and hold there: the next one would begin."""
-        self.controller.hold_at_end()
-
-    def action_run_before(self) -> None:
-        """Go to the run before, in a record."""
-        self.controller.seek(SEEKS["pageup"])
-
-    def action_run_after(self) -> None:
-        """Go to the run after, in a record."""
-        self.controller.seek(SEEKS["pagedown"])
-
-    def action_heat(self) -> None:
+    def toggle_heat(self) -> None:
         """Show rate and momentum side by side, and go back."""
         self.view.alone = None if self.view.alone == HEAT.id else HEAT.id
         self.controller.heat()
         self.view.dirty = True
 
-    def action_zoom(self) -> None:
+    def next_view(self) -> None:
         """Show one pane on all the room, then the next, then all again."""
         self.view.alone = layout.next_alone(self.view)
         self.view.dirty = True
 
-    def action_help(self) -> None:
+    def open_help(self) -> None:
         """Show the help, unless something is in front already: keys may arrive bundled."""
         from lrtui.screen.dialogs.help import Help
 
         if self.is_in_front:
             self.app.push_screen(Help(self.view))
 
-    def action_redraw(self) -> None:
+    def redraw(self) -> None:
         """Redraw the screen, whatever the terminal shows."""
         if self.line:
             self.line.redraw()
-
-    def action_suspend(self) -> None:
-        """Go back to the shell until it says ``fg``."""
-        self.app.action_suspend_process()
-
-    def action_leave(self) -> None:
-        """Leave."""
-        self.app.exit()

@@ -32,6 +32,7 @@ from lrtui.screen.panes.pane import (
     RunRate,
 )
 from lrtui.screen.panes.rate import lr_in_force
+from lrtui.screen.panes.ruler import foreseen
 from lrtui.screen.panes.small import is_small
 from lrtui.screen.rate_field import RateField
 from lrtui.text.rates import parse_rates, rate_text
@@ -159,8 +160,9 @@ class MainScreen(Keys):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Tell textual whether an action is possible now."""
-        known = BY_NAME.get(action)
-        return known is None or known.is_offered(self.view.session)
+        if action != "do":
+            return True
+        return BY_NAME[str(parameters[0])].is_offered(self.view.session)
 
     # --- the field, the mouse -------------------------------------------------------------
 
@@ -230,7 +232,7 @@ class MainScreen(Keys):
         match request:
             case RunRate(lr=lr):
                 self.take_over()
-                self.controller.preview(lr)
+                self.controller.preview(lr, foreseen(self.view, lr))
             case RunCell(lr=lr, momentum=momentum) if self.view.heat_cursor == (momentum, lr):
                 self.take_over()
                 self.controller.run_cell(lr, momentum)
@@ -249,14 +251,14 @@ class MainScreen(Keys):
             case Press(action=name):
                 if BY_NAME[name].steers:
                     self.take_over()
-                await self.run_action(name)
+                BY_NAME[name].do(self)
 
     async def steer(self, key: str) -> bool:
         """Do what a key means where nothing is typed, and in what is shown alone, if anything."""
         if not self.is_in_front:
             return False
         if key in SIGNED:
-            await self.run_action(SIGNED[key])
+            BY_NAME[SIGNED[key]].do(self)
             return True
         if self.controller.seeks and key == "end":
             self.controller.hold_at_end()
@@ -266,7 +268,7 @@ class MainScreen(Keys):
             return True
         if self.view.alone != HEAT.id:
             if key in CURSOR:
-                self._move_cursor(CURSOR[key])
+                self.move_cursor(CURSOR[key])
             return key in CURSOR
         widget = self.query_one(f"#{HEAT.id}", PaneWidget)
         if key == "enter" and (cell := self.view.heat_cursor) is not None:

@@ -134,7 +134,7 @@ class Tour(MainScreen):
                 yield
             case "press":
                 self._waits = False
-                getattr(self, f"action_{BY_KEY[scene.text].name}")()
+                BY_KEY[scene.text].do(self)
             case "speed":
                 self._source.speed = scene.number
             case "wait":

@@ -311,7 +311,7 @@ async def test_help_and_palette_do_not_get_in_each_others_way() -> None:
         assert len(app.screen_stack) == 1  # the second one leaves it again
         app.simulate_key("ctrl+p")
         await pilot.pause(0.3)
-        main_screen(app).action_help()  # a click that was on its way to the main screen
+        main_screen(app).open_help()  # a click that was on its way to the main screen
         await pilot.pause()
         assert [type(screen) for screen in app.screen_stack[1:]] == [Palette]
         palette = app.screen

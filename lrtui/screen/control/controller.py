@@ -17,7 +17,6 @@ from lrtui.screen.control.run_table import Table
 from lrtui.screen.control.steering import Steering
 from lrtui.screen.control.sweeps import Sweeps
 from lrtui.screen.control.view import View
-from lrtui.screen.panes.ruler import foreseen
 from lrtui.session.heat_grid import kind
 from lrtui.session.session import Session
 from lrtui.session.setup import Setup, optimizers
@@ -344,12 +343,16 @@ class Controller:
         self.notify("", "dim")
         self._notice_until = math.inf
 
-    def preview(self, lr: float) -> None:
-        """Say what a rate would do before it is run; run it where that was said already."""
+    def preview(self, lr: float, does: str) -> None:
+        """Say what a rate would do before it is run; run it where that was said already.
+
+        Args:
+            lr: the rate.
+            does: what the ruler shows of it, empty where nothing is known.
+        """
         if self.view.preview == lr:
             self.run(lr)
             return
-        does = foreseen(self.view, lr)
         self.notify(f"rate {rate_text(lr)}{does}; Enter or a second click runs it", "strong")
         self._notice_until, self.view.preview = math.inf, lr
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lrtui.messages import Command, Heat
-from lrtui.screen.control.view import View
-from lrtui.screen.panes.heat import HEAT
+from lrtui.screen.control.view import HEAT_PANE, View
 from lrtui.session.heat_grid import heat, heat_on_screen, kind
 from lrtui.session.rate_axis import ruler_sweep, zoomed
 from lrtui.session.setup import Setup
@@ -33,7 +32,7 @@ class Sweeps:
         """Ask for what is shown of other rates, where it is not known: the ruler, the heat map."""
         view, session, facts = self._view, self._view.session, self._view.session.facts
         optimizer, schedule, steps, zoom = setup.optimizer, setup.schedule, view.steps, view.zoom
-        if view.alone == HEAT.id:
+        if view.alone == HEAT_PANE:
             self.ask_heat(setup)
         if facts is None or not session.offers("sweep"):
             return

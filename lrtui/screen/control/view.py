@@ -24,6 +24,10 @@ MAX_BEHIND = 4
 """Earlier runs that are drawn behind the current one, besides those of its race."""
 
 
+HEAT_PANE = "heat"
+"""Id of the pane of the heat map, which is asked for only once it is shown."""
+
+
 @dataclass
 class View:
     """What there is to show.

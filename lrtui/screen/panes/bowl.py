@@ -112,5 +112,5 @@ BOWL = Pane(
     fits=in_two_rows,
     widths=(28, None),
     lens=True,
-    keys=("lens",),
+    keys=("chart",),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lrtui.analysis.theory import Theory
 from lrtui.messages import GridResult, Optimizer
-from lrtui.screen.control.view import View
+from lrtui.screen.control.view import HEAT_PANE, View
 from lrtui.screen.draw.spans import Row, Span, fitted, length, note
 from lrtui.screen.panes.pane import Pane, RunCell
 from lrtui.screen.panes.ruler import GRADES, SHADES
@@ -310,7 +310,7 @@ def waits_for(view: View) -> str:
 
 
 HEAT = Pane(
-    id="heat",
+    id=HEAT_PANE,
     title="heat map",
     place="main",
     draw=draw,

@@ -176,7 +176,7 @@ MAP = Pane(
     widths=(28, None),
     lens=True,
     click=click,
-    keys=("lens",),
+    keys=("chart",),
 )
 
 PLANE = Pane(

@@ -15,7 +15,7 @@ SIGNS = {"bad": "✕", "good": "✓"}
 
 
 def said(view: View) -> Span:
-    """Return what is wrong with what is typed, an answer, or where no log is shown its last line."""
+    """Return what is wrong with what is typed, an answer, or the last event."""
     if wrong := complaint(view.typed):
         return wrong, "bad"
     if not view.notice[0] and view.log and not LOG.fits(*view.size):

@@ -160,7 +160,7 @@ RATE = Pane(
     fits=in_two_rows,
     widths=(28, None),
     lens=True,
-    keys=("lens",),
+    keys=("chart",),
 )
 
 RATE_IN_FORCE = Pane(

@@ -131,5 +131,5 @@ SHARPNESS = Pane(
     widths=(28, None),
     lens=True,
     click=click,
-    keys=("lens",),
+    keys=("chart",),
 )

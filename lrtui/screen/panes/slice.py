@@ -103,5 +103,5 @@ SLICE = Pane(
     fits=in_two_rows,
     widths=(28, None),
     lens=True,
-    keys=("lens",),
+    keys=("chart",),
 )
