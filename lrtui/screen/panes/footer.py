@@ -32,10 +32,8 @@ ALONE = {"every-rate": ("every_rate", "cursor_left", "zoom_ruler"), "heat": ("he
 
 def essential(session: Session) -> list[Action]:
     """Return the actions that a person must know, by what the source can do."""
-    if session.offers("start"):
-        names = OURS
-    else:
-        names = STEERED if session.offers("hold") else RECORDED
+    watched = STEERED if session.offers("hold") else RECORDED
+    names: tuple[str, ...] = OURS if session.offers("start") else watched
     found = [BY_NAME[name] for name in (*names, "help", "leave")]
     return [action for action in found if action.is_offered(session)]
 
