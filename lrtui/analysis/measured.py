@@ -154,7 +154,7 @@ def measure(
     if moved.word == "falling" and every_step_sees_all:
         rises = rises_of_late(series)
         if rises >= FEWEST_RISES:
-            said = f"falling and swinging, {rises} rises in {SWING_WINDOW} steps"
+            said = f"it rose in {rises} of the last {SWING_WINDOW} steps"
             allowed = known.threshold if known else math.inf
             if sharpness is not None and lr * sharpness >= EDGE_SHARE * allowed:
                 edge = f"sharpness {sharpness:.3g} where {allowed:.3g}/rate is {allowed / lr:.3g}"

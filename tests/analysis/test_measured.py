@@ -182,7 +182,7 @@ def swinging(steps: int = 400) -> np.ndarray:
 def test_at_the_edge(optimizer: Optimizer, lr: float, sharpness: float, evidence: str) -> None:
     verdict, said = read(swinging(), optimizer, lr, sharpness=sharpness)
     assert verdict == "at the edge"
-    assert said.startswith("falling and swinging, 25 rises in 50 steps; ")
+    assert said.startswith("it rose in 25 of the last 50 steps; ")
     assert evidence in said
     assert read(swinging(), optimizer, lr, sharpness=0.8 * sharpness)[0] == "falling, swinging"
     assert read(swinging(), optimizer, lr)[0] == "falling, swinging"
@@ -196,7 +196,7 @@ def test_how_many_rises_make_it_swing() -> None:
     told[380] *= 1.02
     assert read(told)[0] == "falling"
     told[360] *= 1.02
-    assert read(told) == ("falling, swinging", "falling and swinging, 2 rises in 50 steps")
+    assert read(told) == ("falling, swinging", "it rose in 2 of the last 50 steps")
     told[360], told[380] = np.exp(-360 / 200), 1.0000005 * told[379]  # rounding
     assert read(told)[0] == "falling"
 

@@ -66,7 +66,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         if abs(now) <= half:
             assert run is not None
             layers += ball(view, run, now, steepness * now**2)
-        told = f"{abs(now):.2g}" if abs(now) >= 1e-6 * half else "0"
+        told = f"{abs(now):.2g}" if abs(now) >= 1e-3 * half else "nearly 0"
         legend = [("●", tone), (f" {told} across the valley", "dim")]
         if run is not None and run.loss is not None and theory.min_loss > 0:
             above = 100 * max(run.loss / theory.min_loss - 1, 0.0)

@@ -42,7 +42,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             for label, (across, up) in regions(scene, classes, canvas, x, y):
                 layers.append(Cloud(across, up, tone(label)))
             right = share_right(scene, classes)
-            legend.append((f"{right:.0%} of the points in their region", "text"))
+            legend.append((f"{right:.0%} of the points classified correctly", "text"))
             legend.append((f", step {run.picture.step:,}", "dim"))
     for label in sorted({*scene.labels}):
         legend.append((f"  {sign(label)} class {label}", tone(label)))

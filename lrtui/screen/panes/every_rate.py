@@ -29,7 +29,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[Row]:
     """Draw the steps to settle by the rate."""
-    from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, draw
+    from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, Stroke, draw
 
     run = view.session.current
     swept, steps = view.swept, view.steps
@@ -51,7 +51,7 @@ def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[R
         layers.append(Label(limit, y.at(0.7), "never settles", "bad"))
     layers += [
         Curve([lr for lr, _ in ahead], [at for _, at in ahead], "good", dotted=True),
-        Curve([lr for lr, _ in measured], [at for _, at in measured], "good"),
+        Stroke([lr for lr, _ in measured], [at for _, at in measured], "good"),
         *(
             Mark(lr, steps_to_settle(theory, lr) or y.high, *span)
             for lr, span in past(view)
@@ -81,7 +81,7 @@ def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[R
 
 def draw_losses(view: View, width: int, height: int) -> list[Row]:
     """Draw the loss after the steps of the sweep, by the rate; diverged ones at the top."""
-    from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, draw
+    from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, Stroke, draw
 
     run = view.session.current
     swept = view.swept
@@ -96,7 +96,7 @@ def draw_losses(view: View, width: int, height: int) -> list[Row]:
     if swept.first_loss is not None:
         layers.append(Curve([x.low, x.high], [swept.first_loss] * 2, "faint"))
         layers.append(Label(x.low, swept.first_loss, "loss at the start", "dim"))
-    layers.append(Curve([lr for lr, _ in known], [loss for _, loss in known], "good"))
+    layers.append(Stroke([lr for lr, _ in known], [loss for _, loss in known], "good"))
     layers += [
         Mark(lr, y.high, "✕", "bad")
         for lr, loss in zip(swept.lrs, swept.losses, strict=True)

@@ -29,7 +29,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     elif run is not None and run.live is not None:
         right += where_it_stands(run, session.paused)
     room = width - length(right)
-    while length(left) >= room and len(left) > 1:
+    while length(left) + 2 > room and len(left) > 1:
         left.pop()  # the parts of a title come in the order of their importance
     return [[*left, (" " * (room - length(left)), "dim"), *right]]
 

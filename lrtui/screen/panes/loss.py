@@ -201,7 +201,7 @@ def steps_shown(run: Run, earlier: Sequence[Run]) -> int:
 
     if run.steps is not None and run.steps <= 200:
         return run.steps
-    longest = max([run.step, *(min(old.step, run.step) for old in earlier)])
+    longest = max([1, run.step, *(min(old.step, run.step) for old in earlier)])
     shown = max(100, int(round_up(longest * 1.001)))
     return shown if run.steps is None else min(run.steps, shown)
 

@@ -33,6 +33,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if len(lines) > height:
         lines = lines[:height]
         lines[-1] = lines[-1][: max(width - 5, 0)] + "…"
+    tone = "dim" if tone == "dim" else "strong"
     return [
         [("   " if i else f" {sign} ", tone), (line.ljust(width - 3), tone)]
         for i, line in enumerate(lines)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.messages import Optimizer
 from lrtui.screen.control.view import View
-from lrtui.screen.draw.spans import Row, fitted, length
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, ReadStep, in_two_rows
@@ -16,6 +16,10 @@ from lrtui.session.run import Run
 
 if TYPE_CHECKING:
     from lrtui.screen.draw.chart import Layer
+
+
+MIN_ERROR = 5e-5
+"""Share of a sharpness below which its error is not written: the digits do not show it."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
@@ -50,9 +54,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         allowed = threshold(run) / run.lr_at(int(steps[i])) if allowed is not None else None
     now, error = values[i], errors[i]
     legend: Row = [] if pointed is None else [(f"step {steps[i]:,.0f}  ", "strong")]
-    said = f" sharpness {now:.4g} ± {error:.1g}"
-    if length(legend) + 2 + len(said) > width:
-        said = f" {now:.4g} ± {error:.1g}"
+    give = f" ± {error:.1g}" if error > MIN_ERROR * now else ""
+    said = f" {now:.4g}{give}"
     legend += [("━━", view.tone(run)), (said, "text")]
     if allowed is not None:
         legend.append((f"  {now / allowed:.2f} of {formula(run)}", "dim"))

@@ -64,14 +64,14 @@ def sentence(cut: Slice, width: int) -> str:
     after = loss_at(cut)
     rate = rate_cell(cut.lr, 8)
     if after is None:
-        does = "leads nowhere finite"
+        does = "makes the loss overflow"
         choices = [f"a step of {rate} {does}", does]
     else:
         does = f"{'lowers' if after < cut.before else 'raises'} the loss to {after:.3g}"
         choices = [f"a step of {rate} {does}", does, does.replace("the loss ", "it ")]
     known = [(loss, lr) for lr, loss in zip(cut.lrs, cut.losses, strict=True) if loss is not None]
     if not cut.downhill:
-        choices.insert(0, f"{choices[0]}: carried uphill")
+        choices.insert(0, f"{choices[0]}: the momentum carries it uphill")
     elif known:
         lowest = min(known)[1]
         choices.insert(0, f"{choices[0]}; of those tried, {lowest:.2g} would lower it most")
@@ -92,7 +92,7 @@ def waits_for(view: View) -> str:
 
 SLICE = Pane(
     id="slice",
-    title="slice",
+    title="along the step",
     place="side",
     draw=draw,
     depends_on=depends_on,
