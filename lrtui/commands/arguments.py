@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -15,6 +15,29 @@ from lrtui.text.ascii_fallback import lacks_unicode
 from lrtui.text.readers import Reader, read_speed, whole
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormOptions:
+    """Options of every command; the forms are those that it has."""
+
+    ascii: bool
+    plain: bool = False
+    json: bool = False
+    csv: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenOptions(FormOptions):
+    """Options of a command that shows runs.
+
+    A speed of 0 is the usual one, ``None`` as fast as possible.
+    """
+
+    every: int
+    fps: int
+    theme: str | None
+    speed: float | None = 0.0
 
 
 def argument(read: Reader) -> Callable[[str], Any]:
@@ -113,4 +136,4 @@ def typed(kind: Callable[..., T], found: argparse.Namespace) -> T:
     names = [field.name for field in fields(cast(Any, kind))]
     if "setup" in names:
         found.setup = setup_of(found)
-    return kind(**{name: getattr(found, name) for name in names})
+    return kind(**{name: getattr(found, name) for name in names if hasattr(found, name)})

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import IO
 
 from lrtui import messages as msg
-from lrtui.commands.arguments import add_form, add_setup, typed
-from lrtui.commands.parser import BadInput, Parser, complain
-from lrtui.commands.showing import carry_out, start_trainer
+from lrtui.commands.arguments import FormOptions, add_form, add_setup, typed
+from lrtui.commands.parser import BadInput, Parser
+from lrtui.commands.showing import start_trainer
 from lrtui.session.reports import HeatTable
 from lrtui.session.session import Session
 from lrtui.session.setup import Setup
@@ -24,13 +24,10 @@ SHADES = "█▓▒"
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeatOptions:
+class HeatOptions(FormOptions):
     """Options of ``lrtui heat``."""
 
     setup: Setup
-    json: bool
-    csv: bool
-    ascii: bool
 
 
 def add_arguments(parser: Parser) -> None:
@@ -66,14 +63,10 @@ def run(options: HeatOptions) -> int:
     Raises:
         BadInput: the problem cannot be trained.
     """
+    from lrtui.commands.tables import run_table
+
     source = start_trainer(options.setup.settings, None)
-
-    def work() -> int:
-        if failure := print_table(source, options, sys.stdout):
-            complain(failure)
-        return bool(failure)
-
-    return carry_out(source, work)
+    return run_table(source, lambda: print_table(source, options, sys.stdout))
 
 
 def print_table(source: Source, options: HeatOptions, out: IO[str]) -> str:
@@ -82,7 +75,7 @@ def print_table(source: Source, options: HeatOptions, out: IO[str]) -> str:
     Raises:
         BadInput: the problem cannot be trained.
     """
-    from lrtui.commands.tables import ask, write_csv, write_json, write_lines
+    from lrtui.commands.tables import ask, write
     from lrtui.session.heat_grid import heat, kind, table
 
     setup = options.setup
@@ -96,12 +89,7 @@ def print_table(source: Source, options: HeatOptions, out: IO[str]) -> str:
         return session
     assert session.heated is not None
     result = table(session.heated, session)
-    if options.json:
-        write_json(result, out)
-    elif options.csv:
-        write_csv(rows(result), out)
-    else:
-        write_lines(lines(result), out)
+    write(result, lambda: rows(result), lambda: lines(result), options, out)
     return ""
 
 

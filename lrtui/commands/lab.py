@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lrtui import __version__
-from lrtui.commands.arguments import add_form, add_screen, add_setup, add_speed, argument, typed
-from lrtui.commands.parser import BadInput, Parser, complain
+from lrtui.commands.arguments import (
+    ScreenOptions,
+    add_form,
+    add_screen,
+    add_setup,
+    add_speed,
+    argument,
+    typed,
+)
+from lrtui.commands.parser import BadInput, Parser
 from lrtui.commands.showing import (
-    carry_out,
+    present,
     reading_files,
-    show,
     shows_screen,
     start_trainer,
     usual_speed,
@@ -22,6 +29,10 @@ from lrtui.messages import MOST_ENTRANTS
 from lrtui.session.setup import Setup
 from lrtui.text.rates import parse_rate
 from lrtui.text.readers import within
+
+if TYPE_CHECKING:
+    from lrtui.commands.plain_text import Printer
+    from lrtui.screen.control.controller import Controller
 
 EXAMPLES = """\
 commands:
@@ -86,22 +97,15 @@ ADVICE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabOptions:
-    """Options of ``lrtui`` itself; a speed of 0 is the usual one, ``None`` as fast as possible."""
+class LabOptions(ScreenOptions):
+    """Options of ``lrtui`` itself."""
 
     setup: Setup
     lr: list[float] | None
     race: bool
     advice: float
     keep: Path | None
-    speed: float | None
     save: Path | None
-    every: int
-    fps: int
-    theme: str | None
-    plain: bool
-    json: bool
-    ascii: bool
 
     @property
     def lrs(self) -> list[float]:
@@ -171,25 +175,17 @@ def run(options: LabOptions) -> int:
     source = start_trainer(options.setup.settings, file, append)
     speed = usual_speed(options.speed, on_screen)
 
-    def on_the_screen() -> int:
+    def controller() -> Controller:
         from lrtui.screen.control.controller import Controller
-        from lrtui.screen.main_screen import MainScreen
 
-        def screen() -> MainScreen:
-            controller = Controller(source, options.races, setup=options.setup, speed=speed)
-            controller.session.open_again(earlier)
-            return MainScreen(controller, options.fps)
+        made = Controller(source, options.races, setup=options.setup, speed=speed)
+        made.session.open_again(earlier)
+        return made
 
-        return show(screen, options.theme)
+    def as_text(printer: Printer) -> str:
+        from lrtui.commands.plain_text import play
 
-    def as_text() -> int:
-        from lrtui.commands.plain_text import Printer, play
-
-        printer = Printer(options.every, options.json, sys.stdout)
         printer.session.open_again(earlier)
-        failure = play(source, options.races, options.setup, speed, printer, options.advice)
-        if failure:
-            complain(failure)
-        return 2 if printer.session.unusable else bool(failure)
+        return play(source, options.races, options.setup, speed, printer, options.advice)
 
-    return carry_out(source, on_the_screen if on_screen else as_text)
+    return present(source, options, on_screen, controller, as_text)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from lrtui import messages as msg
-from lrtui.session.sentences import advice_text, change_text, format_losses
+from lrtui.session.change import Change
+from lrtui.session.run import Run
+from lrtui.session.sentences import advice_text, format_losses
 from lrtui.session.session import Session
 from lrtui.session.setup import Setup
 from lrtui.sources.source import Source
@@ -39,65 +41,64 @@ class Printer:
 
     def take(self, message: msg.AnyMessage) -> None:
         """Print a message."""
-        known = self.session.of(message)
-        lr = known.lr if known else None
-        changed = self.session.apply(message)
-        run = self.session.of(message)
+        changes = self.session.apply(message)
         if not self.as_json:
             # What is printed may come from a file, or from whatever training code printed.
-            lines = [*map(printable, self._lines(message, changed, lr))]
+            lines = [printable(line) for change in changes for line in self._lines(change)]
         else:
             lines = [msg.encode(message).decode()]
-            if isinstance(message, msg.Ended) and changed and run:
-                lines.append(msg.encode(self.session.summary(run)).decode())
+            for change in changes:
+                if change.kind == "ended" and change.run is not None:
+                    lines.append(msg.encode(self.session.summary(change.run)).decode())
         for line in lines:
             print(line, file=self.out, flush=True)
 
-    def _lines(self, message: msg.AnyMessage, changed: bool, lr: float | None) -> list[str]:
-        """Return a message in words, one line for each step that is reported."""
-        run = self.session.of(message)
-        match message:
-            case msg.Greeting():
-                return [f"{message.title.replace(' · ', ', ')} ({message.program})"]
-            case msg.ProblemFacts(remarks=remarks):
-                return remarks
-            case msg.State() if run and changed and message.asked_by and run.lr != lr:
-                return [change_text(message)]
-            case msg.Printed(text=text):
-                return [text]
-            case msg.NoResult(work=work, reason=reason):
-                return [f"no {work}: {reason}"]
-            case msg.SweepResult(taken=taken, failures=failures, how=how) if taken or failures:
-                return [f"sweep: {how}"]
-            case msg.Steered() if run:
+    def _lines(self, change: Change) -> list[str]:
+        """Return a change in words, one line for each step that is reported."""
+        run, message = change.run, change.message
+        match change.kind:
+            case "source" | "problem" | "printed" | "no result" | "rate":
+                return change.text.splitlines()
+            case "answer" | "refusal":
+                assert isinstance(message, msg.Steered)
                 by = f" ({message.asked_by})" if message.asked_by else ""
                 done = "" if message.done else "refused: "
-                return [f"step {message.step:>6}  {done}{message.text}{by}"]
-            case msg.Progress() if run and changed and run.live is not None:
-                return [*live_steps(message, self.every)]
-            case msg.Progress() if run and changed:
-                by = "" if run.by == "sgd" else f"  {run.by}"
-                said = (
-                    [f"run {run.number}  rate {rate_text(run.lr)}{by}"] if not message.first else []
-                )
-                which = f"run {run.number}  " if run.race else ""
-                losses = format_losses(message, self.every)
-                return said + [f"{which}step {step:>6}  loss {loss}" for step, loss in losses]
-            case msg.Ended() if run and changed:
-                verdict, evidence, ground = run.reading()
-                facts = []
-                if 0 < len(run.weights) <= SHOWN:
-                    facts.append("weights " + ", ".join(f"{w:.4g}" for w in run.weights))
-                if pace := run.steps_per_second:
-                    facts.append(f"{pace:,.0f} steps/s")
-                said = [f"{run.outcome}: {message.reason}{in_brackets(', '.join(facts))}"]
-                said.append(
-                    f"{verdict}{in_brackets('' if ground == 'exact' else ground)}: {evidence}"
-                )
-                if advice := self.session.advice_after(run):
-                    said.append(f"{advice_text(advice)}: {advice.reason}")
-                return [f"run {run.number}  {text}" for text in said]
+                return [f"step {message.step:>6}  {done}{change.text}{by}"]
+            case "progress" if run:
+                assert isinstance(message, msg.Progress)
+                return [*loss_lines(message, run, self.every)]
+            case "ended" if run:
+                return [f"run {run.number}  {line}" for line in self._end_lines(run, change.text)]
+        if isinstance(message, msg.SweepResult) and (message.taken or message.failures):
+            return [f"sweep: {message.how}"]
         return []
+
+    def _end_lines(self, run: Run, reason: str) -> Iterator[str]:
+        """Yield how a run ended, its verdict, and the advice after it."""
+        verdict, evidence, basis = run.reading()
+        facts = []
+        if 0 < len(run.weights) <= SHOWN:
+            facts.append("weights " + ", ".join(f"{w:.4g}" for w in run.weights))
+        if pace := run.steps_per_second:
+            facts.append(f"{pace:,.0f} steps/s")
+        yield f"{run.outcome}: {reason}{in_brackets(', '.join(facts))}"
+        yield f"{verdict}{in_brackets('' if basis == 'exact' else basis)}: {evidence}"
+        if advice := self.session.advice_after(run):
+            yield f"{advice_text(advice)}: {advice.reason}"
+
+
+def loss_lines(progress: msg.Progress, run: Run, every: int) -> Iterator[str]:
+    """Yield the losses of a report, one line for each step that is a multiple of ``every``."""
+    if run.live is not None:
+        yield from live_steps(progress, every)
+        return
+    if not progress.first:
+        yield f"run {run.number}  rate {rate_text(run.lr)}" + (
+            "" if run.by == "sgd" else f"  {run.by}"
+        )
+    which = f"run {run.number}  " if run.race else ""
+    for step, loss in format_losses(progress, every):
+        yield f"{which}step {step:>6}  loss {loss}"
 
 
 def live_steps(progress: msg.Progress, every: int) -> Iterator[str]:
@@ -182,8 +183,8 @@ def sweep_for_advice(
             return
 
 
-def replay(source: Source, printer: Printer) -> None:
-    """Print what was saved, or what a training tells.
+def replay(source: Source, printer: Printer) -> str:
+    """Print what was saved, or what a training reports; return no failure.
 
     In a record the sweep that the advice after a run follows from stands behind its end; it is
     taken first, as it was when the run was printed.
@@ -199,6 +200,7 @@ def replay(source: Source, printer: Printer) -> None:
         if isinstance(message, msg.SweepResult):
             take_all(printer, held)
     take_all(printer, held)
+    return ""
 
 
 def take_all(printer: Printer, held: list[msg.Ended]) -> None:

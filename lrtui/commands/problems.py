@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 
-from lrtui.commands.arguments import add_form, typed
+from lrtui.commands.arguments import FormOptions, add_form, typed
 from lrtui.commands.parser import Parser
 from lrtui.messages.problem_settings import BUILT_IN
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProblemsOptions:
-    """Options of ``lrtui problems``."""
-
-    json: bool
-    ascii: bool
 
 
 def add_arguments(parser: Parser) -> None:
@@ -24,12 +15,12 @@ def add_arguments(parser: Parser) -> None:
     add_form(parser, "json")
 
 
-def options(found: argparse.Namespace) -> ProblemsOptions:
+def options(found: argparse.Namespace) -> FormOptions:
     """Return what was asked for."""
-    return typed(ProblemsOptions, found)
+    return typed(FormOptions, found)
 
 
-def run(options: ProblemsOptions) -> int:
+def run(options: FormOptions) -> int:
     """Print the problems."""
     if options.json:
         from lrtui.messages import encode

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lrtui.commands.arguments import add_form, add_screen, add_speed, typed
+from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, add_speed, typed
 from lrtui.commands.parser import Parser
-from lrtui.commands.showing import carry_out, reading_files, show, shows_screen, usual_speed
+from lrtui.commands.showing import present, reading_files, shows_screen, usual_speed
+
+if TYPE_CHECKING:
+    from lrtui.commands.plain_text import Printer
+    from lrtui.screen.control.controller import Controller
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReplayOptions:
-    """Options of ``lrtui replay``; a speed of 0 is the usual one, ``None`` as fast as possible."""
+class ReplayOptions(ScreenOptions):
+    """Options of ``lrtui replay``."""
 
     file: Path
-    speed: float | None
     follow: bool
-    every: int
-    fps: int
-    theme: str | None
-    plain: bool
-    json: bool
-    ascii: bool
 
 
 def add_arguments(parser: Parser) -> None:
@@ -59,17 +56,14 @@ def run(options: ReplayOptions) -> int:
     with reading_files():
         source = Replay(options.file, speed, options.follow)
 
-    def on_the_screen() -> int:
+    def controller() -> Controller:
         from lrtui.screen.control.controller import Controller
-        from lrtui.screen.main_screen import MainScreen
 
-        controller = Controller(source, [], speed=speed)
-        return show(lambda: MainScreen(controller, options.fps), options.theme)
+        return Controller(source, [], speed=speed)
 
-    def as_text() -> int:
-        from lrtui.commands.plain_text import Printer, replay
+    def as_text(printer: Printer) -> str:
+        from lrtui.commands.plain_text import replay
 
-        replay(source, Printer(options.every, options.json, sys.stdout))
-        return 0
+        return replay(source, printer)
 
-    return carry_out(source, on_the_screen if on_screen else as_text, trouble=2)
+    return present(source, options, on_screen, controller, as_text, trouble=2)

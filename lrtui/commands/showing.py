@@ -14,6 +14,9 @@ from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
 
 if TYPE_CHECKING:
+    from lrtui.commands.arguments import ScreenOptions
+    from lrtui.commands.plain_text import Printer
+    from lrtui.screen.control.controller import Controller
     from lrtui.screen.main_screen import MainScreen
     from lrtui.sources.source import Source
 
@@ -106,3 +109,38 @@ def show(screen: Callable[[], MainScreen], theme: str | None) -> int:
         complain(str(error))
         return 2
     return run_app(screen(), name)
+
+
+def present(
+    source: Source,
+    options: ScreenOptions,
+    on_screen: bool,
+    controller: Callable[[], Controller],
+    as_text: Callable[[Printer], str],
+    trouble: int = 1,
+) -> int:
+    """Show runs on the screen, or print them; return the exit code.
+
+    Args:
+        source: of the runs; closed at the end.
+        options: of the command.
+        on_screen: whether the screen is shown.
+        controller: makes what the screen shows.
+        as_text: prints, and returns why that failed, if it did.
+        trouble: exit code where the source had trouble of its own.
+    """
+
+    def work() -> int:
+        if on_screen:
+            from lrtui.screen.main_screen import MainScreen
+
+            return show(lambda: MainScreen(controller(), options.fps), options.theme)
+
+        from lrtui.commands.plain_text import Printer
+
+        printer = Printer(options.every, options.json, sys.stdout)
+        if failure := as_text(printer):
+            complain(failure)
+        return 2 if printer.session.unusable else bool(failure)
+
+    return carry_out(source, work, trouble)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import IO
 
 from lrtui import messages as msg
-from lrtui.commands.arguments import add_form, add_setup, argument, typed
-from lrtui.commands.parser import BadInput, Parser, complain
-from lrtui.commands.showing import carry_out, start_trainer
+from lrtui.commands.arguments import FormOptions, add_form, add_setup, argument, typed
+from lrtui.commands.parser import BadInput, Parser
+from lrtui.commands.showing import start_trainer
 from lrtui.session.reports import SweepTable
 from lrtui.session.session import Session
 from lrtui.session.setup import Setup
@@ -22,7 +22,7 @@ from lrtui.text.readers import whole
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions:
+class SweepOptions(FormOptions):
     """Options of ``lrtui sweep``."""
 
     setup: Setup
@@ -30,9 +30,6 @@ class SweepOptions:
     high: float | None
     count: int
     range_test: bool
-    json: bool
-    csv: bool
-    ascii: bool
 
 
 def add_arguments(parser: Parser) -> None:
@@ -72,14 +69,10 @@ def run(options: SweepOptions) -> int:
     Raises:
         BadInput: the problem cannot be trained, or no rate is between the ends.
     """
+    from lrtui.commands.tables import run_table
+
     source = start_trainer(options.setup.settings, None)
-
-    def work() -> int:
-        if failure := print_table(source, options, sys.stdout):
-            complain(failure)
-        return bool(failure)
-
-    return carry_out(source, work)
+    return run_table(source, lambda: print_table(source, options, sys.stdout))
 
 
 def print_table(source: Source, options: SweepOptions, out: IO[str]) -> str:
@@ -88,7 +81,7 @@ def print_table(source: Source, options: SweepOptions, out: IO[str]) -> str:
     Raises:
         BadInput: the problem cannot be trained, or no rate is between the ends.
     """
-    from lrtui.commands.tables import ask, write_csv, write_json, write_lines
+    from lrtui.commands.tables import ask, write
     from lrtui.session.rate_axis import table
 
     session = ask(source, options.setup, "sweep", lambda s, facts: command(s, facts, options))
@@ -96,12 +89,7 @@ def print_table(source: Source, options: SweepOptions, out: IO[str]) -> str:
         return session
     assert session.swept is not None
     result = table(session.swept, session)
-    if options.json:
-        write_json(result, out)
-    elif options.csv:
-        write_csv(rows(result), out)
-    else:
-        write_lines(lines(result), out)
+    write(result, lambda: rows(result), lambda: lines(result), options, out)
     return ""
 
 

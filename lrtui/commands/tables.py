@@ -9,8 +9,10 @@ from typing import IO, Literal
 from msgspec import Struct
 
 from lrtui import messages as msg
-from lrtui.commands.parser import BadInput
+from lrtui.commands.arguments import FormOptions
+from lrtui.commands.parser import BadInput, complain
 from lrtui.commands.plain_text import ENDED_EARLY, stream
+from lrtui.commands.showing import carry_out
 from lrtui.session.session import Session
 from lrtui.session.setup import Setup
 from lrtui.sources.source import Source
@@ -51,17 +53,29 @@ def ask(
     return ENDED_EARLY
 
 
-def write_json(result: Struct, out: IO[str]) -> None:
-    """Print a result as one JSON object."""
-    print(msg.encode(result).decode(), file=out)
+def write(
+    result: Struct,
+    rows: Callable[[], Iterable[Sequence[object]]],
+    lines: Callable[[], Iterable[str]],
+    options: FormOptions,
+    out: IO[str],
+) -> None:
+    """Print a result as JSON, as rows of CSV, or as lines of text."""
+    if options.json:
+        print(msg.encode(result).decode(), file=out)
+    elif options.csv:
+        csv.writer(out, lineterminator="\n").writerows(rows())
+    else:
+        for line in lines():
+            print(printable(line), file=out)
 
 
-def write_csv(rows: Iterable[Sequence[object]], out: IO[str]) -> None:
-    """Print rows as comma-separated values."""
-    csv.writer(out, lineterminator="\n").writerows(rows)
+def run_table(source: Source, print_table: Callable[[], str]) -> int:
+    """Print a table from a source, then close it; return the exit code."""
 
+    def work() -> int:
+        if failure := print_table():
+            complain(failure)
+        return bool(failure)
 
-def write_lines(lines: Iterable[str], out: IO[str]) -> None:
-    """Print lines of text."""
-    for line in lines:
-        print(printable(line), file=out)
+    return carry_out(source, work)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from lrtui import messages as msg
-from lrtui.commands.arguments import add_form, argument, typed
+from lrtui.commands.arguments import FormOptions, add_form, argument, typed
 from lrtui.commands.parser import BadInput, Parser, complain
 from lrtui.sources.trainings import Connection, NoTraining, Training, choose
 from lrtui.text.ascii_fallback import printable
@@ -39,12 +39,11 @@ LARGEST = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
-class TellOptions:
+class TellOptions(FormOptions):
     """Options of ``lrtui tell``."""
 
     words: list[str]
     wait: float
-    ascii: bool
 
 
 def add_arguments(parser: Parser) -> None:

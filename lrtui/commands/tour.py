@@ -6,7 +6,15 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrtui.commands.arguments import add_form, add_screen, add_setup, argument, setup_of, typed
+from lrtui.commands.arguments import (
+    ScreenOptions,
+    add_form,
+    add_screen,
+    add_setup,
+    argument,
+    setup_of,
+    typed,
+)
 from lrtui.commands.parser import BadInput, Parser
 from lrtui.commands.showing import carry_out, reading_files, show, shows_screen, start_trainer
 from lrtui.text.readers import within
@@ -14,16 +22,13 @@ from lrtui.tour.script import Scene, read_script
 
 
 @dataclass(frozen=True, kw_only=True)
-class TourOptions:
+class TourOptions(ScreenOptions):
     """Options of ``lrtui tour``; the setup follows once the script is read."""
 
     found: argparse.Namespace
     script: str | None
     pace: float
     save: Path | None
-    fps: int
-    theme: str | None
-    ascii: bool
 
 
 def add_arguments(parser: Parser) -> None:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lrtui.commands.arguments import add_form, add_screen, typed
+from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, typed
 from lrtui.commands.parser import Parser, complain
-from lrtui.commands.showing import carry_out, reading_files, show, shows_screen
+from lrtui.commands.showing import present, reading_files, shows_screen
 from lrtui.text.ascii_fallback import printable
+
+if TYPE_CHECKING:
+    from lrtui.commands.plain_text import Printer
+    from lrtui.screen.control.controller import Controller
 
 
 @dataclass(frozen=True, kw_only=True)
-class WatchOptions:
+class WatchOptions(ScreenOptions):
     """Options of ``lrtui watch``."""
 
     training: str | None
     read_only: bool
-    every: int
-    fps: int
-    theme: str | None
-    plain: bool
-    json: bool
-    ascii: bool
 
 
 def add_arguments(parser: Parser) -> None:
@@ -72,20 +70,17 @@ def run(options: WatchOptions) -> int:
         complain(str(error))
         return 1
 
-    def on_the_screen() -> int:
+    def controller() -> Controller:
         from lrtui.screen.control.controller import Controller
-        from lrtui.screen.main_screen import MainScreen
 
-        controller = Controller(source, [], speed=None)
-        return show(lambda: MainScreen(controller, options.fps), options.theme)
+        return Controller(source, [], speed=None)
 
-    def as_text() -> int:
-        from lrtui.commands.plain_text import Printer, replay
+    def as_text(printer: Printer) -> str:
+        from lrtui.commands.plain_text import replay
 
-        replay(source, Printer(options.every, options.json, sys.stdout))
-        return 0
+        return replay(source, printer)
 
-    return carry_out(source, on_the_screen if on_screen else as_text)
+    return present(source, options, on_screen, controller, as_text)
 
 
 def list_trainings(as_json: bool) -> int:

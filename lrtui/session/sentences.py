@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 
@@ -35,13 +34,6 @@ def advice_text(advice: Advice) -> str:
         return f"take more steps: {rate_text(advice.lr)} settles at step {advice.steps:,}"
     when = f", settles at step {advice.steps:,}" if advice.steps is not None else ""
     return f"try {rate_text(advice.lr)}{when}"
-
-
-def times_text(times: float) -> str:
-    """Say how high a spike is."""
-    if not math.isfinite(times):
-        return "not finite"
-    return f"{times:,.0f} × its level" if times >= 100 else f"{times:.2g} × its level"
 
 
 def run_line(run: Run) -> str:

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from lrtui import messages as msg
 from lrtui.analysis.advice import Advice, advise, advise_from_sweep, best_of
 from lrtui.analysis.diagnosis import Diagnosis
+from lrtui.analysis.spikes import times_text
 from lrtui.analysis.theory import Theory
+from lrtui.session.change import Change
 from lrtui.session.live import Live
 from lrtui.session.reports import AdviceReport, Summary
 from lrtui.session.run import Run
+from lrtui.session.sentences import change_text
 from lrtui.session.setup import Setup
 
 MAX_RUNS_WITH_LOSSES = 100
@@ -251,22 +254,25 @@ class Session:
         loss = run.series.at(swept.steps) if reached and run.series is not None else None
         return advise_from_sweep(swept, run.lr, run.settled_at, loss)
 
-    def apply(self, message: msg.AnyMessage) -> bool:
-        """Take in a message; one about a run that is over changes nothing.
+    def apply(self, message: msg.AnyMessage) -> list[Change]:
+        """Apply a message; return what it changed.
 
-        Returns:
-            Whether anything changed.
+        A message about a run that is over changes nothing.
         """
+        run = self.of(message)
         match message:
-            case msg.Greeting():
+            case msg.Greeting(title=title, program=program):
                 self.greeting, self.failure, self.unusable = message, "", ""
                 self.facts = self.scene = self.quadratic = None
                 self._theories, self._swept, self._refined, self.heated = {}, {}, {}, None
+                return [Change("source", message, text=f"{title.replace(' · ', ', ')} ({program})")]
             case msg.Rewound(run=number):
                 self.runs = [old for old in self.runs if old.number < number]
                 self._last_number, self.focus = number - 1, None
-            case msg.ProblemFacts():
+                return [Change("rewound", message)]
+            case msg.ProblemFacts(remarks=remarks):
                 self.facts = message
+                return [Change("problem", message, text="\n".join(remarks))]
             case msg.LineScene() | msg.CurveScene() | msg.ClassesScene() | msg.PlaneScene():
                 self.scene = message
             case msg.Quadratic():
@@ -275,38 +281,86 @@ class Session:
                 self.heated = message
             case msg.SweepResult():
                 self._note_swept(message)
+            case msg.Printed(text=text):
+                return [Change("printed", message, text=text)]
+            case msg.NoResult(work=work, reason=reason):
+                return [Change("no result", message, text=f"no {work}: {reason}")]
             case msg.Marked():
-                return self._mark(message)
+                return [Change("other", message)] if self._mark(message) else []
             case msg.Failed(reason=reason):
                 self.failure = reason
                 self._end_all(reason)
+                return [Change("failed", message, text=reason)]
             case msg.Unusable(reason=reason):
                 self.unusable = reason
                 self._end_all(reason)
-            case msg.Started(run=number, lr=lr, steps=steps, optimizer=optimizer) if (
-                number > self._last_number
-            ):
-                by, moves = known(optimizer), message.schedule
-                self._start(self._add(number, lr, steps, by, moves, message.race), message)
-            case (
-                msg.Started()
-                | msg.State()
-                | msg.Steered()
-                | msg.Ranks()
-                | msg.Snapshots()
-                | msg.Progress()
-                | msg.Ahead()
-                | msg.Sharpness()
-                | msg.Slice()
-                | msg.Picture()
-            ) | msg.Ended():
-                run = self.of(message)
-                if run is None or not run.is_on:
-                    return False
-                self._follow(run, message)
+                return [Change("unusable", message, text=reason)]
+            case msg.Started(run=number, lr=lr, steps=steps) if number > self._last_number:
+                optimizer = known(message.optimizer)
+                run = self._add(number, lr, steps, optimizer, message.schedule, message.race)
+                self._start(run, message)
+                return [Change("started", message, run)]
+            case _ if run is None or not run.is_on:
+                return []
+            case msg.Started():
+                run.begin_anew()
+                self._start(run, message)
+                return [Change("restarted", message, run)]
+            case msg.Progress():
+                return self._progress(run, message)
+            case msg.State():
+                return [self._confirm(run, message)]
+            case msg.Steered(done=done, text=text):
+                run.note(message)
+                return [Change("answer" if done else "refusal", message, run, text=text)]
+            case msg.Ended(reason=reason):
+                run.step, run.loss = message.step, message.loss
+                run.outcome, run.reason = message.outcome, reason
+                return [Change("ended", message, run, text=reason)]
+            case msg.Ranks() | msg.Snapshots():
+                run.note(message)
+            case msg.Ahead():
+                run.look_ahead(message)
+            case msg.Sharpness():
+                run.note_sharpness(message)
+            case msg.Slice():
+                run.slice = message
+            case msg.Picture():
+                run.picture = message
             case _:
-                return False
-        return True
+                return []
+        return [Change("other", message, run)]
+
+    def _progress(self, run: Run, progress: msg.Progress) -> list[Change]:
+        """Apply losses; return that, and what they show for the first time."""
+        settled_at, spike = run.settled_at, run.spikes.last
+        over = spike.over if spike is not None else None
+        run.take(progress)
+        found = [Change("progress", progress, run)]
+        if settled_at is None and run.settled_at is not None:
+            found.append(Change("settled", progress, run, run.settled_at, "settled"))
+        if (now := run.spikes.last) is not None:
+            if spike is None or spike.step != now.step:
+                text = f"spike, {times_text(now.times)} its level"
+                found.append(Change("spike", progress, run, now.step, text))
+                over = None
+            if over is None and now.over is not None:
+                back = now.step + now.over
+                found.append(Change("recovery", progress, run, back, "back at its level"))
+        return found
+
+    def _confirm(self, run: Run, state: msg.State) -> Change:
+        """Apply how a run is driven."""
+        if run.live is not None:
+            run.live.state = state
+        self.paused, self.speed = state.paused, state.speed
+        if state.lr == run.lr:
+            return Change("state", state, run)
+        run.lr = state.lr
+        if not state.asked_by:
+            return Change("state", state, run)
+        self._change_lr(run, state)
+        return Change("rate", state, run, text=change_text(state))
 
     def open_again(self, messages: Iterable[msg.AnyMessage]) -> None:
         """Take in what was kept of earlier sessions, before the first run of this one."""
@@ -333,50 +387,6 @@ class Session:
         for run in self.current_group:
             if run.is_on:
                 run.outcome, run.reason = "failed", reason
-
-    def _follow(
-        self,
-        run: Run,
-        message: msg.Started
-        | msg.State
-        | msg.Steered
-        | msg.Ranks
-        | msg.Snapshots
-        | msg.Progress
-        | msg.Ahead
-        | msg.Sharpness
-        | msg.Slice
-        | msg.Picture
-        | msg.Ended,
-    ) -> None:
-        """Take in a message about the current run."""
-        match message:
-            case msg.Ahead():
-                run.look_ahead(message)
-            case msg.Sharpness():
-                run.note_sharpness(message)
-            case msg.Slice():
-                run.slice = message
-            case msg.Picture():
-                run.picture = message
-            case msg.Started():
-                run.begin_anew()
-                self._start(run, message)
-            case msg.Steered() | msg.Ranks() | msg.Snapshots():
-                run.note(message)
-            case msg.State():
-                if run.live is not None:
-                    run.live.state = message
-                self.paused, self.speed = message.paused, message.speed
-                if message.lr != run.lr:
-                    run.lr = message.lr
-                    if message.asked_by:
-                        self._change_lr(run, message)
-            case msg.Progress():
-                run.take(message)
-            case msg.Ended():
-                run.step, run.loss = message.step, message.loss
-                run.outcome, run.reason = message.outcome, message.reason
 
     def _start(self, run: Run, started: msg.Started) -> None:
         run.lr, run.steps, run.facts = started.lr, started.steps, self.facts

@@ -7,7 +7,17 @@ import math
 import pytest
 from msgspec.structs import replace
 
-from lrtui.messages import PLAIN, Ended, Failed, Printed, ProblemFacts, Progress, Started, State
+from lrtui.messages import (
+    PLAIN,
+    AnyMessage,
+    Ended,
+    Failed,
+    Printed,
+    ProblemFacts,
+    Progress,
+    Started,
+    State,
+)
 from lrtui.session.run import Run
 from lrtui.session.sentences import run_line
 from lrtui.session.session import MAX_RUNS, MAX_RUNS_WITH_LOSSES, Session
@@ -275,9 +285,40 @@ def test_capabilities() -> None:
 
 def test_what_changes_nothing() -> None:
     session = Session()
-    assert not session.apply(Printed(text="hi"))
     assert not session.apply(progress(1, 0, [1.0]))
+    assert not session.apply(ended(1, 5))
     assert session.advice() is None
+
+
+def kinds(session: Session, *messages: AnyMessage) -> list[tuple[str, str]]:
+    changes = [change for message in messages for change in session.apply(message)]
+    return [(change.kind, change.text) for change in changes if change.kind != "progress"]
+
+
+def test_what_a_message_changed_is_said_once_for_all() -> None:
+    session = Session()
+    session.apply(greeting())
+    session.apply(quadratic(0.5, 2.0))
+    assert kinds(session, Printed(text="hi")) == [("printed", "hi")]
+    assert kinds(session, Started(run=1, lr=0.1, steps=100)) == [("started", "")]
+    assert kinds(session, state(1, 0, 0.1)) == [("state", "")]
+    assert kinds(session, state(1, 4, 0.2)) == [("rate", "rate 0.2 from step 5")]
+    assert kinds(session, ended(1, 5)) == [("ended", "words")]
+    assert kinds(session, Failed(reason="it broke")) == [("failed", "it broke")]
+
+
+def test_a_run_settles_once_and_a_spike_comes_and_goes() -> None:
+    session = Session()
+    session.apply(replace(greeting(), since=1.0))
+    losses = [2.0 + 0.01 * (i % 7) for i in range(300)]
+    losses[200:220] = [9.0] * 20
+    messages = [Started(run=1, lr=0.1, steps=None)]
+    found = kinds(session, *messages, *(progress(1, i, [x]) for i, x in enumerate(losses)))
+    (started, spike, recovery) = found
+    assert started == ("started", "")
+    assert spike[0] == "spike"
+    assert "its level" in spike[1]
+    assert recovery == ("recovery", "back at its level")
 
 
 def test_only_the_most_recent_runs_keep_their_losses() -> None:

@@ -17,6 +17,7 @@ from lrtui.screen.control.run_table import Table
 from lrtui.screen.control.steering import Steering
 from lrtui.screen.control.sweeps import Sweeps
 from lrtui.screen.control.view import View
+from lrtui.session.change import Change
 from lrtui.session.heat_grid import kind
 from lrtui.session.session import Session
 from lrtui.session.setup import Setup, optimizers
@@ -375,13 +376,17 @@ class Controller:
             self.view.dirty = True
 
     def take(self, message: msg.AnyMessage) -> None:
-        """Take in one message."""
-        before = self.session.current
-        lr = before.lr if before else None
-        changed = self.session.apply(message)
-        self.view.dirty |= changed
+        """Apply a message, and follow what it changed."""
+        for change in self.session.apply(message):
+            self._follow(change)
+            self._log.follow(change)
+            self.view.dirty = True
         run = self.session.current
-        match message:
+        if run and not self.session.is_on and run.outcome in ("done", "diverged"):
+            self.run_next()
+
+    def _follow(self, change: Change) -> None:
+        match change.message:
             case msg.ProblemFacts(own_optimizer=own):
                 if self.setup.optimizer == msg.OWN and not own:
                     self.setup = replace(self.setup, optimizer=msg.PLAIN)
@@ -390,15 +395,12 @@ class Controller:
                 self._sweeps.forget()
             case msg.Failed(details=details):
                 self.view.details = details
-            case msg.Started() if changed and not self.session.offers("start"):
-                self._note_start(message, again=run is before)
-            case msg.State() if changed:
-                self._confirm(message)
-            case msg.Steered(done=False) if changed and message.answers:
-                self.complain(message.text)
-        self._log.take(message, changed=changed, moved=run is not None and run.lr != lr)
-        if run and not self.session.is_on and run.outcome in ("done", "diverged"):
-            self.run_next()
+            case msg.Started() as started if not self.session.offers("start"):
+                self._note_start(started, again=change.kind == "restarted")
+            case msg.State() as state:
+                self._confirm(state)
+            case msg.Steered(answers=answers) if change.kind == "refusal" and answers:
+                self.complain(change.text)
 
     def _note_start(self, started: msg.Started, *, again: bool) -> None:
         """Show a run that nobody started here: of a training that is not ours, or of a record."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable
 
+from lrtui.analysis.spikes import times_text
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.loss import knows_no_loss
 from lrtui.screen.panes.pane import TALL, Pane
 from lrtui.session.run import Run
-from lrtui.session.sentences import times_text
 from lrtui.text.rates import rate_text
 
 LOOKS = {
@@ -173,20 +174,19 @@ def rows(view: View) -> int:
 
 
 def results_of(run: Run) -> Row:
-    """Return the last spike of a training that is not ours, and what there is to go back to."""
+    """Return what a live training can go back to, and its last spike once that is over."""
     live = run.live
     assert live is not None
-    row: Row = []
+    row: Row = [("   ", "dim")]
+    if live.snapshots is not None and run.is_on:
+        row += [("t ", "strong"), (f"back to step {live.snapshots.before:,}  ", "text")]
     # One that is not over is the verdict itself, with its figures.
     if (spike := live.spike) is not None and spike.over is not None:
+        height = (
+            f"{times_text(spike.times)} its level" if math.isfinite(spike.times) else "not finite"
+        )
         over = f"recovered in {spike.over:,} steps"
-        text = f"   last spike at {spike.step:,}, {times_text(spike.times)}; {over}"
-        row.append((text, "dim"))
-    if live.snapshots is not None and run.is_on:
-        row += [
-            ("  t ", "strong"),
-            (f"back to the weights of step {live.snapshots.before:,}", "dim"),
-        ]
+        row.append((f"last spike at {spike.step:,}, {height}; {over}", "dim"))
     return row
 
 
