@@ -123,7 +123,7 @@ class Action:
 
     def is_offered(self, session: Session) -> bool:
         """Return whether the source can do it now."""
-        if self.needs in STEERING and is_over(session):
+        if STEERING & {self.needs, self.or_needs} and is_over(session):
             return False
         able = self.needs is None or session.offers(self.needs)
         return able or (self.or_needs is not None and session.offers(self.or_needs))
@@ -244,7 +244,7 @@ ACTIONS = (
            "Show the loss linear, logarithmic, or above its minimum.",
            lambda s: s.next_scale(), "axis", border="scale"),
     Action("chart", "b", "next chart",
-           "Show the next chart beside the loss: bowl, map, sharpness, step or rate.",
+           "Show the next chart beside the loss.",
            lambda s: s.next_lens(), "chart",
            border="next"),
     Action("every_rate", "w", "every rate",

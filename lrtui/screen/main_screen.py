@@ -211,10 +211,10 @@ class MainScreen(Keys):
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
         """Carry out what a click on a pane asks for."""
-        widget = event.widget
+        widget, region = self.get_widget_at(event.screen_x, event.screen_y)
         if not isinstance(widget, PaneWidget):
             return
-        x, y = event.screen_x - widget.region.x, event.screen_y - widget.region.y
+        x, y = event.screen_x - region.x, event.screen_y - region.y
         if (action := widget.action_at(x, y)) is not None:
             await self.carry_out(Press(action))
         elif not widget.pane.waits_for(self.view):

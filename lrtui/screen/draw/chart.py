@@ -195,7 +195,7 @@ class Sheet:
         right, left = column + 2, column - 1 - size
         if label.ends:
             start = min(right, columns - size)
-            nearest = [row + down for down in (0, -1, 1, -2, 2, -3, 3)]
+            nearest = [row + down for down in (0, -1, 1, -2, 2, -3, 3, -4, -5)]
             near = [(line, start) for line in nearest]
             self._write_first(label.text, near, tone)
             return

@@ -46,14 +46,8 @@ WITHOUT_COLOR = {
 }
 """Tones where no colour is to be sent; a word and a sign say what a colour would."""
 RUNS = (
-    "#35a7e6",
-    "#e07ad8",
-    "#2fb8a6",
-    "#a98bf5",
-    "#b98a6a",
-    "#7f9fb8",
-    "#6f7ff0",
-    "#d98aa8",
+    *("#4d91f5", "#a425f5", "#148d78", "#8bb8f2"),
+    *("#c2627f", "#aea16a", "#5c55db", "#f5afa3"),
 )
 """Colours of runs: none is near the green, the yellow and the red of the verdicts."""
 BLACK, WHITE = Color(0, 0, 0), Color(255, 255, 255)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import textwrap
 
+from rich.cells import cell_len
+
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row
 from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.text.ascii_fallback import printable
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """List the last events, the oldest first; what is longer than a row takes several."""
     rows: list[Row] = []
-    for text, tone in reversed(view.log):
-        lines = textwrap.wrap(text, max(width - 1, 1)) or [""]
+    for printed, tone in reversed(view.log):
+        text = printable(printed)
+        room = width - 1 - (cell_len(text) - len(text))  # some letters take two cells
+        lines = textwrap.wrap(text, max(room, 1)) or [""]
         rows = [*([(line, tone)] for line in lines), *rows]
         if len(rows) >= height:
             break

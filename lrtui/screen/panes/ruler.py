@@ -12,7 +12,7 @@ from lrtui.analysis.diagnosis import Verdict
 from lrtui.analysis.theory import Theory
 from lrtui.messages import SweepResult
 from lrtui.screen.control.view import View
-from lrtui.screen.draw.spans import Row, Span, fitted, length
+from lrtui.screen.draw.spans import Row, Span, fitted
 from lrtui.screen.panes.pane import Pane, RunRate
 from lrtui.screen.panes.rate import in_force
 from lrtui.screen.panes.status import LOOKS
@@ -97,7 +97,7 @@ def marked(view: View) -> list[tuple[float, str, str]]:
     swept, theory = view.swept, view.session.theory
     found = []
     if (best := best_of(swept, theory)) is not None:
-        text = f"best {rate_text(best)}" if theory else f"best tried {best:.2g}"
+        text = f"best {rate_text(best)}" if theory else f"best {best:.2g} in {swept.steps:,} steps"
         found.append((best, "★", text))
     if theory is not None and math.isfinite(theory.max_stable_lr):
         found.append((theory.max_stable_lr, "┃", f"limit {theory.max_stable_lr:.3g}"))
@@ -190,7 +190,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     ]
     row: Row = [(" ", "dim"), (ruler.left, "dim"), *line, (ruler.right, "dim")]
     row += [(text, tone) for text, _, tone in names]
-    return [[*row, (horizon(swept, width - length(row)), "dim")] if theory is None else row]
+    return [row]
 
 
 def tone_of(sign: str) -> str:
@@ -256,12 +256,6 @@ def shades(
         else (next(s for most, s in GRADES if grade <= most), "good" if grade <= 0.6 else "warn")
         for (verdict, _), grade in zip(found, grades, strict=True)
     ]
-
-
-def horizon(swept: SweepResult, width: int) -> str:
-    """Say how far the rates were tried, in as many words as there is room for."""
-    texts = (f"  each rate tried for {swept.steps:,} steps", f"  {swept.steps:,} steps each")
-    return next((text for text in texts if len(text) <= width), "")
 
 
 def depends_on(view: View, width: int) -> object:
