@@ -13,6 +13,10 @@ MIN_GAIN = 0.05
 """Share of its loss by which another rate has to end lower for it to be advised."""
 
 
+EDGE_FACTOR = 2.0
+"""A rate of a sweep is close to the next one up to this factor."""
+
+
 @dataclass(frozen=True)
 class Advice:
     """A rate to try.
@@ -43,7 +47,7 @@ def advise(
 
     Returns:
         The advice; ``None`` where the rate tried is as quick as any and has the steps it needs, or
-        where no rate settles within the horizon of the forecast.
+        where no rate settles.
     """
     best = theory.best_lr
     needed = theory.settles_at(theory.start, best)
@@ -53,8 +57,7 @@ def advise(
     as_quick = own is not None and own <= needed
     if settled_at is not None and settled_at <= needed:  # at several rates, it may be quicker
         return None
-    how = "simulated" if theory.optimizer.is_adaptive else "tried in the closed form"
-    tried = f"{theory.candidates:,} rates {how}"
+    tried = f"{theory.candidates:,} rates tried in the closed form"
     if steps is not None and needed > steps:
         given = f"{steps:,} step{'s' if steps > 1 else ''}"
         none = "no rate" if theory.optimizer.is_plain else f"none of {tried}"
@@ -77,22 +80,34 @@ def advise(
 def best_swept(swept: SweepResult) -> float | None:
     """Return the rate of a sweep that reached the target first, or else ended lowest.
 
-    ``None`` where none of them ended lower than it began.
+    Rates right below one that ended above its start come last: whether such a run breaks away as
+    well is up to its rounding. ``None`` where none of them ended lower than it began.
     """
+    rates = range(len(swept.lrs))
     settled = [
-        (at, lr) for at, lr in zip(swept.settled_at, swept.lrs, strict=True) if at is not None
+        (is_at_edge(swept, i), at, swept.lrs[i])
+        for i in rates
+        if (at := swept.settled_at[i]) is not None
     ]
     if settled:
-        return min(settled)[1]
+        return min(settled)[2]
     ended = [
-        (loss, lr)
-        for i, (loss, lr) in enumerate(zip(swept.losses, swept.lrs, strict=True))
-        if loss is not None and swept.is_finished(i)
+        (is_at_edge(swept, i), loss, swept.lrs[i])
+        for i in rates
+        if (loss := swept.losses[i]) is not None and swept.is_finished(i)
     ]
     lowest = min(ended, default=None)
-    if lowest is None or (swept.first_loss is not None and lowest[0] >= swept.first_loss):
+    if lowest is None or (swept.first_loss is not None and lowest[1] >= swept.first_loss):
         return None
-    return lowest[1]
+    return lowest[2]
+
+
+def is_at_edge(swept: SweepResult, i: int) -> bool:
+    """Return whether the next larger rate of a sweep, if it is close, ended above its start."""
+    if i + 1 == len(swept.lrs) or swept.lrs[i + 1] > EDGE_FACTOR * swept.lrs[i]:
+        return False
+    loss = swept.losses[i + 1]
+    return loss is None or (swept.first_loss is not None and loss >= swept.first_loss)
 
 
 def best_of(swept: SweepResult | None, theory: Theory | None) -> float | None:
@@ -126,6 +141,8 @@ def advise_from_sweep(
         settled_at, loss = swept.settled_at[near], swept.losses[near]
     at, lowest = swept.settled_at[i], swept.losses[i]
     tried = f"of the {len(swept.lrs):,} rates tried"
+    if any(is_at_edge(swept, j) for j in range(i, len(swept.lrs))):
+        tried += " short of the edge"
     if at is not None:
         if settled_at is not None and settled_at <= at:
             return None

@@ -54,8 +54,8 @@ RISEN_FACTOR = 1.05
 STEADY = 50
 """Batches in a row under the target that make a run settled, where each step sees few samples."""
 
-ADAM_STEP_TOLERANCE = 10
-"""Steps by which rounding may shift the step at which a run of Adam settles."""
+STEP_TOLERANCE = 10
+"""Steps by which rounding may shift the step at which a run with momentum settles."""
 
 DIVERGED_FACTOR, DIVERGED_FACTOR_ADAPTIVE = 1e3, 1e6
 """A loss of that many times the first has diverged; Adam comes back from a thousand times."""
@@ -91,7 +91,7 @@ def foresee(theory: Theory, start: Sequence[float], lr: float, steps: float) -> 
         side of the steepest direction or changing sides (without momentum). For one that does not:
         ``too slow`` where a larger rate would, else ``on the edge`` close to the limit, else ``too
         few steps``. Past the limit ``on the edge`` where it is close and the loss grows less than
-        tenfold, else ``diverging``. ``cannot tell yet`` where the forecast does not look that far.
+        tenfold, else ``diverging``.
     """
     if lr >= theory.max_stable_lr:
         growth = theory.growth(lr)
@@ -99,8 +99,6 @@ def foresee(theory: Theory, start: Sequence[float], lr: float, steps: float) -> 
         is_close = EDGE_SHARE * lr <= theory.max_stable_lr
         return "on the edge" if is_close and grown < math.log(EDGE_GROWTH) else "diverging"
     settles = theory.settles_at(start, lr)
-    if settles is None and theory.optimizer.is_adaptive and steps > theory.horizon:
-        return "cannot tell yet"
     if settles is None or settles > steps:
         quickest, fewest = theory.quickest(tuple(start))
         if fewest <= steps and lr < quickest:
@@ -136,7 +134,7 @@ def judge(
         if forecast is not None and forecast <= steps:
             return "settled", settled_at if abs(
                 settled_at - forecast
-            ) <= ADAM_STEP_TOLERANCE else forecast
+            ) <= STEP_TOLERANCE else forecast
     if loss is not None and loss > first:
         return "above its start", None
     return foresee(theory, theory.start, lr, steps), None
@@ -145,14 +143,10 @@ def judge(
 def is_only_above(theory: Theory, lr: float, loss: float | None) -> bool:
     """Return whether a last loss above the first one need not mean that the run has diverged.
 
-    With momentum or Adam a run may climb and come back, and weight decay may draw it up to where
-    it ends. Adam has no limit: it has diverged only where the loss is out of all proportion.
+    With momentum a run may climb and come back, and weight decay may draw it up to where it ends.
     """
-    if loss is None or not math.isfinite(loss) or theory.optimizer.is_plain:
-        return False
-    if theory.optimizer.is_adaptive:
-        return loss <= DIVERGED_FACTOR_ADAPTIVE * theory.start_loss()
-    return lr < theory.max_stable_lr
+    is_finite = loss is not None and math.isfinite(loss)
+    return is_finite and not theory.optimizer.is_plain and lr < theory.max_stable_lr
 
 
 @dataclass
@@ -166,7 +160,7 @@ class Diagnosis:
         start: weights that the run, or the part of it at this rate, started from.
         since: step at which it did.
         under_since: step from which on it has been close to where it ends. Gradient descent stays
-            there; with momentum a run can fly through, and Adam can leave it again.
+            there; with momentum a run can fly through.
         broken: first step whose loss was not finite, once there is one.
     """
 
@@ -231,23 +225,23 @@ class Diagnosis:
     def settled_at(self) -> int | None:
         """The step from which on it stays close to where it ends, ``None`` as long as it does not.
 
-        With momentum and Adam a loss may be as low before, and leave again: it has settled once
-        the step is come that was forecast, or where the forecast is at an end.
+        With momentum a loss may be as low before, and leave again: it has settled once the step
+        is come that was forecast.
         """
         theory = self.theory
         if theory is None or self.lr >= theory.max_stable_lr:
             return None
         if theory.optimizer.is_plain or not self._recent or self.under_since is None:
             return self.under_since
-        forecast, horizon = self.forecast, self.since + theory.horizon
-        known = forecast if forecast is not None else horizon
-        return self.under_since if self._recent[-1][0] >= known else None
+        forecast = self.forecast
+        has_come = forecast is not None and self._recent[-1][0] >= forecast
+        return self.under_since if has_come else None
 
     def shrink(self) -> float | None:
         """Return the share of the excess that a step removed, over the last two losses.
 
         Negative where the excess grew; ``None`` where it cannot be told from rounding, and for
-        momentum, decay and Adam, whose excess does not shrink evenly.
+        momentum and decay, whose excess does not shrink evenly.
         """
         if self.theory is None or not self.theory.optimizer.is_plain or len(self._recent) < 2:
             return None
@@ -279,16 +273,10 @@ class Diagnosis:
                 said = f"not finite at step {self.broken:,}"
             return "diverged", f"{said}; {self._beyond()}"
         if self.settled_at is not None:
-            return "settled", f"at step {self.settled_at:,}, {self._near()}{self._spike()}"
+            return "settled", f"at step {self.settled_at:,}, {self._near()}"
         if not all(map(math.isfinite, self.start)):
             return "diverging", "the weights are not finite any more"
         left = math.inf if self.steps is None else self.steps - self.since
-        if theory.optimizer.is_adaptive and self._recent:
-            step, loss = self._recent[-1]
-            if self.forecast is not None and step > self.forecast + ADAM_STEP_TOLERANCE:
-                return "spike", f"loss {loss:.3g}, after it had settled{self._spike()}"
-            if self.forecast is None and step - self.since >= theory.horizon:
-                left = math.inf
         verdict = foresee(theory, self.start, self.lr, left)
         if outcome is not None and verdict in ("converging", "side to side"):
             verdict = "too few steps"  # the forecast is that of float64, a step or two earlier
@@ -305,17 +293,6 @@ class Diagnosis:
         if theory.fits_exactly:
             return "0, up to float32 rounding"
         return f"within 0.5% of the smallest loss, {theory.min_loss:.4g}"
-
-    def _spike(self) -> str:
-        """Say when Adam will be unstable, or was, where that is foreseen."""
-        theory = self.theory
-        assert theory is not None
-        spike = theory.spike_at(self.start, self.lr)
-        step = self._recent[-1][0] if self._recent else self.since
-        if spike is None or (self.steps is not None and self.since + spike > self.steps):
-            return ""
-        near = f"near step {self.since + spike:,} (Adam forgets)"
-        return f"; expect a spike {near}" if step < self.since + spike else f"; foreseen {near}"
 
     def _beyond(self) -> str:
         """Say what it means that the rate is past the limit."""
@@ -338,10 +315,8 @@ class Diagnosis:
         )
         if self.forecast is None:
             when = "never settles" if self.lr >= theory.max_stable_lr else "settles beyond 1e9"
-            if theory.optimizer.is_adaptive:
-                when = f"not settled in {theory.horizon:,} steps, as far as it was computed"
         else:
-            when = f"settles at {self.forecast:,}{self._spike()}"
+            when = f"settles at {self.forecast:,}"
         given = "" if self.steps is None else f", was given {self.steps:,}"
         match verdict:
             case "converging":
@@ -353,8 +328,6 @@ class Diagnosis:
                 return f"{pace}{when}{given}"
             case "too few steps":
                 return f"{when}{given}"
-            case "cannot tell yet":
-                return when
             case "on the edge" if self.lr < theory.max_stable_lr:
                 return f"just below the limit {theory.max_stable_lr:.4g}; {when}{given}"
         return self._beyond()
@@ -362,4 +335,4 @@ class Diagnosis:
 
 def remembers(theory: Theory) -> bool:
     """Return whether a step depends on the steps before, beyond the weights they led to."""
-    return theory.optimizer.momentum > 0 or theory.optimizer.is_adaptive
+    return theory.optimizer.momentum > 0

@@ -2,8 +2,8 @@
 
 Along each eigenvector of the Hessian one step of gradient descent multiplies the distance from the
 minimum by 1 − lr·λ; with momentum it is a step of a 2×2 matrix. Source: Goh, "Why Momentum Really
-Works", Distill 2017. Adam is none of that, as it has a step size for each weight: its steps are
-taken in float64, which needs no data. The tests hold all of it against torch.optim.
+Works", Distill 2017. Adam has no closed form: of its runs only what was trained is known. The tests
+hold all of it against torch.optim.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from lrtui.analysis.adam import ADAM_WORK, Adam
 from lrtui.analysis.momentum import MAX_STEP, Modes
 from lrtui.messages import PLAIN, Optimizer, Quadratic
 
@@ -47,7 +46,7 @@ class Theory:
         minimum: weights at the minimum.
         min_loss: loss there.
         start: weights that runs start from.
-        optimizer: what takes the steps; not ``own``, of which nothing is known.
+        optimizer: ``sgd`` or ``nesterov``; the others have no closed form.
         target: loss at which a run counts as settled, ``None`` for 0.5% above where it ends.
     """
 
@@ -81,12 +80,10 @@ class Theory:
 
     @property
     def max_stable_lr(self) -> float:
-        """The rate from which on a run diverges, infinite for Adam, which has none.
+        """The rate from which on a run diverges.
 
         See ``Optimizer.threshold``, over the largest eigenvalue plus the weight decay.
         """
-        if self.optimizer.is_adaptive:
-            return math.inf
         return self.optimizer.threshold / (self.eigenvalues[-1] + self.optimizer.weight_decay)
 
     @property
@@ -103,20 +100,11 @@ class Theory:
         return self.rounded(self.quickest(self.start)[0])
 
     @property
-    def horizon(self) -> int:
-        """The last step that a forecast looks at."""
-        return self._adam.horizon if self.optimizer.is_adaptive else MAX_STEP
-
-    @property
     def candidates(self) -> int:
         """How many rates are compared to find the one that settles first."""
         if self.optimizer.is_plain:
             return CANDIDATES
-        # For Adam at most about a second, whatever the number of weights.
-        most = 4e4 / len(self.minimum)
-        if self.optimizer.is_adaptive:
-            most = 2 * ADAM_WORK / len(self.minimum) ** 2 / self.horizon
-        return min(CANDIDATES, max(16, int(most)))
+        return min(CANDIDATES, max(16, int(4e4 / len(self.minimum))))
 
     @cached_property
     def end_loss(self) -> float:
@@ -193,10 +181,7 @@ class Theory:
         """Return what a step multiplies the distance along the steepest eigenvector by at last.
 
         The modulus of the larger eigenvalue of its 2×2 matrix; |1 − lr·λ| without momentum.
-        Infinite for Adam, of which nothing like it is known.
         """
-        if self.optimizer.is_adaptive:
-            return math.inf
         beta, stretch = self.optimizer.momentum, self.factors(lr)[-1]
         trace, product = stretch + beta, beta
         if self.optimizer.name == "nesterov":
@@ -267,16 +252,11 @@ class Theory:
             at: steps.
 
         Returns:
-            The loss at each, infinite past the end of float64. For Adam NaN past its horizon, and
-            from a foreseen spike on: how it goes on from there is up to the rounding.
+            The loss at each, infinite past the end of float64.
         """
         import numpy as np
 
         steps = np.array(at, dtype=np.int64)
-        if self.optimizer.is_adaptive:
-            told = self._adam.course(tuple(start), lr)[0]
-            end = self.spike_at(start, lr) or len(told)
-            return np.where(steps < end, told[np.minimum(steps, len(told) - 1)], np.nan)
         if not self.optimizer.is_plain:
             return self._modes(start, np.array([lr])).losses(steps)[:, 0]
         shares = np.array(self.eigenvalues) * np.array(self.distances(start)) ** 2 / 2
@@ -289,8 +269,7 @@ class Theory:
         """Return the step from which on a run from ``start`` has settled, ``None`` if never.
 
         With momentum a run can fly through the minimum and leave it again: it has settled once it
-        does so no more. Adam has settled where it stays until the spike that is foreseen, or
-        until the horizon.
+        does so no more.
         """
         if lr >= self.max_stable_lr:
             return None
@@ -312,10 +291,7 @@ class Theory:
         return high
 
     def settles_each(self, start: Sequence[float], lrs: Sequence[float]) -> list[int | None]:
-        """Return ``settles_at`` of each of some rates: for Adam much quicker than one by one.
-
-        What was found is remembered, so that ``settles_at`` of these rates costs nothing then.
-        """
+        """Return ``settles_at`` of each of some rates, and remember it."""
         if self.optimizer.is_plain:
             return [self.settles_at(start, lr) for lr in lrs]
         import numpy as np
@@ -324,13 +300,10 @@ class Theory:
         if len(known) > 10_000:
             known.clear()
         new = [lr for lr in dict.fromkeys(lrs) if (start, lr) not in known]
-        if self.optimizer.is_adaptive:
-            known |= {(start, lr): at for lr, at in self._adam.settle(start, new).items()}
-        else:
-            for lr in new:
-                below = lr < self.max_stable_lr
-                modes = self._modes(start, np.array([lr])) if below else None
-                known[start, lr] = modes.settles_at(self.settled_loss) if modes else None
+        for lr in new:
+            below = lr < self.max_stable_lr
+            modes = self._modes(start, np.array([lr])) if below else None
+            known[start, lr] = modes.settles_at(self.settled_loss) if modes else None
         return [known[start, lr] for lr in lrs]
 
     def _modes(self, start: Sequence[float], lrs: Floats) -> Modes:
@@ -350,8 +323,6 @@ class Theory:
     def rounded(self, lr: float) -> float:
         """Round a rate to three digits, or to as many as it takes to settle about as soon."""
         near = [float(f"{lr:.{digits}g}") for digits in range(3, 17)]
-        if self.optimizer.is_adaptive:
-            self.settles_each(self.start, [lr, *near])  # together, and remembered
         steps = self.settles_at(self.start, lr)
         if steps is not None:
             for candidate in near:
@@ -365,14 +336,12 @@ class Theory:
         """Return the rate that settles first from ``start``, and its step (at most ``MAX_STEP``).
 
         Of plain gradient descent ``minimax_lr`` is the answer for the worst start; from a given
-        one another rate can be quicker, by a third at a condition number of 19. With momentum and
-        Adam it is the first of ``candidates`` rates. Of rates that are equally quick this is the
+        one another rate can be quicker, by a third at a condition number of 19. With momentum it
+        is the first of ``candidates`` rates. Of rates that are equally quick this is the
         middle one, or ``minimax_lr`` itself where that is one of them.
         """
         import numpy as np
 
-        if self.optimizer.is_adaptive:
-            return self._adam.quickest(start, self.candidates)
         limit = self.max_stable_lr
         if not self.optimizer.is_plain:
             # The quickest may be a hundredth of the limit or just below it.
@@ -404,23 +373,3 @@ class Theory:
         equal = lrs[settled(step)].tolist()
         best: float = self.minimax_lr if equal[0] == self.minimax_lr else equal[len(equal) // 2]
         return best, step
-
-    def spike_at(self, start: Sequence[float], lr: float) -> int | None:
-        """Return the step at which a settled run of Adam is about to leave the minimum again.
-
-        Returns:
-            The step, ``None`` where none is foreseen; other optimizers have none.
-        """
-        return self._adam.spike_at(tuple(start), lr) if self.optimizer.is_adaptive else None
-
-    @cached_property
-    def _adam(self) -> Adam:
-        import numpy as np
-
-        return Adam(
-            hessian=self._vectors.T @ (np.array(self.eigenvalues)[:, None] * self._vectors),
-            minimum=np.array(self.minimum),
-            min_loss=self.min_loss,
-            target=self.settled_loss,
-            optimizer=self.optimizer,
-        )

@@ -1,4 +1,4 @@
-"""What is known of a training that is not ours, besides its losses."""
+"""Reports of a training that is not ours, besides its losses."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
     from lrtui.analysis.series import LossSeries
 
 MAX_COMMANDS = 1000
-"""Commands that are kept."""
+"""Past commands kept."""
 
 PACES = 60
-"""Reports of the steps a second of each rank that are kept."""
+"""Reports of steps a second kept for each rank."""
 
 SCALARS = 32
-"""Named scalars that are kept."""
+"""Named scalars kept."""
 
 
 @dataclass
 class Live:
-    """What a training reported about itself and about what was done to it.
+    """What a training reports about itself, and the commands it obeyed.
 
     Attributes:
-        state: how it is driven, ``None`` before that was told.
-        steered: what was done to it, oldest first.
-        rewinds: steps at which it was taken back.
-        ranks: how far its processes are.
-        paces: the last steps a second of each of them.
-        snapshots: what there is to go back to.
-        scheduled: rate that its schedule asks for, at each step.
+        state: the last ``State``.
+        steered: answers to commands, oldest first.
+        rewinds: steps at which it was rewound.
+        ranks: the last ``Ranks``.
+        paces: recent steps a second of each rank.
+        snapshots: the last ``Snapshots``.
+        scheduled: rate that its schedule asks for at each step.
         scalars: other scalars by name.
-        spike: the last one.
+        spike: the last spike.
     """
 
     state: State | None = None
@@ -50,19 +50,19 @@ class Live:
 
     @property
     def pace(self) -> float | None:
-        """Steps a second, of late, of the process that answers."""
+        """Recent steps a second of rank 0."""
         return self.ranks.paces[0] if self.ranks is not None else None
 
     @property
     def since(self) -> int | None:
-        """Step from which on the rate is what a person made it, ``None`` where it is not."""
+        """Step since which the rate is set by a person, ``None`` if it is the schedule's."""
         if self.state is None or (self.state.held is None and self.state.scale == 1):
             return None
         kinds = ("hold", "scale", "rewind")
         return next((s.step for s in reversed(self.steered) if s.done and s.command in kinds), None)
 
     def note(self, message: Steered | Ranks | Snapshots) -> None:
-        """Take in what is done to it, and how far its processes are."""
+        """Apply a report."""
         match message:
             case Snapshots():
                 self.snapshots = message
@@ -76,7 +76,7 @@ class Live:
                     self.rewinds.append(message.step)
 
     def take(self, progress: Progress) -> None:
-        """Take in the scalars of a report, besides the loss and the rate in force."""
+        """Add the scalars of a report, besides the loss and the rate in force."""
         from lrtui.analysis.series import LossSeries
 
         steps = progress.numbered()

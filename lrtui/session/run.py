@@ -1,4 +1,4 @@
-"""One run, as its messages describe it, and what its curve means."""
+"""One run, built from its messages, and what its curve means."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from lrtui.analysis.series import LossSeries
 
 SHARPNESSES = 2000
-"""Measurements of the sharpness of a run that are kept; of more, every other one."""
+"""Sharpness measurements kept of a run; of more, every other one is dropped."""
 
 SAME_AS_FORECAST = 1e-3
-"""Relative difference from which on a run is another one than the one run ahead."""
+"""Relative difference of losses up to which a run follows its look-ahead."""
 
 LOW_RATE_SHARE = 0.1
-"""Share of its peak from which on a rate is so low that a loss may be level because of it."""
+"""Below this share of its peak, the rate itself may be why a loss is level."""
 
 EARLY_SHARE = 0.1
-"""Share of the steps of a run before which a loss that stands still means nothing."""
+"""In this first share of its steps, a level loss of a run says nothing."""
 
 RAISED_FACTOR = 1.1
-"""How many times as high a rate is that was raised."""
+"""A rate counts as raised from this factor on."""
 
 NOTABLE = ("at the edge", "spike", "rising", "above its start", "falling, swinging")
-"""States that are shown now, though it is known how the run will end."""
+"""Verdicts shown even when the outcome is known from running ahead."""
 
 Basis = Literal["exact", "ahead", "measured"]
-"""What a verdict stands on."""
+"""What a verdict rests on: a closed form, the same run run ahead, or losses alone."""
 
 
 @dataclass
@@ -43,43 +43,33 @@ class Run:
     """One run.
 
     Attributes:
-        number: its number, from 1 up.
-        lr: learning rate in force; the peak, where it has a schedule.
-        steps: how many steps it is to take, ``None`` where that is open.
-        optimizer: what takes them; in words where it is none of ours.
-        schedule: how the rate moves, in a word.
-        facts: what is known of its problem, ``None`` before it is told.
-        full_batch: whether it says itself that each step sees all the data.
-        step: steps taken so far.
+        number, lr, steps, optimizer, schedule, full_batch, race: see ``Started``.
+        facts: of its problem, ``None`` until known.
+        step, seconds: of the last report.
         loss: last finite loss.
-        series: its losses; ``None`` before the first, and once it is too old to be drawn.
-        rates: the rate in force at each step, ``None`` where nothing moves it.
-        goal: loss at which it counts as settled, where its problem has a closed form that tells
-            nothing else of it, because of its schedule.
-        weights: as they are now, NaN where not finite; empty where they are many.
-        trajectory: weights after each step, as far as they were reported one by one.
-        diagnosis: of its curve, from its start or the last change of the rate.
-        forecast: step at which it was to settle, known at its start or once it was run ahead.
-        ahead: losses of the same run, run ahead, as far as they came; ``None`` where it is not.
-        ahead_outcome: how that ended, ``None`` as long as it has not.
+        series: losses; ``None`` before the first, and dropped in old runs.
+        rates: rate in force at each step, ``None`` where nothing moves it.
+        goal: loss at which it counts as settled, if its problem's minimum is known but its
+            schedule or optimizer has no closed form.
+        weights: current, NaN where not finite; empty if they are many.
+        trajectory: weights after each step, as far as they were reported.
+        diagnosis: from its start or the last change of the rate.
+        forecast: step at which it settles, from the closed form or from running ahead.
+        ahead: losses of its look-ahead, ``None`` where there is none.
+        ahead_outcome: how the look-ahead ended, ``None`` while it has not.
         ahead_reason: why it ended or went no further.
         sharpness: step, value and error of each measurement.
-        slice: loss along the step that was looked at last.
-        picture: what the model made of the grid of the scene last.
-        seconds: time spent training.
-        changes: steps at which somebody changed the rate, and what to.
-        outcome: how it ended, ``None`` while it is on.
+        slice: the last ``Slice``.
+        picture: the last ``Picture``.
+        changes: steps at which somebody changed the rate, and the new rates.
+        outcome: how it ended, ``None`` while it runs.
         reason: why it ended, in a sentence.
         first_lr: the rate it started with.
-        race: numbers of the runs that are trained in step, its own among them; empty where it is
-            trained alone.
         about: its problem and settings in words.
         times: how often the same run was started.
-        name: what a person calls it.
-        pinned: whether it stays on the charts whatever is run after it.
-        hidden: whether it is left out of them.
-        live: what a training that is not ours tells besides, ``None`` for ours.
-        spikes: looks for rises of a loss that has noise.
+        name, pinned, hidden: see ``Marked``.
+        live: further reports of a training that is not ours, ``None`` for ours.
+        spikes: finds rises of a noisy loss.
     """
 
     number: int
@@ -122,7 +112,7 @@ class Run:
     _last_settled_at: int | None = None
 
     def __post_init__(self) -> None:
-        """Keep the rate that it starts with."""
+        """Remember the first rate."""
         self.first_lr = self.lr
 
     @property
@@ -131,9 +121,9 @@ class Run:
         return self.outcome is None
 
     def is_repeated_by(self, other: Run) -> bool:
-        """Return whether a new run goes the same way: same problem, rate, optimizer and schedule.
+        """Return whether a new run has the same problem, rate, optimizer and schedule.
 
-        What a person has marked, and what was changed on the way, is not the same.
+        A run that a person marked or changed on the way is never repeated.
         """
         mine = (self.first_lr, self.optimizer, self.schedule, self.facts)
         same = mine == (other.first_lr, other.optimizer, other.schedule, other.facts)
@@ -143,9 +133,9 @@ class Run:
 
     @property
     def every_step_sees_all(self) -> bool:
-        """Whether each step sees all the data, so that its loss has no noise.
+        """Whether each step sees all the data, so that the loss has no noise.
 
-        One of which nothing is known is trained on mini-batches, as nearly all are.
+        Trainings of others are taken to use mini-batches unless they say otherwise.
         """
         if self.facts is None:
             return self.full_batch
@@ -153,7 +143,7 @@ class Run:
 
     @property
     def steps_per_second(self) -> float | None:
-        """Steps over the time spent training, ``None`` before the first step."""
+        """Steps per second of training, ``None`` before the first step."""
         return self.step / self.seconds if self.step and self.seconds > 0 else None
 
     @property
@@ -163,39 +153,39 @@ class Run:
 
     @property
     def by(self) -> str:
-        """What takes the steps, in words: the optimizer, and the schedule where there is one."""
+        """The optimizer in words, and the schedule if there is one."""
         return self.title if self.schedule == "constant" else f"{self.title} {self.schedule}"
 
     @property
     def parts(self) -> list[str]:
-        """All that it was started with besides its rate, in words."""
+        """Everything it was started with but the rate, in words."""
         steps = [] if self.steps is None else [f"{self.steps:,} steps"]
         return [self.title, self.schedule, *self.about, *steps]
 
     @property
     def rate_now(self) -> float:
-        """The rate in force at the last step, wherever a schedule has moved it."""
+        """The rate in force at the last step."""
         return self.rates.last if self.rates is not None else self.lr
 
     @property
     def target(self) -> float | None:
-        """The loss at which it counts as settled, where its problem has one."""
+        """The loss at which it counts as settled, if there is one."""
         known = self.facts.target if self.facts else None
         return known if known is not None else self.goal
 
     @property
     def is_exact(self) -> bool:
-        """Whether its fate is known from the closed form of its loss."""
+        """Whether its outcome follows from a closed form."""
         return bool(self.diagnosis and self.diagnosis.theory and self.diagnosis.start)
 
     @property
     def was_run_ahead(self) -> bool:
-        """Whether the same run was run ahead to its end."""
+        """Whether its look-ahead reached the end."""
         return self.ahead is not None and self.ahead_outcome in ("done", "diverged")
 
     @property
     def settled_at(self) -> int | None:
-        """The step from which on it is settled, ``None`` as long as it is not."""
+        """The step from which on it is settled, ``None`` while it is not."""
         if self.is_exact:
             return self.diagnosis.settled_at if self.diagnosis else None
         if self.series is None or self.target is None:
@@ -206,36 +196,36 @@ class Run:
 
     @property
     def lrs(self) -> list[float]:
-        """The rates that somebody gave it: the first, and each that it was changed to."""
+        """The rates that were set: the first, and each change."""
         return [self.first_lr, *(lr for _, lr in self.changes)]
 
     @property
     def rate_in_words(self) -> str:
-        """Its rate, or where that was changed the first and the last one: ``0.1 → 0.3``."""
+        """Its rate; if it was changed, the first and the last one: ``0.1 → 0.3``."""
         told = [rate_text(lr) for lr in self.lrs]
         between = " … → " if len(told) > 2 else " "
         return told[0] if len(told) == 1 else f"{told[0]} →{between}{told[-1]}"
 
     def lr_at(self, step: int) -> float:
-        """Return the learning rate of the step that led to a number of steps taken."""
+        """Return the learning rate of a step, counted from 1."""
         if self.rates is not None and (found := self.rates.around(step)) is not None:
             return found[1]
         before = [lr for since, lr in self.changes if since < step]
         return before[-1] if before else self.first_lr
 
     def weights_at(self, step: int) -> tuple[float, ...]:
-        """Return the weights after a number of steps; empty where they were not told."""
+        """Return the weights after a step; empty if they were not reported."""
         if step < len(self.trajectory):
             return self.trajectory[step]
         return self.weights if step == self.step else ()
 
     def verdict(self) -> tuple[Verdict, str]:
-        """Return what its curve means, and the evidence."""
+        """Return the verdict and its evidence."""
         verdict, evidence, _ = self.reading()
         return verdict, evidence
 
     def reading(self) -> tuple[Verdict, str, Basis]:
-        """Return what its curve means, the evidence, and what that stands on."""
+        """Return the verdict, its evidence and its basis."""
         if self._last_reading is not None:
             return self._last_reading
         reading = self._read()
@@ -244,7 +234,7 @@ class Run:
         return reading
 
     def _read(self) -> tuple[Verdict, str, Basis]:
-        """Return the reading as it is now."""
+        """Compute the reading."""
         if self.diagnosis is None or self.series is None:
             why = f"no loss is known after {self.step:,} steps" if self.step else "no loss yet"
             return "cannot tell yet", why, "measured"
@@ -252,14 +242,13 @@ class Run:
             verdict, evidence = self.diagnosis.read(self.outcome, self.reason)
             if verdict not in ("settled", "converging") and (why := self._scales()):
                 evidence += f"; {why}"
-            simulated = isinstance(self.optimizer, msg.Optimizer) and self.optimizer.is_adaptive
-            return verdict, evidence, "ahead" if simulated else "exact"
-        ground: Basis = "ahead" if self.was_run_ahead else "measured"
+            return verdict, evidence, "exact"
+        basis: Basis = "ahead" if self.was_run_ahead else "measured"
         if self.outcome == "diverged":
-            return "diverged", self.reason, ground
+            return "diverged", self.reason, basis
         now, evidence = self._measured(self.series)
         if not self.is_on or not self.was_run_ahead:
-            return now, evidence, ground
+            return now, evidence, basis
         verdict, foreseen = self._foreseen()
         if verdict != "diverging" and now in NOTABLE:
             if self.forecast is not None:
@@ -268,13 +257,13 @@ class Run:
         return verdict, foreseen, "ahead"
 
     def forget_losses(self) -> None:
-        """Drop what takes memory and is not drawn any more; what the curve meant stays."""
+        """Drop the losses and what else takes memory; keep the verdict."""
         self._last_reading, self._last_settled_at = self.reading(), self.settled_at
         self.series = self.rates = self.ahead = self.slice = self.picture = None
         self.trajectory, self.sharpness = [], []
 
     def _scales(self) -> str:
-        """Say why a regression converges badly, if it is the scales of its columns."""
+        """Explain slow convergence by unscaled columns of a table, if that is the reason."""
         facts = self.facts
         if facts is None or facts.condition is None or facts.other_condition is None:
             return ""
@@ -298,7 +287,7 @@ class Run:
         )
         is_now = series is self.series and self.is_on
         if verdict == "level" and is_now and self.step < EARLY_SHARE * (self.steps or 0):
-            # Many a network stands still before it learns.
+            # Many networks stand still before they learn.
             return "cannot tell yet", f"{evidence}; {self.step:,} of {self.steps:,} steps"
         low = LOW_RATE_SHARE * self.lr
         if verdict == "level" and series is self.series and 0 <= self.rate_now <= low:
@@ -306,7 +295,7 @@ class Run:
         return verdict, evidence
 
     def _foreseen(self) -> tuple[Verdict, str]:
-        """Return the verdict on the whole run, which was run ahead to its end."""
+        """Return the verdict on the whole run, from its look-ahead."""
         assert self.ahead is not None
         if self.ahead_outcome == "diverged":
             return "diverging", self.ahead_reason
@@ -321,7 +310,7 @@ class Run:
         return verdict, f"at step {last:,} it is at {self.ahead.last:.3g}; {evidence}"
 
     def note(self, message: msg.Steered | msg.Ranks | msg.Snapshots) -> None:
-        """Take in what is done to a training that is not ours, and how far its processes are."""
+        """Apply a report of a training that is not ours."""
         if self.live is not None:
             self.live.note(message)
         moves = ("hold", "scale", "release", "rewind")
@@ -329,14 +318,14 @@ class Run:
             self.changes.append((message.step, message.lr))
 
     def begin_anew(self) -> None:
-        """Forget all messages about it: they come again."""
+        """Forget its messages, because they are sent again."""
         self.series = self.rates = None
         self.live = Live() if self.live is not None else None
         self.spikes = SpikeWatch()
         self.trajectory, self.changes = [], []
 
     def look_ahead(self, message: msg.Ahead) -> None:
-        """Take in a piece of the same run, run ahead."""
+        """Add a piece of the look-ahead."""
         from lrtui.analysis.series import LossSeries
 
         if self.ahead is None or message.first == message.since:
@@ -348,7 +337,7 @@ class Run:
             self.forecast = self.ahead.under_since
 
     def forget_ahead(self, reason: str) -> None:
-        """Give up what was run ahead: it is not what happens."""
+        """Drop the look-ahead: the run diverged from it."""
         self.ahead = self.ahead_outcome = None
         self.ahead_reason = reason
         if not self.is_exact:
@@ -361,15 +350,15 @@ class Run:
             del self.sharpness[1::2]
 
     def status(self) -> str:
-        """Return its state in a word: the verdict, unless it was cut short or lost."""
+        """Return its verdict, or how it was cut short or lost."""
         verdict = self.verdict()[0]
         if self.outcome in ("failed", "disconnected"):
             return self.outcome
         return "stopped" if self.outcome == "stopped" and verdict != "settled" else verdict
 
     def take(self, progress: msg.Progress) -> None:
-        """Add a report of its progress."""
-        # Here, because numpy comes with it: the first frame does not wait for that.
+        """Add a report of losses."""
+        # Imported here because it brings numpy, which the first frame does not wait for.
         from lrtui.analysis.series import LossSeries
 
         steps = progress.numbered()
@@ -400,7 +389,7 @@ class Run:
         self.loss = None if math.isnan(self.series.last) else self.series.last
 
     def _take_without_loss(self, progress: msg.Progress) -> None:
-        """Add a report of steps whose loss nobody knows."""
+        """Add a report of steps whose loss is not known."""
         from lrtui.analysis.series import LossSeries
 
         steps = progress.numbered()
@@ -412,9 +401,9 @@ class Run:
         self.step, self.seconds = progress.last, progress.seconds
 
     def _raised_before(self, step: int) -> tuple[int, float, float] | None:
-        """Return after which step the rate was raised last before one, from what, and to what.
+        """Return the last rise of the rate before a step: after which step, from, to.
 
-        ``None`` where it was not within as many losses as the level of a spike is measured by.
+        ``None`` if it was not raised within the losses that give a spike its level.
         """
         assert self.series is not None
         steps = self.series.recent_steps
@@ -428,7 +417,7 @@ class Run:
         return near[lowest], rates[lowest], rates[-1]
 
     def _is_as_foreseen(self, progress: msg.Progress) -> bool:
-        """Return whether the last loss is the one that was run ahead, as far as that is known."""
+        """Return whether the last loss agrees with the look-ahead, as far as that is known."""
         assert self.ahead is not None
         foreseen, loss = self.ahead.at(progress.last), progress.losses[-1]
         if foreseen is None or loss is None:
@@ -437,5 +426,5 @@ class Run:
 
 
 def with_nan(numbers: Sequence[float | None]) -> tuple[float, ...]:
-    """Return numbers from the wire, NaN for those that were not finite."""
+    """Return numbers from the wire, with NaN for non-finite ones."""
     return tuple(math.nan if number is None else number for number in numbers)

@@ -1,4 +1,4 @@
-"""The runs of a session, as their messages describe them."""
+"""The runs of a session, built from messages."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from lrtui.session.sentences import change_text
 from lrtui.session.setup import Setup
 
 MAX_RUNS_WITH_LOSSES = 100
-"""Runs whose losses are kept, 160 kB each; of older ones only the row in the table is."""
+"""Runs whose losses are kept, at 160 kB each; older ones are rows in the table."""
 
 MAX_RUNS = 1000
-"""Runs that are kept at all."""
+"""Runs kept in the table."""
 
 
 class Session:
-    """All runs so far, the current one last, and what is known of the problem.
+    """All runs so far, and the problem they train.
 
     Attributes:
-        runs: those that have something to show, oldest first.
-        greeting: who the source is, ``None`` until it said so.
-        facts: what is known of the problem, ``None`` until it was told.
-        scene: what a picture of the data needs, if there is such a picture.
+        runs: oldest first.
+        greeting: of the source, ``None`` before it came.
+        facts: of the problem, ``None`` before they came.
+        scene: data for a picture of the problem, if there is one.
         quadratic: closed form of the loss, if it has one.
-        paused: whether the current run is held, as the source confirmed it.
-        speed: steps a second, as the source confirmed it; ``None`` for as fast as possible.
-        heated: what every rate would do at every momentum, as it was last told.
-        failure: why there is no source any more, empty as long as there is one.
-        unusable: why the problem cannot be trained, empty as long as it can.
-        focus: number of the run of a race that is shown where one is, ``None`` for the first.
+        paused: whether the source has confirmed a pause.
+        speed: confirmed steps a second; ``None`` for as fast as possible.
+        heated: the last heat map.
+        failure: why the source is gone, empty while it is there.
+        unusable: why the problem cannot be trained, empty if it can.
+        focus: number of the run of a race in focus, ``None`` for the first.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Session:
 
     @property
     def current_group(self) -> list[Run]:
-        """The runs started last, in step; one, unless it is a race."""
+        """The runs of the current race, or the current run alone."""
         race = self.runs[-1].race if self.runs else ()
         return [run for run in self.runs[-msg.MOST_ENTRANTS :] if run.number in race] or self.runs[
             -1:
@@ -68,12 +68,12 @@ class Session:
 
     @property
     def current(self) -> Run | None:
-        """The run started last, on or over; of a race, the one that is in focus."""
+        """The run started last, also when it is over; of a race, the one in focus."""
         found = self.current_group
         return next((run for run in found if run.number == self.focus), found[0] if found else None)
 
     def of(self, message: msg.AnyMessage) -> Run | None:
-        """Return which of the runs started last a message is about; the current one for none."""
+        """Return the run of the current group that a message is about."""
         number = getattr(message, "run", None)
         if number is None:
             return self.current
@@ -81,43 +81,45 @@ class Session:
 
     @property
     def is_on(self) -> bool:
-        """Whether a run has not ended yet."""
+        """Whether a run has not ended."""
         return any(run.is_on for run in self.current_group)
 
     @property
     def has_losses(self) -> bool:
-        """Whether the current run has a loss; what is known of the problem comes before it."""
+        """Whether the current run has a loss."""
         return self.current is not None and self.current.series is not None
 
     def offers(self, capability: msg.Capability) -> bool:
-        """Return whether the source can be asked for this; before its greeting, anything may be."""
+        """Return whether the source offers something; before its greeting, anything."""
         return self.greeting is None or capability in self.greeting.capabilities
 
     @property
     def optimizer(self) -> msg.Optimizer | str:
-        """What takes the steps of the current run."""
+        """The optimizer of the current run."""
         return self.current.optimizer if self.current else msg.PLAIN
 
     @property
     def schedule(self) -> str:
-        """How the rate of the current run moves."""
+        """The schedule of the current run."""
         return self.current.schedule if self.current else "constant"
 
     @property
     def theory(self) -> Theory | None:
-        """The closed form of the loss under the optimizer of the current run, if it has one."""
+        """The closed form of the current run, if it has one."""
         return self.theory_of(self.optimizer, self.schedule)
 
     def theory_of(
         self, optimizer: msg.Optimizer | str, schedule: str = "constant"
     ) -> Theory | None:
-        """Return the closed form of the loss under an optimizer, if it has one.
+        """Return the closed form of runs with an optimizer, if there is one.
 
-        None holds for a rate that moves.
+        There is none for a rate that moves, and none for Adam.
         """
         if schedule != "constant":
             return None
-        if self.quadratic is None or isinstance(optimizer, str) or optimizer.name == "own":
+        if self.quadratic is None or isinstance(optimizer, str):
+            return None
+        if optimizer.is_adaptive or optimizer.name == "own":
             return None
         if optimizer not in self._theories:
             self._theories[optimizer] = Theory.of(self.quadratic, optimizer)
@@ -125,24 +127,24 @@ class Session:
 
     @property
     def swept(self) -> msg.SweepResult | None:
-        """What every rate would do under the optimizer of the current run, once it was tried."""
+        """The sweep with the optimizer of the current run, once there is one."""
         return self.swept_by(self.optimizer, self.schedule)
 
     def swept_by(
         self, optimizer: msg.Optimizer | str, schedule: str = "constant"
     ) -> msg.SweepResult | None:
-        """Return what every rate would do under an optimizer, if it was tried."""
+        """Return the last sweep with an optimizer."""
         return self._swept.get((msg.OWN if isinstance(optimizer, str) else optimizer, schedule))
 
     def swept_between(
         self, ends: tuple[float, float], optimizer: msg.Optimizer | str, schedule: str = "constant"
     ) -> msg.SweepResult | None:
-        """Return what the rates between two ends would do, if these were the last refined."""
+        """Return the refined sweep between two rates, if it is the last one."""
         found = self._refined.get((msg.OWN if isinstance(optimizer, str) else optimizer, schedule))
         return found if found is not None and (found.lrs[0], found.lrs[-1]) == ends else None
 
     def _note_swept(self, swept: msg.SweepResult) -> None:
-        """Keep a sweep: as a refined one where it is a part of what was tried."""
+        """Keep a sweep; as a refined one if it covers part of the last whole one."""
         by = (swept.optimizer, swept.schedule)
         whole = self._swept.get(by)
         low, high = swept.lrs[0], swept.lrs[-1]
@@ -152,7 +154,7 @@ class Session:
             self._swept[by] = swept
 
     def of_this_problem(self) -> list[Run]:
-        """Return the runs of the problem that is trained now, oldest first."""
+        """Return the runs of the current problem, oldest first."""
         return [run for run in self.runs if run.facts == self.facts or run.diagnosis is None]
 
     def begin(
@@ -162,7 +164,7 @@ class Session:
         optimizer: msg.Optimizer | str = msg.PLAIN,
         schedule: str = "constant",
     ) -> Run:
-        """Add a new run; the one before it is over, whatever messages about it still come."""
+        """Add a new run; later messages about the one before are ignored."""
         return self._add(self._last_number + 1, lr, steps, optimizer, schedule, ())
 
     def begin_race(
@@ -171,7 +173,7 @@ class Session:
         steps: int,
         schedule: str = "constant",
     ) -> list[Run]:
-        """Add new runs that are trained in step, each of a rate and an optimizer."""
+        """Add the runs of a race, each with its rate and optimizer."""
         first = self._last_number + 1
         race = range(first, first + len(entrants))
         return [
@@ -219,7 +221,7 @@ class Session:
                 old.outcome, old.reason = "stopped", f"stopped after {old.step:,} steps"
         if before:
             self.focus, self.paused = None, False
-        # The same rate from the same start goes the same way: the earlier run says no more.
+        # An identical rerun replaces the earlier one.
         gone = [
             old
             for old in self.runs
@@ -239,12 +241,12 @@ class Session:
         return run
 
     def advice(self) -> Advice | None:
-        """Return which rate to try next; ``None`` where none is better, or nothing is known."""
+        """Return the rate to try next, ``None`` if none is known to be better."""
         run = self.current
         return self.advice_after(run) if run else None
 
     def advice_after(self, run: Run) -> Advice | None:
-        """Return which rate to try after a run: from the closed form or a sweep, or none."""
+        """Return the rate to try after a run, from the closed form or a sweep."""
         if (theory := self.theory_of(run.optimizer, run.schedule)) is not None:
             return advise(theory, run.lr, run.steps, run.settled_at)
         swept = self.swept_by(run.optimizer, run.schedule)
@@ -363,7 +365,7 @@ class Session:
         return Change("rate", state, run, text=change_text(state))
 
     def open_again(self, messages: Iterable[msg.AnyMessage]) -> None:
-        """Take in what was kept of earlier sessions, before the first run of this one."""
+        """Apply the messages of earlier sessions, before the first run of this one."""
         for message in messages:
             self.apply(message)
         for run in self.current_group:
@@ -372,7 +374,7 @@ class Session:
         self.failure = self.unusable = ""
 
     def _mark(self, mark: msg.Marked) -> bool:
-        """Take in what a person has done with a run."""
+        """Apply a person's mark on a run."""
         run = next((run for run in self.runs if run.number == mark.run), None)
         if run is None:
             return False
@@ -383,7 +385,7 @@ class Session:
         return True
 
     def _end_all(self, reason: str) -> None:
-        """Note that the runs that are on have failed."""
+        """End the current runs as failed."""
         for run in self.current_group:
             if run.is_on:
                 run.outcome, run.reason = "failed", reason
@@ -392,18 +394,22 @@ class Session:
         run.lr, run.steps, run.facts = started.lr, started.steps, self.facts
         run.optimizer, run.schedule = known(started.optimizer), started.schedule
         run.full_batch = started.full_batch
-        if self.greeting is not None and self.greeting.since:  # what is not ours began before us
+        if self.greeting is not None and self.greeting.since:  # a training that is not ours
             run.live = Live()
         self.unusable = ""
         run.about = self.greeting.title.split(" · ") if self.greeting else ()
         theory = self.theory_of(run.optimizer, run.schedule)
-        if theory is None and (constant := self.theory_of(run.optimizer)) is not None:
-            run.goal = constant.settled_loss
+        if (
+            theory is None
+            and self.quadratic is not None
+            and isinstance(run.optimizer, msg.Optimizer)
+        ):
+            run.goal = Theory.of(self.quadratic, run.optimizer).settled_loss
         run.diagnosis = Diagnosis(theory, run.lr, run.steps, theory.start if theory else ())
         run.forecast = run.diagnosis.forecast
 
     def _change_lr(self, run: Run, state: msg.State) -> None:
-        """Note that somebody changed the rate, and start a new diagnosis from there."""
+        """Record a change of the rate, and diagnose from there on."""
         run.changes.append((state.step, state.lr))
         if run.diagnosis:
             run.diagnosis = run.diagnosis.continued(state.lr, state.step, run.weights)
@@ -411,8 +417,8 @@ class Session:
         run.forget_ahead("")
 
     def summary(self, run: Run) -> Summary:
-        """Return a run as a report."""
-        verdict, evidence, ground = run.reading()
+        """Return the summary of a run."""
+        verdict, evidence, basis = run.reading()
         advice = self.advice_after(run)
         theory = self.theory_of(run.optimizer, run.schedule)
         swept = self.swept_by(run.optimizer, run.schedule)
@@ -433,7 +439,7 @@ class Session:
             weights=[*run.weights],
             reason=run.outcome or "stopped",
             steps_per_second=run.steps_per_second,
-            ground=ground,
+            ground=basis,
             verdict=verdict,
             settled_at=run.settled_at,
             evidence=evidence,
@@ -448,5 +454,5 @@ class Session:
 
 
 def known(optimizer: msg.Optimizer | str) -> msg.Optimizer | str:
-    """Return an optimizer as a message tells it; ``sgd`` in words is that of older files."""
+    """Return the optimizer of a message; older files say ``sgd`` in words."""
     return msg.PLAIN if optimizer == "sgd" else optimizer

@@ -12,8 +12,6 @@ from lrtui.analysis.advice import share
 from lrtui.analysis.diagnosis import Diagnosis, foresee, judge
 from lrtui.analysis.theory import Theory
 from lrtui.messages import Optimizer
-from lrtui.messages.problem_settings import ProblemSettings
-from lrtui.problems.line import LineFit
 from tests.analysis.quadratics import descent, quadratic
 
 LOSS = quadratic(1.0, 4.0)
@@ -169,7 +167,6 @@ def test_small_shares_are_not_rounded_to_nothing(part: float, text: str) -> None
 # --- other optimizers ---
 
 HEAVY = Theory.of(LOSS, Optimizer(momentum=0.9))
-ADAM = Theory.of(LOSS, Optimizer(name="adam"))
 
 
 def follow_by(theory: Theory, lr: float, steps: int | None, take: int) -> Diagnosis:
@@ -211,27 +208,6 @@ def test_momentum_that_is_over_has_settled_only_if_it_would_stay() -> None:
     assert diagnosis.settled_at is None
 
 
-def test_adamw_that_passes_through_has_not_settled() -> None:
-    """It was settled at 77 where its forecast was 203, and no rate settled sooner."""
-    problem = LineFit(ProblemSettings())
-    assert problem.quadratic is not None
-    theory = Theory.of(problem.quadratic, Optimizer(name="adamw", weight_decay=0.01))
-    found = 0
-    for lr in (0.05, 0.1, 0.15, 0.2, 0.3, 0.5):
-        settles = theory.settles_at(theory.start, lr)
-        assert settles is not None
-        losses = theory.losses(theory.start, lr, range(settles))
-        for end in np.flatnonzero(losses <= theory.settled_loss):
-            found += 1
-            diagnosis = follow_by(theory, lr, int(end), int(end))
-            verdict, evidence = diagnosis.read("done")
-            assert verdict in ("too few steps", "too slow")
-            assert evidence.startswith(f"settles at {settles}")
-            assert judge(theory, lr, int(end), float(losses[end]), int(end))[0] == verdict
-            assert judge(theory, lr, 1000, float(losses[end]), int(end)) == ("settled", settles)
-    assert found > 5
-
-
 def test_past_the_limit_nothing_stays_settled() -> None:
     told = [value for _, value in descent(LOSS, 0.4, 90)]
     diagnosis = Diagnosis(THEORY, 0.4, 100, THEORY.start)
@@ -262,7 +238,7 @@ def test_momentum_near_its_limit_and_past_it(name: str) -> None:
 
 
 def test_only_gradient_descent_goes_from_side_to_side() -> None:
-    for theory in (HEAVY, Theory.of(LOSS, Optimizer(weight_decay=0.01)), ADAM):
+    for theory in (HEAVY, Theory.of(LOSS, Optimizer(weight_decay=0.01))):
         verdict, evidence = follow_by(theory, 0.4, 2000, 5).read()
         assert verdict == "converging"
         assert evidence.startswith("settles at ")
@@ -283,51 +259,10 @@ def test_a_target_is_named() -> None:
     assert "at most 1.5" in evidence
 
 
-def test_adam_settles_and_a_spike_is_foreseen() -> None:
-    settles, spike = ADAM.settles_at(ADAM.start, 1.0), ADAM.spike_at(ADAM.start, 1.0)
-    assert settles is not None
-    assert spike is not None
-    foreseen = f"expect a spike near step {spike:,} (Adam forgets)"
-    before = follow_by(ADAM, 1.0, 5000, settles // 2)
-    assert before.read() == ("converging", f"settles at {settles:,}; {foreseen}")
-    diagnosis = follow_by(ADAM, 1.0, 5000, settles + 50)
-    assert diagnosis.read()[0] == "settled"
-    assert diagnosis.read()[1].endswith(foreseen)
-    assert "spike" not in follow_by(ADAM, 1.0, spike - 1, settles + 50).read()[1]
-    diagnosis.see([spike + 50], [3.0])
-    verdict, evidence = diagnosis.read()
-    assert verdict == "spike"
-    assert evidence == f"loss 3, after it had settled; foreseen near step {spike:,} (Adam forgets)"
-    diagnosis.see([spike + 300], [1.0])
-    assert diagnosis.read()[0] == "settled"
-    assert diagnosis.settled_at == spike + 300
-
-
-@pytest.mark.parametrize("lr", [1e-4, 0.1, 1.0, 100.0, 1e6])
-def test_adam_has_no_limit(lr: float) -> None:
-    for steps in (100, 20_000, None):
-        verdict, evidence = follow_by(ADAM, lr, steps, 90).read()
-        assert verdict in ("converging", "settled", "too few steps", "too slow", "cannot tell yet")
-        assert "limit" not in evidence
-    assert follow_by(ADAM, 1e-4, 100, 90).read()[0] == "too slow"
-
-
-def test_past_what_was_computed_of_adam_the_losses_decide() -> None:
-    slow = Diagnosis(ADAM, 1e-4, 100_000, ADAM.start)
-    assert ADAM.settles_at(ADAM.start, 1e-4) is None
-    slow.see([0, 50_000], [9.0, 1.001])
-    assert slow.read()[0] == "settled"
-    slow.see([60_000], [1.1])
-    verdict, evidence = slow.read()
-    assert verdict == "cannot tell yet"
-    assert f"not settled in {ADAM.horizon:,} steps" in evidence
-
-
 def test_another_rate_under_an_optimizer_that_remembers() -> None:
     weights = (1.0, 1.0)
-    for theory in (HEAVY, ADAM):
-        after = follow_by(theory, 0.1, 500, 100).continued(0.2, 100, weights)
-        assert (after.theory, after.start, after.since) == (None, (), 100)
+    after = follow_by(HEAVY, 0.1, 500, 100).continued(0.2, 100, weights)
+    assert (after.theory, after.start, after.since) == (None, (), 100)
     decayed = Theory.of(LOSS, Optimizer(weight_decay=0.1))
     after = follow_by(decayed, 0.1, 500, 10).continued(0.2, 10, weights)
     assert after.start == weights
@@ -341,8 +276,5 @@ def test_what_is_above_the_start_has_not_always_diverged() -> None:
     assert judge(THEORY, 0.1, 100, 2 * start, None)[0] == "diverged"
     assert judge(HEAVY, 0.1, 100, 2 * start, None)[0] == "above its start"
     assert judge(HEAVY, 1.0, 100, 2 * start, None)[0] == "diverged"
-    assert judge(ADAM, 50.0, 100, 1e4 * start, None)[0] == "above its start"
-    assert judge(ADAM, 50.0, 100, 1e7 * start, None)[0] == "diverged"
-    assert judge(ADAM, 50.0, 100, None, None)[0] == "diverged"
     drawn = Theory.of(replace(LOSS, start=LOSS.minimum), Optimizer(weight_decay=0.5))
     assert judge(drawn, 0.1, 100, drawn.end_loss, 0) == ("settled", 0)

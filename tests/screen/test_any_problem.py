@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lrtui.analysis.advice import best_swept
 from lrtui.messages import (
     Ahead,
     Load,
@@ -187,9 +188,11 @@ async def test_the_advice_comes_from_the_sweep() -> None:
         await frame(pilot, 4)
         swept = main_screen(app).view.session.swept
         assert swept is not None
-        lowest = min(loss for loss in swept.losses if loss is not None)
-        best = swept.lrs[swept.losses.index(lowest)]
-        reason = f"lowest loss after 20 steps of the 32 rates tried, {lowest:.2g}"
+        best = best_swept(swept)
+        assert best is not None
+        lowest = swept.losses[swept.lrs.index(best)]
+        reason = "lowest loss after 20 steps of the 32 rates tried short of the edge, "
+        reason += f"{lowest:.2g}"
         assert reason in text(app, "numbers")
         await press(pilot, "a")
         await frame(pilot, 2)
