@@ -30,7 +30,7 @@ STILLS = {
     "map": (120, 36, ("--lr", "0.1", "--lr", "1.01", "--lr", "0.7"), "b\t\t\t\t", "✚ minimum"),
     "rates": (120, 36, ("--lr", "0.7"), "w", "steps to settle"),
     "edge": (120, 36, ("edge", "--lr", "0.1", "--speed", "250"), "", r"step 2,0\d\d/"),
-    "moons": (120, 36, ("moons", "--lr", "2", "--speed", "100"), "", "best tried"),
+    "moons": (120, 36, ("moons", "--lr", "2", "--speed", "100"), "", r"★ best"),
     "optimizers": (120, 36, ("bowl", "--lr", "0.05", "--speed", "200"), "oo", r"3\s+0\.05\s+nest"),
     "race": (120, 36, ("--race", "--lr", "0.1", "--lr", "0.7", "--lr", "1.01"), "b", "diverged"),
     "heat": (120, 36, ("--lr", "0.1"), "h", "settle"),

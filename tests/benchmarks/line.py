@@ -80,7 +80,7 @@ def key_times(pace: float, answers: bool) -> None:
             typed = "7" * (i + 1)
             line.carry(0.3)
             lab.type("7")
-            times.append(line.wait_for(f"│ {typed} ", 30))
+            times.append(line.wait_for(f" rate {typed} ", 30))
         said = "answers" if answers else "says nothing"
         print(
             f"line of {pace / 1000:g} kB/s, a terminal that {said}: a key shows after "

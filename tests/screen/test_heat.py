@@ -28,8 +28,8 @@ async def test_the_map_shows_limits_and_the_best_where_they_are(size: tuple[int,
         assert heated is not None
         rows = text(app, "heat").split("\n")[1:]
         wide = 2 if size[0] == 120 else 1
-        cells = [row for row in rows if not row.startswith(" up to")]
-        rows = [row.removeprefix("momentum").rjust(len(row)) for row in cells]
+        shown = [row for row in rows if not row.startswith(" up to")]
+        rows = [row.removeprefix("momentum").rjust(len(row)) for row in shown]
         momenta = [float(row[:LEFT]) for row in rows if "┃" in row]
         assert len(momenta) == (ROWS if size[1] == 36 else 13)
         best = best_cell(heated)

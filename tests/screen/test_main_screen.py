@@ -411,7 +411,7 @@ async def test_the_forecast_stands_beside_what_came() -> None:
         for _ in range(3):
             await frame(pilot)
         for line in text(app, "runs").splitlines()[1:3]:
-            number, _, _, _, foreseen, settled, *_ = line.replace("▌", "").split()
+            number, _, _, _, foreseen, settled, *_ = line.replace("▎", "").split()
             assert foreseen == settled, number
 
 
@@ -624,7 +624,7 @@ async def test_a_run_is_highlighted_by_click_and_by_keys() -> None:
             await frame(pilot)
 
         def marked() -> list[str]:
-            return [line.split()[1] for line in text(app, "runs").splitlines() if "▌" in line[:2]]
+            return [line.split()[1] for line in text(app, "runs").splitlines() if "▎" in line[:2]]
 
         assert " 0.01" not in text(app, "loss")
         await pilot.click("#runs", offset=(5, 6))
@@ -653,7 +653,7 @@ async def test_a_highlighted_run_is_listed_however_old() -> None:
         assert "0.01 " not in text(app, "runs")
         await press(pilot, *["down"] * 15)
         await frame(pilot)
-        assert "▌  1  0.01 " in text(app, "runs")
+        assert "▎  1  0.01 " in text(app, "runs")
 
 
 def ends_of_curves(chart: str) -> list[str]:

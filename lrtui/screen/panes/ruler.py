@@ -96,7 +96,7 @@ def marked(view: View) -> list[tuple[float, str, str]]:
     """Return the rates that are marked, ascending: each with its sign and its name."""
     swept, theory = view.swept, view.session.theory
     found = []
-    if (best := best_of(swept, theory)) is not None:
+    if swept is not None and (best := best_of(swept, theory)) is not None:
         text = f"best {rate_text(best)}" if theory else f"best {best:.2g} in {swept.steps:,} steps"
         found.append((best, "★", text))
     if theory is not None and math.isfinite(theory.max_stable_lr):

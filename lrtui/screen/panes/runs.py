@@ -64,7 +64,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         tone = view.tone(run)
         pin = "*" if run.pinned else "-" if run.hidden else " "
         row: Row = [
-            ("▌" if in_focus else " ", "accent"),
+            ("▎" if in_focus else " ", "accent"),
             (f"{run.number:>3}{pin} ", tone),
             (f"{rates_cell(run, rates):<{rates}} ", "strong" if in_focus else "text"),
             (f"{says[: max(apart - 1, 0)]:<{apart}}", "strong" if run.name else "dim"),
