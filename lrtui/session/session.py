@@ -343,7 +343,8 @@ class Session:
             found.append(Change("settled", progress, run, run.settled_at, "settled"))
         if (now := run.spikes.last) is not None:
             if spike is None or spike.step != now.step:
-                text = f"spike, {times_text(now.times)} its level"
+                height = times_text(now.times) if math.isfinite(now.times) else "infinitely above"
+                text = f"spike, {height} its level"
                 found.append(Change("spike", progress, run, now.step, text))
                 over = None
             if over is None and now.over is not None:

@@ -1,4 +1,4 @@
-"""What the panes draw from: the session, and what the person has chosen to see of it."""
+"""What the panes draw from: the session, and what the person has chosen to see."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HEAT_PANE = "heat"
 
 @dataclass
 class View:
-    """What there is to show.
+    """The state of the screen.
 
     Attributes:
         session: the runs so far.
@@ -43,9 +43,9 @@ class View:
         log: events, the most recent last.
         scale: what the loss is drawn on.
         scalar: name of the scalar that is shown besides the loss, where there are several.
-        lens: pane that the lens is turned to.
+        lens: the chart chosen of those that take turns in one place.
         alone: pane that has all the room, ``None`` where several share it.
-        caption: what a tour tells, empty if nothing is told.
+        caption: of a tour, empty where there is none.
         cursor: step that is read out on the charts, ``None`` where none is.
         place: weights that are read out on the map, ``None`` where none are.
         rate: rate that is read out on the chart of every rate, ``None`` where none is.

@@ -22,8 +22,8 @@ def weights_of(run: Run, dimension: int) -> Floats:
     """Return the weights along a run's trajectory, shape [steps, dimension], only finite ones."""
     import numpy as np
 
-    told = [*run.trajectory, run.weights] if run.weights else run.trajectory
-    weights = np.array(told, dtype=float).reshape(-1, dimension)
+    known = [*run.trajectory, run.weights] if run.weights else run.trajectory
+    weights = np.array(known, dtype=float).reshape(-1, dimension)
     finite: Floats = weights[np.isfinite(weights).all(axis=1)]
     return finite
 
@@ -66,8 +66,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         if abs(now) <= half:
             assert run is not None
             layers += ball(view, run, now, steepness * now**2)
-        told = f"{abs(now):.2g}" if abs(now) >= 1e-3 * half else "nearly 0"
-        legend = [("●", tone), (f" {told} across the valley", "dim")]
+        far = f"{abs(now):.2g}" if abs(now) >= 1e-3 * half else "nearly 0"
+        legend = [("●", tone), (f" {far} across the valley", "dim")]
         if run is not None and run.loss is not None and theory.min_loss > 0:
             above = 100 * max(run.loss / theory.min_loss - 1, 0.0)
             text = f"{above:,.0f}" if above >= 100 else f"{above:.2g}"

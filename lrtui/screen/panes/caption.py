@@ -1,4 +1,4 @@
-"""The caption: what a tour tells."""
+"""The caption of a tour."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def losses_at(view: View, runs: Sequence[Run]) -> Row:
         row.append((f" {run.number}:", view.tone(run)))
     rate = f" rate {rate_text(run.lr_at(step))}" if step <= run.step else ""
     row.append((f"{rate} loss {loss_at(run, step)}", "text"))
-    told = [(f"  {old.number}: {loss_at(old, step)}", view.tone(old)) for old in others]
-    return row + told
+    rest = [(f"  {old.number}: {loss_at(old, step)}", view.tone(old)) for old in others]
+    return row + rest
 
 
 def loss_at(run: Run, step: int) -> str:

@@ -226,28 +226,32 @@ def scale_of_shades(
     shown = {sign for row in signs for sign, _ in row}
     if settled:
         most = [int(times * min(settled)) for times, _ in SHADES[:-1]] + [heated.steps]
-        told = [(sign, "good", f"{n:,}") for n, (_, sign) in zip(most, SHADES, strict=True)]
-        told[0] = (told[0][0], "good", f"{told[0][2]} steps to settle")
-        told.append(("░", "warn", "more"))
+        meanings = [(sign, "good", f"{n:,}") for n, (_, sign) in zip(most, SHADES, strict=True)]
+        meanings[0] = (meanings[0][0], "good", f"{meanings[0][2]} steps to settle")
+        meanings.append(("░", "warn", "more"))
     else:
         losses = [loss for row in heated.losses for loss in row if loss is not None]
         low, first = min(losses, default=0.0), heated.first_loss
         high = first if first is not None else max(losses, default=0.0)
         ends = [value_at(min(share, 1.0), low, high) for share, _ in GRADES]
         tones = ["good", "good", "warn", "warn"]
-        told = [
+        meanings = [
             (sign, tone, f"{end:.2g}")
             for (_, sign), tone, end in zip(GRADES, tones, ends, strict=True)
         ]
-        told[0] = (told[0][0], "good", f"loss {told[0][2]} after {heated.steps:,} steps")
+        meanings[0] = (
+            meanings[0][0],
+            "good",
+            f"loss {meanings[0][2]} after {heated.steps:,} steps",
+        )
     row: Row = [(" up to: ", "dim")]
-    told += [("╱", "warn", "above its start"), ("?", "dim", "not tried in time")]
-    told.append(("╳", "bad", "diverges"))
+    meanings += [("╱", "warn", "above its start"), ("?", "dim", "not tried in time")]
+    meanings.append(("╳", "bad", "diverges"))
     if theory is not None:
-        told.append(("┃", "bad", "limit"))
+        meanings.append(("┃", "bad", "limit"))
         if heated.optimizer.name == "sgd":
-            told.append(("┊", "text", "best from any start"))
-    for sign, tone, meaning in told:
+            meanings.append(("┊", "text", "best from any start"))
+    for sign, tone, meaning in meanings:
         there = sign in shown or sign in "┃┊"
         if there and length(row) + len(meaning) + 4 <= width:
             row += [(sign, tone), (f" {meaning}  ", "dim")]

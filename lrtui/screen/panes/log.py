@@ -33,5 +33,5 @@ LOG = Pane(
     draw=draw,
     help="What happened, the oldest first, and what the training code printed.",
     fits=lambda columns, rows: columns >= 110 and in_two_rows(columns, rows),
-    widths=(30, 44),
+    widths=(24, 44),
 )

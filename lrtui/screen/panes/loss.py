@@ -72,7 +72,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         names.append(Mark(step, y.low, "↺", "text"))
     for step, lr in run.changes:
         layers.append(Curve([step, step], [y.low, y.high], "dim"))
-        names.append(Label(step, y.high, told_rate(run, lr), "text"))
+        names.append(Label(step, y.high, short_rate(run, lr), "text"))
     for old in reversed(runs):
         assert old.series is not None
         tone, stretches = view.tone(old), old.series.non_finite()
@@ -104,14 +104,14 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def labels(view: View) -> list[tuple[Run, str]]:
-    """Return what stands at the end of each curve: what tells the run from the others."""
+    """Return the label of each curve: what distinguishes its run from the others."""
     run = view.session.current
     assert run is not None
     runs = [run, *view.behind()]
     if run.live is not None and len(runs) == 1:
         return []  # its rate stands above
     ended = [" ✕" if old.outcome == "diverged" else "" for old in runs]
-    names = [told_apart(old, run)[:MAX_LABEL] for old in runs]
+    names = [distinction(old, run)[:MAX_LABEL] for old in runs]
     return [(old, name + end) for old, name, end in zip(runs, names, ended, strict=True)]
 
 
@@ -137,7 +137,7 @@ def steps_axis(view: View, canvas: Canvas) -> Axis:
     return Axis(0.0, high, step=1.0 if last < 10 else 0.0, last=float(last))
 
 
-def told_rate(run: Run, lr: float) -> str:
+def short_rate(run: Run, lr: float) -> str:
     """Write a rate: in full, unless a schedule has made it one of many digits."""
     return rate_text(lr) if run.live is None else f"{lr:.3g}"
 
@@ -154,10 +154,10 @@ def smoothed(series: LossSeries, columns: int) -> tuple[Floats, Floats]:
     return middle[known], means[known]
 
 
-def told_apart(run: Run, current: Run) -> str:
-    """Return what tells a run from the current one: name, rate, optimizer, or schedule."""
+def distinction(run: Run, current: Run) -> str:
+    """Return what distinguishes a run from the current one: name, rate, optimizer or schedule."""
     if run.name or run.lr != current.lr or run.by == current.by:
-        return run.name or told_rate(run, run.lr)
+        return run.name or short_rate(run, run.lr)
     return run.schedule if run.title == current.title else run.by
 
 
@@ -342,7 +342,7 @@ def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | Non
 
 
 def waits_for(view: View) -> str:
-    """Say that there is no loss yet, or that a training tells none."""
+    """Say that there is no loss yet, or that a training reports none."""
     run = view.session.current
     if run is not None and knows_no_loss(run):
         return "no loss known: give it to monitor.step(loss)"

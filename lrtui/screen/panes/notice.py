@@ -1,4 +1,4 @@
-"""The notice: the answer to what was asked for, above the footer; it goes away by itself."""
+"""The line above the footer: the answer to a key, for a few seconds."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from lrtui.screen.panes.scalar import live_of
 LEVELS = "▁▂▃▄▅▆▇█"
 """Steps a second of late, from none to the most that any rank had."""
 
-CURVE = 10
+CURVE = 6
 """Reports that are drawn."""
 
 STRAGGLES = 0.8
@@ -56,5 +56,5 @@ RANKS = Pane(
         (live := live_of(view)) and live.ranks is not None and len(live.ranks.steps) > 1
     ),
     fits=in_two_rows,
-    widths=(36, 44),
+    widths=(42, 46),
 )

@@ -1,4 +1,4 @@
-"""The ruler: one line that shows what every rate would do."""
+"""The ruler: a row that shows what every rate would do."""
 
 from __future__ import annotations
 
@@ -261,8 +261,8 @@ def shades(
 def depends_on(view: View, width: int) -> object:
     """Return what the ruler depends on."""
     session = view.session
-    told = in_force(session.current) if session.current is not None else []
-    return view.swept, session.theory is None, view.steps, signs(view), told
+    rate = in_force(session.current) if session.current is not None else []
+    return view.swept, session.theory is None, view.steps, signs(view), rate
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None:

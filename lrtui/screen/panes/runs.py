@@ -31,7 +31,7 @@ SHORT = 13
 """Cells of a state, unless a longer one is listed."""
 
 ABOUT = 18
-"""Cells of what tells the runs apart besides their rates, at most."""
+"""Cells of the settings that differ between the runs, at most."""
 
 COMPARED = 100
 """Runs whose settings are compared, the last ones."""
@@ -41,14 +41,14 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     """List the runs, most recent first, the highlighted one always."""
     session = view.session
     here = listed(view, height)
-    told = [about(run, view) for run in here]
+    settings = [about(run, view) for run in here]
     current_group = session.current_group
     states = [state(run, session.paused and run in current_group) for run in here]
     wide = max([SHORT, *map(len, states)])
     rates = max([RATE, *(min(len(run.rate_in_words), RATES) for run in here if run.changes)])
     room = width - 1 - 3 - 2 - rates - 1 - 2 - wide
     most = min(ABOUT, max(room - COLUMNS["loss"], 0))  # the loss is always shown
-    longest = max(map(len, told), default=0)
+    longest = max(map(len, settings), default=0)
     apart = min(longest + 1, most) if longest else 0
     found = [cells_of(run) for run in here]
     known = {name for cells in found for name, text in cells.items() if text}
@@ -58,7 +58,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     title += [(f"{name:>{size}}", "dim") for name, size in columns.items()]
     rows = [fitted(title, width)]
     curves = small_curves(view, here, columns.get("curve", 0) - 2)
-    for run, now, says, cells, curve in zip(here, states, told, found, curves, strict=True):
+    for run, now, says, cells, curve in zip(here, states, settings, found, curves, strict=True):
         in_focus = run is (view.pointed_at or session.current)
         sign, look = LOOKS[now]
         tone = view.tone(run)
@@ -111,7 +111,7 @@ def fitting(width: int, known: Collection[str]) -> dict[str, int]:
 
 
 def about(run: Run, view: View) -> str:
-    """Return what tells a run apart besides its rate: its name, or what not all runs share."""
+    """Return the name of a run, or those of its settings that not all runs share."""
     runs = view.session.runs[-COMPARED:]
     shared = set(run.parts).intersection(*(other.parts for other in runs))
     said = run.name or ", ".join(part for part in run.parts if part not in shared)

@@ -72,7 +72,7 @@ SCALAR = Pane(
     place="below",
     draw=draw,
     depends_on=depends_on,
-    help="A scalar that the training tells besides its loss; l turns to the next.",
+    help="A scalar that the training reports besides its loss; l shows the next.",
     applies=lambda view: bool(chosen(view)) and len(view.session.runs) == 1,
     fits=lambda columns, rows: columns >= 100 and in_two_rows(columns, rows),
     widths=(28, None),

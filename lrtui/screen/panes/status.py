@@ -1,4 +1,4 @@
-"""The status: what the current run's curve means and which rate to try, or what is wrong."""
+"""The verdict: what the current run's curve means, or what is wrong."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ LOOKS = {
     "failed": ("!", "bad"),
     "disconnected": ("∅", "bad"),
 }
-"""How each state of a run is told apart: by a sign for who sees no colour, and by a tone."""
+"""The sign and the tone of each state of a run; the sign is for those who see no colour."""
 
-Told = tuple[str, str, str]
+Verdict = tuple[str, str, str]
 """A sign, a text and a tone."""
 
 
@@ -55,14 +55,14 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if view.race and not urgent(view):
         rows = race_rows(view, width, room)
     else:
-        sign, text, tone = told(view)
+        sign, text, tone = verdict_of(view)
         lines = textwrap.wrap(text, max(width - 4, 1)) or [""]
         if len(lines) > room:
             lines = lines[:room]
             lines[-1] = lines[-1][: max(width - 5, 0)] + "…"
         rows = [[("   " if i else f" {sign} ", tone), (line, tone)] for i, line in enumerate(lines)]
-        rows += [[] for _ in range(room - len(rows))]
-    return [*rows, under][:height]
+    rows = [*rows, under] if under else rows
+    return [*rows, *([[]] * (height - len(rows)))][:height]
 
 
 def race_rows(view: View, width: int, height: int) -> list[Row]:
@@ -100,8 +100,8 @@ FORMS: tuple[tuple[Callable[[str, str, str], str], int, bool], ...] = (
     (lambda sign, now, fate: sign, 1, True),
     (lambda sign, now, fate: sign, 1, False),
 )
-"""How a run of a race is told, from most to fewest words; the cells between two of them, and
-whether its rate stands there."""
+"""How the verdict on a run of a race is written, from most to fewest words; the cells between two,
+and whether the rate is written."""
 
 
 def fate(run: Run) -> str:
@@ -120,8 +120,8 @@ def urgent(view: View) -> bool:
     return bool(wrong or view.silent_for or not session.has_losses)
 
 
-def told(view: View) -> Told:
-    """Return what is to be told now: the most urgent first."""
+def verdict_of(view: View) -> Verdict:
+    """Return the verdict on the current run, or what is more urgent."""
     session = view.session
     run = session.current
     if session.unusable:
@@ -141,8 +141,8 @@ def told(view: View) -> Told:
     sign, tone = LOOKS[now]
     verdict, evidence, stands_on = run.reading()
     ground = "" if stands_on == "exact" else f" ({stands_on})"
-    told = f"{verdict}{ground}: {evidence}"
-    text = told if now in (verdict, "paused") else f"{now}: {run.reason}"
+    said = f"{verdict}{ground}: {evidence}"
+    text = said if now in (verdict, "paused") else f"{now}: {run.reason}"
     if now == "paused":
         text = f"paused at step {run.step:,}; {text}"
     elif view.silent_for:
