@@ -42,7 +42,7 @@ def advise(
     Args:
         theory: closed form of the loss.
         lr: rate that was tried.
-        steps: steps that it was given, ``None`` where that is open.
+        steps: steps that it was given, ``None`` if open.
         settled_at: step at which its run settled, ``None`` if it did not.
 
     Returns:

@@ -154,9 +154,9 @@ class Diagnosis:
     """Follows one run at one rate, loss by loss, in constant time and memory a step.
 
     Attributes:
-        theory: closed form of the loss, ``None`` where there is none.
+        theory: closed form of the loss, ``None`` if there is none.
         lr: learning rate.
-        steps: steps given, ``None`` where that is open.
+        steps: steps given, ``None`` if open.
         start: weights that the run, or the part of it at this rate, started from.
         since: step at which it did.
         under_since: step from which on it has been close to where it ends. Gradient descent stays
@@ -174,7 +174,7 @@ class Diagnosis:
     _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT_LOSSES))
 
     def see(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
-        """Take in the next losses and their steps; ``None`` where they are not finite."""
+        """Add the next losses and their steps; ``None`` where they are not finite."""
         if None in losses:
             if self.broken is None:
                 self.broken = steps[losses.index(None)]

@@ -108,10 +108,10 @@ def measure(
 
     Args:
         series: the losses; those of a run that was run ahead to its end serve as well.
-        optimizer: what takes the steps; in words where it is none of torch's.
+        optimizer: the optimizer, in words if it is none of torch's.
         lr: learning rate.
         every_step_sees_all: whether each step sees all samples, so that its loss has no noise.
-        sharpness: measured last, of the preconditioned Hessian for Adam; ``None`` where unknown.
+        sharpness: measured last, of the preconditioned Hessian for Adam; ``None`` if unknown.
         target: loss at which the run counts as settled, that of the series.
         spike: the last one, where steps do not see all samples.
     """
@@ -233,7 +233,7 @@ def checkpoint(steps: int) -> int:
 
 
 def trend(series: LossSeries, since: int | None = None) -> Trend | None:
-    """Return how the loss moved of late, ``None`` as long as there are too few losses.
+    """Return how the loss moved recently, ``None`` while there are too few losses.
 
     Args:
         series: the losses.
@@ -269,7 +269,7 @@ def trend(series: LossSeries, since: int | None = None) -> Trend | None:
 
 
 def rises_of_late(series: LossSeries) -> int:
-    """Return the most rises of the loss in ``SWING_WINDOW`` steps in a row, of late."""
+    """Return the most rises in ``SWING_WINDOW`` steps in a row, among the recent losses."""
     losses: Floats = series.recent
     rose = np.diff(losses) > MIN_RISE * np.abs(losses[:-1])
     counts = (

@@ -28,7 +28,7 @@ class LossSeries:
     no spike is lost.
 
     Attributes:
-        target: loss at which the run counts as settled, ``None`` where there is none.
+        target: loss at which the run counts as settled, ``None`` if there is none.
         count: losses taken so far.
         stride: steps a bucket.
         origin: step of the first loss.
@@ -157,7 +157,7 @@ class LossSeries:
     def around(self, step: int) -> tuple[float, float] | None:
         """Return the smallest and the largest loss of the bucket of a step.
 
-        ``None`` where there is no finite loss in it. Where each loss is kept, both are that of the
+        ``None`` if there is no finite loss in it. Where each loss is kept, both are that of the
         step itself.
         """
         bucket = (step - self.origin) // self.stride

@@ -69,7 +69,7 @@ class Spike:
         level: median of the losses before it.
         times: largest mean of ``RISE_WINDOW`` losses since, over the level; infinite where a loss
             was not finite or the level is not positive.
-        over: steps until the loss had come back, ``None`` as long as it has not.
+        over: steps until the loss had come back, ``None`` while it has not.
         count: losses since it began.
         now: mean of the last losses.
         earlier: mean of as many losses before these, since it began; ``None`` before there are any.
@@ -137,7 +137,7 @@ class SpikeWatch:
         return self.last if self.last is not None and self.last.over is None else None
 
     def take(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
-        """Take in the next losses and their steps; ``None`` where they are not finite."""
+        """Add the next losses and their steps; ``None`` where they are not finite."""
         for step, told in zip(steps, losses, strict=True):
             loss = math.inf if told is None else told
             self._just.append((step, loss))
@@ -205,7 +205,7 @@ class SpikeWatch:
             self._follow(self.last)
 
     def _follow(self, spike: Spike) -> None:
-        """Take in how high a rise is, and whether the loss has come back."""
+        """Update the height of a rise, and whether the loss has come back."""
         spike.count += 1
         just = [loss for _, loss in self._just]
         spike.now = mean(just[-RETURN_WINDOW:])

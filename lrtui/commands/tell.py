@@ -144,7 +144,7 @@ def step(text: str) -> int:
 
 
 def tell(training: Training, command: msg.AnyCommand, patience: float) -> tuple[str, bool]:
-    """Tell a training something and wait for what comes of it.
+    """Send a command to a training and wait for its answer.
 
     Args:
         training: which.
@@ -183,7 +183,7 @@ def tell(training: Training, command: msg.AnyCommand, patience: float) -> tuple[
 
 
 def unable(greeting: msg.Greeting, kind: str) -> str:
-    """Say why a training cannot do something, empty where it can."""
+    """Say why a training cannot do something, empty if it can."""
     able = "pause" if kind == "resume" else kind
     if able in greeting.capabilities:
         return ""

@@ -1,4 +1,4 @@
-"""What can be asked of a source."""
+"""Commands: what viewers ask of a source."""
 
 from __future__ import annotations
 
@@ -10,41 +10,38 @@ from lrtui.messages.optimizer import PLAIN, Optimizer
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.messages.quantities import (
     LARGEST,
+    Fraction,
     LearningRate,
     Number,
     RunNumber,
     ScheduleName,
-    Share,
     StepNumber,
     Steps,
     StepsPerSecond,
 )
 
 MOST_ENTRANTS = 8
-"""Runs of a race, at most: as many as can be told apart on a chart."""
+"""Most runs of a race: as many as can be told apart on a chart."""
 
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="type"):
     """A request to a source.
 
     Attributes:
-        id: number of the command; the ``State`` that answers it carries the same.
+        id: of the command; the ``State`` that answers it carries it.
     """
 
     id: Annotated[int, Meta(ge=0)] = 0
 
 
 class Start(Command, tag="start", frozen=True, kw_only=True):
-    """End the current run, if there is one, and start another from the initial weights.
+    """End the current run, if any, and start another from the initial weights.
 
     Attributes:
         run: number of the new run.
-        lr: learning rate.
-        steps: how many steps to take.
+        lr: learning rate; the peak of the schedule.
         speed: steps a second, ``None`` for as fast as possible.
-        paused: wait at step 0 until told otherwise.
-        optimizer: what takes the steps.
-        schedule: how the rate moves; ``lr`` is its peak.
+        paused: wait at step 0.
     """
 
     run: RunNumber
@@ -57,13 +54,7 @@ class Start(Command, tag="start", frozen=True, kw_only=True):
 
 
 class Entrant(Struct, frozen=True, kw_only=True):
-    """One of the runs of a race: what it does not share with the others.
-
-    Attributes:
-        run: number of the run.
-        lr: learning rate.
-        optimizer: what takes the steps.
-    """
+    """A run of a race, and what it does not share with the others."""
 
     run: RunNumber
     lr: LearningRate
@@ -71,15 +62,7 @@ class Entrant(Struct, frozen=True, kw_only=True):
 
 
 class Race(Command, tag="race", frozen=True, kw_only=True):
-    """End the current run, if there is one, and start several that are trained in step.
-
-    Attributes:
-        entrants: the runs, their numbers ascending.
-        steps: how many steps each is to take.
-        schedule: how the rate of each moves from its peak.
-        speed: steps a second of each, ``None`` for as fast as possible.
-        paused: wait at step 0 until told otherwise.
-    """
+    """End the current run, if any, and start several that are trained in step; see ``Start``."""
 
     entrants: Annotated[list[Entrant], Meta(min_length=1, max_length=MOST_ENTRANTS)]
     steps: Steps
@@ -105,26 +88,19 @@ class Race(Command, tag="race", frozen=True, kw_only=True):
 
 
 class Alone(Command, tag="alone", frozen=True, kw_only=True):
-    """Go on with one run of a race, and end the others.
-
-    Attributes:
-        run: its number.
-    """
+    """Continue one run of a race, and end the others."""
 
     run: RunNumber
 
 
 class SetLr(Command, tag="set_lr", frozen=True, kw_only=True):
-    """Continue the current run at another learning rate; of several in step, none is changed.
-
-    It is the peak where the run has a schedule, which goes on in proportion.
-    """
+    """Continue the current run at another rate, the peak of its schedule; a race ignores it."""
 
     lr: LearningRate
 
 
 class Pause(Command, tag="pause", frozen=True, kw_only=True):
-    """Hold the current run."""
+    """Pause the current run."""
 
 
 class Resume(Command, tag="resume", frozen=True, kw_only=True):
@@ -132,11 +108,7 @@ class Resume(Command, tag="resume", frozen=True, kw_only=True):
 
 
 class Step(Command, tag="step", frozen=True, kw_only=True):
-    """Take one step, or some, then hold.
-
-    Attributes:
-        count: how many.
-    """
+    """Take some steps, then pause."""
 
     count: Steps = 1
 
@@ -151,12 +123,8 @@ class Sweep(Command, tag="sweep", frozen=True, kw_only=True):
     """Train one run at each learning rate, from the same start, beside the current run.
 
     Attributes:
-        lrs: learning rates.
-        steps: steps of each run.
-        optimizer: what takes the steps.
-        schedule: how each rate moves from its peak.
-        seconds: of work that it may take; ``None`` for as much as it needs.
-        range_test: whether to say as well what the usual range tests suggest.
+        seconds: time limit of the work, ``None`` for none.
+        range_test: whether to report as well what the usual range tests suggest.
     """
 
     lrs: Annotated[list[LearningRate], Meta(min_length=1)]
@@ -171,16 +139,13 @@ class Heat(Command, tag="heat", frozen=True, kw_only=True):
     """Train one run at each rate and each momentum, from the same start, beside the current run.
 
     Attributes:
-        lrs: learning rates, ascending.
-        momenta: of the optimizer, ascending.
-        steps: steps of each run.
-        optimizer: ``sgd`` or ``nesterov``; its own momentum means nothing.
-        schedule: how each rate moves from its peak.
-        seconds: as in ``Sweep``.
+        lrs, momenta: ascending.
+        optimizer: ``sgd`` or ``nesterov``; its own momentum is not used.
+        seconds: time limit of the work, ``None`` for none.
     """
 
     lrs: Annotated[list[LearningRate], Meta(min_length=1)]
-    momenta: Annotated[list[Share], Meta(min_length=1)]
+    momenta: Annotated[list[Fraction], Meta(min_length=1)]
     steps: Steps
     optimizer: Optimizer = Optimizer()
     schedule: ScheduleName = "constant"
@@ -188,12 +153,12 @@ class Heat(Command, tag="heat", frozen=True, kw_only=True):
 
 
 class Seek(Command, tag="seek", frozen=True, kw_only=True):
-    """Show another place of a record.
+    """Go to another place of a record.
 
     Attributes:
-        chapters: runs to go on by, back where negative.
-        reports: reports to go on by within the run, back where negative.
-        step: of the run; ``None`` for where the others lead to.
+        chapters: runs to skip, backwards if negative.
+        reports: reports to skip within the run, backwards if negative.
+        step: of the run to go to, ``None`` for none.
         end: go to the end of the run.
     """
 
@@ -204,55 +169,51 @@ class Seek(Command, tag="seek", frozen=True, kw_only=True):
 
 
 class Load(Command, tag="load", frozen=True, kw_only=True):
-    """End the current run, if there is one, and take up another problem.
-
-    Attributes:
-        problem: which, and its settings.
-    """
+    """End the current run, if any, and load another problem."""
 
     problem: ProblemSettings
 
 
 class Watch(Command, tag="watch", frozen=True, kw_only=True):
-    """Tell what was so far, then what comes; until this is sent, only commands are answered."""
+    """Send the history, then live updates; before this, only commands are answered."""
 
 
 class Hold(Command, tag="hold", frozen=True, kw_only=True):
-    """Hold the rate, whatever the schedule asks for; groups of parameters keep their ratios."""
+    """Hold the rate against the schedule; parameter groups keep their ratios."""
 
     lr: LearningRate
 
 
 class Scale(Command, tag="scale", frozen=True, kw_only=True):
-    """Multiply the rate in force; the schedule goes on, times all factors so far."""
+    """Multiply the rate in force; the schedule continues, scaled."""
 
     by: Annotated[float, Meta(gt=0, le=LARGEST)]
 
 
 class Release(Command, tag="release", frozen=True, kw_only=True):
-    """Give the rate back to the schedule."""
+    """Return the rate to the schedule."""
 
 
 class Checkpoint(Command, tag="checkpoint", frozen=True, kw_only=True):
-    """Write a checkpoint, the training's own way."""
+    """Write a checkpoint by the training's own function."""
 
 
 class TakeSnapshot(Command, tag="take_snapshot", frozen=True, kw_only=True):
     """Take a snapshot to go back to.
 
     Attributes:
-        level: median of the last losses, ``None`` where there were none; the same for all ranks.
+        level: median of the last losses, ``None`` without any; the same on all ranks.
     """
 
     level: Number | None = None
 
 
 class Rewind(Command, tag="rewind", frozen=True, kw_only=True):
-    """Go back to a snapshot, and on from there at the rate that was in force then, scaled.
+    """Go back to a snapshot, and continue at the rate of then, scaled.
 
     Attributes:
-        step: of the snapshot; ``None`` for the last one before the loss rose.
-        by: the factor.
+        step: of the snapshot, ``None`` for the last one before the loss rose.
+        by: factor on the rate.
     """
 
     step: StepNumber | None = None
@@ -260,7 +221,7 @@ class Rewind(Command, tag="rewind", frozen=True, kw_only=True):
 
 
 class Follow(Command, tag="follow", frozen=True, kw_only=True):
-    """Take another optimizer of the process for the training's: its steps, its loss, its rate.
+    """Follow another optimizer of the process.
 
     Attributes:
         optimizer: its name, empty for the next one.
@@ -270,7 +231,7 @@ class Follow(Command, tag="follow", frozen=True, kw_only=True):
 
 
 class Stop(Command, tag="stop", frozen=True, kw_only=True):
-    """End the training in good order."""
+    """Stop the training cleanly."""
 
 
 Steering = Hold | Scale | Release | Checkpoint | TakeSnapshot | Rewind | Follow | Stop
@@ -294,12 +255,11 @@ AnyCommand = (
 LabCapability = Literal[
     "start", "race", "alone", "set_lr", "pause", "step", "speed", "sweep", "heat", "load"
 ]
-"""What can be asked of our own trainer."""
+"""Capabilities of our own trainer."""
 
 Capability = Literal[
     LabCapability, "seek", "hold", "scale", "release", "checkpoint", "rewind", "follow", "stop"
 ]
-"""What can be asked of a source: the ``type`` of the command that asks for it. A source that can
-``pause`` can resume."""
+"""Capabilities of a source: the ``type`` of the commands that it obeys; ``pause`` is resume too."""
 
 ALL_CAPABILITIES: tuple[LabCapability, ...] = get_args(LabCapability)

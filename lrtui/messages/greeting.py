@@ -1,4 +1,4 @@
-"""What a source says about itself."""
+"""Messages of a source about itself."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from lrtui.messages.message import Message
 from lrtui.messages.quantities import Number, Seconds, StepNumber
 
 PROTOCOL = 2
-"""Version of this vocabulary. lrtui 0.1 spoke 1, see ``lrtui.sources.protocol1``."""
+"""Version of the protocol; for version 1 of lrtui 0.1 see ``lrtui.sources.protocol1``."""
 
 
 class Greeting(Message, tag="greeting", frozen=True, kw_only=True):
-    """The first message of a source: who it is and what can be asked of it.
+    """The first message of a source.
 
     Attributes:
-        protocol: version of this vocabulary that it speaks.
+        protocol: its version.
         program: name and version.
-        pid: its process.
-        folder: its working directory.
-        rank: its number among processes that train together.
-        title: what is trained, in words; parts separated by `` · ``, the most important first.
-        capabilities: see ``Capability``; those of a newer peer may be unknown.
-        name: what a person calls it, empty where nobody gave it a name.
+        folder: working directory.
+        rank: among processes that train together.
+        title: what it trains; parts separated by `` · ``, the most important first.
+        capabilities: see ``Capability``; a newer peer may have unknown ones.
+        name: given by a person, empty for none.
         command: its command line.
-        since: when it started, in seconds since 1970; 0 where that does not matter.
-        ranks: how many processes train together.
-        step: steps taken when this was said.
-        loss: the last loss then, ``None`` if there was none.
+        since: start in seconds since 1970; 0 for our own trainer.
+        ranks: number of processes that train together.
+        step: taken so far.
+        loss: the last one, ``None`` if there was none.
     """
 
     protocol: int = PROTOCOL
@@ -48,17 +47,17 @@ class Greeting(Message, tag="greeting", frozen=True, kw_only=True):
 
 
 class Printed(Message, tag="printed", frozen=True, kw_only=True):
-    """A line that the training code printed, or a remark of the source itself."""
+    """A line printed by the training code, or a remark of the source."""
 
     text: str
 
 
 class NoResult(Message, tag="no_result", frozen=True, kw_only=True):
-    """Work beside a run could not be done; the run goes on.
+    """Work beside a run failed; the run continues.
 
     Attributes:
         work: ``sweep``, ``heat``, ``ahead`` or ``sharpness``.
-        reason: why not, in a sentence.
+        reason: in a sentence.
     """
 
     work: str
@@ -66,10 +65,10 @@ class NoResult(Message, tag="no_result", frozen=True, kw_only=True):
 
 
 class Unusable(Message, tag="unusable", frozen=True, kw_only=True):
-    """The problem cannot be trained; the source waits for it to be mended.
+    """The problem cannot be trained; the source waits for a change.
 
     Attributes:
-        reason: why not, in a sentence, with the file and the line where it has one.
+        reason: in a sentence, with file and line if known.
     """
 
     reason: str
@@ -79,7 +78,7 @@ class Failed(Message, tag="failed", frozen=True, kw_only=True):
     """The source is gone, and its current run with it.
 
     Attributes:
-        reason: what happened, in a sentence.
+        reason: in a sentence.
         details: last lines that it printed, oldest first.
     """
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from lrtui.messages.quantities import LARGEST, Share
+from lrtui.messages.quantities import LARGEST, Fraction
 
 OptimizerName = Literal["sgd", "nesterov", "adam", "adamw", "own"]
 
@@ -22,9 +22,9 @@ class Optimizer(Struct, frozen=True, kw_only=True):
     """
 
     name: OptimizerName = "sgd"
-    momentum: Share = 0.0
+    momentum: Fraction = 0.0
     weight_decay: Annotated[float, Meta(ge=0, le=LARGEST)] = 0.0
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
 
     @property
     def is_adaptive(self) -> bool:

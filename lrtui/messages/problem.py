@@ -11,16 +11,15 @@ from lrtui.messages.quantities import LARGEST, Column, Eigenvalue, Number, Vecto
 
 
 class LineScene(Message, tag="line_scene", frozen=True, kw_only=True):
-    """What a picture of a line fit needs: the data is there.
+    """Data of a line fit.
 
-    A message of its own, and not a field of the greeting, so that a scene of a newer peer is
-    ignored like any other unknown message, and the greeting need not wait for the data.
+    Scenes are messages of their own, so that an older viewer ignores a new one, and the greeting
+    does not wait for the data.
 
     Attributes:
         x: first column of the design matrix; the second is all ones.
-        y: target, as long as ``x``.
-        true_weights: slope and bias behind the target, before the noise; ``None`` where nobody
-            knows them.
+        y: target.
+        true_weights: slope and bias behind the target, ``None`` if unknown.
     """
 
     x: Column
@@ -33,12 +32,12 @@ class LineScene(Message, tag="line_scene", frozen=True, kw_only=True):
 
 
 class CurveScene(Message, tag="curve_scene", frozen=True, kw_only=True):
-    """What a picture of a fit in one dimension needs.
+    """Data of a fit in one dimension.
 
     Attributes:
         x: inputs.
-        y: targets, as many.
-        grid: inputs at which a ``Picture`` tells the prediction, ascending.
+        y: targets.
+        grid: inputs of the predictions in a ``Picture``, ascending.
     """
 
     x: Column
@@ -51,14 +50,12 @@ class CurveScene(Message, tag="curve_scene", frozen=True, kw_only=True):
 
 
 class ClassesScene(Message, tag="classes_scene", frozen=True, kw_only=True):
-    """What a picture of classes in two dimensions needs.
+    """Data of a classification in two dimensions.
 
     Attributes:
-        x: first input of each point.
-        y: second input, as many.
+        x, y: inputs of each point.
         labels: class of each point, from 0 up.
-        across: first inputs of the grid of a ``Picture``, ascending.
-        up: second inputs of it, ascending.
+        across, up: inputs of the grid of a ``Picture``, ascending.
     """
 
     x: Column
@@ -73,14 +70,13 @@ class ClassesScene(Message, tag="classes_scene", frozen=True, kw_only=True):
 
 
 class PlaneScene(Message, tag="plane_scene", frozen=True, kw_only=True):
-    """What a map of a loss over its two weights needs.
+    """The loss over its two weights.
 
     Attributes:
-        across: values of the first weight, ascending.
-        up: values of the second weight, ascending.
-        losses: the loss at each, one row for each value of ``up``.
-        minimum: weights at the minimum, ``None`` where that is not known.
-        start: weights that every run starts from.
+        across, up: values of the weights, ascending.
+        losses: a row for each value of ``up``.
+        minimum: weights at the minimum, ``None`` if unknown.
+        start: initial weights of every run.
     """
 
     across: Column
@@ -96,22 +92,20 @@ class PlaneScene(Message, tag="plane_scene", frozen=True, kw_only=True):
 
 
 class ProblemFacts(Message, tag="problem", frozen=True, kw_only=True):
-    """What is known of a problem besides its closed form and its picture.
+    """Facts of a problem, besides its closed form and its picture.
 
     Attributes:
-        name: of a built-in problem, or the path of a file.
-        weights: how many are trained.
-        samples: how many there are, ``None`` where that is not known.
-        batch: samples of a step, ``None`` where every step sees all of them.
-        target: loss at which a run counts as settled, ``None`` where there is no such loss.
-        sharpness: largest eigenvalue of the Hessian where every run starts, ``None`` where it was
-            not measured.
-        own_batches: whether it brings batches along of which nothing else is known.
-        own_optimizer: the optimizer that the problem brings along in words, empty for none.
-        remarks: what a person should know of the data, in sentences.
-        condition: condition number of its features as they are trained on, where it is linear.
-        other_condition: the same with ``--standardise`` where it was not asked for, and without it
-            where it was.
+        name: of a built-in problem, or path of a file.
+        weights: number of trained weights.
+        samples: number of samples, ``None`` if unknown.
+        batch: samples a step, ``None`` for all.
+        target: loss at which a run counts as settled, ``None`` for none.
+        sharpness: largest eigenvalue of the Hessian at the start, ``None`` if not measured.
+        own_batches: whether a file makes its own batches.
+        own_optimizer: optimizer made by a file, in words; empty for none.
+        remarks: on the data, in sentences.
+        condition: condition number of the features, for a linear model.
+        other_condition: the same with ``--standardise``, or without if it is on.
     """
 
     name: str
@@ -136,7 +130,7 @@ class Quadratic(Message, tag="quadratic", frozen=True, kw_only=True):
         minimum: weights at the minimum.
         min_loss: loss there.
         start: weights that every run starts from.
-        target: loss at which a run counts as settled; ``None`` for 0.5% above the minimum.
+        target: loss at which a run counts as settled, ``None`` for 0.5% above the minimum.
     """
 
     target: Number | None = None

@@ -1,4 +1,4 @@
-"""Which problem is trained, as plain data: the front door needs it before torch is loaded."""
+"""Settings of a problem, as plain data: they are needed before torch is loaded."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ POST_LRS = (0.1, 0.7, 1.01)
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """A problem that comes with lrtui.
+    """A built-in problem.
 
     Attributes:
-        shows: what it is and what it shows, in a line.
-        made_of: its loss or its model, in a few words.
-        lrs: rates worth seeing, in turn; the first is the one it starts with.
-        steps: steps of a run.
+        shows: what it shows, in a line.
+        made_of: its loss or model, in a few words.
+        lrs: presets; the first is its default rate.
+        steps: of a run.
     """
 
     shows: str
@@ -74,17 +74,17 @@ BUILT_IN = {
         4000,
     ),
 }
-"""The problems that come with lrtui, by name."""
+"""The built-in problems by name."""
 
 FILE_LRS = (0.1,)
-"""Where a file or a table says nothing of a rate."""
+"""Default rate of files and tables."""
 
 FILE_STEPS = 1000
-"""Steps of a run of a file or a table."""
+"""Default steps of files and tables."""
 
 
 class ProblemSettings(Struct, frozen=True, kw_only=True):
-    """What is trained. All runs of a session share it, so that only the rate differs.
+    """What is trained: shared by all runs of a session, so that only the rate differs.
 
     Attributes:
         name: of a built-in problem, or the path of a ``.py`` or ``.csv`` file.
@@ -111,7 +111,7 @@ class ProblemSettings(Struct, frozen=True, kw_only=True):
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file or a table of a person's own."""
+        """Whether it is a file or a table."""
         return self.name not in BUILT_IN
 
     @property
@@ -121,17 +121,17 @@ class ProblemSettings(Struct, frozen=True, kw_only=True):
 
     @property
     def lrs(self) -> tuple[float, ...]:
-        """Rates worth seeing, in turn."""
+        """The presets."""
         return FILE_LRS if self.is_file else BUILT_IN[self.name].lrs
 
     @property
     def steps(self) -> int:
-        """Steps of a run, where nothing else is asked for."""
+        """Default steps of a run."""
         return FILE_STEPS if self.is_file else BUILT_IN[self.name].steps
 
     @property
     def title(self) -> str:
-        """The problem in words; what differs from the usual comes first, as there may be no room.
+        """The problem in words, unusual settings first, since room may be short.
 
         Parts are separated by `` · ``, see ``Greeting``.
         """

@@ -20,7 +20,7 @@ Column = Annotated[list[Number], Meta(min_length=2, max_length=100_000)]
 StepsPerSecond = Annotated[float, Meta(gt=0)]
 Seconds = Annotated[float, Meta(ge=0)]
 Outcome = Literal["done", "diverged", "stopped", "failed", "disconnected"]
-Share = Annotated[float, Meta(ge=0, lt=1)]
+Fraction = Annotated[float, Meta(ge=0, lt=1)]
 
 RateInForce = Annotated[float, Meta(ge=0)]
 """A learning rate as a schedule has it: a warm-up begins at 0."""

@@ -1,4 +1,4 @@
-"""What is told about a run, from its start to its end."""
+"""Messages about a run, from its start to its end."""
 
 from __future__ import annotations
 
@@ -24,11 +24,7 @@ from lrtui.messages.quantities import (
 
 
 class Rewound(Message, tag="rewound", frozen=True, kw_only=True):
-    """A record is shown again from the start of a run: its messages and the later ones come again.
-
-    Attributes:
-        run: number of the run.
-    """
+    """A record restarts at a run: its messages and later ones are sent again."""
 
     run: RunNumber
 
@@ -37,15 +33,14 @@ class Started(Message, tag="started", frozen=True, kw_only=True):
     """A run is at its initial weights.
 
     Attributes:
-        run: its number.
-        lr: learning rate; the peak, where it has a schedule.
-        steps: steps it will take, ``None`` where that is open.
-        optimizer: what takes the steps; in words where it is none of ours.
-        schedule: how the rate moves, in a word.
-        race: numbers of the runs that are trained in step, its own among them; empty where it is
-            trained alone.
-        full_batch: whether each step of a training that is not ours sees all the data, so that its
-            loss has no noise; of ours ``ProblemFacts`` tells it.
+        run: its number, from 1 up.
+        lr: learning rate; the peak of a schedule.
+        steps: it will take, ``None`` if open.
+        optimizer: in words if it is none of ours.
+        schedule: its name.
+        race: numbers of all runs of its race; empty for a run alone.
+        full_batch: whether each step of a training that is not ours sees all the data; for ours see
+            ``ProblemFacts``.
     """
 
     run: RunNumber
@@ -58,22 +53,20 @@ class Started(Message, tag="started", frozen=True, kw_only=True):
 
 
 class State(Message, tag="state", frozen=True, kw_only=True):
-    """How the current run is being driven: sent after ``Started`` and after each command.
+    """How the current run is driven: sent after ``Started`` and after each command.
 
     Attributes:
-        run: its number.
-        step: steps taken when this took effect.
-        paused: whether it is held.
+        step: taken when this took effect.
         speed: steps a second, ``None`` for as fast as possible.
-        lr: learning rate in force from here on; the peak, where the run has a schedule.
-        asked_by: who asked for it, empty where nobody did.
-        answers: ``id`` of the command that this answers, 0 if none.
-        scheduled: rate that the schedule asks for, ``None`` where there is none but ``lr``.
-        held: rate that a person holds it at, ``None`` for no such rate.
-        scale: what a person multiplies the schedule's rate by.
-        stopping: whether it was asked to end.
-        groups: groups of parameters that have a rate; ``lr`` is the largest of them.
-        lowest: the smallest of them, ``None`` where it is the same or not known.
+        lr: rate in force from here on; the peak of a schedule.
+        asked_by: who asked for it, empty for nobody.
+        answers: ``id`` of the command that this answers, 0 for none.
+        scheduled: rate that the schedule asks for, ``None`` if that is ``lr``.
+        held: rate that a person holds, ``None`` for none.
+        scale: a person's factor on the schedule's rate.
+        stopping: whether it was asked to stop.
+        groups: number of parameter groups with a rate; ``lr`` is the largest rate.
+        lowest: the smallest rate, ``None`` if it is the same or unknown.
     """
 
     run: RunNumber
@@ -92,18 +85,17 @@ class State(Message, tag="state", frozen=True, kw_only=True):
 
 
 class Progress(Message, tag="progress", frozen=True, kw_only=True):
-    """Scalars since the last progress of a run; batched, at most 20 of these a second.
+    """Scalars since the last report of a run; at most 20 reports a second.
 
     Attributes:
-        run: number of the run.
-        steps: step of the first value where the steps are consecutive, else the step of each,
-            ascending. Step 0 is at the initial weights.
-        scalars: columns of one length by name, ``loss`` among them, and ``lr``, the rate that is in
-            force at each step, where a schedule moves it; ``None`` where not finite.
-        seconds: time spent training so far, pauses excluded.
-        weights: at the last of these steps, where they are few.
-        trajectory: weights at each of these steps, from the first on, as far as they are reported.
-        no_loss: whether nobody knows the loss of these steps; its column says nothing then.
+        steps: the first step if they are consecutive, else each step, ascending. Step 0 is at the
+            initial weights.
+        scalars: columns of one length by name: ``loss``, and ``lr``, the rate in force, if a
+            schedule moves it; ``None`` where not finite.
+        seconds: spent training so far, without pauses.
+        weights: at the last step, if they are few.
+        trajectory: weights at each step from the first on, as far as they are reported.
+        no_loss: whether the loss is not known; its column is meaningless then.
     """
 
     run: RunNumber
@@ -150,17 +142,14 @@ class Progress(Message, tag="progress", frozen=True, kw_only=True):
 
 
 class Ahead(Message, tag="ahead", frozen=True, kw_only=True):
-    """A piece of the same run, run ahead.
+    """A piece of the look-ahead: the same run, run ahead of itself.
 
     Attributes:
-        run: its number.
-        since: step from which on the rate is the one that this assumes, 0 for the whole run. A
-            larger one than before replaces what was ahead of it.
-        lr: learning rate from there on.
+        since: first step at ``lr``, 0 for the whole run; a later one replaces the look-ahead.
         first: step of the first loss.
         losses: of consecutive steps, ``None`` where not finite.
-        outcome: how the run will end, ``None`` while that is not known.
-        reason: why it ends, or why nothing more will come, in a sentence; empty before.
+        outcome: how the run will end, ``None`` while unknown.
+        reason: why it ends, or why there will be no more; empty before.
     """
 
     run: RunNumber
@@ -173,13 +162,9 @@ class Ahead(Message, tag="ahead", frozen=True, kw_only=True):
 
 
 class Sharpness(Message, tag="sharpness", frozen=True, kw_only=True):
-    """The largest eigenvalue of the Hessian of the loss, where the weights are now.
-
-    For an optimizer with step sizes of its own, that of the preconditioned Hessian.
+    """The largest eigenvalue of the Hessian at the current weights; preconditioned for Adam.
 
     Attributes:
-        run: number of the run.
-        step: steps taken.
         value: the eigenvalue.
         error: an eigenvalue lies within this distance of it.
     """
@@ -191,16 +176,15 @@ class Sharpness(Message, tag="sharpness", frozen=True, kw_only=True):
 
 
 class Slice(Message, tag="slice", frozen=True, kw_only=True):
-    """The loss along the step that the optimizer took, by how long it would have been.
+    """The loss along the step that the optimizer took, at other rates.
 
     Attributes:
-        run: number of the run.
-        step: steps taken before it.
-        lr: learning rate that it was taken with.
+        step: taken before it.
+        lr: rate that it was taken at.
         before: loss before it.
-        lrs: learning rates, ascending.
-        losses: loss after the same step at each of these rates, ``None`` where not finite.
-        downhill: whether the loss falls along its very beginning.
+        lrs: other rates, ascending.
+        losses: after the same step at each of them, ``None`` where not finite.
+        downhill: whether the loss falls at the beginning of the step.
     """
 
     run: RunNumber
@@ -217,13 +201,11 @@ class Slice(Message, tag="slice", frozen=True, kw_only=True):
 
 
 class Picture(Message, tag="picture", frozen=True, kw_only=True):
-    """What the model makes of the grid of its scene, where the weights are now.
+    """The model's output on the grid of its scene, at the current weights.
 
     Attributes:
-        run: number of the run.
-        step: steps taken.
-        values: predictions along a curve's grid; or, row by row from the lowest, the class at each
-            cell of a grid of classes.
+        values: predictions along the grid of a curve; or the class of each cell of a grid of
+            classes, row by row from the lowest.
     """
 
     run: RunNumber
@@ -235,10 +217,8 @@ class Ended(Message, tag="ended", frozen=True, kw_only=True):
     """A run is over.
 
     Attributes:
-        run: its number.
-        outcome: how it ended.
-        step: steps taken.
-        loss: last finite loss, ``None`` if there was none.
+        step: taken.
+        loss: last finite one, ``None`` if there was none.
         reason: why it ended, in a sentence.
     """
 
@@ -250,14 +230,13 @@ class Ended(Message, tag="ended", frozen=True, kw_only=True):
 
 
 class Marked(Message, tag="marked", frozen=True, kw_only=True):
-    """What a person has done with a run in the table, for the next time it is opened.
+    """A person's mark on a run, kept with a saved session.
 
     Attributes:
-        run: its number.
-        name: what it is called, empty for nothing.
-        pinned: whether it stays on the charts.
-        hidden: whether it is left out of them.
-        removed: whether it is gone from the table.
+        name: given to it, empty for none.
+        pinned: it stays on the charts, whatever is run after it.
+        hidden: it is left out of the charts.
+        removed: it is gone from the table.
     """
 
     run: RunNumber

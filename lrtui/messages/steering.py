@@ -1,4 +1,4 @@
-"""What is told only about a training that is watched."""
+"""Messages about a training that is not ours."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from lrtui.messages.quantities import RateInForce, RunNumber, Seconds, StepNumbe
 
 
 class Steered(Message, tag="steered", frozen=True, kw_only=True):
-    """A command took effect on a training, or could not: told to all who watch it.
+    """A command took effect or was refused: sent to all viewers.
 
     Attributes:
-        run: number of the run.
-        step: steps taken when it did.
+        step: taken by then.
         command: its type.
-        text: what it did, in words; where it could not, why not.
+        text: what it did, or why it could not.
         done: whether it took effect.
         lr: rate in force from here on.
-        asked_by: who asked for it.
+        asked_by: who sent it.
         at: when, in seconds since 1970.
-        answers: ``id`` of the command, for the one who sent it; 0 for all others.
+        answers: ``id`` of the command to its sender, 0 to all others.
     """
 
     run: RunNumber
@@ -37,12 +36,11 @@ class Steered(Message, tag="steered", frozen=True, kw_only=True):
 
 
 class Ranks(Message, tag="ranks", frozen=True, kw_only=True):
-    """How far the processes of a training are, at most once a second.
+    """Progress of the ranks, at most once a second.
 
     Attributes:
-        run: number of the run.
-        steps: steps that each has taken, by rank.
-        paces: steps a second of each, of late.
+        steps: taken, by rank.
+        paces: recent steps a second, by rank.
         ended: ranks that have left.
     """
 
@@ -57,11 +55,10 @@ class Ranks(Message, tag="ranks", frozen=True, kw_only=True):
 
 
 class Snapshots(Message, tag="snapshots", frozen=True, kw_only=True):
-    """Which snapshots of a training there are to go back to.
+    """Snapshots to rewind to.
 
     Attributes:
-        run: number of the run.
-        steps: at which they were taken, ascending.
+        steps: of the snapshots, ascending.
         before: the one that a rewind without a step goes back to.
     """
 

@@ -1,4 +1,4 @@
-"""What other rates would do."""
+"""Results for many rates at once."""
 
 from __future__ import annotations
 
@@ -8,28 +8,23 @@ from msgspec import Meta
 
 from lrtui.messages.message import Message, check_equal_lengths
 from lrtui.messages.optimizer import Optimizer
-from lrtui.messages.quantities import LearningRate, Number, Share, StepNumber, Steps
+from lrtui.messages.quantities import Fraction, LearningRate, Number, StepNumber, Steps
 
 
 class SweepResult(Message, tag="swept", frozen=True, kw_only=True):
     """Result of a sweep.
 
     Attributes:
-        lrs: learning rates, as they were asked for.
-        steps: steps of each run.
-        losses: last loss of each, ``None`` where it is not finite.
-        settled_at: step from which on each was close to the minimum or under its target, ``None``
-            if never.
-        taken: steps that each took, fewer than ``steps`` where time was up; empty where all did.
-        first_loss: loss at the start of them all, ``None`` where that is not told; of mini-batches
-            on that of the last step, on which the last losses are.
-        optimizer: what took the steps.
-        schedule: how each rate moved from its peak.
+        losses: last loss of each rate, ``None`` where not finite.
+        settled_at: step from which on each stayed at its minimum or target, ``None`` if never.
+        taken: steps of each, fewer than ``steps`` if time was up; empty if all took them.
+        first_loss: at the start of all runs, ``None`` if unknown; with mini-batches, on the batch
+            of the last losses.
         how: how they were trained, in words.
-        range_test: rates that the usual range tests suggest, by their name, ``None`` where one
-            suggests nothing; empty where they were not asked for.
-        failures: why each could not be trained to its end, empty for one that could; no list
-            where all could.
+        range_test: rates suggested by the usual range tests, by name; ``None`` where a test
+            suggests nothing.
+        failures: why each could not be trained, empty texts for those that could; no list if all
+            could.
     """
 
     lrs: Annotated[list[LearningRate], Meta(min_length=1)]
@@ -60,21 +55,13 @@ class GridResult(Message, tag="heated", frozen=True, kw_only=True):
     """Result of a heat map: a row for each momentum, and in it a cell for each rate.
 
     Attributes:
-        lrs: learning rates, as they were asked for.
-        momenta: one for each row.
-        steps: steps of each run.
-        losses: last loss of each, ``None`` where it is not finite.
-        settled_at: step from which on each was close to the minimum or under its target, ``None``
-            if never.
+        losses, settled_at, first_loss, how: as in ``SweepResult``.
         finished: whether each took all its steps, or diverged before.
-        first_loss: loss at the start of them all.
-        optimizer: what took the steps, but for the momentum.
-        schedule: how each rate moved from its peak.
-        how: how they were trained, in words.
+        optimizer: without its momentum.
     """
 
     lrs: Annotated[list[LearningRate], Meta(min_length=1)]
-    momenta: Annotated[list[Share], Meta(min_length=1)]
+    momenta: Annotated[list[Fraction], Meta(min_length=1)]
     steps: Steps
     losses: list[list[Number | None]]
     settled_at: list[list[StepNumber | None]]

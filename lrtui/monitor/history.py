@@ -21,8 +21,8 @@ class Row(NamedTuple):
     Attributes:
         step: steps taken.
         loss: NaN where it was not finite.
-        lr: rate in force, ``None`` where it is not known.
-        scheduled: rate that the schedule asked for, ``None`` where it is not known.
+        lr: rate in force, ``None`` if unknown.
+        scheduled: rate that the schedule asked for, ``None`` if unknown.
         others: further scalars by name.
     """
 

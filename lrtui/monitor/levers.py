@@ -103,7 +103,7 @@ class Steering:
         return found
 
     def unable(self, command: AnyCommand) -> str:
-        """Say why a command cannot be carried out here, empty where it can; any thread may ask."""
+        """Say why a command cannot be carried out here, empty if it can; any thread may ask."""
         if isinstance(command, Rewind) and self.levers.snapshots is not None:
             return self.levers.snapshots.lacks(command.step)
         return ""
@@ -149,7 +149,7 @@ class Steering:
             self.levers.stop()
 
     def answer(self, order: PendingCommand, text: str, done: bool) -> None:
-        """Tell all viewers what came of an order."""
+        """Send all viewers the answer to a command."""
         command = order.command
         told = Steered(
             run=self.run,

@@ -232,7 +232,7 @@ class LossFinder:
         return None
 
     def end_step(self, optimizer: Optimizer) -> Number | None:
-        """Return the loss of the step that an optimizer took, ``None`` where there was none."""
+        """Return the loss of the step that an optimizer took, ``None`` if there was none."""
         self._in_step, self._found = False, None
         if not self._parts:
             return None
@@ -266,7 +266,7 @@ class LossFinder:
 
 
 def mark(parameter: Tensor) -> Mark:
-    """Return the identity and the version of a gradient, ``None`` where there is none."""
+    """Return the identity and the version of a gradient, ``None`` if there is none."""
     grad = parameter.grad
     return None if grad is None else (id(grad), grad._version)
 

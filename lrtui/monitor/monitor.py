@@ -105,7 +105,7 @@ class Monitor:
         """Return a Monitor for a caller who attaches the optimizers.
 
         Args:
-            optimizer: the first one, ``None`` where there is none.
+            optimizer: the first one, ``None`` if there is none.
             levers: what can be done to the training.
             name: what the list of trainings calls it.
             journal: file of the commands.
@@ -135,7 +135,7 @@ class Monitor:
         self._channel = Channel(self._training)
 
     def describe(self, optimizer: str) -> None:
-        """Say in words what takes the steps, before the first one."""
+        """Name the optimizer, before its first step."""
         self._training.optimizer = optimizer
 
     # --- in the training ------------------------------------------------------------------

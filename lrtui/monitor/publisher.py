@@ -105,12 +105,12 @@ class Publisher:
         run: number of the run that is told of.
         scheduled: the schedule's rate at the last step.
         losses: the last finite losses.
-        pace: steps a second, of late.
+        pace: steps a second, recently.
         ranks: how many processes train together.
     """
 
     def __init__(self, began: Began) -> None:
-        """Tell nothing yet.
+        """Start with nothing to publish.
 
         Args:
             began: what trains.
@@ -131,7 +131,7 @@ class Publisher:
         self._name, self._optimizer, self._full_batch = began
 
     def _begin(self, began: Began) -> None:
-        """Tell of another run from now on."""
+        """Switch to another run."""
         self.run += 1
         self.describe(began)
         self.losses: deque[float] = deque(maxlen=LEVEL_WINDOW)
@@ -147,7 +147,7 @@ class Publisher:
 
     @property
     def level(self) -> float | None:
-        """Median of the last losses, ``None`` where there were none.
+        """Median of the last losses, ``None`` if there were none.
 
         Of the very last few, where that is higher: a rise has begun, and a snapshot that is taken
         now is none from before it.
@@ -208,7 +208,7 @@ class Publisher:
         )
 
     def take(self, paused: bool, watched: bool) -> list[Addressed]:
-        """Take in what training has left since the last call.
+        """Collect what training has left since the last call.
 
         Args:
             paused: whether training waits; that time is not counted.
@@ -248,7 +248,7 @@ class Publisher:
         return told
 
     def _end_run(self, began: Began) -> list[msg.Ended]:
-        """Tell of another run from now on; keep little of the one before."""
+        """Switch to another run; keep little of the one before."""
         why = f"ended after {self._step:,} steps; another began"
         ended = self._over or self.ended(self._step, "done", why)
         rows = extremes(self._history.rows(), THIN)

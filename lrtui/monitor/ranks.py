@@ -83,7 +83,7 @@ class Ranks:
             rank: of this process.
             size: how many ranks there are.
             refuse: is told, on rank 0, what could not be agreed on, and why.
-            unable: says why this rank cannot carry out a command, empty where it can.
+            unable: says why this rank cannot carry out a command, empty if it can.
         """
         self.far: list[Far] = [(0, 0.0, False)] * size
         self._gate, self._rank, self._size, self._refuse = gate, rank, size, refuse

@@ -93,7 +93,7 @@ class Server:
             os.write(self._write_end, b"!")
 
     def close(self, last_words: Callable[[], list[AnyMessage]], waits: Callable[[], bool]) -> None:
-        """Tell how it ended, then close the socket.
+        """Report how it ended, then close the socket.
 
         Args:
             last_words: returns what is told last.

@@ -26,7 +26,7 @@ RETRY_SECONDS = 30.0
 """Seconds after which one that could not be taken is tried again."""
 
 MAX_SNAPSHOTS = 10
-"""Snapshots kept, where they are small: close together of late, further apart with age."""
+"""Snapshots kept, where they are small: close together at first, further apart with age."""
 
 NEAR_BEST = 1.2
 """A snapshot is from before the loss rose if its level is at most that many times the lowest."""
@@ -85,7 +85,7 @@ class Snapshots:
 
     Attributes:
         due: when the next one is to be taken, by ``time.monotonic``; infinite for never.
-        before_the_rise: step of the last one before the loss rose, ``None`` where there is none.
+        before_the_rise: step of the last one before the loss rose, ``None`` if there is none.
     """
 
     def __init__(self, parts: Sequence[Stateful]) -> None:
@@ -156,7 +156,7 @@ class Snapshots:
 
         Args:
             step: steps taken.
-            level: median of the last losses, ``None`` where there were none.
+            level: median of the last losses, ``None`` if there were none.
         """
         start = time.monotonic()
         if self._ring and self._ring[-1].step >= step:
@@ -176,7 +176,7 @@ class Snapshots:
         self.due = now + max((now - start) / TIME_SHARE, SHORTEST)
 
     def lacks(self, step: int | None) -> str:
-        """Say why there is no going back to a step, empty where there is.
+        """Say why there is no going back to a step, empty if there is.
 
         Args:
             step: of the snapshot; ``None`` for the last one before the loss rose.

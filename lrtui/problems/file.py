@@ -266,7 +266,7 @@ def scene_of(names: dict[str, Any], x: Any, y: Tensor) -> tuple[Scene, Picture] 
 
 
 def own_title(problem: Problem, parameters: list[nn.Parameter]) -> str:
-    """Return the name of the problem's own optimizer, empty where it has none."""
+    """Return the name of the problem's own optimizer, empty if it has none."""
     if problem.own_optimizer is None:
         return ""
     made = problem.own_optimizer(parameters, 0.1)

@@ -64,7 +64,7 @@ class Problem:
             the data, or some of it.
         scene: what a picture of the data needs, if there is such a picture.
         picture: returns what the model makes of the grid of the scene, as in ``Picture``.
-        quadratic: closed form of the loss, if it has one and every step sees all the data.
+        quadratic: closed form of the loss, if there is one and every step sees all the data.
         own_optimizer: returns the problem's own optimizer for parameters and a rate, if it has one.
         device: where the model is moved to.
         file: the person's file that it comes from, ``None`` for a built-in one.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lrtui.screen.terminal.driver import LineDriver
 
 FORCE_AFTER = 1.0
-"""Seconds that leaving in good order may take after a signal."""
+"""Seconds that leaving cleanly may take after a signal."""
 
 OPENS = {BY_NAME[name].key for name in ("name", "settings", "help")} | {"ctrl+p"}
 """Keys that put something in front of the main screen, which the next key is then for."""
@@ -108,7 +108,7 @@ class LrtuiApp(App[None]):
             await self.on_event(event)
 
     def on_mount(self) -> None:
-        """Leave in good order on the signals that end a program."""
+        """Leave cleanly on the signals that end a program."""
         self.main.line = self.line
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -122,7 +122,7 @@ class LrtuiApp(App[None]):
             self._end(128 + signal.SIGHUP)
 
     def _end(self, code: int) -> None:
-        """Leave in good order; by force where a terminal that accepts nothing holds it up."""
+        """Leave cleanly; by force where a terminal that accepts nothing holds it up."""
         force = Timer(FORCE_AFTER, os._exit, [code])
         force.daemon = True
         force.start()

@@ -40,13 +40,13 @@ class Keys(Screen[None]):
     Attributes:
         controller: the runs, and what can be done with them.
         view: what there is to show.
-        line: the driver that knows how far the terminal has got, ``None`` where there is none.
+        line: the driver that knows how far the terminal has got, ``None`` if there is none.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [action.binding() for action in ACTIONS]
 
     def __init__(self, controller: Controller) -> None:
-        """Make the screen.
+        """Create the screen.
 
         Args:
             controller: what is shown.

@@ -98,7 +98,7 @@ class MainScreen(Keys):
             await self.frame()
 
     async def frame(self) -> None:
-        """Take in what has arrived and show what changed by it."""
+        """Apply what has arrived, and show what changed."""
         self.controller.hear()
         # A frame is left out where the terminal has not been sent the last one yet.
         free = self.line is None or self.line.is_free

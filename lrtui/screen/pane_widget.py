@@ -25,7 +25,7 @@ class PaneWidget(Widget, can_focus=False):
 
     Attributes:
         pane: its definition.
-        frame: the borders that it draws, ``None`` where it has none.
+        frame: the borders that it draws, ``None`` if it has none.
         styles_of: style of each tone.
     """
 

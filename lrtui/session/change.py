@@ -40,7 +40,7 @@ class Change:
         message: reported it.
         run: that it happened to, if any.
         step: at which it happened, where that is not the step of the message.
-        text: in words, without the number of the run; empty where numbers say it.
+        text: in words, without the number of the run; empty if numbers say it.
     """
 
     kind: Kind

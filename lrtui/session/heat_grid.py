@@ -1,4 +1,4 @@
-"""Momentum and rate side by side: what is compared, and which of it is best."""
+"""The heat map of momentum and rate: what it compares, and its best cell."""
 
 from __future__ import annotations
 
@@ -15,39 +15,34 @@ from lrtui.session.reports import HeatBest, HeatTable
 from lrtui.session.session import Session
 
 MOMENTA = (*(i / 20 for i in range(19)), 0.92, 0.94, 0.96, 0.98, 0.99)
-"""Momenta that are compared: closer together where a little means much."""
+"""Momenta of the rows, closer together near 1."""
 
 RATE_COUNT = 48
-"""Rates that are compared."""
+"""Columns of the map."""
 
 BELOW, ABOVE, BEYOND = 1 / 200, 2.5, 10.0
-"""Ends of the rates, as shares of the limit without momentum (with all of it, it is twice that);
-the last in place of the second for a network, where the limit is a guess."""
+"""Ends of the rates, as shares of the limit without momentum; ``BEYOND`` replaces ``ABOVE`` for a
+network, where the limit is a guess."""
 
 MANY = 10
-"""Weights above which a heat map on the screen has a quarter of the cells."""
+"""Above this number of weights a map on the screen has a quarter of the cells."""
 
 MANY_STEPS = 200
-"""Steps of such a one: some seconds, for a small network."""
+"""Steps of its runs: some seconds for a small network."""
 
 SCREEN_WORK = 1.5e8
-"""Runs times points times steps of a heat map on the screen: a second."""
+"""Runs × points × steps of a map on the screen: a second."""
 
 
 class Cell(NamedTuple):
-    """A cell of a heat map.
-
-    Attributes:
-        row: which momentum.
-        column: which rate.
-    """
+    """A cell of the map: the index of its momentum and of its rate."""
 
     row: int
     column: int
 
 
 def kind(optimizer: Optimizer | str) -> Optimizer:
-    """Return the optimizer whose momentum is compared: SGD in place of one that has none."""
+    """Return the optimizer whose momentum varies; SGD for one without momentum."""
     if isinstance(optimizer, str) or optimizer.name not in ("sgd", "nesterov"):
         return PLAIN
     return replace(optimizer, momentum=0.0)
@@ -60,21 +55,21 @@ def heat(
     steps: int,
     schedule: str = "constant",
 ) -> Heat:
-    """Return what is asked for a heat map.
+    """Return the command for a heat map.
 
     Args:
-        optimizer: what takes the steps; see ``kind``.
-        theory: closed form of the loss under gradient descent, if it has one.
-        facts: what is known of the problem.
-        steps: steps of a run.
-        schedule: how each rate moves from its peak.
+        optimizer: see ``kind``.
+        theory: closed form of gradient descent, if there is one.
+        facts: of the problem.
+        steps: of a run.
+        schedule: of the rate.
     """
     low, high = ADAPTIVE
     if theory is not None:
         low, high = BELOW * theory.max_stable_lr, ABOVE * theory.max_stable_lr
     elif facts.sharpness is not None and facts.sharpness > 0:
         low, high = BELOW * 2 / facts.sharpness, BEYOND * 2 / facts.sharpness
-    # Rounded as they are shown, so that a cell is the run that it says it is.
+    # Rounded as they are shown, so that the run of a cell is the one that it names.
     lrs = [float(f"{lr:.3g}") for lr in spaced(low, high, RATE_COUNT)]
     return Heat(
         lrs=lrs, momenta=[*MOMENTA], steps=steps, optimizer=kind(optimizer), schedule=schedule
@@ -82,7 +77,7 @@ def heat(
 
 
 def heat_on_screen(asked: Heat, facts: ProblemFacts) -> Heat:
-    """Return a heat map that takes no more time than a person waits."""
+    """Return a smaller command, for a person who waits for it."""
     if facts.weights > MANY:
         return replace(
             asked,
@@ -98,9 +93,9 @@ def heat_on_screen(asked: Heat, facts: ProblemFacts) -> Heat:
 
 
 def best_cell(heated: GridResult) -> Cell | None:
-    """Return the cell that settled first, or else ended lowest; of equals the lowest loss.
+    """Return the cell that settled first, or else ended lowest.
 
-    ``None`` where none ended lower than it began.
+    ``None`` if none ended lower than it began.
     """
     found: list[tuple[float, float, Cell]] = []
     for row, losses in enumerate(heated.losses):
@@ -116,17 +111,16 @@ def best_cell(heated: GridResult) -> Cell | None:
 
 
 def limit_of(heated: GridResult, momentum: float, theory: Theory | None) -> float | None:
-    """Return the rate from which on runs of a momentum diverge, where that is known."""
+    """Return the limit at a momentum, if it is known."""
     if theory is None:
         return None
     return theory.with_optimizer(replace(heated.optimizer, momentum=momentum)).max_stable_lr
 
 
 def best_from_any_start(heated: GridResult, momentum: float, theory: Theory | None) -> float | None:
-    """Return the rate at which the slowest direction shrinks fastest: (2 + 2β)/(λmin + λmax).
+    """Return the rate whose slowest direction shrinks fastest: (2 + 2β)/(λmin + λmax).
 
-    There both ends of the spectrum shrink alike; see ``lrtui.analysis.theory``. Holds for SGD,
-    not for Nesterov's momentum.
+    Holds for SGD, not for Nesterov's momentum; see ``lrtui.analysis.theory``.
     """
     if theory is None or heated.optimizer.name != "sgd":
         return None
@@ -141,7 +135,7 @@ def has_blown_up(heated: GridResult, cell: Cell) -> bool:
 
 
 def cell_text(heated: GridResult, cell: Cell) -> str:
-    """Say what became of a cell."""
+    """Return the outcome of a cell in words."""
     loss, at = (column[cell.row][cell.column] for column in (heated.losses, heated.settled_at))
     first = heated.first_loss
     if not heated.finished[cell.row][cell.column]:
@@ -156,7 +150,7 @@ def cell_text(heated: GridResult, cell: Cell) -> str:
 
 
 def table(heated: GridResult, session: Session) -> HeatTable:
-    """Return a heat map as a report."""
+    """Return the report of a heat map."""
     cell = best_cell(heated)
     best = None
     if cell is not None:

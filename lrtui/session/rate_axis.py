@@ -1,4 +1,4 @@
-"""Every rate side by side: which rates are compared, and what would become of each."""
+"""The axis of rates: which rates a sweep compares, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from lrtui.session.run import Run
 from lrtui.session.session import Session
 
 BELOW, ABOVE = 1 / 1000, 4.0
-"""Ends of the rates that are compared, as shares of the limit."""
+"""Ends of the axis, as shares of the limit."""
 
 BEYOND_LIMIT = 20.0
-"""The upper end for a network, as a multiple of what its curvature allows at the start: many rates
-above that still train it."""
+"""Upper end for a network, as a multiple of the rate that its initial curvature allows; many larger
+rates still train it."""
 
 ADAPTIVE = (1e-5, 10.0)
-"""Ends of the rates that are compared where step sizes adapt, or nothing is known."""
+"""Ends for adaptive optimizers, and where nothing is known."""
 
 MAX_SWEEP_STEPS = 1000
-"""Steps of a sweep on the screen; whether a slower rate settles later is forecast."""
+"""Steps of a sweep on the screen; the rest of a slow run is forecast."""
 
 MAX_SWEEP_WORK = 1.5e7
-"""Rates times points times steps of a sweep on the screen: a few hundred milliseconds."""
+"""Rates × points × steps of a sweep on the screen: a few hundred milliseconds."""
 
 FEWEST_LRS = 24
-"""Rates that a sweep on the screen has at least: a cell of the ruler then has a rate near it."""
+"""Fewest rates of a sweep on the screen, so that each cell of the ruler has one nearby."""
 
 NETWORK_LRS = 32
 """Rates of a sweep of a network on the screen."""
 
 SWEEP_SECONDS = 20.0
-"""Time that such a sweep may take where the rates cannot be trained together."""
+"""Time limit of such a sweep, in case the rates cannot be trained together."""
 
 ZOOM_FACTORS = (1.5, 1.05)
-"""Factors to either side of a rate that a ruler shows which is zoomed once, and twice: a hundred
-cells are then 0.8% of the rate each, and 0.1%."""
+"""Factors to either side of the rate on a ruler zoomed once and twice; a cell of a hundred is then
+0.8% or 0.1% of the rate."""
 
 Ends = tuple[float, float]
 """The smallest and the largest rate."""
 
 
 def spaced(low: float, high: float, count: int) -> list[float]:
-    """Return ``count`` rates from ``low`` to ``high``, equal factors apart."""
+    """Return rates from ``low`` to ``high`` on a log scale."""
     shares = [i / (count - 1) for i in range(count)] if count > 1 else [0.0]
     found = [low ** (1 - share) * high**share for share in shares]
     return [low, *found[1:-1], high] if count > 1 else found
 
 
 def typable(lrs: list[float]) -> list[float]:
-    """Return rates of as few digits as tell neighbours apart well, between the same ends.
+    """Round rates to as few digits as still tell neighbours apart.
 
-    One of them is advised, and is then the very rate that was tried.
+    The rate that is advised is then exactly one that was tried.
     """
     if len(lrs) < 3:
         return lrs
@@ -64,12 +64,12 @@ def typable(lrs: list[float]) -> list[float]:
 
 
 def ends(theory: Theory | None, optimizer: Optimizer | str, sharpness: float | None) -> Ends | None:
-    """Return the ends of the rates that are compared; ``None`` as long as they are not known.
+    """Return the ends of the axis, ``None`` while they are not known.
 
     Args:
-        theory: closed form of the loss, if it has one.
-        optimizer: what takes the steps.
-        sharpness: where every run starts, ``None`` where it was not measured.
+        theory: closed form of the loss, if there is one.
+        optimizer: of the runs.
+        sharpness: at the start, ``None`` if not measured.
     """
     if isinstance(optimizer, str) or optimizer.is_adaptive or optimizer.name == "own":
         return ADAPTIVE
@@ -92,16 +92,9 @@ def ruler_sweep(
     schedule: str = "constant",
     zoom: Ends | None = None,
 ) -> Sweep | None:
-    """Return the sweep that the ruler is drawn from; ``None`` as long as its ends are not known.
+    """Return the sweep behind the ruler, ``None`` while its ends are not known.
 
-    Args:
-        theory: closed form of the loss, if it has one.
-        optimizer: what takes the steps.
-        sharpness: where every run starts, ``None`` where it was not measured.
-        facts: what is known of the problem.
-        steps: steps of a run.
-        schedule: how each rate moves from its peak.
-        zoom: ends of the rates where only a part is shown.
+    Its ends are those of ``zoom``, if the ruler shows only a part, else see ``ends``.
     """
     found = zoom or ends(theory, optimizer, sharpness)
     if found is None:
@@ -124,15 +117,15 @@ def ruler_sweep(
 
 
 def advice_sweep(session: Session, run: Run, seconds: float) -> Sweep | None:
-    """Return the sweep that the advice after a run follows from.
+    """Return the sweep needed for advice after a run.
 
-    ``None`` where it follows from the closed form or a sweep that was run, or where the ends of the
-    rates are not known.
+    ``None`` if the advice follows from a closed form or an earlier sweep, or if the ends of the
+    axis are not known.
 
     Args:
-        session: the run's.
-        run: the run.
-        seconds: that it may take.
+        session: of the run.
+        run: that ended.
+        seconds: time limit.
     """
     by, schedule = run.optimizer, run.schedule
     swept, facts = session.swept_by(by, schedule), run.facts
@@ -153,11 +146,11 @@ def advice_sweep(session: Session, run: Run, seconds: float) -> Sweep | None:
 
 
 def zoomed(lr: float, around: Ends | None) -> Ends | None:
-    """Return the ends of the next smaller part of the rates round one; ``None`` for all of them.
+    """Return the ends of the next closer zoom, ``None`` for the whole axis.
 
     Args:
-        lr: the rate in the middle.
-        around: ends that are shown now, ``None`` where all rates are.
+        lr: rate in the middle.
+        around: ends now, ``None`` for the whole axis.
     """
     now = math.sqrt(around[1] / around[0]) if around else math.inf
     reach = next((reach for reach in ZOOM_FACTORS if reach < 0.99 * now), None)
@@ -167,12 +160,12 @@ def zoomed(lr: float, around: Ends | None) -> Ends | None:
 def outcomes(
     swept: SweepResult, theory: Theory | None, steps: int
 ) -> list[tuple[Verdict, int | None]]:
-    """Return what becomes of each rate of a sweep, and the step at which it settles.
+    """Return the verdict on each rate of a sweep, and the step at which it settles.
 
     Args:
-        swept: what was measured.
-        theory: closed form of the loss, if it has one.
-        steps: steps of a run; where the sweep took fewer, the rest is forecast, if it can be.
+        swept: the sweep.
+        theory: closed form of the loss, if there is one; it extends a shorter sweep.
+        steps: of a run.
     """
     found: list[tuple[Verdict, int | None]] = []
     if theory is not None:
@@ -192,7 +185,7 @@ def outcomes(
 
 
 def measured(swept: SweepResult, i: int, settled_at: int | None) -> Verdict:
-    """Return what became of a rate of which nothing but its last loss is known."""
+    """Return the verdict on a rate from its last loss alone."""
     loss = swept.losses[i]
     if swept.failures and swept.failures[i]:
         return "failed"
@@ -209,10 +202,10 @@ def measured(swept: SweepResult, i: int, settled_at: int | None) -> Verdict:
 
 
 def graded(swept: SweepResult) -> list[float | None]:
-    """Return how good each rate of a sweep was: 0 for the best, 1 for no better than the start.
+    """Grade each rate of a sweep from 0, the best, to 1, no better than the start.
 
-    By the steps it took to settle where any settled, else by its last loss, both on a scale of
-    factors; ``None`` for one that diverged, ended above its start, or is not finished.
+    By the steps to settle if any rate settled, else by the last loss, on a log scale. ``None`` for
+    a rate that diverged, ended above its start, or did not finish.
     """
     settled = [at for at in swept.settled_at if at is not None]
     losses = [
@@ -232,14 +225,14 @@ def graded(swept: SweepResult) -> list[float | None]:
 
 
 def log_share(value: float, low: float, high: float) -> float:
-    """Return where a value is between two others, 0 to 1, by factors where all are positive."""
+    """Return the position of a value between two others, 0 to 1, on a log scale if possible."""
     if low > 0:
         value, low, high = math.log(value), math.log(low), math.log(high)
     return min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
 
 
 def table(swept: SweepResult, session: Session) -> SweepTable:
-    """Return a sweep as a report."""
+    """Return the report of a sweep."""
     theory = session.theory_of(swept.optimizer, swept.schedule)
     found = outcomes(swept, theory, swept.steps)
     limit = theory.max_stable_lr if theory else math.inf

@@ -1,6 +1,6 @@
-"""What is printed after runs for other programs (``--json``): not part of the wire.
+"""JSON reports for other programs (``--json``); not part of the wire.
 
-Field names are relied on by scripts; people and scripts say "rate".
+Scripts rely on the field names, which say ``rate`` as people do.
 """
 
 from __future__ import annotations
@@ -11,17 +11,11 @@ from msgspec import Struct
 
 
 class Report(Struct, frozen=True, kw_only=True, tag_field="type"):
-    """One JSON object, told apart by its ``type``."""
+    """One JSON object; its ``type`` names the report."""
 
 
 class AdviceReport(Struct, frozen=True, kw_only=True):
-    """Which rate to try next.
-
-    Attributes:
-        rate: learning rate.
-        steps: step at which it settles, ``None`` where that is not known.
-        reason: evidence for it, in a short sentence.
-    """
+    """Advice; see ``lrtui.analysis.advice.Advice``."""
 
     rate: float
     steps: int | None
@@ -32,28 +26,22 @@ class Summary(Report, tag="summary", frozen=True, kw_only=True):
     """A run in one line, printed after it.
 
     Attributes:
-        run: number of the run.
-        problem: name of a built-in problem, or path of a file; empty where that is not known.
-        optimizer: what took the steps, in words.
-        schedule: how the rate moved; ``constant`` where it did not.
-        rate: learning rate that it ended with; the peak, where it has a schedule.
-        rates: the rates one after another, where it was changed on the way.
-        steps: steps taken.
-        loss: last finite loss.
-        weights: at the end, ``None`` where not finite; empty where they are many.
+        problem: name of a built-in problem, or path of a file; empty if unknown.
+        optimizer: in words.
+        rate: that it ended with; the peak of a schedule.
+        rates: one after another, if the rate was changed.
+        steps: taken.
+        loss: last finite one.
+        weights: at the end, ``None`` where not finite; empty if they are many.
         reason: how it ended.
-        steps_per_second: steps over the time spent training; ``None`` before the first step.
-        ground: what the verdict stands on: ``exact`` where the loss has a closed form, ``ahead``
-            where the same run was run ahead, else ``measured``.
-        verdict: what the curve means.
+        ground: basis of the verdict: ``exact`` from a closed form, ``ahead`` from the same run run
+            ahead, else ``measured``.
         settled_at: step from which on the loss is within 0.5% of its minimum, or at most its
-            target; ``None`` if never, or where neither is known.
-        evidence: for the verdict, in a sentence.
-        limit: rate from which on it diverges, ``None`` where there is none or it is not known.
-        best: rate that settles first from this start, ``None`` where that is not known.
-        condition: condition number of the loss, ``None`` where it has no closed form.
-        forecast: step at which it was to settle, known at step 0 or run ahead; ``None`` if never.
-        advice: which rate to try next, ``None`` where none is better.
+            target; ``None`` if never or unknown.
+        limit: rate from which on runs diverge, ``None`` if there is none or it is unknown.
+        best: rate that settles first from this start, ``None`` if unknown.
+        condition: condition number of the loss, ``None`` without a closed form.
+        forecast: step at which it was to settle; ``None`` if never.
     """
 
     run: int
@@ -79,32 +67,17 @@ class Summary(Report, tag="summary", frozen=True, kw_only=True):
 
 
 class Problems(Report, tag="problems", frozen=True, kw_only=True):
-    """The problems that come with lrtui (``lrtui problems --json``).
-
-    Attributes:
-        names: what ``lrtui NAME`` takes.
-    """
+    """The built-in problems (``lrtui problems --json``)."""
 
     names: list[str]
 
 
 class SweepTable(Report, tag="sweep", frozen=True, kw_only=True):
-    """What every rate would do (``lrtui sweep --json``).
+    """A sweep (``lrtui sweep --json``); see ``SweepResult`` and ``Summary``.
 
     Attributes:
-        rates: learning rates, ascending.
-        losses: last loss of each, ``None`` where not finite.
-        settled_at: step at which each settled, ``None`` if it did not.
-        verdicts: what became of each.
-        steps: steps that each was given.
-        problem: name of a built-in problem, or path of a file.
-        optimizer: what took the steps, in words.
-        schedule: how each rate moved from its peak.
-        how: how they were trained, in words.
-        limit: rate from which on it diverges, ``None`` where there is none or it is not known.
+        verdicts: one for each rate.
         best: rate that settles first from this start, or ended lowest of those tried.
-        range_test: what the usual range tests suggest, by name, ``None`` where one suggests
-            nothing; empty where it was not asked for.
     """
 
     rates: list[float]
@@ -122,14 +95,7 @@ class SweepTable(Report, tag="sweep", frozen=True, kw_only=True):
 
 
 class HeatBest(Struct, frozen=True, kw_only=True):
-    """The best cell of a heat map.
-
-    Attributes:
-        rate: learning rate.
-        momentum: of the optimizer.
-        steps: step at which it settled, ``None`` if it did not.
-        loss: its last loss.
-    """
+    """The best cell of a heat map, and the step at which it settled if it did."""
 
     rate: float
     momentum: float
@@ -138,22 +104,12 @@ class HeatBest(Struct, frozen=True, kw_only=True):
 
 
 class HeatTable(Report, tag="heat", frozen=True, kw_only=True):
-    """Momentum and rate side by side (``lrtui heat --json``).
+    """A heat map (``lrtui heat --json``); see ``GridResult``.
 
     Attributes:
-        rates: learning rates, ascending.
-        momenta: of the optimizer, ascending.
-        settled_at: a list for each momentum: step at which each rate settled, ``None`` if it did
-            not.
-        losses: in the same order, the last loss of each, ``None`` where not finite.
-        first_loss: loss at the start of them all.
-        best: the cell that settled first, or else ended lowest; ``None`` where none ended lower
-            than it began.
-        steps: steps that each was given.
-        problem: name of a built-in problem, or path of a file.
-        optimizer: what took the steps, but for the momentum, in words.
-        schedule: how each rate moved from its peak.
-        how: how they were trained, in words.
+        settled_at, losses: a list for each momentum, with a value for each rate.
+        best: the cell that settled first, or else ended lowest; ``None`` if none ended lower than
+            it began.
     """
 
     rates: list[float]

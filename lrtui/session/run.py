@@ -55,7 +55,7 @@ class Run:
         trajectory: weights after each step, as far as they were reported.
         diagnosis: from its start or the last change of the rate.
         forecast: step at which it settles, from the closed form or from running ahead.
-        ahead: losses of its look-ahead, ``None`` where there is none.
+        ahead: losses of its look-ahead, ``None`` if there is none.
         ahead_outcome: how the look-ahead ended, ``None`` while it has not.
         ahead_reason: why it ended or went no further.
         sharpness: step, value and error of each measurement.

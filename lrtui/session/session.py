@@ -32,7 +32,7 @@ class Session:
         greeting: of the source, ``None`` before it came.
         facts: of the problem, ``None`` before they came.
         scene: data for a picture of the problem, if there is one.
-        quadratic: closed form of the loss, if it has one.
+        quadratic: closed form of the loss, if there is one.
         paused: whether the source has confirmed a pause.
         speed: confirmed steps a second; ``None`` for as fast as possible.
         heated: the last heat map.

@@ -188,7 +188,7 @@ class Field:
         text: returns the value in force as a person writes it; empty for none.
         help: of the option.
         metavar: what the help calls the value.
-        choices: all values that are allowed, empty where ``read`` decides.
+        choices: all values that are allowed, empty if ``read`` decides.
         read: reads a value.
         values: the panel offers these; empty for a field that the panel leaves out.
         hint: what the panel says of it.

@@ -54,7 +54,7 @@ class Record:
         self._messages = self._read(Chapter(0, 0, SequenceCheck(), None, []))
 
     def next(self) -> msg.AnyMessage | None:
-        """Return the next message, ``None`` where there is none now."""
+        """Return the next message, ``None`` if there is none now."""
         message = next(self._messages, None)
         self.is_over = message is None and (not self._follow or bool(self.trouble))
         return message
@@ -176,7 +176,7 @@ class Track:
     Attributes:
         started: what began it.
         step: its last step, -1 before the first.
-        loss: its last finite loss, ``None`` where it has none.
+        loss: its last finite loss, ``None`` if it has none.
         seconds: its time.
         seconds_before: its time before the last progress.
     """
@@ -203,7 +203,7 @@ class SequenceCheck:
     _dimension: int | None = None  # weights of the loss, where that is known
 
     def check(self, message: msg.AnyMessage) -> None:
-        """Take in the next message.
+        """Apply the next message.
 
         Raises:
             ValueError: it cannot come here; says why.
@@ -233,7 +233,7 @@ class SequenceCheck:
                 del self.on[message.run]
 
     def _follow(self, progress: msg.Progress, track: Track) -> None:
-        """Take in a report of a run that is on."""
+        """Apply a report of a run that is on."""
         count, steps = len(progress.weights), track.started.steps
         if self._dimension is not None and count not in (0, self._dimension):
             raise ValueError(f"{count} weights of a loss of {self._dimension}")

@@ -215,7 +215,7 @@ class Replay(Source):
         return self._record.chapter_of[started.run] if started else -1
 
     def _following(self) -> msg.AnyMessage | None:
-        """Return the next message, ``None`` where there is none now."""
+        """Return the next message, ``None`` if there is none now."""
         return self._pending.popleft() if self._pending else self._record.next()
 
     def _reached(self, goal: Goal) -> None:

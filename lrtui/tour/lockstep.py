@@ -124,7 +124,7 @@ class Lockstep(Source):
         return self._steps[run] >= step and run not in self._ending
 
     def _take(self, message: msg.AnyMessage, awaited: Callable[[msg.AnyMessage], bool]) -> bool:
-        """Take in a message of the trainer; return whether it is the one that is awaited."""
+        """Apply a message of the trainer; return whether it is the one that is awaited."""
         if isinstance(message, msg.State):
             return False  # it tells how the trainer is held
         if isinstance(message, msg.Progress):

@@ -55,7 +55,7 @@ class Tour(MainScreen):
         fps: float,
         pace: float,
     ) -> None:
-        """Make the screen.
+        """Create the screen.
 
         Args:
             controller: of this source.
@@ -153,7 +153,7 @@ class Tour(MainScreen):
             yield
 
     def say(self, text: str) -> None:
-        """Tell something below the panes; an empty text takes the line away."""
+        """Show a caption below the panes; an empty text removes it."""
         run, theory = self.view.session.current, self.view.session.theory
         forecast = run.forecast if run else None
         for name, value in (

@@ -30,7 +30,7 @@ class AnyTraining(Protocol):
 
     @property
     def model(self) -> nn.Module | None:
-        """The model that is trained; ``None`` where it has none of its own."""
+        """The model that is trained; ``None`` if it has none of its own."""
 
     def steps(self, count: int) -> Iterable[float]:
         """Take steps and return the loss after each, up to the first that is not finite."""
@@ -47,7 +47,7 @@ def begin(
     Args:
         problem: what is trained.
         lr: learning rate.
-        optimizer: what takes the steps.
+        optimizer: of the runs.
         moving: what the rate is multiplied by at each step, ``None`` for nothing.
 
     Raises:

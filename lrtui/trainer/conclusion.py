@@ -47,7 +47,7 @@ def divergence_threshold(
 
     Args:
         problem: what was trained.
-        optimizer: what took the steps.
+        optimizer: of the runs.
         schedule: how its rate moved.
         first: loss at step 0.
     """

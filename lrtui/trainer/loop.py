@@ -300,7 +300,7 @@ def import_optimizers() -> None:
 
 @contextmanager
 def told_if_slow(settings: ProblemSettings, send: Callable[[msg.Message], None]) -> Iterator[None]:
-    """Tell which line of a person's file is running where loading it takes long."""
+    """Report which line of a file is running if loading it takes long."""
     main = threading.get_ident()
 
     def tell() -> None:
@@ -347,7 +347,7 @@ def swept(problem: Problem, command: msg.Sweep) -> Iterator[msg.SweepResult | No
 
 
 def resolved(optimizer: msg.Optimizer, problem: Problem) -> msg.Optimizer:
-    """Return what takes the steps: gradient descent for ``own`` where there is no such thing."""
+    """Return the optimizer; gradient descent if a file has no own one."""
     return msg.PLAIN if optimizer == msg.OWN and problem.own_optimizer is None else optimizer
 
 

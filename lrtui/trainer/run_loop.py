@@ -62,10 +62,10 @@ class RunLoop:
         gauges: tuple[Curvature, Slicer],
         side_work: SideWork,
     ) -> None:
-        """Tell that it has begun, and look at where its weights are.
+        """Report that it has begun, and measure at its initial weights.
 
         Args:
-            race: numbers of all runs that are trained in step, empty where it is the only one.
+            race: numbers of all runs that are trained in step, empty if it is the only one.
             pace: of all of them.
             gauges: what measures the sharpness and the loss along a step.
             side_work: where measurements are made that take long.
@@ -107,7 +107,7 @@ class RunLoop:
                 self.reporter.record(loss)
 
     def report(self, now: bool = False) -> None:
-        """Tell what has not been told yet, after a look at where the weights are.
+        """Report what is new, after measuring at the current weights.
 
         Args:
             now: look whatever the time: the run holds here.
@@ -125,7 +125,7 @@ class RunLoop:
         self.changes = [*self.changes, (self.reporter.step, lr)]
 
     def tell_state(self, pace: Pace, answers: int, asked_by: str) -> None:
-        """Tell how it is being driven."""
+        """Report how it is driven."""
         self._send(
             State(
                 run=self.start.run,
@@ -139,7 +139,7 @@ class RunLoop:
         )
 
     def end(self, outcome: Outcome, reason: str) -> None:
-        """Tell that it is over, and how."""
+        """Report that it is over, and how."""
         self.is_on = False
         self.reporter.flush()
         self._send(

@@ -28,7 +28,7 @@ class Training:
 
     Attributes:
         model: the model that is trained.
-        optimizer: what takes the steps.
+        optimizer: of the runs.
         loss: at the current weights, on the batch of the next step.
         burst: how many steps are best taken at a time.
         factor: what the schedule multiplies the learning rate by at the next step.
@@ -46,7 +46,7 @@ class Training:
         Args:
             problem: what is trained.
             lr: learning rate.
-            optimizer: what takes the steps.
+            optimizer: of the runs.
             factors: what the rate is multiplied by at each step, ``None`` for nothing.
 
         Raises:

@@ -349,7 +349,7 @@ class Controller:
 
         Args:
             lr: the rate.
-            does: what the ruler shows of it, empty where nothing is known.
+            does: what the ruler shows of it, empty if nothing is known.
         """
         if self.view.preview == lr:
             self.run(lr)
@@ -360,7 +360,7 @@ class Controller:
     # --- what is told ---------------------------------------------------------------------
 
     def hear(self) -> None:
-        """Take in what the source has told since the last call."""
+        """Apply the messages since the last call."""
         messages = self._source.poll()
         for message in messages:
             self.take(message)
@@ -413,7 +413,7 @@ class Controller:
         self._clear_answers()
 
     def _confirm(self, state: msg.State) -> None:
-        """Take over what a state confirms, unless something else has been asked for since."""
+        """Adopt what a state confirms, unless something else has been asked for since."""
         if state.answers == self._unanswered:
             self._unanswered = 0
         if not self._unanswered:

@@ -60,7 +60,7 @@ class Steering:
             self._send(Checkpoint())
 
     def stop(self) -> None:
-        """Ask the training to end in good order."""
+        """Ask the training to end cleanly."""
         if self._is_on() and self._sure("S", "ends the training in good order"):
             self._send(Stop())
 

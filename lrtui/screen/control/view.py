@@ -96,7 +96,7 @@ class View:
 
     @property
     def race(self) -> list[Run]:
-        """The runs of the race that was started last; empty where it is a single run."""
+        """The runs of the race that was started last; empty if it is a single run."""
         current_group = self.session.current_group
         return current_group if len(current_group) > 1 else []
 

@@ -51,7 +51,7 @@ class Help(ModalScreen[None]):
     ]
 
     def __init__(self, view: View) -> None:
-        """Make the page.
+        """Create the page.
 
         Args:
             view: what is offered now.

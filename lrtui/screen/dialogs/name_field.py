@@ -21,7 +21,7 @@ class NameField(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "leave", "Back")]
 
     def __init__(self, run: int, name: str) -> None:
-        """Make the field.
+        """Create the field.
 
         Args:
             run: number of the run.

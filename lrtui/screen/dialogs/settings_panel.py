@@ -73,7 +73,7 @@ class SettingsPanel(ModalScreen[Setup | None]):
         return True
 
     def _take_typed(self) -> bool:
-        """Take over what was typed; return whether it may be, or nothing was."""
+        """Apply what was typed; return whether that was valid."""
         typed, self._typed = self._typed, ""
         return not typed or self._set(rows(self.setup)[self._at], typed)
 

@@ -40,7 +40,7 @@ class Trainings(App[str]):
     ]
 
     def __init__(self, theme: str | None) -> None:
-        """Make the list.
+        """Create the list.
 
         Args:
             theme: name of its theme, ``None`` for the one that fits the terminal's colours.

@@ -37,13 +37,13 @@ Curve = npt.NDArray[np.float64]
 
 
 def range_test(problem: Problem, optimizer: Optimizer) -> dict[str, float | None]:
-    """Return the rate that each test suggests, by its name; ``None`` where it has none to suggest.
+    """Return the rate that each test suggests, by its name; ``None`` if it has none to suggest.
 
     What is random in a training going on meanwhile stays as it is.
 
     Args:
         problem: what is trained, from its initial weights in each test.
-        optimizer: what takes the steps.
+        optimizer: of the runs.
 
     Raises:
         ProblemError: the problem cannot be trained; says why.
@@ -165,7 +165,7 @@ def mock_training(problem: Problem, optimizer: Optimizer, lrs: Sequence[float]) 
 
     Args:
         problem: what is trained.
-        optimizer: what takes the steps.
+        optimizer: of the runs.
         lrs: rate of each step.
 
     Yields:

@@ -93,7 +93,7 @@ def sweep(
         problem: what is trained.
         lrs: learning rates.
         steps: steps of each run.
-        optimizer: what takes the steps.
+        optimizer: of the runs.
         seconds: of work, ``None`` for as many as it takes.
         schedule: how each rate moves from its peak.
 

@@ -22,7 +22,7 @@ class Trials:
 
     Attributes:
         lrs: learning rate of each.
-        optimizers: what takes the steps of each; they differ in their momentum alone.
+        optimizers: one for each run; they differ only in momentum.
         steps: steps of each.
         schedule: how each rate moves from its peak.
     """
@@ -74,7 +74,7 @@ class TrialResult:
         loss: the last one, which may be anything but finite.
         settled_at: first step of the last unbroken stretch under the target, if it ends in one.
         taken: steps.
-        failure: why it could not go on, in a sentence; empty where it did.
+        failure: why it could not go on, in a sentence; empty if it did.
     """
 
     loss: float
