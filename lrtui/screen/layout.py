@@ -107,7 +107,7 @@ def places(view: View) -> tuple[dict[str, Region], dict[str, Region]]:
         plain["caption"] = Region(0, bottom, columns, heights["caption"])
     framed = [pane for pane in panes if pane.place in FRAME]
     if RUNS in framed and len(framed) > 1:
-        height = min(1 + len(view.session.runs), 1 + rows // 6)
+        height = min(1 + max(len(view.session.runs), 1), 1 + rows // 6)
         bottom -= height
         wide = min(columns, MAX_WIDTH) if LOG in framed else columns
         plain["runs"] = Region(0, bottom, wide, height)

@@ -46,6 +46,9 @@ CURSOR = {"left": -1, "right": 1, "shift+left": -FAST, "shift+right": FAST}
 FIRST_WAIT = 0.02
 """Seconds between two tries to draw the first frame, until the panes have a size."""
 
+MOVE_TIME = 0.2
+"""Seconds that the panes may take to move to their new places, at most."""
+
 KEY_TIME = 0.02
 """Seconds that a key has the screen for itself, before a frame shows what it did."""
 
@@ -106,6 +109,10 @@ class MainScreen(Keys):
             return
         if layout.places(self.view) != self._places:
             self.lay_out()
+            moved = asyncio.Event()  # the panes are drawn in their new sizes
+            self.call_after_refresh(moved.set)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(moved.wait(), MOVE_TIME)
         self.view.dirty = False
         run = self.view.session.current
         if run is not None:
