@@ -24,6 +24,9 @@ SIDE = 0.42
 BELOW = 0.4
 """Share of the rows that the panes below the main one have."""
 
+MIN_EVENTS = 4
+"""Rows of the events beside the table, at least."""
+
 MIN_SIDE = 9
 """Rows of a pane above or below another one beside the main one, at least."""
 
@@ -107,7 +110,8 @@ def places(view: View) -> tuple[dict[str, Region], dict[str, Region]]:
         plain["caption"] = Region(0, bottom, columns, heights["caption"])
     framed = [pane for pane in panes if pane.place in FRAME]
     if RUNS in framed and len(framed) > 1:
-        height = min(1 + max(len(view.session.runs), 1), 1 + rows // 6)
+        fewest = MIN_EVENTS - 1 if LOG in framed else 1
+        height = min(1 + max(len(view.session.runs), fewest), 1 + rows // 6)
         bottom -= height
         wide = min(columns, MAX_WIDTH) if LOG in framed else columns
         plain["runs"] = Region(0, bottom, wide, height)
