@@ -7,9 +7,11 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pexpect
 import psutil
@@ -18,8 +20,14 @@ import pyte
 PATIENCE = 30.0
 """Seconds after which what is waited for is not coming: generous, for slow machines."""
 
-USUAL = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "LC_ALL": ""}
-"""What a terminal tells a program by its environment."""
+USUAL = {
+    "TERM": "xterm-256color",
+    "COLORTERM": "truecolor",
+    "LANG": "C.UTF-8",
+    "LC_ALL": "",
+    "XDG_CONFIG_HOME": str(Path(tempfile.gettempdir()) / "lrtui-tests"),
+}
+"""What a terminal tells a program by its environment; and that nobody has settings of their own."""
 
 QUESTION = b"\x1b[6n"
 """Where is the cursor? Every terminal answers this."""

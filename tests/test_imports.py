@@ -159,7 +159,7 @@ def test_imports_between_rooms_go_down_and_are_few() -> None:
             "lrtui.sources.process, lrtui.sources.replay",
             set(),
         ),
-        ("lrtui.session.session, lrtui.tour.script", set()),
+        ("lrtui.session.session, lrtui.tour.script, lrtui.guide", set()),
         ("lrtui, lrtui.commands.tell, lrtui.sources.socket, lrtui.monitor.script", set()),
         # What the first frame needs; numpy and plotext come with the first chart.
         ("lrtui.screen.app", {"textual"}),
@@ -177,9 +177,19 @@ def test_a_monitor_brings_torch_and_nothing_of_the_screen() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["--version"], ["sweep", "--help"], ["watch", "--help"], ["run", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["sweep", "--help"],
+        ["watch", "--help"],
+        ["run", "--help"],
+        ["guide", "--help"],
+        ["guide", "--plain"],
+        ["completion", "bash"],
+        ["config", "--help"],
+    ],
 )
-def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
+def test_what_only_prints_imports_nothing_heavy(words: list[str]) -> None:
     code = f"from lrtui.__main__ import main\ntry: main({words})\nexcept SystemExit: pass"
     assert loaded(code) == set()
 

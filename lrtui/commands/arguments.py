@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -37,6 +37,8 @@ class ScreenOptions(FormOptions):
     every: int
     fps: int
     theme: str | None
+    keymap: Mapping[str, str]
+    notify: bool
     speed: float | None = 0.0
 
 
@@ -112,6 +114,9 @@ def add_screen(parser: Parser, save: bool = True) -> None:
     frames = argument(whole(1, 60))
     add("--fps", type=frames, default=10, metavar="N", help="frames a second, at most (10)")
     add("--theme", metavar="NAME", help=theme)
+    notify = "bell and notice when a run ends or spikes while you look elsewhere (on)"
+    add("--notify", action=argparse.BooleanOptionalAction, default=True, help=notify)
+    parser.set_defaults(keymap={})  # of the config file
 
 
 def add_form(parser: Parser, *forms: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Protocol, cast
 
+from lrtui.commands.config_file import apply, read_config
 from lrtui.commands.parser import COMMANDS, BadInput, Parser, complain
 from lrtui.text.ascii_fallback import write_plain
 
@@ -77,6 +78,13 @@ def parse(words: Sequence[str]) -> tuple[Parser, Command, Any]:
     parser = Parser(prog=f"lrtui {name}".strip(), allow_abbrev=False)
     command.add_arguments(parser)
     found = parser.parse_args(words[bool(name) :])
+    try:
+        if hasattr(found, "theme") and (config := read_config()).values:
+            apply(config, parser, found)
+            found = parser.parse_args(words[bool(name) :])  # which overrides the file
+    except BadInput as error:
+        complain(str(error))
+        sys.exit(2)
     try:
         return parser, command, command.options(found)
     except BadInput as error:

@@ -35,61 +35,23 @@ if TYPE_CHECKING:
     from lrtui.screen.control.controller import Controller
 
 EXAMPLES = """\
-commands:
-  sweep                           what every rate would do (lrtui sweep --help)
-  heat                            rate by momentum, as a map (lrtui heat --help)
-  tour                            the post as a story (lrtui tour --help)
-  replay FILE                     runs that were saved (lrtui replay --help)
-  run SCRIPT                      python SCRIPT, watched (lrtui run --help)
-  watch                           one that is running (lrtui watch --help)
-  tell                            steer it without a screen (lrtui tell --help)
-  problems                        the problems that come with lrtui
-
-problems:
-  a name (lrtui problems lists them), a .py file of yours, a .csv table of yours
-
-a file of yours:
-  x = torch.linspace(-2, 2, 64)[:, None]
-  y = torch.sin(2 * x)
-  def model():
-      return nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 1))
-  loss = nn.functional.mse_loss
-  and, as you like: optimizer(parameters, lr), batch, target, scene; or
-  objective(model, batch) and batches() in place of x, y and loss
+commands (lrtui COMMAND --help says more):
+  sweep, heat                     what every rate would do; at every momentum
+  tour, replay FILE               the post as a story; runs that were saved
+  run SCRIPT, watch, tell         a training of yours: watched and steered
+  guide [PAGE]                    all of this at length, with a search
+  problems, config, completion    built-in problems; your settings; your shell
 
 examples:
-  lrtui                           the post's line fit at a rate of 0.1
   lrtui edge                      a network that trains at the edge of stability
-  lrtui mine.py --optimizer adam --lr 0.01
-                                  your own model
-  lrtui houses.csv --target price --standardise
-                                  a regression on your own table
-  lrtui --lr 0.1 --lr 0.7 --lr 1.01
-                                  the post's three rates, one after another
+  lrtui mine.py --optimizer adam  your own model (lrtui guide any-problem)
   lrtui --race --lr 0.1 --lr 0.7 --lr 1.01
-                                  the three in step, on one chart
-  lrtui --lr 0.7 --speed max      as fast as torch goes
-  lrtui --save runs.jsonl         record the session, for lrtui replay
-  lrtui sweep                     what every rate would do, as a table
-  lrtui --spread unit --lr 0.7    a long valley: the same rate is slow
+                                  the post's three rates, on one chart
   lrtui --json --lr 1.01 | tail -n 1
                                   what became of a run, for another program
-  lrtui tour --pace 2             the post in half a minute
-  asciinema rec -c 'lrtui tour' demo.cast
-                                  a recording of it
 
-keys:
-  type a rate and press Enter; ? shows all keys, q leaves
-
-environment:
-  TEXTUAL_THEME                   colours, where --theme says nothing
-  NO_COLOR                        no colours: words and shapes say the same
-  LC_ALL, LC_CTYPE, LANG          without Unicode, plain characters
-  TERM                            dumb: lines of text instead of the screen
-  TEXTUAL_DRIVER                  another driver, as textual serve sets it
-
-exit codes:
-  0 done; 1 it could not be carried out; 2 bad input; 128 + n ended by signal n
+On the screen, type a rate and press Enter; ? shows all keys, q leaves.
+Exit code: 0 done, 1 not carried out, 2 bad input, 128 + n ended by signal n.
 """
 
 ADVICE_SECONDS = 10.0
@@ -120,7 +82,7 @@ class LabOptions(ScreenOptions):
 
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
-    parser.usage = "lrtui [PROBLEM | sweep | heat | tour | replay FILE | problems] [options]"
+    parser.usage = "lrtui [PROBLEM | COMMAND] [options]"
     parser.description = "Type a learning rate, watch training answer, and be told why."
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -8,7 +8,9 @@ from typing import NoReturn
 
 from lrtui.text.ascii_fallback import printable
 
-COMMANDS = ("sweep", "heat", "tour", "replay", "problems", "watch", "tell")
+COMMANDS = (
+    "sweep", "heat", "tour", "replay", "problems", "watch", "tell", "guide", "config", "completion",
+)  # fmt: skip
 """The commands: each is a module here, ``lab`` where none is named; ``run`` begins elsewhere."""
 
 

@@ -30,6 +30,6 @@ def run(options: FormOptions) -> int:
         return 0
     for name, built_in in BUILT_IN.items():
         print(f"{name:<12} {built_in.shows}")
-    print("FILE.py      a model, a loss and data of your own (lrtui --help shows one)")
+    print("FILE.py      a model, a loss and data of your own (lrtui guide any-problem shows one)")
     print("FILE.csv     a table of your own, for --target COLUMN")
     return 0

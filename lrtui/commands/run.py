@@ -11,6 +11,20 @@ from lrtui.commands.parser import Parser, complain
 from lrtui.monitor.script import run
 
 
+def add_arguments(parser: Parser) -> None:
+    """Complete the parser."""
+    parser.usage = "lrtui run [--name NAME] [--journal FILE] SCRIPT|-m MODULE [arguments]"
+    parser.description = (
+        "Run a script or a module as python does, to be watched by lrtui watch: its rate can be "
+        "changed, it can be paused and stopped, and nothing in it need be changed for that."
+    )
+    add = parser.add_argument
+    add("--name", metavar="NAME", help="what the list of trainings calls it (the script's name)")
+    add("--journal", metavar="FILE", help="where commands are noted (beside the socket)")
+    add("-m", dest="module", metavar="MODULE", help="a module, as python -m")
+    add("script", nargs="?", metavar="SCRIPT", help="a script")
+
+
 def run_script(words: Sequence[str]) -> int:
     """Run what a command line names; return its exit code, 2 where there is no such thing.
 
@@ -25,16 +39,7 @@ def run_script(words: Sequence[str]) -> int:
         end += 2 if words[end] in ("--name", "--journal") else 1
     end += 2 if words[end : end + 1] == ["-m"] else 1
     parser = Parser(prog="lrtui run", allow_abbrev=False)
-    parser.usage = "lrtui run [--name NAME] [--journal FILE] SCRIPT|-m MODULE [arguments]"
-    parser.description = (
-        "Run a script or a module as python does, to be watched by lrtui watch: its rate can be "
-        "changed, it can be paused and stopped, and nothing in it need be changed for that."
-    )
-    add = parser.add_argument
-    add("--name", metavar="NAME", help="what the list of trainings calls it (the script's name)")
-    add("--journal", metavar="FILE", help="where commands are noted (beside the socket)")
-    add("-m", dest="module", metavar="MODULE", help="a module, as python -m")
-    add("script", nargs="?", metavar="SCRIPT", help="a script")
+    add_arguments(parser)
     found = parser.parse_args(words[:end])
     if (found.script is None) == (found.module is None):
         parser.error("a script or -m MODULE is needed")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrtui.commands.config_file import read_config
 from lrtui.commands.parser import BadInput, complain
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.terminal.environment import chooses_driver, is_dumb, prepare
@@ -99,16 +100,50 @@ def carry_out(source: Source, work: Callable[[], int], trouble: int = 1) -> int:
     return code
 
 
-def show(screen: Callable[[], MainScreen], theme: str | None) -> int:
-    """Run the app on a screen; return the exit code."""
-    from lrtui.screen.app import known_theme, run_app
+def show(screen: Callable[[], MainScreen], options: ScreenOptions) -> int:
+    """Run the app on a screen; return the exit code.
+
+    Raises:
+        BadInput: there is no such theme, or an action cannot have a key.
+    """
+    from lrtui.screen.app import run_app
+
+    theme, keymap = theme_of(options.theme), keymap_of(options.keymap)
+    made = screen()
+    made.notifies = options.notify
+    return run_app(made, theme, keymap)
+
+
+def theme_of(name: str | None) -> str | None:
+    """Return a theme, else that of the environment; ``None`` for what fits the terminal.
+
+    Raises:
+        BadInput: there is no such theme; says which there are.
+    """
+    from textual.theme import BUILTIN_THEMES
+
+    found = name or os.environ.get("TEXTUAL_THEME") or None
+    if found is None or found in BUILTIN_THEMES:
+        return found
+    why = f"no theme is called {found[:24]!r}; there are {', '.join(BUILTIN_THEMES)}"
+    config = read_config()
+    raise config.bad("theme", why) if name and config.values.get("theme") == name else BadInput(why)
+
+
+def keymap_of(keymap: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the keys of a person's own, by action, in textual's names.
+
+    Raises:
+        BadInput: an action cannot have a key.
+    """
+    if not keymap:
+        return keymap
+    from lrtui.screen.keymap import read_keymap
 
     try:
-        name = known_theme(theme)
+        return read_keymap(keymap)
     except ValueError as error:
-        complain(str(error))
-        return 2
-    return run_app(screen(), name)
+        raise read_config().bad(*error.args) from error
 
 
 def present(
@@ -134,7 +169,7 @@ def present(
         if on_screen:
             from lrtui.screen.main_screen import MainScreen
 
-            return show(lambda: MainScreen(controller(), options.fps), options.theme)
+            return show(lambda: MainScreen(controller(), options.fps), options)
 
         from lrtui.commands.plain_text import Printer
 

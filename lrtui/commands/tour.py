@@ -77,7 +77,7 @@ def run(options: TourOptions) -> int:
 
         return show(
             lambda: make_tour(source, scenes, setup, options.fps, options.pace),
-            options.theme,
+            options,
         )
 
     return carry_out(source, on_the_screen)

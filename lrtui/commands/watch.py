@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, typed
 from lrtui.commands.parser import Parser, complain
-from lrtui.commands.showing import present, reading_files, shows_screen
+from lrtui.commands.showing import present, reading_files, shows_screen, theme_of
 from lrtui.text.ascii_fallback import printable
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run(options: WatchOptions) -> int:
     if which is None:
         from lrtui.screen.dialogs.training_list import choose_on_screen
 
-        if (which := choose_on_screen(options.theme)) is None:
+        if (which := choose_on_screen(theme_of(options.theme))) is None:
             return 0
 
     from lrtui.sources.socket import SocketSource

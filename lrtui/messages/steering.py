@@ -7,7 +7,14 @@ from typing import Annotated
 from msgspec import Meta
 
 from lrtui.messages.message import Message, check_equal_lengths
-from lrtui.messages.quantities import RateInForce, RunNumber, Seconds, StepNumber
+from lrtui.messages.quantities import (
+    Number,
+    RateInForce,
+    RunNumber,
+    Seconds,
+    StepNumber,
+    Steps,
+)
 
 
 class Steered(Message, tag="steered", frozen=True, kw_only=True):
@@ -65,3 +72,34 @@ class Snapshots(Message, tag="snapshots", frozen=True, kw_only=True):
     run: RunNumber
     steps: list[StepNumber]
     before: StepNumber
+
+
+class Vitals(Message, tag="vitals", frozen=True, kw_only=True):
+    """What a training shows of itself besides its scalars, at most once a second.
+
+    Attributes:
+        total: steps that it is going to take, ``None`` if unknown.
+        total_by: who says so.
+        epoch: that is on, from 1 up; ``None`` without a data loader.
+        epochs: in all, ``None`` if unknown.
+        data_wait: share of the time since the last report spent waiting for data loaders.
+        clip_limit: norm that gradients are clipped to, ``None`` if they are not.
+        clipped: share of the last 1,000 steps whose gradient norm was above that.
+        memory: resident bytes of the process.
+        device_memory: bytes allocated on its device, ``None`` without one.
+        settings: momentum or betas and weight decay in force, in words.
+        stalled: for how long no step was taken and why, empty while the pace is usual.
+    """
+
+    run: RunNumber
+    total: Steps | None = None
+    total_by: str = ""
+    epoch: int | None = None
+    epochs: int | None = None
+    data_wait: Annotated[float, Meta(ge=0, le=1)] | None = None
+    clip_limit: Number | None = None
+    clipped: Annotated[float, Meta(ge=0, le=1)] | None = None
+    memory: int | None = None
+    device_memory: int | None = None
+    settings: str = ""
+    stalled: str = ""

@@ -26,6 +26,7 @@ AnyMessage = (
     | steering.Steered
     | steering.Ranks
     | steering.Snapshots
+    | steering.Vitals
     | runs.Progress
     | runs.Ahead
     | runs.Sharpness

@@ -39,6 +39,7 @@ from lrtui.monitor.levers import Levers, Steering, in_words
 from lrtui.monitor.publisher import Addressed, Began, Finished, Publisher, to_all
 from lrtui.monitor.ranks import Ranks, number_of_ranks
 from lrtui.monitor.server import Server
+from lrtui.monitor.vitals import Vitals
 
 
 @dataclass
@@ -51,6 +52,7 @@ class Training:
         levers: what can be done to it.
         full_batch: whether each of its steps sees all data.
         journal: file of the commands, ``None`` for one beside the socket.
+        shows_vitals: whether to show gradient norm, waits, total steps and the like.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Training:
     levers: Levers
     full_batch: bool = False
     journal: Path | None = None
+    shows_vitals: bool = True
 
 
 class Channel:
@@ -71,6 +74,7 @@ class Channel:
         records: whether rows are wanted: not on ranks other than 0, nor where nobody can see them.
         keep: takes a row.
         is_open: whether it is not over.
+        vitals: of the training, ``None`` before its first step and where they are off.
     """
 
     def __init__(self, training: Training) -> None:
@@ -86,6 +90,7 @@ class Channel:
         self._written: Journal | None = None
         self._is_started = self._is_finished = False
         self._said: set[str] = set()
+        self.vitals: Vitals | None = None
         self._greeted: tuple[int, list[Capability]] | None = None
         self._teller = Publisher(Began(training.name, training.optimizer, training.full_batch))
         self.steering = Steering(training.levers, self._leave)
@@ -108,6 +113,8 @@ class Channel:
         try:
             if not self._is_started:
                 self._start()
+            if self.vitals is not None and self.vitals.wants_look:
+                self.vitals.look()
             if self._device.waiting:
                 self._teller.out.append(self._device.copy())
         except Exception as error:
@@ -175,12 +182,17 @@ class Channel:
             self.complain(f"this training cannot be watched: {error}")
         else:
             say(f"lrtui watch {self._pid} shows this training")
+            if self._training.shows_vitals:
+                self.vitals = Vitals()
 
     def _record_nothing(self) -> None:
         """Let nothing pile up that nobody reads."""
         self.records = False
         self._device.waiting.clear()
         self._teller.out.clear()
+        if self.vitals is not None:
+            self.vitals.close()
+            self.vitals = None
 
     @property
     def _step(self) -> int:
@@ -203,8 +215,8 @@ class Channel:
         if (journal := self._written) is not None:
             wrong = [journal.write(m) for m, _, _ in told if isinstance(m, Steered)]
             told += [to_all(Printed(text=text)) for text in wrong if text]
-        if teller.paced(gate.step) and watched:
-            told.append(to_all(self._how_far()))
+        if teller.paced(gate.step):
+            told += self._once_a_second(watched)
         snapshots = self.steering.levers.snapshots
         due = snapshots is not None and time.monotonic() >= snapshots.due
         if snapshots is not None and due and not gate.paused and not self._is_finished:
@@ -220,6 +232,20 @@ class Channel:
         now = (self._teller.run, self.steering.capabilities)
         before, self._greeted = self._greeted, now
         return self._greet() if before not in (None, now) else None
+
+    def _once_a_second(self, watched: bool) -> list[Addressed]:
+        """Return how far the ranks are, and the vitals."""
+        vitals, gate, teller = self.vitals, self.gate, self._teller
+        told = [to_all(self._how_far())] if watched else []
+        if vitals is not None:
+            moves = not gate.paused and not self._is_finished and self.is_open
+            vitals.follow(gate.step, moves, teller.pace)
+            vitals.see(teller.take_norms())
+            if vitals.wants_look:
+                gate.nudge()
+            first = self.steering.levers.control.first
+            told.append(to_all(vitals.message(teller.run, self._step, first)))
+        return told
 
     def _how_far(self) -> RanksTold:
         run, pace = self._teller.run, self._teller.pace

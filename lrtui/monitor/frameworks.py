@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 NOT_THE_SCRIPT = (
     "lrtui.",
@@ -16,6 +17,76 @@ NOT_THE_SCRIPT = (
     "accelerate.",
 )
 """Modules whose own names for an optimizer would tell nobody anything."""
+
+
+STEPS = re.compile(
+    r"(max|total|num|n)_?(train(ing)?_)?(opt(imizer)?_)?(steps|iters|iterations|updates)", re.I
+)
+"""Names of a script's total number of steps."""
+
+EPOCHS = re.compile(r"((max|total|num|n)_?)?(train(ing)?_)?epochs", re.I)
+"""Names of its number of epochs; in the singular it is the one that is on."""
+
+SETTINGS = ("args", "config", "cfg", "conf", "hparams", "hp", "opt", "self", "params")
+"""Names of objects that such settings are attributes or keys of."""
+
+
+class Total(NamedTuple):
+    """How many steps a training is going to take.
+
+    Attributes:
+        steps: in all.
+        by: who says so.
+        is_sure: whether that is more than a guess by a name.
+    """
+
+    steps: int
+    by: str
+    is_sure: bool
+
+
+def find_total(step: int) -> Total | None:
+    """Return how many steps the code that runs now is going to take, as far as it says.
+
+    Args:
+        step: steps taken so far.
+    """
+    bars = getattr(getattr(sys.modules.get("tqdm.std"), "tqdm", None), "_instances", ())
+    for bar in [*bars]:
+        total, done = getattr(bar, "total", None), getattr(bar, "n", -1)
+        if isinstance(total, int | float) and total > max(step, 1) and abs(done - step) <= 1:
+            return Total(int(total), "its progress bar", True)
+    for frame in frames():
+        trainer: Any = frame.f_locals.get("self")
+        if is_a(trainer, "transformers.trainer", "Trainer") and trainer.state.max_steps > 0:
+            return Total(int(trainer.state.max_steps), "transformers' Trainer", True)
+        if is_a(trainer, "lightning.pytorch.trainer.trainer", "Trainer"):
+            steps = trainer.estimated_stepping_batches
+            if 0 < steps < float("inf"):
+                return Total(int(steps), "Lightning's Trainer", True)
+    found = named_number(STEPS, lambda number: number > max(step, 1))
+    return Total(found[1], f"{found[0]}, as the script says", False) if found else None
+
+
+def find_epochs() -> int | None:
+    """Return how many epochs the script is going to train, as far as a name of its says so."""
+    found = named_number(EPOCHS, lambda number: number > 0)
+    return found[1] if found else None
+
+
+def named_number(name: re.Pattern[str], holds: Callable[[int], bool]) -> tuple[str, int] | None:
+    """Return the first whole number with such a name in the script's frames, and its name."""
+    for frame in frames():
+        if str(frame.f_globals.get("__name__", "")).startswith(NOT_THE_SCRIPT):
+            continue
+        for known in (frame.f_locals, frame.f_globals):
+            groups: list[Any] = [known, *(known.get(each) for each in SETTINGS)]
+            for group in groups:
+                values = group if isinstance(group, dict) else getattr(group, "__dict__", {})
+                for key, value in [*values.items()]:
+                    if type(value) is int and name.fullmatch(str(key)) and holds(value):
+                        return str(key), value
+    return None
 
 
 def frames() -> Iterator[FrameType]:

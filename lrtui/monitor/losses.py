@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from lrtui.monitor.patches import Patches
+
 MAX_LOSSES = 10_000
 """Losses that are kept till the next step, at most: a loop may take none."""
 
@@ -76,7 +78,7 @@ class LossFinder:
         self._failed = failed
         self.backwards = 0
         self.note: Callable[[Any], None] = self._note
-        self._undo: list[tuple[Any, str, Any, Any]] = []
+        self._patches = Patches()
         backward, scale = torch.autograd.backward, torch.amp.GradScaler.scale
         update, zero_grad = torch.amp.GradScaler.update, Optimizer.zero_grad
 
@@ -125,22 +127,15 @@ class LossFinder:
             if not self._in_step:
                 self._guarded(self._forget, optimizer)  # its gradients are gone
 
-        self._patch(torch.autograd, "backward", noted_backward)
-        self._patch(torch.amp.GradScaler, "scale", noted_scale)
-        self._patch(torch.amp.GradScaler, "update", noted_update)
-        self._patch(Optimizer, "zero_grad", noted_zero_grad)
-
-    def _patch(self, owner: Any, name: str, new: Any) -> None:  # noqa: ANN401
-        self._undo.append((owner, name, new, getattr(owner, name)))
-        setattr(owner, name, new)
+        self._patches.patch(torch.autograd, "backward", noted_backward)
+        self._patches.patch(torch.amp.GradScaler, "scale", noted_scale)
+        self._patches.patch(torch.amp.GradScaler, "update", noted_update)
+        self._patches.patch(Optimizer, "zero_grad", noted_zero_grad)
 
     def close(self) -> None:
         """Put back what was replaced, unless somebody has replaced it since."""
         self.note = nothing
-        while self._undo:
-            owner, name, new, old = self._undo.pop()
-            if getattr(owner, name) is new:
-                setattr(owner, name, old)
+        self._patches.undo()
 
     def _guarded(self, do: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
         """Do something; what goes wrong in it never gets into the training."""

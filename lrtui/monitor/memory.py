@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from pathlib import Path
+
+import torch
 
 MEMORY_SHARE = 0.25
 """Share of the free memory of the host that snapshots may take, of all its ranks together."""
@@ -56,3 +60,16 @@ def in_words(nbytes: float) -> str:
             return f"{nbytes:.3g} {unit}"
         nbytes /= 1000
     return f"{nbytes:.3g} GB"
+
+
+def memory_of_this_process() -> tuple[int | None, int | None]:
+    """Return the resident bytes of this process, and those that it has allocated on its GPU."""
+    try:
+        resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):  # not Linux: the peak is all that there is
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        resident = peak * (1 if sys.platform == "darwin" else 1024)
+    on_device = None
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        on_device = int(torch.cuda.memory_allocated())
+    return resident, on_device

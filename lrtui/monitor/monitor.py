@@ -61,6 +61,7 @@ class Monitor:
         journal: str | os.PathLike[str] | None = None,
         snapshots: bool = True,
         full_batch: bool = False,
+        vitals: bool = True,
     ) -> None:
         """Attach to the optimizers.
 
@@ -76,6 +77,7 @@ class Monitor:
             snapshots: whether to keep snapshots of the model on the CPU to go back to; they take
                 at most a quarter of the host's free memory.
             full_batch: whether each step sees all data, so that its loss has no noise.
+            vitals: whether to show gradient norm, clipping, waits for data, total steps, memory.
         """
         if Monitor.made is not None:
             Monitor.made()
@@ -89,7 +91,7 @@ class Monitor:
             # An earlier Monitor of the same training, as of a cell that was run before, has ended.
             channel.steering.levers.control.leave(optimizers)
         levers = Levers(RateControl(first), checkpoint)
-        self._prepare(levers, first, name, journal, full_batch)
+        self._prepare(levers, first, name, journal, full_batch, vitals)
         for each in optimizers:
             try:
                 self.control.attach(each)
@@ -100,7 +102,12 @@ class Monitor:
 
     @classmethod
     def of_all(
-        cls, optimizer: Optimizer | None, levers: Levers, name: str | None, journal: str | None
+        cls,
+        optimizer: Optimizer | None,
+        levers: Levers,
+        name: str | None,
+        journal: str | None,
+        vitals: bool = True,
     ) -> Self:
         """Return a Monitor for a caller who attaches the optimizers.
 
@@ -109,9 +116,10 @@ class Monitor:
             levers: what can be done to the training.
             name: what the list of trainings calls it.
             journal: file of the commands.
+            vitals: see ``Monitor``.
         """
         made = cls.__new__(cls)
-        made._prepare(levers, optimizer, name, journal, False)
+        made._prepare(levers, optimizer, name, journal, False, vitals)
         return made
 
     def _prepare(
@@ -121,6 +129,7 @@ class Monitor:
         name: str | None,
         journal: str | os.PathLike[str] | None,
         full_batch: bool,
+        vitals: bool,
     ) -> None:
         self.control = levers.control
         self._training = Training(
@@ -129,6 +138,7 @@ class Monitor:
             levers,
             full_batch,
             Path(journal) if journal is not None else None,
+            vitals,
         )
         # What trained before goes on as long as it takes steps.
         self._before = {channel: channel.gate.step for channel in open_channels()}
@@ -163,6 +173,10 @@ class Monitor:
             if loss.__class__ is not float:
                 loss = self._read(loss, "the loss")
             others = {n: self._read(v, n) for n, v in scalars.items()} if scalars else NO_SCALARS
+            if (vitals := channel.vitals) is not None:
+                norm = vitals.take_norm(taken)
+                if norm is not None and "grad_norm" not in others:
+                    others = {**others, "grad_norm": self._read(norm, "the gradient norm")}
             lr, scheduled = control.in_force, control.scheduled
             if lr.__class__ is not float or scheduled.__class__ is not float:
                 lr, scheduled = self._read(lr, "the rate"), self._read(scheduled, "the rate")

@@ -124,6 +124,7 @@ class Publisher:
         self._earlier: deque[list[msg.AnyMessage]] = deque(maxlen=EARLIER)
         self._last = self._counted_at = time.monotonic()
         self._counted = 0
+        self._norms: deque[float | None] = deque(maxlen=1000)
         self._begin(began)
 
     def describe(self, began: Began) -> None:
@@ -284,6 +285,7 @@ class Publisher:
             if watched:
                 told.append(to_all(self._started))
         self._history.add(rows)
+        self._norms += [row.others["grad_norm"] for row in rows if "grad_norm" in row.others]
         self.losses += [row.loss for row in rows[-LEVEL_WINDOW:] if abs(row.loss) < float("inf")]
         self.scheduled = rows[-1].scheduled if rows[-1].scheduled is not None else math.nan
         if watched:
@@ -292,11 +294,18 @@ class Publisher:
 
     def _keep(self, message: msg.AnyMessage) -> None:
         """Keep an event for those who come late; of what replaces itself, the last one."""
-        if isinstance(message, msg.Ranks | msg.Snapshots):
+        if isinstance(message, msg.Ranks | msg.Snapshots | msg.Vitals):
             for old in [e for e in self._events if type(e) is type(message)]:
                 self._events.remove(old)
-        if isinstance(message, msg.Steered | msg.Ranks | msg.Snapshots | msg.Printed):
+        kept = msg.Steered | msg.Ranks | msg.Snapshots | msg.Vitals | msg.Printed
+        if isinstance(message, kept):
             self._events.append(message)
+
+    def take_norms(self) -> list[float | None]:
+        """Return the gradient norms since the last call."""
+        norms = [*self._norms]
+        self._norms.clear()
+        return norms
 
     def paced(self, step: int) -> bool:
         """Count steps a second; return whether a second is over since that was done last."""

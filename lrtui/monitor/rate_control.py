@@ -33,6 +33,7 @@ class RateControl:
         scheduled: the schedule's rate at the last step of the first optimizer.
         in_force: the rate of that step.
         arrived: the last schedule's rate that is known as a number, where it is a device's.
+        first: the training's optimizer, ``None`` if it has none of torch's.
         originals: the schedule's rates of the optimizers whose rates are changed now, by their id.
     """
 
@@ -44,7 +45,7 @@ class RateControl:
         """
         self.held: float | None = None
         self.scale = 1.0
-        self._first = optimizer
+        self.first = optimizer
         self.originals: dict[int, tuple[Optimizer, list[Rate | None]]] = {}
         self.scheduled = self.in_force = self._scheduled()
         self.arrived = math.nan
@@ -56,7 +57,7 @@ class RateControl:
     @property
     def can_scale(self) -> bool:
         """Whether there is a rate that can be multiplied."""
-        return self._first is not None and any(has_rate(g) for g in self._first.param_groups)
+        return self.first is not None and any(has_rate(g) for g in self.first.param_groups)
 
     @property
     def can_hold(self) -> bool:
@@ -64,7 +65,7 @@ class RateControl:
 
         Not where the optimizer multiplies it by an estimate of its own within the step.
         """
-        groups = self._first.param_groups if self._first is not None else []
+        groups = self.first.param_groups if self.first is not None else []
         return self.can_scale and not any(map(estimate_of, groups))
 
     def hold(self, lr: float) -> None:
@@ -156,10 +157,10 @@ class RateControl:
 
     def _scheduled(self) -> Rate:
         """Return the schedule's rate, also while another one is in force."""
-        if self._first is None:
+        if self.first is None:
             return math.nan
-        groups = self._first.param_groups
-        if (changed := self.originals.get(id(self._first))) is None:
+        groups = self.first.param_groups
+        if (changed := self.originals.get(id(self.first))) is None:
             return largest(groups)
         return largest([g | {"lr": lr} for g, lr in zip(groups, changed[1], strict=False)])
 
@@ -168,7 +169,7 @@ class RateControl:
 
         That is NaN where it is not known.
         """
-        groups = [g for g in self._first.param_groups if has_rate(g)] if self._first else []
+        groups = [g for g in self.first.param_groups if has_rate(g)] if self.first else []
         if any(isinstance(group["lr"], Tensor) for group in groups):
             return len(groups), math.nan
         lr, scheduled = self.now()
@@ -177,7 +178,7 @@ class RateControl:
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         """Change the rates of an optimizer that is about to take a step."""
-        first = optimizer is self._first
+        first = optimizer is self.first
         if not self._active:
             if self.originals:
                 self.restore(optimizer)  # its last step raised an error
@@ -190,7 +191,7 @@ class RateControl:
             return
         if self.originals:
             self.restore(optimizer)
-        base = largest(self._first.param_groups) if self._first is not None else math.nan
+        base = largest(self.first.param_groups) if self.first is not None else math.nan
         groups = [group for group in optimizer.param_groups if has_rate(group)]
         originals = [kept(group.get("lr")) for group in optimizer.param_groups]
         self.originals[id(optimizer)] = (optimizer, originals)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from textual.binding import Binding
+from textual.keys import format_key
 
 from lrtui.messages import Capability, Seek
 from lrtui.screen.control.controller import Controller
@@ -23,6 +24,10 @@ NEEDS = {
     "checkpoint": "needs a function that writes one: lrtui.Monitor(optimizer, checkpoint=save)",
 }
 """What a training has to be given for what it cannot be asked for otherwise."""
+
+
+KEYMAP: dict[str, list[str]] = {}
+"""A person's own keys, by the name of the action; filled before the screen is made."""
 
 
 class Stage(Protocol):
@@ -102,8 +107,15 @@ class Action:
     border: str = ""
 
     @property
+    def keys(self) -> list[str]:
+        """Textual's names of its keys: a person's own, where there are any."""
+        return KEYMAP.get(self.name, [self.key])
+
+    @property
     def sign(self) -> str:
         """The key as a person knows it."""
+        if self.name in KEYMAP:
+            return format_key(self.keys[0])
         return self.typed or self.key
 
     @property
@@ -329,6 +341,12 @@ ACTIONS = (
 
 BY_NAME = {action.name: action for action in ACTIONS}
 BY_KEY = {action.key: action for action in ACTIONS}
+"""By the usual key."""
+
+
+def at_key(key: str) -> Action | None:
+    """Return the action that a key stands for."""
+    return next((action for action in ACTIONS if key in action.keys), None)
 
 
 def offered(session: Session) -> list[Action]:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from threading import Timer
 from typing import TYPE_CHECKING, ClassVar
@@ -15,10 +15,10 @@ from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.theme import BUILTIN_THEMES, ThemeProvider
+from textual.theme import ThemeProvider
 
 from lrtui.messages.problem_settings import BUILT_IN
-from lrtui.screen.actions import BY_NAME, offered
+from lrtui.screen.actions import BY_NAME, KEYMAP, offered
 from lrtui.screen.dialogs.command_palette import Palette
 from lrtui.screen.draw.palette import css_variables
 from lrtui.screen.main_screen import MainScreen
@@ -35,11 +35,13 @@ if TYPE_CHECKING:
 FORCE_AFTER = 1.0
 """Seconds that leaving cleanly may take after a signal."""
 
-OPENS = {BY_NAME[name].key for name in ("name", "settings", "help")} | {"ctrl+p"}
-"""Keys that put something in front of the main screen, which the next key is then for."""
+OPENS = ("name", "settings", "help")
+"""Actions that put something in front of the main screen, which the next key is then for."""
 
 OPENING, CLOSING = 0.1, 0.02
 """Seconds that this may take, and to go back; keys that come bundled behind wait so long."""
+
+NO_KEYMAP: Mapping[str, str] = {}
 
 LAST_RUNS = 30
 """Runs that are listed on the normal screen at the end, the last ones."""
@@ -57,12 +59,18 @@ class LrtuiApp(App[None]):
     TITLE = "lrtui"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "Leave", priority=True)]
 
-    def __init__(self, main: MainScreen, theme: str | None = None) -> None:
+    def __init__(
+        self,
+        main: MainScreen,
+        theme: str | None = None,
+        keymap: Mapping[str, str] = NO_KEYMAP,
+    ) -> None:
         """Make the app that shows a screen.
 
         Args:
             main: the screen.
             theme: name of its theme, ``None`` for the one that fits the terminal's colours.
+            keymap: keys of a person's own, by the name of the action, in textual's names.
         """
         super().__init__(driver_class=driver_class(os.environ))
         self.main = main
@@ -70,6 +78,10 @@ class LrtuiApp(App[None]):
         self._waiting: list[events.Key] | None = None  # keys, while what is in front may change
         few = self.console.color_system == "standard"
         self.theme = theme or ("ansi-dark" if few else "textual-dark")
+        self.set_keymap({**keymap})
+        KEYMAP.clear()
+        KEYMAP.update({name: keys.split(",") for name, keys in keymap.items()})
+        self._opens = {"ctrl+p", *(key for name in OPENS for key in BY_NAME[name].keys)}
 
     def get_css_variables(self) -> dict[str, str]:
         """Add the colours that the style sheet takes from lrtui's palette."""
@@ -92,9 +104,9 @@ class LrtuiApp(App[None]):
             if self._waiting is not None:
                 self._waiting.append(event)
                 return
-            if event.key in OPENS or not self.main.is_in_front:
+            if event.key in self._opens or not self.main.is_in_front:
                 self._waiting = []
-                self.set_timer(OPENING if event.key in OPENS else CLOSING, self._go_on)
+                self.set_timer(OPENING if event.key in self._opens else CLOSING, self._go_on)
         if isinstance(event, events.Key):
             self.main.pressed(event)
         if isinstance(event, events.Resize):
@@ -151,25 +163,18 @@ class LrtuiApp(App[None]):
         self.push_screen(Palette([ThemeProvider], "Search for themes…"))
 
 
-def known_theme(name: str | None) -> str | None:
-    """Return the theme of this name, else the one that TEXTUAL_THEME names, else ``None``.
-
-    Raises:
-        ValueError: no theme has this name; says which there are.
-    """
-    name = name or os.environ.get("TEXTUAL_THEME") or None
-    if name is not None and name not in BUILTIN_THEMES:
-        raise ValueError(f"no theme is called {name[:24]!r}; there are {', '.join(BUILTIN_THEMES)}")
-    return name
-
-
-def run_app(main: MainScreen, theme: str | None) -> int:
+def run_app(main: MainScreen, theme: str | None, keymap: Mapping[str, str]) -> int:
     """Show a screen until it is left, then print the runs on the normal screen.
+
+    Args:
+        main: the screen.
+        theme: as of the app.
+        keymap: as of the app.
 
     Returns:
         The exit code.
     """
-    app = LrtuiApp(main, theme)
+    app = LrtuiApp(main, theme, keymap)
     app.run()
     if sys.stdout.isatty() and not hung_up(STDOUT):
         print("\n".join(farewell(main.view.session)), flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from contextlib import suppress
 
@@ -12,11 +13,12 @@ from textual.geometry import Region
 from textual.widgets import Input
 
 from lrtui.screen import layout
-from lrtui.screen.actions import BY_KEY, BY_NAME
+from lrtui.screen.actions import BY_NAME, at_key
 from lrtui.screen.border import frames
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.draw.palette import styles
 from lrtui.screen.keys import SEEKS, Keys
+from lrtui.screen.notices import news, sequence
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.panes import PANES
 from lrtui.screen.panes.cursor import FAST
@@ -37,8 +39,8 @@ from lrtui.screen.panes.small import is_small
 from lrtui.screen.rate_field import RateField
 from lrtui.text.rates import parse_rates, rate_text
 
-SIGNED = {"minus": "slower", "plus": "faster"}
-"""What the signs of a number do that no digit has followed."""
+SIGNS = ("minus", "plus")
+"""The signs of a number: keys of their own where no digit has followed."""
 
 CURSOR = {"left": -1, "right": 1, "shift+left": -FAST, "shift+right": FAST}
 """Cells that a key moves the cursor of the charts by."""
@@ -54,7 +56,11 @@ KEY_TIME = 0.02
 
 
 class MainScreen(Keys):
-    """The screen of the panes."""
+    """The screen of the panes.
+
+    Attributes:
+        notifies: whether to notify somebody who looks elsewhere.
+    """
 
     def __init__(self, controller: Controller, fps: float) -> None:
         """Make the screen; the first rate runs as soon as it is mounted.
@@ -64,7 +70,9 @@ class MainScreen(Keys):
             fps: frames a second, at most.
         """
         super().__init__(controller)
+        self.notifies = True
         self._frame_time = 1 / fps
+        self._news: str | None = None  # the last, while nobody looks
         self._last_key = float("-inf")
         self._woken = asyncio.Event()
         self._places: tuple[dict[str, Region], dict[str, Region]] = ({}, {})
@@ -103,6 +111,7 @@ class MainScreen(Keys):
     async def frame(self) -> None:
         """Apply what has arrived, and show what changed."""
         self.controller.hear()
+        self._tell_news()
         # A frame is left out where the terminal has not been sent the last one yet.
         free = self.line is None or self.line.is_free
         if not (self.view.dirty and self.is_current and free):
@@ -133,6 +142,18 @@ class MainScreen(Keys):
         if self.line:
             self.line.release()
 
+    def _tell_news(self) -> None:
+        """Ring the bell and send a notice when something has happened while nobody looks."""
+        if self.app.app_focus or not self.notifies:
+            self._news = None
+            return
+        before, self._news = self._news, news(self.view.session)
+        if self._news and before is not None and self._news != before:
+            if self.line is None:
+                self.app.bell()
+            else:
+                self.line.write(sequence(f"lrtui: {self._news}", os.environ))
+
     @on(events.Resize)
     def lay_out(self) -> None:
         """Give each pane that is shown its place."""
@@ -160,7 +181,7 @@ class MainScreen(Keys):
         for field in self.query(RateField):  # none yet, for a key that comes early
             if not field.has_focus and self.is_in_front:  # lost by a click beside every widget
                 self.set_focus(field)
-        action = BY_KEY.get(event.key)
+        action = at_key(event.key)
         asked = self.is_in_front and not self.view.typed  # else it may move in what is typed
         if asked and action and not action.is_offered(self.view.session):
             self.controller.complain(action.why_not(self.view.session))
@@ -264,8 +285,9 @@ class MainScreen(Keys):
         """Do what a key means where nothing is typed, and in what is shown alone, if anything."""
         if not self.is_in_front:
             return False
-        if key in SIGNED:
-            BY_NAME[SIGNED[key]].do(self)
+        if key in SIGNS:
+            if (action := at_key(key)) is not None:
+                action.do(self)
             return True
         if self.controller.seeks and key == "end":
             self.controller.hold_at_end()

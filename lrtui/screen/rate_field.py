@@ -11,13 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.timer import Timer
 from textual.widgets import Input
 
-from lrtui.screen.actions import BY_KEY, BY_NAME
+from lrtui.screen.actions import at_key
 
 IN_A_NUMBER = set("0123456789.,eE+- ")
 """What a number has, and the blank between two of them."""
 
-REMOVES = BY_NAME["remove"].key
-"""A command that is none while something is typed: 0x1 must not remove a run."""
+NOT_BEHIND_A_NUMBER = "remove"
+"""An action that no key stands for while something is typed: 0x1 must not remove a run."""
 
 JOINS = 0.3
 """Seconds within which a digit takes in the sign typed before it, as in ``.7`` or ``-1``; ``-`` and
@@ -86,7 +86,8 @@ class RateField(Input):
         """Return whether a key types a character here."""
         if not character or not self.value:
             return character.isdecimal() or character == ","
-        if key in BY_KEY and key != REMOVES:
+        action = at_key(key)
+        if action is not None and action.name != NOT_BEHIND_A_NUMBER:
             return character in IN_A_NUMBER
         return character.isprintable()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lrtui.analysis.spikes import Spike
-from lrtui.messages import Progress, Ranks, Snapshots, State, Steered
+from lrtui.messages import Progress, Ranks, Snapshots, State, Steered, Vitals
 
 if TYPE_CHECKING:
     from lrtui.analysis.series import LossSeries
@@ -33,6 +33,7 @@ class Live:
         ranks: the last ``Ranks``.
         paces: recent steps a second of each rank.
         snapshots: the last ``Snapshots``.
+        vitals: the last ``Vitals``.
         scheduled: rate that its schedule asks for at each step.
         scalars: other scalars by name.
         spike: the last spike.
@@ -44,6 +45,7 @@ class Live:
     ranks: Ranks | None = None
     paces: dict[int, deque[float]] = field(default_factory=dict)
     snapshots: Snapshots | None = None
+    vitals: Vitals | None = None
     scheduled: LossSeries | None = None
     scalars: dict[str, LossSeries] = field(default_factory=dict)
     spike: Spike | None = None
@@ -61,11 +63,13 @@ class Live:
         kinds = ("hold", "scale", "rewind")
         return next((s.step for s in reversed(self.steered) if s.done and s.command in kinds), None)
 
-    def note(self, message: Steered | Ranks | Snapshots) -> None:
+    def note(self, message: Steered | Ranks | Snapshots | Vitals) -> None:
         """Apply a report."""
         match message:
             case Snapshots():
                 self.snapshots = message
+            case Vitals():
+                self.vitals = message
             case Ranks(paces=paces):
                 self.ranks = message
                 for rank, pace in enumerate(paces):

@@ -319,7 +319,7 @@ class Session:
                 run.step, run.loss = message.step, message.loss
                 run.outcome, run.reason = message.outcome, reason
                 return [Change("ended", message, run, text=reason)]
-            case msg.Ranks() | msg.Snapshots():
+            case msg.Ranks() | msg.Snapshots() | msg.Vitals():
                 run.note(message)
             case msg.Ahead():
                 run.look_ahead(message)

@@ -63,6 +63,7 @@ SIGNS = {
     **dict.fromkeys("│┃┊┤├▏▎▍▌▐▕▊", "|"),
     **dict.fromkeys("╭╮╰╯┌┐└┘┬┴┼", "+"),
     **dict.fromkeys("▁▂▃▄▅▆▇", "_"),
+    **dict(zip("ⅠⅡⅢ", "123", strict=True)),
 }
 
 

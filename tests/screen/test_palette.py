@@ -14,6 +14,7 @@ from textual.theme import BUILTIN_THEMES, Theme
 from textual.widgets import Input
 
 from lrtui.screen.control.view import COLOURS
+from lrtui.screen.dialogs.guide import Guide
 from lrtui.screen.dialogs.help import Help
 from lrtui.screen.draw.palette import contrast, css_variables, moved, styles
 from lrtui.screen.main_screen import MainScreen
@@ -134,6 +135,11 @@ async def test_whatever_is_written_on_the_screen_can_be_read(theme: str) -> None
         await pilot.pause()
         assert isinstance(app.screen, Help)
         assert_readable(app.screen, app.screen.query_one("#help").region)
+        await press(pilot, "g", "t")
+        for _ in range(6):
+            await pilot.pause()
+        assert isinstance(app.screen, Guide)
+        assert_readable(app.screen, app.screen.region)
 
 
 def assert_readable(screen: Screen[None], region: Region) -> None:

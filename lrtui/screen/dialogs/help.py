@@ -47,7 +47,8 @@ class Help(ModalScreen[None]):
     """Says what each key does and what each pane shows."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        ("escape,question_mark,q,enter,ctrl+j", "leave", "Back")
+        ("escape,question_mark,q,enter,ctrl+j", "leave", "Back"),
+        ("g", "guide", "The guide"),
     ]
 
     def __init__(self, view: View) -> None:
@@ -77,7 +78,7 @@ class Help(ModalScreen[None]):
             if pane.help and pane.applies(self._view) and is_there:
                 panes.add_row(Text(pane.title or pane.id, "bold"), pane.help)
         with VerticalScroll(id="help") as page:
-            page.border_title = "help"
+            page.border_title, page.border_subtitle = "help", "g the guide   q back"
             run = session.current
             is_live = run is not None and run.live is not None
             yield Static(WATCHING if is_live else INTRODUCTION)
@@ -92,3 +93,10 @@ class Help(ModalScreen[None]):
         """Go back, once: keys may come faster than the page goes."""
         if self.app.screen is self:
             self.dismiss()
+
+    def action_guide(self) -> None:
+        """Show the guide in front of this page."""
+        from lrtui.screen.dialogs.guide import Guide
+
+        if self.app.screen is self:
+            self.app.push_screen(Guide("keys"))

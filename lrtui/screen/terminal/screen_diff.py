@@ -26,7 +26,9 @@ HARMLESS = re.compile(
     | \x1b\[\?\d+\$p                                # is this mode supported?
     | \x1b\[[>?=]?\d*c | \x1b\[[56]n | \x1b\[1[468]t  # who are you, how are you, what size?
     | \x1b\[[<>=?][\d;]*u                            # kitty keyboard
-    | \x1b\](?:[012]|22|52);[^\x00-\x1f\x7f-\x9f]*(?:\x07|\x1b\\)  # title, pointer, clipboard
+    | \x1b\](?:[0129]|22|52);[^\x00-\x1f\x7f-\x9f]*(?:\x07|\x1b\\)
+        # title, notice, pointer, clipboard
+    | \x1bPtmux;\x1b\x1b\]9;[^\x00-\x1f\x7f-\x9f]*\x07\x1b\\  # a notice, for the terminal behind
     )*""",
     re.VERBOSE,
 )

@@ -144,6 +144,7 @@ def test_what_may_change_cells_is_neither_a_frame_nor_harmless(data: str) -> Non
     [
         *("\x1b[?25h", "\x1b[?25l", "\x1b[?7l", "\x1b[?2004h", "\x1b[?2026h", "\x1b[?2048l"),
         *("\x1b[?1000h", "\x1b[?1003h", "\x1b[?1004h", "\x1b[?1006l", "\x1b[?1015h", "\x1b[?1016h"),
+        *("\x1b]9;notice\x07\x07", "\x1bPtmux;\x1b\x1b]9;notice\x07\x1b\\\x07"),
         *("\x07", "\x1b]0;title\x07", "\x1b]2;title\x1b\\", "\x1b]22;text\x07"),
         *("\x1b[>25u", "\x1b[<u", "\x1b[?u", "\x1b[=1;1u"),
         *("\x1b[6n", "\x1b[c", "\x1b[>c", "\x1b[?2026$p", "\x1b[18t"),

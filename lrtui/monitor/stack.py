@@ -1,0 +1,35 @@
+"""Where a thread is: in words that help a person whose training stands still."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+WAITS = (
+    ("torch/utils/data/", "waits for data"),
+    ("torch/distributed/", "waits for other ranks"),
+    ("multiprocessing/", "waits for another process"),
+    ("threading.py", "waits for a lock"),
+    ("socket.py", "waits for the network"),
+    ("ssl.py", "waits for the network"),
+)
+"""Parts of file names of the library code that a thread is in, and what it then does."""
+
+
+OURS = Path(__file__).parents[1].as_posix()
+"""The folder of this package."""
+
+
+def where(thread: int) -> str:
+    """Say what a thread does, and at which line of the person's own code."""
+    frame = sys._current_frames().get(thread)
+    doing, line = "", ""
+    while frame is not None:
+        file = frame.f_code.co_filename.replace("\\", "/")
+        doing = doing or next((words for part, words in WAITS if part in file), "")
+        is_library = "/site-packages/" in file or "/lib/python" in file
+        is_library = is_library or file.startswith(("<", OURS))
+        if not line and not is_library:
+            line = f" in {Path(file).name}, line {frame.f_lineno}"
+        frame = frame.f_back
+    return f"{doing or 'runs'}{line}"

@@ -1,0 +1,241 @@
+"""What a training shows of itself besides loss and rate: norms, waits, total steps, memory, stalls.
+
+All of it is read from what the script does anyway. The hooks cost a microsecond a step; the rest is
+read once a second in the thread of the server.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader, dataloader
+
+from lrtui import messages as msg
+from lrtui.monitor.frameworks import Total, find_epochs, find_total
+from lrtui.monitor.memory import memory_of_this_process
+from lrtui.monitor.patches import Patches
+from lrtui.monitor.stack import where
+
+CLIPPED_WINDOW = 1000
+"""Steps over which the share of clipped gradients is taken."""
+
+LOOKS = (0.0, 1.0, 4.0, 15.0, 60.0)
+"""Seconds after the first step at which the script is searched for its total number of steps."""
+
+STALL_FACTOR, STALL_SECONDS = 10.0, 5.0
+"""A training stalls if it takes no step for this many times its usual time, and this long."""
+
+
+class Vitals:
+    """Reads the vitals of the training in this process.
+
+    Attributes:
+        norm: total gradient norm that the script has just computed for clipping, ``None`` before.
+        wants_look: whether ``look`` is to be called in the thread that trains.
+    """
+
+    def __init__(self) -> None:
+        """Watch clipping and data loaders; called in the thread that trains."""
+        self.norm: Any = None
+        self.wants_look = False
+        self.limit: float | None = None
+        self._total: Total | None = None
+        self._epochs: int | None = None
+        self._epoch = 0
+        self._epoch_steps: deque[int] = deque(maxlen=3)  # steps at which the last epochs began
+        self._step = 0
+        self._waited = 0.0
+        self._reported = (time.monotonic(), 0.0)
+        self._began: float | None = None
+        self._looks = 0
+        self._norms: deque[float] = deque(maxlen=CLIPPED_WINDOW)
+        self._thread = threading.get_ident()
+        self._moved_at, self._paces = time.monotonic(), deque[float](maxlen=60)
+        self._patches = Patches()
+        self._watch_clipping()
+        self._watch_loaders()
+
+    def close(self) -> None:
+        """Put torch's functions back."""
+        self._patches.undo()
+
+    # --- in the thread that trains --------------------------------------------------------
+
+    def _watch_clipping(self) -> None:
+        """Note the norm where it is computed: also if the script imported the name before."""
+        module: Any = nn.utils.clip_grad
+        if not hasattr(module, "_clip_grads_with_norm_"):  # torch before 2.6
+            clip = module.clip_grad_norm_
+
+            @functools.wraps(clip)
+            def noted_clip(parameters: Any, max_norm: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+                norm = clip(parameters, max_norm, *args, **kwargs)
+                self._note(norm, max_norm)
+                return norm
+
+            self._patches.patch(nn.utils, "clip_grad_norm_", noted_clip)
+            self._patches.patch(module, "clip_grad_norm_", noted_clip)
+            return
+        scale = module._clip_grads_with_norm_
+
+        @functools.wraps(scale)
+        def noted_scale(
+            parameters: Any,  # noqa: ANN401
+            max_norm: Any,  # noqa: ANN401
+            total_norm: Any,  # noqa: ANN401
+            *args: Any,  # noqa: ANN401
+            **kwargs: Any,  # noqa: ANN401
+        ) -> Any:  # noqa: ANN401
+            self._note(total_norm, max_norm)
+            return scale(parameters, max_norm, total_norm, *args, **kwargs)
+
+        self._patches.patch(module, "_clip_grads_with_norm_", noted_scale)
+
+    def _note(self, norm: Any, limit: Any) -> None:  # noqa: ANN401
+        # A DTensor would have to be gathered by all ranks at once.
+        if not hasattr(norm, "full_tensor"):
+            self.norm = norm
+            self.limit = float(limit) if isinstance(limit, float | int) else None
+
+    def _watch_loaders(self) -> None:
+        """Count the seconds that training waits for its loaders, and the epochs."""
+        following: Any = dataloader._BaseDataLoaderIter.__next__
+        begin: Any = DataLoader.__iter__
+
+        @functools.wraps(following)
+        def timed_next(batches: Any) -> Any:  # noqa: ANN401
+            if threading.get_ident() != self._thread:
+                return following(batches)
+            if not self._epoch:  # it had begun before the first step
+                self._epoch = 1
+                self._epoch_steps.append(0)
+            since = time.perf_counter()
+            try:
+                return following(batches)
+            finally:
+                self._waited += time.perf_counter() - since
+
+        @functools.wraps(begin)
+        def counted_iter(loader: Any) -> Any:  # noqa: ANN401
+            if torch.is_grad_enabled() and threading.get_ident() == self._thread:
+                self._epoch += 1
+                self._epoch_steps.append(self._step)
+            return begin(loader)
+
+        self._patches.patch(dataloader._BaseDataLoaderIter, "__next__", timed_next)
+        self._patches.patch(DataLoader, "__iter__", counted_iter)
+
+    def take_norm(self, step: int) -> Any:  # noqa: ANN401
+        """Return the gradient norm of the step that was taken, ``None`` if there was none."""
+        self._step = step
+        norm, self.norm = self.norm, None
+        return norm
+
+    def look(self) -> None:
+        """Search the script's frames for the number of steps that it is going to take."""
+        self.wants_look = False
+        self._looks += 1
+        try:
+            self._total = find_total(self._step) or self._total
+            self._epochs = find_epochs() or self._epochs
+        except Exception:  # a framework's property, or a variable of the script, may raise anything
+            self._looks = len(LOOKS)
+
+    # --- in the thread of the server ------------------------------------------------------
+
+    def see(self, norms: Sequence[float | None]) -> None:
+        """Keep gradient norms of past steps for the clipped share."""
+        self._norms += [norm for norm in norms if norm is not None]
+
+    def follow(self, step: int, moves: bool, pace: float) -> None:
+        """Note how far training is, once a second.
+
+        Args:
+            step: steps taken, of all runs.
+            moves: whether training is not paused and has not ended.
+            pace: steps a second since the last call.
+        """
+        now = time.monotonic()
+        self._began = self._began or now
+        if pace > 0 or not moves:
+            self._moved_at = now
+        if pace > 0:
+            self._paces.append(pace)
+        due = self._looks < len(LOOKS) and now >= self._began + LOOKS[self._looks]
+        self.wants_look = moves and due and (self._total is None or not self._total.is_sure)
+
+    def stalled(self) -> str:
+        """Say for how long no step was taken and where the script is, empty while it is usual."""
+        seconds = time.monotonic() - self._moved_at
+        usual = 1 / statistics.median(self._paces) if self._paces else math.inf
+        if seconds < max(STALL_FACTOR * usual, STALL_SECONDS):
+            return ""
+        return f"no step for {seconds:.0f} s, {where(self._thread)}"
+
+    def message(self, run: int, step: int, optimizer: Optimizer | None) -> msg.Vitals:
+        """Return the vitals as a message.
+
+        Args:
+            run: its number.
+            step: steps of the run.
+            optimizer: of the training, if it is one of torch's.
+        """
+        now, waited = time.monotonic(), self._waited
+        (before, waited_before), self._reported = self._reported, (now, waited)
+        total, by = self._steps_in_all(step)
+        limit = self.limit if self.limit is not None and math.isfinite(self.limit) else None
+        clipped = None
+        if limit is not None and self._norms:
+            clipped = sum(norm > limit for norm in self._norms) / len(self._norms)
+        memory, on_device = memory_of_this_process()
+        wait = (waited - waited_before) / max(now - before, 1e-9)
+        return msg.Vitals(
+            run=run,
+            total=total,
+            total_by=by,
+            epoch=self._epoch or None,
+            epochs=self._epochs,
+            data_wait=min(wait, 1.0) if self._epoch else None,
+            clip_limit=limit,
+            clipped=clipped,
+            memory=memory,
+            device_memory=on_device,
+            settings=settings_of(optimizer),
+            stalled=self.stalled(),
+        )
+
+    def _steps_in_all(self, step: int) -> tuple[int | None, str]:
+        """Return the number of steps of the whole training, and who says so."""
+        if self._total is not None and self._total.steps > step:
+            return self._total.steps, self._total.by
+        if self._epochs and len(self._epoch_steps) >= 2 and self._epoch <= self._epochs:
+            each = self._epoch_steps[-1] - self._epoch_steps[-2]
+            in_all = self._epoch_steps[-1] + each * (self._epochs - self._epoch + 1)
+            if each > 0 and in_all > step:
+                return in_all, f"{self._epochs:,} epochs, as the script says"
+        return None, ""
+
+
+def settings_of(optimizer: Optimizer | None) -> str:
+    """Return betas or momentum and the weight decay in force, in words."""
+    if optimizer is None or not optimizer.param_groups:
+        return ""
+    group = optimizer.param_groups[0]
+    found = []
+    if isinstance(betas := group.get("betas"), tuple | list):
+        found.append("betas " + ", ".join(f"{float(beta):.4g}" for beta in betas))
+    elif group.get("momentum"):
+        found.append(f"momentum {float(group['momentum']):.4g}")
+    if group.get("weight_decay"):
+        found.append(f"weight decay {float(group['weight_decay']):.3g}")
+    return ", ".join(found)

@@ -1,0 +1,171 @@
+"""What a script shows of itself is what it computed, and costs it nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.data import DataLoader, TensorDataset
+
+from lrtui.messages import Vitals as Told
+from lrtui.monitor.frameworks import find_epochs, find_total
+from lrtui.monitor.vitals import Vitals, settings_of
+from tests.monitor.trainings import Viewer, script, training
+
+
+@pytest.fixture
+def vitals() -> Any:
+    made = Vitals()
+    yield made
+    made.close()
+
+
+def test_the_norm_is_that_of_the_clipping_however_its_name_was_imported(vitals: Vitals) -> None:
+    layer = nn.Linear(3, 1)
+    for clip in (clip_grad_norm_, nn.utils.clip_grad_norm_):
+        layer.weight.grad = torch.tensor([[3.0, 0.0, 4.0]])
+        layer.bias.grad = torch.zeros(1)
+        clip(layer.parameters(), 0.5)
+        assert float(vitals.take_norm(1)) == 5.0
+        assert vitals.limit == 0.5
+        assert float(layer.weight.grad.norm()) == pytest.approx(0.5, rel=1e-5)
+    assert vitals.take_norm(2) is None  # of a step without clipping
+
+
+def test_what_was_replaced_is_put_back() -> None:
+    clip, begin = nn.utils.clip_grad._clip_grads_with_norm_, DataLoader.__iter__
+    made = Vitals()
+    assert nn.utils.clip_grad._clip_grads_with_norm_ is not clip
+    made.close()
+    assert nn.utils.clip_grad._clip_grads_with_norm_ is clip
+    assert DataLoader.__iter__ is begin
+
+
+def test_the_share_of_clipped_steps(vitals: Vitals) -> None:
+    vitals.limit = 1.0
+    vitals.see([0.5, 2.0, None, 3.0, 0.1])
+    assert vitals.message(1, 5, None).clipped == 0.5
+    vitals.limit = math.inf  # only the norm is wanted
+    assert vitals.message(1, 5, None).clipped is None
+
+
+def test_the_number_of_steps_by_a_name_of_the_script(vitals: Vitals) -> None:
+    config = SimpleNamespace(max_iters=600)
+    found = find_total(10)
+    assert found is not None
+    assert (found.steps, found.by) == (config.max_iters, "max_iters, as the script says")
+    assert find_total(600) is None  # it has taken these
+    del config
+    assert find_total(10) is None
+    num_epochs, epoch = 7, 3
+    assert find_epochs() == num_epochs
+    del num_epochs
+    assert find_epochs() is None
+    assert epoch == 3
+
+
+def test_the_number_of_steps_by_a_progress_bar() -> None:
+    tqdm = pytest.importorskip("tqdm")
+    with tqdm.tqdm(total=250, disable=False, file=io.StringIO()) as bar:
+        bar.update(40)
+        found = find_total(40)
+        assert found is not None
+        assert (found.steps, found.is_sure) == (250, True)
+        assert find_total(7) is None  # the bar counts something else
+
+
+def test_epochs_are_counted_and_give_the_number_of_steps(vitals: Vitals) -> None:
+    loader = DataLoader(TensorDataset(torch.zeros(20, 1)), batch_size=4)
+    num_epochs, step = 6, 0
+    for epoch in range(3):
+        for _ in loader:
+            step += 1
+            vitals.take_norm(step)
+        with torch.no_grad():  # an evaluation is no epoch
+            assert len([*loader]) == 5
+        vitals.look()
+        told = vitals.message(1, step, None)
+        assert (told.epoch, told.epochs) == (epoch + 1, num_epochs)
+    assert told.total == 30
+
+
+def test_a_stall_says_for_how_long_and_where(
+    vitals: Vitals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1e6
+    monkeypatch.setattr("lrtui.monitor.vitals.time.monotonic", lambda: now)
+    for step in range(10):
+        now += 1
+        vitals.follow(step, True, 1.0)
+    assert vitals.stalled() == ""
+    now += 9
+    vitals.follow(10, True, 0.0)
+    assert vitals.stalled() == ""
+    now += 3
+    assert vitals.stalled().startswith("no step for 12 s, ")
+    assert "test_vitals.py, line" in vitals.stalled()
+    vitals.follow(10, False, 0.0)  # paused: it is no stall
+    assert vitals.stalled() == ""
+
+
+def test_what_is_in_force_besides_the_rate() -> None:
+    weight = [nn.Parameter(torch.zeros(1))]
+    adam = torch.optim.AdamW(weight, 0.1, betas=(0.9, 0.95), weight_decay=0.1)
+    assert settings_of(adam) == "betas 0.9, 0.95, weight decay 0.1"
+    assert settings_of(torch.optim.SGD(weight, 0.1, momentum=0.9)) == "momentum 0.9"
+    assert settings_of(torch.optim.SGD(weight, 0.1)) == settings_of(None) == ""
+
+
+def last(viewer: Viewer) -> Told | None:
+    found = [m for m in viewer.messages if isinstance(m, Told)]
+    return found[-1] if found else None
+
+
+@pytest.mark.slow
+def test_an_unchanged_script_shows_what_it_computed_and_is_not_changed(tmp_path: Path) -> None:
+    plain, watched = tmp_path / "plain", tmp_path / "watched"
+    command = [script("vitals"), str(plain), "60", "0.0004"]
+    subprocess.run([sys.executable, *command], input=b"\n", check=True, timeout=100)
+    command[1] = str(watched)
+    with training("-m", "lrtui", "run", *command) as running:
+        viewer = running.viewer()
+        viewer.wait_for(lambda: 600 in viewer.column("grad_norm"), "the last step")
+        told = next(m for m in viewer.messages if isinstance(m, Told) and m.total is not None)
+        assert (told.total, told.epochs) == (600, 60)
+        assert told.total_by == "60 epochs, as the script says"
+        assert told.clip_limit == 1.0
+        assert told.settings == "betas 0.9, 0.95, weight decay 0.1"
+        assert told.memory is not None
+        assert 5e7 < told.memory < 5e9
+        waits = [m.data_wait for m in viewer.messages if isinstance(m, Told) and m.data_wait]
+        assert max(waits) > 0.3  # 8 samples of 0.4 ms a step
+        norms = viewer.column("grad_norm")
+        running.begin()
+        assert running.wait() == 0
+    mine, its = json.loads(watched.read_text()), json.loads(plain.read_text())
+    assert mine == its  # norms, weights, buffers and random states, to the last bit
+    seen = [norm for _, norm in sorted(norms.items()) if norm is not None]
+    float32 = [float(torch.tensor(norm)) for norm in its["norms"]]
+    assert len(seen) > 100
+    assert set(seen) <= {*its["norms"], *float32}
+
+
+@pytest.mark.slow
+def test_a_training_that_waits_for_its_loader_says_so(tmp_path: Path) -> None:
+    command = [script("vitals"), str(tmp_path / "out"), "100", "0.0005", "20"]
+    with training("-m", "lrtui", "run", *command) as running:
+        viewer = running.viewer()
+        viewer.wait_for(lambda: bool((last(viewer) or Told(run=1)).stalled), "a stall")
+        told = last(viewer)
+        assert told is not None
+        assert "waits for data in vitals.py, line" in told.stalled
