@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lrtui.analysis.advice import Advice
 from lrtui.messages import Greeting, Progress, State
 from lrtui.session.run import Run
+from lrtui.text.amounts import duration
 from lrtui.text.rates import rate_text
 
 
@@ -54,11 +55,3 @@ def training_line(greeting: Greeting) -> str:
         f"  step {greeting.step:>9,}  loss {loss:<9}{ranks}  {' '.join(greeting.command)}"
         f"  in {greeting.folder}"
     )
-
-
-def duration(seconds: float) -> str:
-    """Write how long something has taken, such as ``3 h 12``."""
-    minutes = int(seconds) // 60
-    if minutes < 1:
-        return f"{int(max(seconds, 0))} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02}"

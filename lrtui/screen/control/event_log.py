@@ -45,7 +45,7 @@ class Log:
         by = f"{run.number}: " if self._view.race and run else ""
         at = "" if change.step is None else f"{change.step:,} "
         match change.kind:
-            case "printed" | "no result":
+            case "printed" | "no result" | "total":
                 self.write(text, "strong")
             case "problem":
                 for remark in text.splitlines():

@@ -54,8 +54,17 @@ def scalars_of(run: Run) -> Row:
     """Return the last values of what a training reports besides its loss."""
     assert run.live is not None
     row: Row = []
+    vitals = run.live.vitals
     for name, series in run.live.scalars.items():
-        row += [(f"{name} ", "dim"), (f"{series.last:<9.4g} ", "strong")]
+        label = "norm" if name == "grad_norm" else name
+        row += [(f"{label} ", "dim"), (f"{series.last:<7.3g} ", "strong")]
+        if name == "grad_norm" and vitals is not None and vitals.clipped is not None:
+            row.append((f"{vitals.clipped:>4.0%} clipped   ", "dim"))
+    if vitals is not None and vitals.data_wait is not None:
+        row += [("data ", "dim"), (f"{vitals.data_wait:.0%}", "strong"), (" of the time   ", "dim")]
+    if vitals is not None and vitals.epoch is not None:
+        of = "" if vitals.epochs is None else f"/{vitals.epochs:,}"
+        row += [("epoch ", "dim"), (f"{vitals.epoch:,}{of}", "strong")]
     return row
 
 

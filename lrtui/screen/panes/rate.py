@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lrtui.messages import Vitals
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.session.run import Run
+from lrtui.text.amounts import bytes_text
 from lrtui.text.rates import rate_text
 
 if TYPE_CHECKING:
@@ -108,7 +110,19 @@ def in_force(run: Run) -> list[Row]:
         row.append((f"  {state.groups} groups, {state.lowest:.2g} … {lr:.2g}", "dim"))
     if state.stopping and run.is_on:
         row.append(("  stopping", "bad"))
+    elif live.vitals is not None:
+        row += settings_and_memory(live.vitals)
     return [row]
+
+
+def settings_and_memory(vitals: Vitals) -> Row:
+    """Return betas and weight decay in force, and the memory in use."""
+    found = [vitals.settings] if vitals.settings else []
+    if vitals.memory is not None:
+        on_device = vitals.device_memory
+        more = "" if on_device is None else f", {bytes_text(on_device)} on its device"
+        found.append(f"{bytes_text(vitals.memory)} of memory{more}")
+    return [(f"   {'   '.join(found)}", "dim")] if found else []
 
 
 def varies(view: View) -> bool:
