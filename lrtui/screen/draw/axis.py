@@ -149,10 +149,10 @@ def dots(shares: ArrayLike, number: int) -> Ints:
     The upper end belongs to the last one. What is below the axis, or NaN, is at -1; what is above
     it, at ``number``. A cell of four dots has the dots 4 i to 4 i + 3, without exception.
     """
-    near = np.clip(np.nan_to_num(shares, nan=-1.0), -1.0, 2.0)
+    near = np.minimum(np.fmax(shares, -1.0), 2.0)
     near = np.where(np.abs(near - 1) <= NUDGE, 1 - 2 * NUDGE, near)
-    found: Ints = np.clip(np.floor((near + NUDGE) * number), -1, number).astype(np.int64)
-    return found
+    found = np.floor((near + NUDGE) * number)
+    return np.asarray(np.minimum(np.maximum(found, -1), number), dtype=np.int64)
 
 
 def least_apart(cells: int) -> int:

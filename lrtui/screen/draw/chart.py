@@ -1,15 +1,14 @@
-"""Charts as rows of text: the one place that calls plotext.
+"""Charts as rows of text: the only module that calls plotext.
 
-Values become dots, rows and columns in one way only, that of ``Canvas``. plotext, which rounds
-ticks, texts and dots each in its own way, gets what is on its grid already, so that it cannot
-round anything: it draws the axes and their ticks, and puts each piece of text where it is told.
+``Canvas`` alone turns values into dots, rows and columns. plotext, which rounds ticks and texts
+each in its own way, draws the axes, from ticks that are on its grid already.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -54,6 +53,8 @@ BLANK = 0x2800
 """The braille character without a dot."""
 AXIS = "axis"
 """The tone of axes and ticks."""
+MAX_FRAMES = 64
+"""Axes that are kept drawn."""
 
 
 @dataclass(frozen=True)
@@ -173,10 +174,9 @@ class Sheet:
         """Light dots, over those of other tones; what is off the canvas is left out."""
         rows, columns = self.codes.shape
         inside = (x >= 0) & (x < 2 * columns) & (y >= 0) & (y < 4 * rows)
-        grid = np.zeros((rows, 4, columns, 2), dtype=np.int64)
-        down = 4 * rows - 1 - y[inside]
-        grid[down // 4, down % 4, x[inside] // 2, x[inside] % 2] = 1
-        new = np.einsum("rdcs,ds->rc", grid, BITS)
+        across, down = x[inside], 4 * rows - 1 - y[inside]
+        new = np.zeros_like(self.codes)
+        np.bitwise_or.at(new, (down // 4, across // 2), BITS[down % 4, across % 2])
         here = new > 0
         kept = np.where(self.tones == tone, self.codes, BLANK)
         self.codes = np.where(here, kept | new, self.codes)
@@ -229,16 +229,29 @@ class Sheet:
                 self.write(line, start, text, tone)
                 return
 
-    def pieces(self) -> Iterator[tuple[int, int, str, int]]:
-        """Yield what is not blank in pieces of one tone: row, column, text, tone."""
-        codes, columns = self.codes.ravel(), self.canvas.columns
-        kind = np.where(codes == BLANK, -1, self.tones.ravel())
-        new = np.diff(kind, prepend=-2) != 0
-        new[::columns] = True
-        text = codes.astype(np.uint32).tobytes().decode("utf-32-le")
-        for start, end in pairwise([*np.flatnonzero(new).tolist(), len(text)]):
-            if kind[start] >= 0:
-                yield start // columns, start % columns, text[start:end], int(kind[start])
+    def rows(self, frame: Ints, tones: Sequence[str]) -> list[Row]:
+        """Return the rows of the chart, in spans of one tone.
+
+        Args:
+            frame: the code of each cell of the chart without the lines.
+            tones: by their numbers; that of the frame is the first.
+        """
+        left, (down, across) = self.canvas.left, self.codes.shape
+        lit = self.codes != BLANK
+        codes, kind = frame.copy(), np.zeros_like(frame)
+        codes[:down, left : left + across][lit] = self.codes[lit]
+        kind[:down, left : left + across][lit] = self.tones[lit]
+        new = np.diff(kind, axis=1, prepend=-1) != 0
+        found: list[Row] = []
+        for line, starts, kinds in zip(text_of(codes), new, kind, strict=True):
+            cuts = np.flatnonzero(starts).tolist()
+            found.append(
+                [
+                    (line[start:end], tones[kinds[start]])
+                    for start, end in pairwise([*cuts, len(line)])
+                ]
+            )
+        return found
 
 
 def draw(
@@ -269,14 +282,8 @@ def draw(
     for layer in sorted(layers, key=lambda layer: isinstance(layer, Label)):
         if isinstance(layer, Mark | Label):
             put(sheet, x, y, layer, tones.index(layer.tone))
-    begin(width, height)
-    below = axes_drawn(canvas, x, y) if canvas.left else ""
-    plt.text(" ", 0, 0, alignment="left")  # plotext draws no axes without data
-    for row, column, text, tone in sheet.pieces():
-        at, up = share(column, canvas.columns), share(canvas.rows - 1 - row, canvas.rows)
-        plt.text(text, at, up, color=tone, alignment="left")
-    rows = parsed(plt.build(), tones)[:height]
-    return [*rows[:-1], [(below, AXIS)]] if below else rows
+    frame = axes_drawn(width, height, x, y) if canvas.left else np.full((height, width), ord(" "))
+    return sheet.rows(frame, tones)
 
 
 def line_of_text(at: ArrayLike, values: ArrayLike, x: Axis, y: Axis, cells: int) -> str:
@@ -284,40 +291,30 @@ def line_of_text(at: ArrayLike, values: ArrayLike, x: Axis, y: Axis, cells: int)
     canvas = Canvas(0, cells, 1)
     sheet = Sheet(canvas)
     sheet.light(*lit(canvas, x, y, Curve(at, values, AXIS)), 0)
-    return "".join(map(chr, sheet.codes[0])).replace(chr(BLANK), " ")
+    return text_of(sheet.codes)[0].replace(chr(BLANK), " ")
 
 
-def share(cell: int, cells: int) -> float:
-    """Return where plotext has a cell, for it to find exactly that cell."""
-    return cell / max(cells - 1, 1)
+def text_of(codes: Ints) -> list[str]:
+    """Return the text of each row of codes."""
+    width = codes.shape[1]
+    text = codes.astype(np.uint32).tobytes().decode("utf-32-le")
+    return [text[i : i + width] for i in range(0, len(text), width)]
 
 
-def begin(width: int, height: int) -> None:
-    """Begin an empty chart of a size, without axes."""
+@lru_cache(maxsize=MAX_FRAMES)
+def axes_drawn(width: int, height: int, x: Axis, y: Axis) -> Ints:
+    """Return the code of each cell of an empty chart: axes, ticks and their labels.
+
+    Axes change seldom, and plotext takes longer for them than numpy for the lines.
+    """
+    canvas = Canvas.of(width, height)
+    across = ticks(x, canvas.columns, lambda found: bool(label_row(canvas, found)))
+    up = ticks(y, canvas.rows)
     plt.clear_figure()
     plt.limit_size(False, False)
     plt.plot_size(width, height)
-    plt.theme("clear")
-    plt.canvas_color("default")
-    plt.axes_color("default")
-    plt.ticks_color(0)
     plt.xlim(0, 1)
     plt.ylim(0, 1)
-    plt.frame(False)
-    plt.xaxes(False, False)
-    plt.yaxes(False, False)
-    plt.xticks([], [])
-    plt.yticks([], [])
-
-
-def axes_drawn(canvas: Canvas, x: Axis, y: Axis) -> str:
-    """Draw the axes and their ticks.
-
-    Returns:
-        The row of labels below the x axis, which plotext would move away from their ticks.
-    """
-    across = ticks(x, canvas.columns, lambda found: bool(label_row(canvas, found)))
-    up = ticks(y, canvas.rows)
     plt.xaxes(True, False)
     plt.yaxes(True, False)
     # Blank labels, off the axis where there is no tick, make plotext keep room for labels.
@@ -327,7 +324,15 @@ def axes_drawn(canvas: Canvas, x: Axis, y: Axis) -> str:
         [share(row, canvas.rows) for row, _ in up or [(-1, "")]],
         [text.rjust(LABEL_WIDTH) for _, text in up or [(-1, "")]],
     )
-    return label_row(canvas, across)
+    plt.text(" ", 0, 0)  # plotext draws no axes without data
+    rows = plt.uncolorize(plt.build()).split("\n")[: height - 1]
+    # plotext would move these labels away from their ticks.
+    return np.array([[*map(ord, row)] for row in [*rows, label_row(canvas, across)]])
+
+
+def share(cell: int, cells: int) -> float:
+    """Return where plotext has a cell, for it to find exactly that cell."""
+    return cell / max(cells - 1, 1)
 
 
 def label_row(canvas: Canvas, found: Sequence[Tick]) -> str:
@@ -371,17 +376,3 @@ def put(sheet: Sheet, x: Axis, y: Axis, layer: Mark | Label, tone: int) -> None:
     elif column != at:
         sign = "◀" if column < at else "▶"
     sheet.write(up, at, sign, tone)
-
-
-def parsed(built: str, tones: Sequence[str]) -> list[Row]:
-    """Turn what plotext built into rows of text with tones."""
-    rows: list[Row] = []
-    for line in built.split("\n"):
-        # plotext begins colour n with \x1b[38;5;nm and ends it with \x1b[0m: tone 0 is the axes'.
-        first, *pieces = re.split(r"\x1b\[(?:38;5;)?([\d;]*)m", line)
-        row = [(first, AXIS)]
-        row += [
-            (text, tones[int(code)]) for code, text in zip(pieces[::2], pieces[1::2], strict=True)
-        ]
-        rows.append([span for span in row if span[0]])
-    return rows

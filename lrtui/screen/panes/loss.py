@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lrtui.analysis.diagnosis import LOSS_ROUNDING
-from lrtui.screen.control.view import Scale, View
+from lrtui.screen.control.view import MAX_BEHIND, Scale, View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import losses_at, upright
 from lrtui.screen.panes.pane import Pane, ReadStep
@@ -243,21 +244,40 @@ def usual_losses(series: LossSeries, *, log: bool = False) -> tuple[float, float
     """
     import numpy as np
 
-    _, losses = series.curve()
-    if not len(losses):
+    if (bulk := bulk_of(series, series.count)) is None:
         return 1.0, 1.0
     recent = series.recent[np.isfinite(series.recent)]
     ends = [v for v in (series.opening, series.first, series.last, *recent) if v == v]
     low, high = series.smallest, series.largest
-    usual = max(*ends, float(np.quantile(losses, 0.95)))
+    usual = max(*ends, bulk[1])
     span = usual / low if log and low > 0 else 0.0
     if 0 < max(FAR_OFF, span) * usual < high:
         high = usual
-    known = losses[losses > 0]
-    if low >= 0 and len(known):
-        usual = min(*(v for v in ends if v > 0), float(np.quantile(known, 0.05)))
+    if low >= 0 and bulk[0] > 0:
+        usual = min(*(v for v in ends if v > 0), bulk[0])
         low = usual if low < usual / FAR_OFF else low
     return low, high
+
+
+@lru_cache(maxsize=2 * MAX_BEHIND)
+def bulk_of(series: LossSeries, count: int) -> tuple[float, float] | None:
+    """Return between what most losses lie; the positive ones only at the low end, 0 without any.
+
+    Args:
+        series: the losses, ``None`` is returned without any.
+        count: how many there were, for none of an earlier time to be returned.
+    """
+    import numpy as np
+
+    _, losses = series.curve()
+    if not len(losses):
+        return None
+    if losses.min() > 0:
+        low, high = np.quantile(losses, [0.05, 0.95])
+        return float(low), float(high)
+    known = losses[losses > 0]
+    low = np.quantile(known, 0.05) if len(known) else 0.0
+    return float(low), float(np.quantile(losses, 0.95))
 
 
 def with_gaps(
@@ -266,6 +286,8 @@ def with_gaps(
     """Return a curve that is interrupted where the losses were not finite."""
     import numpy as np
 
+    if not stretches:
+        return at, losses
     starts = np.array([first for first, _ in stretches], dtype=float)
     places = np.searchsorted(at, starts)
     return np.insert(at, places, starts), np.insert(losses, places, np.nan)
