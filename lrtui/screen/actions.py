@@ -42,7 +42,7 @@ class Stage(Protocol):
     def next_scale(self) -> None:
         """Draw the loss on the next scale."""
 
-    def next_lens(self) -> None:
+    def next_chart(self) -> None:
         """Show the next picture of what is trained."""
 
     def next_view(self) -> None:
@@ -257,7 +257,7 @@ ACTIONS = (
            lambda s: s.next_scale(), "axis", border="scale"),
     Action("chart", "b", "next chart",
            "Show the next chart beside the loss.",
-           lambda s: s.next_lens(), "chart",
+           lambda s: s.next_chart(), "chart",
            border="next"),
     Action("every_rate", "w", "every rate",
            "Show the steps to settle at every rate, and go back.",

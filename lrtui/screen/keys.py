@@ -121,17 +121,17 @@ class Keys(Screen[None]):
         self.view.scale = scales[(at + 1) % len(scales)]
         self.view.dirty = True
 
-    def next_lens(self) -> None:
-        """Turn the lens to the next of its panes, and show it where it was not to be seen."""
-        found = layout.lenses(self.view)
-        lens = layout.lens(self.view)
-        if lens is None:
-            self.controller.notify("no picture is known of what is trained", "dim")
+    def next_chart(self) -> None:
+        """Turn to the next chart; show it alone if it was hidden."""
+        found = layout.charts(self.view)
+        chart = layout.chart(self.view)
+        if chart is None:
+            self.controller.notify("nothing to turn here: give the Monitor a model to see more", "dim")
             return
-        is_beside_others = lens in layout.shown(self.view) and self.view.alone is None
-        self.view.lens = found[(found.index(lens) + 1) % len(found)].id
+        is_beside_others = chart in layout.shown(self.view) and self.view.alone is None
+        self.view.chart = found[(found.index(chart) + 1) % len(found)].id
         if not is_beside_others:
-            self.view.alone = self.view.lens
+            self.view.alone = self.view.chart
         self.view.dirty = True
 
     def toggle_every_rate(self) -> None:

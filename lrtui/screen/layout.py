@@ -42,23 +42,23 @@ def shown(view: View) -> list[Pane]:
 
 def turned(view: View) -> list[Pane]:
     """Return the panes that can be shown alone: of those that take turns, the chosen one."""
-    chosen = lens(view)
+    chosen = chart(view)
     return [
         pane
         for pane in PANES
-        if pane.place in FRAME and pane.applies(view) and (not pane.lens or pane is chosen)
+        if pane.place in FRAME and pane.applies(view) and (not pane.takes_turns or pane is chosen)
     ]
 
 
-def lenses(view: View) -> list[Pane]:
-    """Return the panes that take turns in one place."""
-    return [pane for pane in PANES if pane.lens and pane.applies(view)]
+def charts(view: View) -> list[Pane]:
+    """Return the charts that take turns in one place."""
+    return [pane for pane in PANES if pane.takes_turns and pane.applies(view)]
 
 
-def lens(view: View) -> Pane | None:
-    """Return the one of these that is chosen; the first, where the chosen one is not there."""
-    found = lenses(view)
-    return next((pane for pane in found if pane.id == view.lens), found[0] if found else None)
+def chart(view: View) -> Pane | None:
+    """Return the chosen one of these, or the first where that does not apply."""
+    found = charts(view)
+    return next((pane for pane in found if pane.id == view.chart), found[0] if found else None)
 
 
 def usual(view: View) -> list[Pane]:

@@ -345,8 +345,9 @@ class Session:
             found.append(Change("settled", progress, run, run.settled_at, "settled"))
         if (now := run.spikes.last) is not None:
             if spike is None or spike.step != now.step:
-                height = times_text(now.times) if math.isfinite(now.times) else "infinitely above"
-                text = f"spike, {height} its level"
+                finite = math.isfinite(now.times)
+                height = f"{times_text(now.times)} its level" if finite else "not finite"
+                text = f"spike, {height}"
                 found.append(Change("spike", progress, run, now.step, text))
                 over = None
             if over is None and now.over is not None:

@@ -54,7 +54,7 @@ def shown(app: LrtuiApp) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "top", "lens"),
+    ("name", "top", "chart"),
     [
         ("line", "fit", "bowl"),
         ("bowl", "plane", "bowl"),
@@ -66,7 +66,7 @@ def shown(app: LrtuiApp) -> list[str]:
     ],
 )
 async def test_each_problem_has_its_panes_from_the_first_frame_on(
-    name: str, top: str, lens: str
+    name: str, top: str, chart: str
 ) -> None:
     settings = ProblemSettings(name=name)
     waiting = make_app(FakeTrainer(lambda start: [], [greeting()]), 0.01, settings=settings)
@@ -74,7 +74,7 @@ async def test_each_problem_has_its_panes_from_the_first_frame_on(
     for each in (waiting, app):
         async with each.run_test(size=(120, 36)) as pilot:
             await frame(pilot, 3)
-            beside = ["loss", *([lens] if lens else []), "runs", "log"]
+            beside = ["loss", *([chart] if chart else []), "runs", "log"]
             assert shown(each)[4:-2] == [top, *beside]
 
 

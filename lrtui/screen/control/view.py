@@ -43,7 +43,7 @@ class View:
         log: events, the most recent last.
         scale: what the loss is drawn on.
         scalar: name of the scalar that is shown besides the loss, where there are several.
-        lens: the chart chosen of those that take turns in one place.
+        chart: the one chosen of the charts that take turns.
         alone: pane that has all the room, ``None`` where several share it.
         caption: of a tour, empty where there is none.
         cursor: step that is read out on the charts, ``None`` where none is.
@@ -68,7 +68,7 @@ class View:
     log: deque[Span] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
     scale: Scale = "linear"
     scalar: str = ""
-    lens: str = "bowl"
+    chart: str = "bowl"
     alone: str | None = None
     caption: str = ""
     cursor: int | None = None

@@ -111,6 +111,6 @@ BOWL = Pane(
     waits_for=waits_for_theory,
     fits=in_two_rows,
     widths=(28, None),
-    lens=True,
+    takes_turns=True,
     keys=("chart",),
 )

@@ -174,7 +174,7 @@ MAP = Pane(
     waits_for=lambda view: waits_for_scene(view) or waits_for_theory(view),
     fits=in_two_rows,
     widths=(28, None),
-    lens=True,
+    takes_turns=True,
     click=click,
     keys=("chart",),
 )

@@ -173,7 +173,7 @@ RATE = Pane(
     waits_for=waits_for,
     fits=in_two_rows,
     widths=(28, None),
-    lens=True,
+    takes_turns=True,
     keys=("chart",),
 )
 

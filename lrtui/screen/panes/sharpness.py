@@ -132,7 +132,7 @@ SHARPNESS = Pane(
     waits_for=waits_for,
     fits=in_two_rows,
     widths=(28, None),
-    lens=True,
+    takes_turns=True,
     click=click,
     keys=("chart",),
 )

@@ -102,6 +102,6 @@ SLICE = Pane(
     waits_for=waits_for,
     fits=in_two_rows,
     widths=(28, None),
-    lens=True,
+    takes_turns=True,
     keys=("chart",),
 )
