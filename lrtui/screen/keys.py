@@ -126,7 +126,9 @@ class Keys(Screen[None]):
         found = layout.charts(self.view)
         chart = layout.chart(self.view)
         if chart is None:
-            self.controller.notify("nothing to turn here: give the Monitor a model to see more", "dim")
+            self.controller.notify(
+                "nothing to turn here: give the Monitor a model to see more", "dim"
+            )
             return
         is_beside_others = chart in layout.shown(self.view) and self.view.alone is None
         self.view.chart = found[(found.index(chart) + 1) % len(found)].id

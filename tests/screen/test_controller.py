@@ -163,7 +163,7 @@ async def test_without_a_scene_and_a_closed_form_the_loss_has_the_room() -> None
         assert "280" in text(app, "header")
         await press(pilot, "b")
         await frame(pilot)
-        assert "no picture is known" in text(app, "notice")
+        assert "nothing to turn here" in text(app, "notice")
         await press(pilot, "a", "y", "y")
         await frame(pilot)
         assert "log" in text(app, "loss").splitlines()[0]  # two scales, without a minimum

@@ -12,6 +12,7 @@ from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.loss import knows_no_loss
 from lrtui.screen.panes.pane import TALL, Pane
 from lrtui.session.run import Run
+from lrtui.session.sentences import advice_text
 from lrtui.text.rates import rate_text
 
 LOOKS = {
@@ -61,6 +62,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             lines = lines[:room]
             lines[-1] = lines[-1][: max(width - 5, 0)] + "…"
         rows = [[("   " if i else f" {sign} ", tone), (line, tone)] for i, line in enumerate(lines)]
+    if not under and len(rows) < height:
+        under = why_advised(view, width)
     rows = [*rows, under] if under else rows
     return [*rows, *([[]] * (height - len(rows)))][:height]
 
@@ -163,6 +166,19 @@ def below(view: View) -> Row:
     if session.current is not None and session.current.live is not None:
         return results_of(session.current)
     return []
+
+
+def why_advised(view: View, width: int) -> Row:
+    """Say what the advice rests on, where the row of numbers has no room for it."""
+    session = view.session
+    if width >= 110 or view.race or urgent(view) or not session.offers("start"):
+        return []
+    found = session.advice()
+    return (
+        []
+        if found is None
+        else fitted([(f"   {advice_text(found)}: {found.reason}", "dim")], width)
+    )
 
 
 def rows(view: View) -> int:
