@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lrtui.analysis.diagnosis import Verdict
-from lrtui.analysis.measured import checkpoint, measure, trend
+from lrtui.analysis.measured import checkpoint, has_settled, measure, trend
 from lrtui.analysis.series import LossSeries
 from lrtui.messages import Optimizer
 
@@ -557,3 +557,18 @@ def follow(
             assert moved is not None
             found[first + 20] = moved.word
     return words, found
+
+
+def test_a_loss_that_may_pass_through_its_target_has_settled_once_it_stayed() -> None:
+    series = LossSeries(target=1.0)
+    series.append(range(61), [*np.linspace(8.0, 0.9, 61)])
+    assert series.under_since is not None
+    assert not has_settled(series, every_step_sees_all=True, is_over=False)
+    assert has_settled(series, every_step_sees_all=True, is_over=True)
+    assert not has_settled(series, every_step_sees_all=False, is_over=True)
+    since = series.under_since
+    series.append(range(61, since + 51), [0.9] * (since - 10))
+    assert has_settled(series, every_step_sees_all=True, is_over=False)
+    assert has_settled(series, every_step_sees_all=False, is_over=False)
+    series.append([since + 51], [1.1])
+    assert not has_settled(series, every_step_sees_all=True, is_over=True)

@@ -61,7 +61,7 @@ def scalars_of(run: Run) -> Row:
         if name == "grad_norm" and vitals is not None and vitals.clipped is not None:
             row.append((f"{vitals.clipped:>4.0%} clipped   ", "dim"))
     if vitals is not None and vitals.data_wait is not None:
-        row += [("data ", "dim"), (f"{vitals.data_wait:.0%}", "strong"), (" of the time   ", "dim")]
+        row += [("data wait ", "dim"), (f"{vitals.data_wait:<5.0%}", "strong")]
     if vitals is not None and vitals.epoch is not None:
         of = "" if vitals.epochs is None else f"/{vitals.epochs:,}"
         row += [("epoch ", "dim"), (f"{vitals.epoch:,}{of}", "strong")]
