@@ -1,4 +1,4 @@
-"""The borders of panes: those side by side share one, and keys on them can be clicked."""
+"""The borders of panes: neighbours share one; key hints on them can be clicked."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ JOINTS = {
     LEFT | RIGHT | UP: "┴",
     UP | RIGHT | DOWN | LEFT: "┼",
 }
-"""The sign of a cell by the directions in which lines leave it."""
+"""The character of a cell by the directions of its lines."""
 
 MIN_LINE = 4
-"""Cells of the line between a heading and the keys, at least."""
+"""Minimum cells of line between a heading and the keys."""
 
 GAP = "  "
 """Between two keys."""
 
 
 class Frame(NamedTuple):
-    """The border cells that a pane draws itself; its neighbours draw what they share.
+    """The border cells that a pane draws; its neighbours draw the shared ones.
 
     Attributes:
-        region: of the pane on the screen, with these cells.
+        region: of the pane, including these cells.
         top: the upper border, from end to end.
         left: the border at the left, from top to bottom.
         right: that at the right, empty where a neighbour draws it.
@@ -69,10 +69,10 @@ class Hint(NamedTuple):
 
 
 def frames(boxes: Mapping[str, Region]) -> dict[str, Frame]:
-    """Return what each pane draws of the borders of all.
+    """Return the part of the borders that each pane draws.
 
     Args:
-        boxes: where panes are, with all four borders; neighbours overlap by the one they share.
+        boxes: regions with all four borders; neighbours overlap by the shared one.
     """
     arms: dict[tuple[int, int], int] = defaultdict(int)
     for box in boxes.values():
@@ -105,14 +105,14 @@ def frames(boxes: Mapping[str, Region]) -> dict[str, Frame]:
 def upper(
     line: str, title: str, heading: Row, actions: Sequence[str], session: Session
 ) -> tuple[Row, list[Hint]]:
-    """Return the upper border of a pane, and the keys on it: as many as have room.
+    """Return the upper border of a pane, and the keys that fit on it.
 
     Args:
         line: the border alone.
         title: of the pane.
-        heading: what is said of its chart.
-        actions: that are about it; those that the source cannot serve are left out.
-        session: says which those are.
+        heading: of its chart.
+        actions: its keys; those that the source cannot serve are left out.
+        session: knows what the source can serve.
     """
     start: Row = [(line[0], "frame"), (f" {title} ", "strong")]
     said = fitted(heading, len(line) - length(start) - 2)
@@ -141,7 +141,7 @@ def upper(
 
 
 def action_at(hints: Sequence[Hint], column: int) -> str | None:
-    """Return the action whose key is in a column of a border; of two keys, the one that is hit."""
+    """Return the action of the key in a column of a border; a pair counts as two keys."""
     for name, start, end in hints:
         if start <= column < end:
             action = BY_NAME[name]

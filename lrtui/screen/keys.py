@@ -39,7 +39,7 @@ class Keys(Screen[None]):
 
     Attributes:
         controller: the runs, and what can be done with them.
-        view: what there is to show.
+        view: the state of the screen.
         line: the driver that knows how far the terminal has got, ``None`` if there is none.
     """
 

@@ -1,4 +1,4 @@
-"""Which panes are shown together, and where each is."""
+"""Which panes are visible, and where."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from lrtui.screen.panes.small import is_small
 from lrtui.screen.panes.status import rows as status_rows
 
 FRAME = ("main", "side", "below", "foot")
-"""Places of the panes that tab shows alone."""
+"""Places whose panes tab shows alone."""
 
 SIDE = 0.42
-"""Share of the columns that the panes beside the main one have."""
+"""Fraction of the columns for the panes beside the main one."""
 
 BELOW = 0.4
-"""Share of the rows that the panes below the main one have."""
+"""Fraction of the rows for the panes below the main one."""
 
 MIN_EVENTS = 4
-"""Rows of the events beside the table, at least."""
+"""Minimum rows of the events beside the table."""
 
 MIN_SIDE = 9
-"""Rows of a pane above or below another one beside the main one, at least."""
+"""Minimum rows of a pane stacked beside the main one."""
 
 
 def shown(view: View) -> list[Pane]:
-    """Return the panes that are shown, in the order of the screen."""
+    """Return the visible panes, from top to bottom."""
     if is_small(view):
         return [pane for pane in PANES if pane.place == "screen"]
     alone = next((pane for pane in turned(view) if pane.id == view.alone), None)
@@ -41,7 +41,7 @@ def shown(view: View) -> list[Pane]:
 
 
 def turned(view: View) -> list[Pane]:
-    """Return the panes that can be shown alone: of those that take turns, the chosen one."""
+    """Return the panes that can be shown alone; of charts that take turns, the chosen one."""
     chosen = chart(view)
     return [
         pane
@@ -62,7 +62,7 @@ def chart(view: View) -> Pane | None:
 
 
 def usual(view: View) -> list[Pane]:
-    """Return the charts and tables that the terminal has room for together."""
+    """Return the charts and tables that fit together."""
     found = [pane for pane in turned(view) if fits(pane, view)]
     side = [pane for pane in found if pane.place == "side"]
     left_out = side[1:] if view.size[1] < TALL + 2 * MIN_SIDE - 6 else []
@@ -70,12 +70,12 @@ def usual(view: View) -> list[Pane]:
 
 
 def fits(pane: Pane, view: View) -> bool:
-    """Return whether a pane applies and has room beside the others."""
+    """Return whether a pane applies and fits beside the others."""
     return pane.applies(view) and pane.fits(*view.size)
 
 
 def next_alone(view: View) -> str | None:
-    """Return the pane to be shown alone next, ``None`` for all together."""
+    """Return the next pane to show alone, ``None`` for all together."""
     together = usual(view)
     stops = [None, *(pane.id for pane in turned(view) if together != [pane])]
     at = stops.index(view.alone) if view.alone in stops else 0
@@ -83,9 +83,9 @@ def next_alone(view: View) -> str | None:
 
 
 def places(view: View) -> tuple[dict[str, Region], dict[str, Region]]:
-    """Return where the panes are that have no border, and where those are that have one.
+    """Return the regions of panes without a border, then of those with one.
 
-    The latter with all four borders, so that neighbours overlap by a border.
+    The latter include all four borders: neighbours overlap by one.
     """
     columns, rows = view.size
     panes = shown(view)
@@ -124,7 +124,7 @@ def places(view: View) -> tuple[dict[str, Region], dict[str, Region]]:
 
 
 def board(panes: Sequence[Pane], area: Region) -> dict[str, Region]:
-    """Return where panes with a border are."""
+    """Return the regions of panes with a border."""
     side = [pane for pane in panes if pane.place == "side"]
     main = [pane for pane in panes if pane.place == "main"] or side or panes
     if len(panes) == 1 or not area.height:
@@ -148,7 +148,7 @@ def board(panes: Sequence[Pane], area: Region) -> dict[str, Region]:
 
 
 def stacked(panes: Sequence[Pane], area: Region) -> dict[str, Region]:
-    """Return where panes are one below the other, each sharing a border with the next."""
+    """Return the regions of stacked panes; neighbours share a border."""
     found = {}
     y, left = area.y, area.height + len(panes) - 1
     for i, pane in enumerate(panes):
@@ -159,10 +159,9 @@ def stacked(panes: Sequence[Pane], area: Region) -> dict[str, Region]:
 
 
 def widths(panes: Sequence[Pane], width: int) -> list[int]:
-    """Return how wide panes beside each other are.
+    """Return the widths of panes side by side.
 
-    Each has the fewest columns that it needs. What is left goes first to those that can use only
-    a limited number, then to the others in equal shares.
+    Each gets its minimum. The rest goes to panes with a maximum first, then equally to the others.
 
     Args:
         panes: from left to right.

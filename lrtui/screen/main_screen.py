@@ -1,4 +1,4 @@
-"""The main screen: takes keys and clicks, and shows what the messages tell."""
+"""The main screen: handles keys and clicks, and draws the panes."""
 
 from __future__ import annotations
 
@@ -40,46 +40,46 @@ from lrtui.screen.rate_field import RateField
 from lrtui.text.rates import parse_rates, rate_text
 
 SIGNS = ("minus", "plus")
-"""The signs of a number: keys of their own where no digit has followed."""
+"""Signs of a number: alone, they are keys."""
 
 CURSOR = {"left": -1, "right": 1, "shift+left": -FAST, "shift+right": FAST}
 """Cells that a key moves the cursor of the charts by."""
 
 FIRST_WAIT = 0.02
-"""Seconds between two tries to draw the first frame, until the panes have a size."""
+"""Seconds between attempts to draw the first frame, until the panes have sizes."""
 
 MOVE_TIME = 0.2
-"""Seconds that the panes may take to move to their new places, at most."""
+"""Maximum seconds to wait for the panes to move."""
 
 KEY_TIME = 0.02
-"""Seconds that a key has the screen for itself, before a frame shows what it did."""
+"""Seconds between a key and the frame that shows its effect."""
 
 
 class MainScreen(Keys):
     """The screen of the panes.
 
     Attributes:
-        notifies: whether to notify somebody who looks elsewhere.
+        notifies: whether to notify the user while the terminal has no focus.
     """
 
     def __init__(self, controller: Controller, fps: float) -> None:
-        """Make the screen; the first rate runs as soon as it is mounted.
+        """Create the screen; mounting it starts the first run.
 
         Args:
-            controller: what is shown.
-            fps: frames a second, at most.
+            controller: runs what the user asks for.
+            fps: maximum frames a second.
         """
         super().__init__(controller)
         self.notifies = True
         self._frame_time = 1 / fps
-        self._news: str | None = None  # the last, while nobody looks
+        self._news: str | None = None  # the last, while the terminal has no focus
         self._last_key = float("-inf")
         self._woken = asyncio.Event()
         self._places: tuple[dict[str, Region], dict[str, Region]] = ({}, {})
         self._drawn = False
 
     def compose(self) -> ComposeResult:
-        """Make the panes; ``lay_out`` gives each its place."""
+        """Create the panes; ``lay_out`` places them."""
         for pane in PANES:
             yield PaneWidget(pane, self.view)
         yield RateField(self.steer)
@@ -101,7 +101,7 @@ class MainScreen(Keys):
 
     async def _frames(self) -> None:
         while True:
-            with suppress(TimeoutError):  # a key is not left to wait for the next frame
+            with suppress(TimeoutError):  # a key does not wait for the next frame
                 wait = self._frame_time if self._drawn else FIRST_WAIT
                 await asyncio.wait_for(self._woken.wait(), wait)
                 await asyncio.sleep(KEY_TIME)
@@ -109,16 +109,16 @@ class MainScreen(Keys):
             await self.frame()
 
     async def frame(self) -> None:
-        """Apply what has arrived, and show what changed."""
+        """Apply new messages and draw what changed."""
         self.controller.hear()
         self._tell_news()
-        # A frame is left out where the terminal has not been sent the last one yet.
+        # Skip the frame while the last one is still being sent.
         free = self.line is None or self.line.is_free
         if not (self.view.dirty and self.is_current and free):
             return
         if layout.places(self.view) != self._places:
             self.lay_out()
-            moved = asyncio.Event()  # the panes are drawn in their new sizes
+            moved = asyncio.Event()  # before drawing, wait for the new sizes
             self.call_after_refresh(moved.set)
             with suppress(TimeoutError):
                 await asyncio.wait_for(moved.wait(), MOVE_TIME)
@@ -129,10 +129,10 @@ class MainScreen(Keys):
             now = f"{lr_in_force(run):.4g}" if moves else rate_text(run.lr)
             self.query_one(RateField).placeholder = now
         if self.line and self._drawn:
-            self.line.hold()  # to be written in one go: each piece costs 40 bytes of its own
+            self.line.hold()  # one write: each costs 40 bytes extra
         for widget in self.query(PaneWidget):
             widget.paint()
-            # A key that was pressed meanwhile is answered before the next pane is drawn.
+            # Handle a key pressed meanwhile before drawing the next pane.
             await asyncio.sleep(0.001)
             if time.monotonic() - self._last_key < KEY_TIME:
                 if self.line:
@@ -143,7 +143,7 @@ class MainScreen(Keys):
             self.line.release()
 
     def _tell_news(self) -> None:
-        """Ring the bell and send a notice when something has happened while nobody looks."""
+        """Ring the bell and notify when something happened while the terminal had no focus."""
         if self.app.app_focus or not self.notifies:
             self._news = None
             return
@@ -156,7 +156,7 @@ class MainScreen(Keys):
 
     @on(events.Resize)
     def lay_out(self) -> None:
-        """Give each pane that is shown its place."""
+        """Place the visible panes."""
         if self.line and self._drawn:
             self.line.hold()
         self.view.size = self.size.width, self.size.height
@@ -173,7 +173,7 @@ class MainScreen(Keys):
         self.view.dirty = True
 
     def pressed(self, event: events.Key) -> None:
-        """Note that a key was pressed, before anything is made of it; say if it is not offered."""
+        """Record a key press before it is handled; say why if it is unavailable."""
         now = time.monotonic()
         if now - self._last_key > self._frame_time:  # held keys are shown by the usual frames
             self._woken.set()
@@ -200,7 +200,7 @@ class MainScreen(Keys):
         self.submit(event.value)
 
     def submit(self, text: str) -> None:
-        """Run the rate that was typed, or several in step, or say what is wrong with them."""
+        """Run the typed rate, race several, or say what is wrong with them."""
         if not text.strip():
             if self.view.preview is not None:
                 self.controller.run(self.view.preview)
@@ -230,7 +230,7 @@ class MainScreen(Keys):
             self.controller.clear_notice()
 
     def key_escape(self) -> None:
-        """Clear the field, or put the cursor away."""
+        """Clear the field, the cursor and the message."""
         self.view.cursor = self.view.place = self.view.rate = None
         for field in self.query(RateField):
             field.clear()
@@ -238,7 +238,7 @@ class MainScreen(Keys):
 
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
-        """Carry out what a click on a pane asks for."""
+        """Handle a click on a pane."""
         widget, region = self.get_widget_at(event.screen_x, event.screen_y)
         if not isinstance(widget, PaneWidget):
             return
@@ -256,7 +256,7 @@ class MainScreen(Keys):
         self.controller.load_problem(problem)
 
     async def carry_out(self, request: Request) -> None:
-        """Do what was clicked, or chosen in the palette."""
+        """Carry out a click, or a choice in the palette."""
         match request:
             case RunRate(lr=lr):
                 self.take_over()
@@ -282,7 +282,7 @@ class MainScreen(Keys):
                 BY_NAME[name].do(self)
 
     async def steer(self, key: str) -> bool:
-        """Do what a key means where nothing is typed, and in what is shown alone, if anything."""
+        """Handle a key while the field is empty; return whether it meant something."""
         if not self.is_in_front:
             return False
         if key in SIGNS:

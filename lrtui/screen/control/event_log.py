@@ -1,4 +1,4 @@
-"""The log of events: written while the messages come."""
+"""The log of events."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from lrtui.text.rates import rate_text
 
 
 class Log:
-    """Writes events into the log of the view, the most recent last."""
+    """Appends events to the log of the view."""
 
     def __init__(self, view: View) -> None:
         """Start with an empty log.
 
         Args:
-            view: has the log.
+            view: holds the log.
         """
         self._view = view
         self._start: Span | None = None
 
     def begin(self, number: int, lr: float) -> None:
-        """Write that a run begins."""
+        """Log the start of a run."""
         log = self._view.log
         if log and log[-1] is self._start and not self._view.race:
-            log.pop()  # nothing has happened in the run before
+            log.pop()  # the previous run had no events
         self._start = (f"run {number} started, rate {rate_text(lr)}", "dim")
         log.append(self._start)
 
     def clear(self) -> None:
-        """Empty the log, because its messages are sent again."""
+        """Empty the log before its messages are replayed."""
         self._view.log.clear()
         self._start = None
 
     def write(self, text: str, tone: str) -> None:
-        """Write a line."""
+        """Append a line."""
         self._view.log.append((text, tone))
         self._view.dirty = True
 
     def follow(self, change: Change) -> None:
-        """Write what a message changed, if that is an event."""
+        """Log a change if it is an event."""
         run, message, text = change.run, change.message, change.text
         by = f"{run.number}: " if self._view.race and run else ""
         at = "" if change.step is None else f"{change.step:,} "

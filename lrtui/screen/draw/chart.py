@@ -54,12 +54,12 @@ BLANK = 0x2800
 AXIS = "axis"
 """The tone of axes and ticks."""
 MAX_FRAMES = 64
-"""Axes that are kept drawn."""
+"""Axes in the cache."""
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """The cells inside the axes, and what values they stand for.
+    """The cells inside the axes, and their values.
 
     Attributes:
         left: cells before the first column.
@@ -73,7 +73,7 @@ class Canvas:
 
     @classmethod
     def of(cls, width: int, height: int, axes: bool = True) -> Canvas:
-        """Return the canvas of a chart of a size; axes are left out where there is no room."""
+        """Return the canvas of a chart; small charts have no axes."""
         if axes and width >= 24 and height >= 5:
             return cls(LABEL_WIDTH + 1, width - LABEL_WIDTH - 1, height - 2)
         return cls(0, max(width, 1), max(height, 1))
@@ -105,20 +105,20 @@ class Points:
 
 
 class Cloud(Points):
-    """Points by themselves."""
+    """Unconnected points."""
 
 
 class Path(Points):
-    """A line through points, interrupted where one is not finite."""
+    """A line through points, broken where one is not finite."""
 
 
 class Stroke(Path):
-    """The same, two dots wide: the line of a run."""
+    """A path two dots wide: the line of a run."""
 
 
 @dataclass(frozen=True)
 class Curve(Points):
-    """A line through the points that are finite; dotted where nothing was measured."""
+    """A line through the finite points; dotted for a forecast."""
 
     dotted: bool = False
 
@@ -135,14 +135,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class Label:
-    """A text beside a point, left out where there is no room for it.
+    """A text beside a point, left out where it does not fit.
 
     Attributes:
         x: of the point.
         y: of the point.
-        text: what it says.
+        text: the text.
         tone: its tone.
-        ends: whether it stands right of the end of a line, or else before it, and never on others.
+        ends: whether it labels the end of a line, and may cover nothing.
     """
 
     x: float
@@ -156,10 +156,10 @@ Layer = Curve | Path | Cloud | Mark | Label
 
 
 class Sheet:
-    """The cells of a canvas while it is drawn: a character and a tone each."""
+    """The cells of a canvas: a character and a tone each."""
 
     def __init__(self, canvas: Canvas) -> None:
-        """Begin with no dot and no sign.
+        """Start blank.
 
         Args:
             canvas: the cells.
@@ -171,7 +171,7 @@ class Sheet:
         self.taken: NDArray[np.bool_] = np.zeros(shape, dtype=bool)
 
     def light(self, x: Ints, y: Ints, tone: int) -> None:
-        """Light dots, over those of other tones; what is off the canvas is left out."""
+        """Light dots, over those of other tones, clipped to the canvas."""
         rows, columns = self.codes.shape
         inside = (x >= 0) & (x < 2 * columns) & (y >= 0) & (y < 4 * rows)
         across, down = x[inside], 4 * rows - 1 - y[inside]
@@ -183,14 +183,14 @@ class Sheet:
         self.tones[here] = tone
 
     def write(self, row: int, column: int, text: str, tone: int) -> None:
-        """Write a text over what is there, and take its cells."""
+        """Write a text and reserve its cells."""
         end = column + len(text)
         self.codes[row, column:end] = [ord(c) for c in text]
         self.tones[row, column:end] = tone
         self.taken[row, column:end] = True
 
     def place(self, label: Label, row: int, column: int, tone: int) -> None:
-        """Write a label near a cell, where it covers the least; never marks and other labels."""
+        """Write a label near a cell where it covers least, never a mark or label."""
         size, columns = len(label.text), self.canvas.columns
         right, left = column + 2, column - 1 - size
         if label.ends:
@@ -219,7 +219,7 @@ class Sheet:
             self.write(line, start, label.text, tone)
 
     def _write_first(self, text: str, near: Sequence[tuple[int, int]], tone: int) -> None:
-        """Write a text at the first of some places where it covers no line, mark or text."""
+        """Write a text at the first place where it covers nothing."""
         for line, start in near:
             here = slice(max(start - 1, 0), start + len(text))
             inside = 0 <= line < self.canvas.rows and start >= 0

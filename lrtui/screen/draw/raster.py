@@ -1,4 +1,4 @@
-"""Lines as dots: clipped to the canvas, in bounded time whatever comes in."""
+"""Lines as dots: clipped to the canvas, in bounded time for any input."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from lrtui.screen.draw.axis import NUDGE, Floats, Ints, dots
 
 LINE_DOTS = 50_000
-"""Dots of a line that are looked at: enough to fill a canvas, in a few milliseconds."""
+"""Maximum dots of a line: they fill a canvas and take a few milliseconds."""
 DOT_GAP = 4
-"""From one dot of a dotted line to the next."""
+"""Distance between the dots of a dotted line."""
 TOO_FAR = 1e12
-"""Canvas sizes from which a number has no digits left to say where a line crosses the canvas."""
+"""Canvas sizes beyond which a line is dropped: rounding hides where it crosses the canvas."""
 
 
 def line_dots(
@@ -32,7 +32,7 @@ def line_dots(
         y: places from bottom to top, 0 to 1 on the canvas.
         width: dots across.
         height: dots up.
-        gaps: whether points that are not finite interrupt the line, instead of being skipped.
+        gaps: whether points that are not finite break the line.
         dotted: whether to keep only one dot in ``DOT_GAP``.
         wide: whether the line is two dots wide.
     """
@@ -72,7 +72,7 @@ def segments(x: Floats, y: Floats, column: Ints, broken: NDArray[np.bool_]) -> F
     # Successive points in one column become one vertical stroke; lines lead from each to the next.
     first = np.append(0, np.flatnonzero((np.diff(column) != 0) | broken) + 1)
     last = np.append(first[1:], len(x)) - 1
-    # Held near the canvas, where a stroke has its digits.
+    # Clipped near the canvas, where strokes are precise.
     low, high = (np.clip(f.reduceat(y, first), -1.0, 2.0) for f in (np.minimum, np.maximum))
     down = y[last] < y[first]
     lines = np.empty((2 * len(first) - 1, 4))
@@ -88,7 +88,7 @@ def segments(x: Floats, y: Floats, column: Ints, broken: NDArray[np.bool_]) -> F
 def clipped(lines: Floats) -> Floats:
     """Return the parts of segments that lie in the square from 0 to 1, of those that have one."""
     start, end = lines[:, :2], lines[:, 2:]
-    # From the nearer end, which has the digits.
+    # From the nearer end, which is more precise.
     swap = np.abs(start).max(axis=1) > np.abs(end).max(axis=1)
     start, end = np.where(swap[:, None], end, start), np.where(swap[:, None], start, end)
     way = end - start

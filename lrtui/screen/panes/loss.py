@@ -261,11 +261,11 @@ def usual_losses(series: LossSeries, *, log: bool = False) -> tuple[float, float
 
 @lru_cache(maxsize=2 * MAX_BEHIND)
 def bulk_of(series: LossSeries, count: int) -> tuple[float, float] | None:
-    """Return between what most losses lie; the positive ones only at the low end, 0 without any.
+    """Return the 5 % quantile of the positive losses, 0 without any, and the 95 % quantile of all.
 
     Args:
-        series: the losses, ``None`` is returned without any.
-        count: how many there were, for none of an earlier time to be returned.
+        series: the losses.
+        count: its length, so that the cache follows the run.
     """
     import numpy as np
 

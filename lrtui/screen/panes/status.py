@@ -12,7 +12,6 @@ from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.loss import knows_no_loss
 from lrtui.screen.panes.pane import TALL, Pane
 from lrtui.session.run import Run
-from lrtui.session.sentences import advice_text
 from lrtui.text.rates import rate_text
 
 LOOKS = {
@@ -169,16 +168,12 @@ def below(view: View) -> Row:
 
 
 def why_advised(view: View, width: int) -> Row:
-    """Say what the advice rests on, where the row of numbers has no room for it."""
+    """Give the reason for the advice, for which the row of numbers has no room."""
     session = view.session
     if width >= 110 or view.race or urgent(view) or not session.offers("start"):
         return []
     found = session.advice()
-    return (
-        []
-        if found is None
-        else fitted([(f"   {advice_text(found)}: {found.reason}", "dim")], width)
-    )
+    return [] if found is None else fitted([(f"   advice: {found.reason}", "dim")], width)
 
 
 def rows(view: View) -> int:
