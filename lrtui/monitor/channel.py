@@ -138,6 +138,8 @@ class Channel:
             # In order with the rows, for the thread that tells them.
             self._teller.out.append(began)
         training.levers.control.attach_again()
+        if self.vitals is not None:
+            self.vitals.follow_optimizer(training.levers.control.first)
         self.owner, self._training, self._is_finished = owner, training, False
 
     def suits(self, size: int) -> bool:
@@ -184,6 +186,7 @@ class Channel:
             say(f"lrtui watch {self._pid} shows this training")
             if self._training.shows_vitals:
                 self.vitals = Vitals()
+                self.vitals.follow_optimizer(self.steering.levers.control.first)
 
     def _record_nothing(self) -> None:
         """Let nothing pile up that nobody reads."""

@@ -15,6 +15,10 @@ MAX_SCALARS = 32
 """Scalars of different names that are told, besides the loss and the rates."""
 
 
+IN_GAUGE = ("calm", "pairs")
+"""Numbers that a ``Gauge`` has, and no column."""
+
+
 class Row(NamedTuple):
     """One step.
 
@@ -123,7 +127,7 @@ def progress(run: int, rows: Sequence[Row], seconds: float, *, no_loss: bool) ->
         columns["lr"] = lrs
     if scheduled != lrs:
         columns["scheduled"] = scheduled
-    names = dict.fromkeys(name for row in rows for name in row.others)
+    names = dict.fromkeys(name for row in rows for name in row.others if name not in IN_GAUGE)
     for name in [*names][:MAX_SCALARS]:
         columns[name] = [told(row.others.get(name)) for row in rows]
     first, last = rows[0].step, rows[-1].step

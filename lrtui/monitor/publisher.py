@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -285,6 +285,7 @@ class Publisher:
             if watched:
                 told.append(to_all(self._started))
         self._history.add(rows)
+        told += map(to_all, self._gauges(rows))
         self._norms += [row.others["grad_norm"] for row in rows if "grad_norm" in row.others]
         self.losses += [row.loss for row in rows[-LEVEL_WINDOW:] if abs(row.loss) < float("inf")]
         self.scheduled = rows[-1].scheduled if rows[-1].scheduled is not None else math.nan
@@ -294,12 +295,22 @@ class Publisher:
 
     def _keep(self, message: msg.AnyMessage) -> None:
         """Keep an event for those who come late; of what replaces itself, the last one."""
-        if isinstance(message, msg.Ranks | msg.Snapshots | msg.Vitals):
+        if isinstance(message, msg.Ranks | msg.Snapshots | msg.Vitals | msg.Gauge):
             for old in [e for e in self._events if type(e) is type(message)]:
                 self._events.remove(old)
-        kept = msg.Steered | msg.Ranks | msg.Snapshots | msg.Vitals | msg.Printed
+        kept = msg.Steered | msg.Ranks | msg.Snapshots | msg.Vitals | msg.Gauge | msg.Printed
         if isinstance(message, kept):
             self._events.append(message)
+
+    def _gauges(self, rows: Sequence[Row]) -> Iterator[msg.Gauge]:
+        """Yield the readings of the headroom in some rows."""
+        for row in rows:
+            left, calm = row.others.get("left"), row.others.get("calm")
+            if left is not None and calm is not None and math.isfinite(left + calm):
+                pairs = int(row.others["pairs"] or 1)
+                gauge = msg.Gauge(run=self.run, step=row.step, left=left, calm=calm, pairs=pairs)
+                self._keep(gauge)
+                yield gauge
 
     def take_norms(self) -> list[float | None]:
         """Return the gradient norms since the last call."""

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, dataloader
 
 from lrtui import messages as msg
 from lrtui.monitor.frameworks import Total, find_epochs, find_total
+from lrtui.monitor.headroom import Headroom
 from lrtui.monitor.memory import memory_of_this_process
 from lrtui.monitor.patches import Patches
 from lrtui.monitor.stack import where
@@ -41,6 +42,7 @@ class Vitals:
 
     Attributes:
         norm: total gradient norm that the script has just computed for clipping, ``None`` before.
+        headroom: measures how far the rate may go up.
         wants_look: whether ``look`` is to be called in the thread that trains.
     """
 
@@ -48,6 +50,7 @@ class Vitals:
         """Watch clipping and data loaders; called in the thread that trains."""
         self.norm: Any = None
         self.wants_look = False
+        self.headroom: Headroom | None = None
         self.limit: float | None = None
         self._total: Total | None = None
         self._epochs: int | None = None
@@ -65,9 +68,16 @@ class Vitals:
         self._watch_clipping()
         self._watch_loaders()
 
+    def follow_optimizer(self, optimizer: Optimizer | None) -> None:
+        """Measure the headroom of the training of an optimizer, from its next step on."""
+        if self.headroom is not None:
+            self.headroom.detach()
+        self.headroom = None if optimizer is None else Headroom(optimizer)
+
     def close(self) -> None:
-        """Put torch's functions back."""
+        """Put torch's functions back, and leave the optimizer."""
         self._patches.undo()
+        self.follow_optimizer(None)
 
     # --- in the thread that trains --------------------------------------------------------
 
@@ -135,11 +145,20 @@ class Vitals:
         self._patches.patch(dataloader._BaseDataLoaderIter, "__next__", timed_next)
         self._patches.patch(DataLoader, "__iter__", counted_iter)
 
-    def take_norm(self, step: int) -> Any:  # noqa: ANN401
-        """Return the gradient norm of the step that was taken, ``None`` if there was none."""
+    def take(self, step: int) -> dict[str, Any] | None:
+        """Return the scalars that the step has brought, ``None`` for none.
+
+        Args:
+            step: that was taken.
+        """
         self._step = step
+        reading = self.headroom.reading if self.headroom is not None else None
+        if reading is not None and self.headroom is not None:
+            self.headroom.reading = None
+        if self.norm is None:
+            return reading
         norm, self.norm = self.norm, None
-        return norm
+        return {"grad_norm": norm, **(reading or {})}
 
     def look(self) -> None:
         """Search the script's frames for the number of steps that it is going to take."""

@@ -11,6 +11,9 @@ from lrtui.session.sentences import advice_text
 FIELD = 18
 """Cells of the word before the field of the rate, and of that field."""
 
+CALM = 0.97
+"""Above this cosine of consecutive gradients the slope that is left says nothing."""
+
 HINTS = ("type a rate and press Enter; p runs the presets", "type a rate, press Enter")
 """What a newcomer does first; the shorter one where there is less room."""
 
@@ -56,10 +59,14 @@ def scalars_of(run: Run) -> Row:
     row: Row = []
     vitals = run.live.vitals
     for name, series in run.live.scalars.items():
+        if name == "left":
+            continue
         label = "norm" if name == "grad_norm" else name
         row += [(f"{label} ", "dim"), (f"{series.last:<7.3g} ", "strong")]
         if name == "grad_norm" and vitals is not None and vitals.clipped is not None:
             row.append((f"{vitals.clipped:>4.0%} clipped   ", "dim"))
+    if (gauge := run.live.gauge) is not None and gauge.calm <= CALM:
+        row += [("slope left ", "dim"), (f"{gauge.left:<6.0%}", "strong")]
     if vitals is not None and vitals.data_wait is not None:
         row += [("data wait ", "dim"), (f"{vitals.data_wait:<5.0%}", "strong")]
     if vitals is not None and vitals.epoch is not None:
