@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lrtui.analysis.spikes import Spike
-from lrtui.messages import Gauge, Progress, Ranks, Snapshots, State, Steered, Vitals
+from lrtui.messages import Gauge, LiveReport, Progress, Ranks, Snapshots, State, Steered, Vitals
 
 if TYPE_CHECKING:
     from lrtui.analysis.series import LossSeries
@@ -65,7 +65,7 @@ class Live:
         kinds = ("hold", "scale", "rewind")
         return next((s.step for s in reversed(self.steered) if s.done and s.command in kinds), None)
 
-    def note(self, message: Steered | Ranks | Snapshots | Vitals | Gauge) -> None:
+    def note(self, message: LiveReport) -> None:
         """Apply a report."""
         match message:
             case Snapshots():

@@ -313,9 +313,7 @@ class Run:
         last = self.steps if self.steps is not None else self.step
         return verdict, f"at step {last:,} it is at {self.ahead.last:.3g}; {evidence}"
 
-    def note(
-        self, message: msg.Steered | msg.Ranks | msg.Snapshots | msg.Vitals | msg.Gauge
-    ) -> None:
+    def note(self, message: msg.LiveReport) -> None:
         """Apply a report of a training that is not ours."""
         if self.live is not None:
             self.live.note(message)

@@ -40,7 +40,7 @@ def fit(make: Make, steps: int, measured: bool) -> tuple[dict[str, Any], dict[st
         x = torch.randn(16, 5, generator=generator)
         y = x[:, :1] * x[:, 1:2] + 0.1 * torch.randn(16, 1, generator=generator)
         optimizer.zero_grad()
-        loss = nn.functional.mse_loss(model(x), y)
+        loss: Any = nn.functional.mse_loss(model(x), y)
         loss.backward()
         weights.append(flat(parameters))
         gradients.append(flat(p.grad for p in parameters))
