@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Monitor", "__version__"]
 
-__version__ = "0.4.1"
+__version__ = "0.5"
 
 
 def __getattr__(name: str) -> object:

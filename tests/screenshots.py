@@ -24,13 +24,13 @@ FOLDER = Path(__file__).parent.parent / "screenshots"
 STILLS = {
     # name: columns, rows, options, keys, what the screen shows before the picture is taken
     "running": (120, 36, ("--speed", "20"), "", r"step 4\d/100"),
-    "settled": (120, 36, ("--lr", "0.1", "--lr", "0.7"), "", "✓ settled"),
+    "settled": (80, 24, ("--lr", "0.1", "--lr", "0.7"), "", "✓ settled"),
     "diverged": (120, 36, ("--lr", "0.1", "--lr", "0.7", "--lr", "1.01"), "", "✕ diverged"),
     "infinity": (120, 36, ("--lr", "0.7", "--lr", "50"), "", "✕ diverged"),
     "map": (120, 36, ("--lr", "0.1", "--lr", "1.01", "--lr", "0.7"), "b\t\t\t\t", "✚ minimum"),
     "rates": (120, 36, ("--lr", "0.7"), "w", "steps to settle"),
     "edge": (120, 36, ("edge", "--lr", "0.1", "--speed", "250"), "", r"step 2,0\d\d/"),
-    "moons": (120, 36, ("moons", "--lr", "2", "--speed", "100"), "", "best tried"),
+    "moons": (120, 36, ("moons", "--lr", "2", "--speed", "100"), "", r"★ best"),
     "optimizers": (120, 36, ("bowl", "--lr", "0.05", "--speed", "200"), "oo", r"3\s+0\.05\s+nest"),
     "race": (120, 36, ("--race", "--lr", "0.1", "--lr", "0.7", "--lr", "1.01"), "b", "diverged"),
     "heat": (120, 36, ("--lr", "0.1"), "h", "settle"),
@@ -80,10 +80,14 @@ def record(tour: str, cast: Path) -> None:
     asciinema = shutil.which("asciinema", path=str(Path(sys.executable).parent)) or "asciinema"
     shown = f"{sys.executable} -m lrtui tour {tour}".strip()
     command = [asciinema, "rec", "-q", "--overwrite", "-c", shown, str(cast)]
-    with terminal(command=command) as recorder:
+    size = README if tour in ("", "race") else {}
+    with terminal(command=command, **size) as recorder:
         assert recorder.wait_for_end(120) == 0, recorder.text
     print(cast.name, f"{cast.stat().st_size / 1000:.0f} kB")
 
+
+README = {"columns": 80, "rows": 24}
+"""The size of the moving pictures that the README shows."""
 
 LIVE = (
     # seconds to wait, keys
@@ -106,7 +110,7 @@ def record_live(cast: Path) -> None:
         env = {"LRTUI_DIR": str(running.folder)}
         shown = f"{sys.executable} -m lrtui watch network.py"
         command = [asciinema, "rec", "-q", "--overwrite", "-c", shown, str(cast)]
-        with terminal(command=command, env=env) as recorder:
+        with terminal(command=command, env=env, **README) as recorder:
             recorder.wait_for("● live")
             for seconds, keys in LIVE:
                 recorder.type(keys)
@@ -129,7 +133,7 @@ def moving(cast: Path, path: Path) -> None:
         # Up to the end of the program: afterwards there is the table on the normal screen.
         if "\x1b[?1049l" in data:
             break
-        is_there = "rate" in screen.display[1]
+        is_there = any("┤" in line for line in screen.display)  # a chart
         if at - since >= FRAME and is_there:
             frames.append(picture(screen, 14))
             shown.append(round(1000 * (at - since)))

@@ -63,7 +63,7 @@ def test_a_key_does_not_wait_behind_more_than_the_slowest_line_carries_at_once()
             for _ in range(30):
                 line.carry()
             lab.type(typed[-1])
-            times.append(line.wait_for(f"│ {typed} ", 3))
+            times.append(line.wait_for(f" rate {typed} ", 3))
     assert statistics.median(times) < 0.6, times
 
 
@@ -76,7 +76,7 @@ def test_keys_are_answered_while_training_keeps_its_speed(
         line.wait_for("◆", 30)
         for typed in ("7", "77", "772"):
             lab.type(typed[-1])
-            line.wait_for(f"│ {typed} ", patience)
+            line.wait_for(f" rate {typed} ", patience)
         first, since = taken(lab), time.monotonic()
         while time.monotonic() < since + 3:
             line.carry()
@@ -107,7 +107,7 @@ def test_few_bytes_are_written_and_none_when_nothing_changes(
         lab.wait_for("◆")
         before, since = len(lab.raw), time.monotonic()
         lab.drain(2.5)
-        assert 1000 < (len(lab.raw) - before) / (time.monotonic() - since) < most
+        assert 500 < (len(lab.raw) - before) / (time.monotonic() - since) < most
         lab.type(" ")
         lab.wait_for("paused")
         lab.drain(0.5)

@@ -303,7 +303,11 @@ class Diagnosis:
         theory = self.theory
         assert theory is not None
         shrink = self.shrink()
-        pace = f"the excess shrinks {share(shrink)} a step; " if shrink and shrink > 0 else ""
+        pace = (
+            f"the loss above its minimum shrinks {share(shrink)} a step; "
+            if shrink and shrink > 0
+            else ""
+        )
         if self.forecast is None:
             when = "never settles" if self.lr >= theory.max_stable_lr else "settles beyond 1e9"
         else:

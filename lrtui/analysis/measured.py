@@ -101,6 +101,7 @@ def measure(
     sharpness: float | None,
     target: float | None,
     spike: Spike | None = None,
+    is_over: bool = True,
 ) -> tuple[Verdict, str]:
     """Return the verdict on the losses so far, and the evidence, a short sentence with numbers.
 
@@ -114,6 +115,7 @@ def measure(
         sharpness: last measured, preconditioned for Adam; ``None`` if unknown.
         target: loss at which the run counts as settled, that of the series.
         spike: the last one, with mini-batches.
+        is_over: whether these are all losses of the run.
     """
     if not series.count:
         return "cannot tell yet", "no loss yet"
@@ -138,7 +140,7 @@ def measure(
         return "diverged", f"{said}, {times:,.0f} times the largest of the first {OPENING}"
     if target is not None and series.under_since is not None:
         since_step = series.under_since
-        if every_step_sees_all or int(series.recent_steps[-1]) - since_step >= STEADY:
+        if has_settled(series, every_step_sees_all, is_over):
             return "settled", f"at step {since_step:,}, at most {target:.4g} from there on"
     risen = rise(series, start, (RISEN_FACTOR - 1) * height, every_step_sees_all)
     if spike is not None and spike.over is None and (spike.level <= start or risen is None):
@@ -154,13 +156,25 @@ def measure(
     if moved.word == "falling" and every_step_sees_all:
         rises = rises_of_late(series)
         if rises >= MIN_RISES:
-            said = f"falling and swinging, {rises} rises in {SWING_WINDOW} steps"
+            said = f"it rose in {rises} of the last {SWING_WINDOW} steps"
             allowed = known.threshold if known else math.inf
             if sharpness is not None and lr * sharpness >= EDGE_SHARE * allowed:
                 edge = f"sharpness {sharpness:.3g} where {allowed:.3g}/rate is {allowed / lr:.3g}"
                 return "at the edge", f"{said}; {edge}"
             return "falling, swinging", said
     return moved.word, in_words(moved)
+
+
+def has_settled(series: LossSeries, every_step_sees_all: bool, is_over: bool) -> bool:
+    """Return whether a loss at its target has stayed there.
+
+    Momentum and Adam may pass through a minimum, and a single batch is below it by chance: a loss
+    has settled after ``STEADY`` steps, or at the end of a run whose steps see all the data.
+    """
+    since = series.under_since
+    if since is None:
+        return False
+    return (every_step_sees_all and is_over) or int(series.recent_steps[-1]) - since >= STEADY
 
 
 def rise(

@@ -110,7 +110,8 @@ def add_screen(parser: Parser, save: bool = True) -> None:
     add = parser.add_argument
     if save:
         add("--save", type=Path, metavar="FILE", help=file)
-    add("--every", type=number, default=10, metavar="N", help="steps between two lines (10)")
+    lines = "steps between two lines in plain text (10)"
+    add("--every", type=number, default=10, metavar="N", help=lines)
     frames = argument(whole(1, 60))
     add("--fps", type=frames, default=10, metavar="N", help="frames a second, at most (10)")
     add("--theme", metavar="NAME", help=theme)

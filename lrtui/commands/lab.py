@@ -140,9 +140,7 @@ def run(options: LabOptions) -> int:
     def controller() -> Controller:
         from lrtui.screen.control.controller import Controller
 
-        made = Controller(
-            source, options.races, setup=options.setup, speed=speed, every=options.every
-        )
+        made = Controller(source, options.races, setup=options.setup, speed=speed)
         made.session.open_again(earlier)
         return made
 

@@ -59,7 +59,7 @@ def run(options: ReplayOptions) -> int:
     def controller() -> Controller:
         from lrtui.screen.control.controller import Controller
 
-        return Controller(source, [], speed=speed, every=options.every)
+        return Controller(source, [], speed=speed)
 
     def as_text(printer: Printer) -> str:
         from lrtui.commands.plain_text import replay

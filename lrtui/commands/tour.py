@@ -76,7 +76,7 @@ def run(options: TourOptions) -> int:
         from lrtui.tour.player import make_tour
 
         return show(
-            lambda: make_tour(source, scenes, setup, options.every, options.fps, options.pace),
+            lambda: make_tour(source, scenes, setup, options.fps, options.pace),
             options,
         )
 

@@ -73,7 +73,7 @@ def run(options: WatchOptions) -> int:
     def controller() -> Controller:
         from lrtui.screen.control.controller import Controller
 
-        return Controller(source, [], speed=None, every=options.every)
+        return Controller(source, [], speed=None)
 
     def as_text(printer: Printer) -> str:
         from lrtui.commands.plain_text import replay

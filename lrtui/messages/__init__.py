@@ -78,6 +78,6 @@ from lrtui.messages.runs import (
     Started,
     State,
 )
-from lrtui.messages.steering import Ranks, Snapshots, Steered, Vitals
+from lrtui.messages.steering import Gauge, LiveReport, Ranks, Snapshots, Steered, Vitals
 from lrtui.messages.sweeps import GridResult, SweepResult
 from lrtui.messages.wire import AnyMessage, decode_command, decode_message, encode

@@ -103,3 +103,24 @@ class Vitals(Message, tag="vitals", frozen=True, kw_only=True):
     device_memory: int | None = None
     settings: str = ""
     stalled: str = ""
+
+
+class Gauge(Message, tag="gauge", frozen=True, kw_only=True):
+    """How much of the slope is left after a step; see ``lrtui.monitor.headroom``.
+
+    Attributes:
+        step: of the last pair.
+        left: share of the slope that fresh batches still have along the last steps.
+        calm: median cosine of consecutive gradients; above 0.97 ``left`` says nothing.
+        pairs: pairs of consecutive steps that it was measured on.
+    """
+
+    run: RunNumber
+    step: StepNumber
+    left: Number
+    calm: Number
+    pairs: Annotated[int, Meta(ge=1)]
+
+
+LiveReport = Steered | Ranks | Snapshots | Vitals | Gauge
+"""What only a training that is not ours reports."""

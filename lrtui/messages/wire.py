@@ -27,6 +27,7 @@ AnyMessage = (
     | steering.Ranks
     | steering.Snapshots
     | steering.Vitals
+    | steering.Gauge
     | runs.Progress
     | runs.Ahead
     | runs.Sharpness

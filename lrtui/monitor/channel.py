@@ -134,6 +134,8 @@ class Channel:
             # Through the outbox, to stay in order with the rows.
             self._publisher.outbox.append(training.began)
         training.levers.control.reattach()
+        if self.vitals is not None:
+            self.vitals.follow_optimizer(training.levers.control.first)
         self.owner, self._training, self._is_finished = owner, training, False
 
     def accepts(self, size: int) -> bool:
@@ -180,6 +182,7 @@ class Channel:
             say(f"lrtui watch {self._pid} shows this training")
             if self._training.shows_vitals:
                 self.vitals = Vitals()
+                self.vitals.follow_optimizer(self.steering.levers.control.first)
 
     def _record_nothing(self) -> None:
         """Record no more rows, since nobody can read them."""

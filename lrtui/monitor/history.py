@@ -16,6 +16,10 @@ MAX_SCALARS = 32
 """Most scalars of a message besides the loss and the rates."""
 
 
+IN_GAUGE = ("calm", "pairs")
+"""Numbers that a ``Gauge`` has, and no column."""
+
+
 class Row(NamedTuple):
     """One step.
 
@@ -112,7 +116,7 @@ def progress(run: int, rows: Sequence[Row], seconds: float, *, no_loss: bool) ->
         columns["lr"] = lrs
     if scheduled != lrs:
         columns["scheduled"] = scheduled
-    names = dict.fromkeys(name for row in rows for name in row.others)
+    names = dict.fromkeys(name for row in rows for name in row.others if name not in IN_GAUGE)
     for name in [*names][:MAX_SCALARS]:
         columns[name] = [finite_or_none(row.others.get(name)) for row in rows]
     first, last = rows[0].step, rows[-1].step

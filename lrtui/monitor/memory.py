@@ -50,15 +50,6 @@ def ranks_of_this_host() -> int:
     return max(int(found), 1) if found.isdigit() else 1
 
 
-def in_words(nbytes: float) -> str:
-    """Format a number of bytes."""
-    for unit in ("bytes", "kB", "MB"):
-        if nbytes < 1000:
-            return f"{nbytes:.3g} {unit}"
-        nbytes /= 1000
-    return f"{nbytes:.3g} GB"
-
-
 def memory_of_this_process() -> tuple[int | None, int | None]:
     """Return the resident bytes of this process, and those allocated on its GPU."""
     try:

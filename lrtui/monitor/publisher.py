@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -267,6 +267,7 @@ class Publisher:
             if watched:
                 messages.append(to_all(self._started))
         self._history.add(rows)
+        messages += map(to_all, self._gauges(rows))
         self._norms += [row.others["grad_norm"] for row in rows if "grad_norm" in row.others]
         self.losses += [row.loss for row in rows[-LEVEL_WINDOW:] if abs(row.loss) < float("inf")]
         self.scheduled = rows[-1].scheduled if rows[-1].scheduled is not None else math.nan
@@ -275,12 +276,22 @@ class Publisher:
         rows.clear()
 
     def _keep_event(self, message: msg.AnyMessage) -> None:
-        """Keep an event for viewers that join later; snapshots replace earlier ones."""
-        if isinstance(message, msg.Snapshots):
-            for old in [e for e in self._events if isinstance(e, msg.Snapshots)]:
+        """Keep an event for viewers that join later; snapshots and gauges replace earlier ones."""
+        if isinstance(message, msg.Snapshots | msg.Gauge):
+            for old in [e for e in self._events if type(e) is type(message)]:
                 self._events.remove(old)
-        if isinstance(message, msg.Steered | msg.Snapshots | msg.Printed):
+        if isinstance(message, msg.Steered | msg.Snapshots | msg.Gauge | msg.Printed):
             self._events.append(message)
+
+    def _gauges(self, rows: Sequence[Row]) -> Iterator[msg.Gauge]:
+        """Yield the headroom measured in some rows."""
+        for row in rows:
+            left, calm = row.others.get("left"), row.others.get("calm")
+            if left is not None and calm is not None and math.isfinite(left + calm):
+                pairs = int(row.others["pairs"] or 1)
+                gauge = msg.Gauge(run=self.run, step=row.step, left=left, calm=calm, pairs=pairs)
+                self._keep_event(gauge)
+                yield gauge
 
     def pop_norms(self) -> list[float | None]:
         """Return the gradient norms since the last call."""

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from lrtui.monitor.memory import MEMORY_SHARE, free_memory, in_words, ranks_of_this_host
+from lrtui.monitor.memory import MEMORY_SHARE, free_memory, ranks_of_this_host
+from lrtui.text.amounts import bytes_text
 
 TIME_SHARE = 0.01
 """Largest share of the time to spend on snapshots."""
@@ -135,8 +136,8 @@ class Snapshots:
             self._ring.clear()
             self.before_rise, self.due = None, math.inf
             self._why_none = (
-                f"no snapshots, so there is no going back: one takes {in_words(nbytes)}, and "
-                f"{MEMORY_SHARE:.0%} of the host's free memory is {in_words(allowed)} a rank"
+                f"no snapshots, so there is no going back: one takes {bytes_text(nbytes)}, and "
+                f"{MEMORY_SHARE:.0%} of the host's free memory is {bytes_text(allowed)} a rank"
             )
             raise NoRoom(self._why_none)
         while self._ring and sum(snapshot.nbytes for snapshot in self._ring) + nbytes > allowed:

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, dataloader
 
 from lrtui import messages as msg
 from lrtui.monitor.frameworks import Total, find_epochs, find_total
+from lrtui.monitor.headroom import Headroom
 from lrtui.monitor.memory import memory_of_this_process
 from lrtui.monitor.patches import Patches
 from lrtui.monitor.stack import where
@@ -41,6 +42,7 @@ class Vitals:
 
     Attributes:
         norm: total gradient norm that the script has just computed for clipping, ``None`` before.
+        headroom: measures how far the rate may rise.
         search_due: whether the training thread should call ``search_script``.
     """
 
@@ -48,6 +50,7 @@ class Vitals:
         """Patch clipping and data loaders; called in the training thread."""
         self.norm: Any = None
         self.search_due = False
+        self.headroom: Headroom | None = None
         self.limit: float | None = None
         self._total: Total | None = None
         self._epochs: int | None = None
@@ -65,9 +68,16 @@ class Vitals:
         self._watch_clipping()
         self._watch_loaders()
 
+    def follow_optimizer(self, optimizer: Optimizer | None) -> None:
+        """Measure the headroom of the training of an optimizer, from its next step on."""
+        if self.headroom is not None:
+            self.headroom.detach()
+        self.headroom = None if optimizer is None else Headroom(optimizer)
+
     def close(self) -> None:
-        """Restore torch's functions."""
+        """Restore torch's functions, and detach from the optimizer."""
         self._patches.undo()
+        self.follow_optimizer(None)
 
     # --- in the training thread -----------------------------------------------------------
 
@@ -135,11 +145,16 @@ class Vitals:
         self._patches.patch(dataloader._BaseDataLoaderIter, "__next__", timed_next)
         self._patches.patch(DataLoader, "__iter__", counted_iter)
 
-    def take_norm(self, step: int) -> Any:  # noqa: ANN401
-        """Return the gradient norm of the step just taken, ``None`` if unknown."""
+    def take(self, step: int) -> dict[str, Any] | None:
+        """Return the scalars of the step just taken, ``None`` for none."""
         self._step = step
+        reading = self.headroom.reading if self.headroom is not None else None
+        if reading is not None and self.headroom is not None:
+            self.headroom.reading = None
+        if self.norm is None:
+            return reading
         norm, self.norm = self.norm, None
-        return norm
+        return {"grad_norm": norm, **(reading or {})}
 
     def search_script(self) -> None:
         """Search the script's frames for its total number of steps."""

@@ -42,7 +42,7 @@ class Stage(Protocol):
     def next_scale(self) -> None:
         """Draw the loss on the next scale."""
 
-    def next_lens(self) -> None:
+    def next_chart(self) -> None:
         """Show the next picture of what is trained."""
 
     def next_view(self) -> None:
@@ -135,7 +135,7 @@ class Action:
 
     def is_offered(self, session: Session) -> bool:
         """Return whether the source can do it now."""
-        if self.needs in STEERING and is_over(session):
+        if STEERING & {self.needs, self.or_needs} and is_over(session):
             return False
         able = self.needs is None or session.offers(self.needs)
         return able or (self.or_needs is not None and session.offers(self.or_needs))
@@ -168,11 +168,11 @@ BY = "by the factor"
 # fmt: off
 ACTIONS = (
     Action("restart", "r", "restart",
-           "Restart at the same learning rate.",
+           "Restart at the same rate.",
            lambda s: s.controller.restart(), "restart",
            needs="start"),
     Action("advice", "a", "advice",
-           "Take the advice.",
+           "Run the rate that is advised.",
            lambda s: s.controller.run_advice(), "advice", needs="start"),
     Action("pause", "space", "pause",
            "Pause the run, or continue it.",
@@ -202,29 +202,29 @@ ACTIONS = (
            lambda s: s.controller.steering.release(),
            "release", needs="release"),
     Action("rewind", "t", "back to a snapshot",
-           "Go back to the weights before the loss rose, on at half the rate; asks once.",
+           "Go back to the weights before the loss rose, at half the rate (press twice).",
            lambda s: s.controller.steering.rewind(),
            "back", needs="rewind"),
     Action("checkpoint", "k", "checkpoint",
-           "Have a checkpoint written; asks once.",
+           "Write a checkpoint (press twice).",
            lambda s: s.controller.steering.checkpoint(),
            "checkpoint", needs="checkpoint"),
     Action("stop", "S", "stop the training",
-           "End the training in good order; asks once.",
+           "Stop the training cleanly (press twice).",
            lambda s: s.controller.steering.stop(),
            "stop", needs="stop"),
     Action("follow", "f", "next optimizer",
-           "Take the script's next optimizer for the training's: a run of its own.",
+           "Watch the script's next optimizer, as a run of its own.",
            lambda s: s.controller.steering.follow(), "follow",
            needs="follow"),
     Action("scalar", "l", "next scalar",
-           "Show the next scalar that the training tells.",
-           lambda s: s.next_scalar(),
+           "Show the next scalar that the training reports.",
+           lambda s: s.next_scalar(), "scalar",
            needs="hold"),
-    Action("telling", "p", "telling rates",
-           "Run the rates worth seeing for this problem in turn.",
+    Action("preset", "p", "next preset",
+           "Run the next of the rates worth seeing for this problem.",
            lambda s: s.controller.run_preset(),
-           "telling", needs="start"),
+           "presets", needs="start"),
     Action("optimizer", "o", "optimizer",
            "Restart with the next optimizer at the same rate.",
            lambda s: s.controller.run_next_optimizer(),
@@ -255,10 +255,10 @@ ACTIONS = (
     Action("scale", "y", "scale of the loss",
            "Show the loss linear, logarithmic, or above its minimum.",
            lambda s: s.next_scale(), "axis", border="scale"),
-    Action("lens", "b", "turn the lens",
-           "Turn the lens: bowl, map, sharpness, slice or rate, as they apply.",
-           lambda s: s.next_lens(), "lens",
-           border="turn"),
+    Action("chart", "b", "next chart",
+           "Show the next chart beside the loss.",
+           lambda s: s.next_chart(), "chart",
+           border="next"),
     Action("every_rate", "w", "every rate",
            "Show the steps to settle at every rate, and go back.",
            lambda s: s.toggle_every_rate(), "every rate",
@@ -289,7 +289,7 @@ ACTIONS = (
     Action("older", "down", "older run",
            "Highlight the next older run, on the charts too.",
            lambda s: s.controller.table.highlight_older(),
-           "runs", "Highlight the next older or newer run, on the charts too.", typed="↓",
+           "run", "Highlight the next older or newer run, on the charts too.", typed="↓",
            border="run"),
     Action("newer", "up", "newer run",
            "Highlight the next newer run, or none.",

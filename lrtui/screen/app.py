@@ -69,7 +69,7 @@ class LrtuiApp(App[None]):
 
         Args:
             main: the screen.
-            theme: name of its theme, ``None`` for the one that fits the terminal's colours.
+            theme: name of its theme, ``None`` to fit the terminal's colours.
             keymap: keys of a person's own, by the name of the action, in textual's names.
         """
         super().__init__(driver_class=driver_class(os.environ))

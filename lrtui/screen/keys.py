@@ -39,7 +39,7 @@ class Keys(Screen[None]):
 
     Attributes:
         controller: the runs, and what can be done with them.
-        view: what there is to show.
+        view: the state of the screen.
         line: the driver that knows how far the terminal has got, ``None`` if there is none.
     """
 
@@ -121,17 +121,19 @@ class Keys(Screen[None]):
         self.view.scale = scales[(at + 1) % len(scales)]
         self.view.dirty = True
 
-    def next_lens(self) -> None:
-        """Turn the lens to the next of its panes, and show it where it was not to be seen."""
-        found = layout.lenses(self.view)
-        lens = layout.lens(self.view)
-        if lens is None:
-            self.controller.notify("no picture is known of what is trained", "dim")
+    def next_chart(self) -> None:
+        """Turn to the next chart; show it alone if it was hidden."""
+        found = layout.charts(self.view)
+        chart = layout.chart(self.view)
+        if chart is None:
+            self.controller.notify(
+                "nothing to turn here: give the Monitor a model to see more", "dim"
+            )
             return
-        is_beside_others = lens in layout.shown(self.view) and self.view.alone is None
-        self.view.lens = found[(found.index(lens) + 1) % len(found)].id
+        is_beside_others = chart in layout.shown(self.view) and self.view.alone is None
+        self.view.chart = found[(found.index(chart) + 1) % len(found)].id
         if not is_beside_others:
-            self.view.alone = self.view.lens
+            self.view.alone = self.view.chart
         self.view.dirty = True
 
     def toggle_every_rate(self) -> None:
@@ -146,11 +148,11 @@ class Keys(Screen[None]):
         chart = EVERY_RATE if view.alone == EVERY_RATE.id else LOSS
         widget = self.query_one(f"#{chart.id}", PaneWidget)
         if chart is EVERY_RATE:
-            view.rate = moved(view, cells, *widget.content_size)
+            view.rate = moved(view, cells, *widget.inner)
         elif (run := view.session.current) is not None and view.session.has_losses:
             last = last_shown(view)
             # One step, or as many as lie in so many cells, where they are more.
-            a_cell = round(last / max(widget.content_size.width, 1)) if abs(cells) > 1 else 1
+            a_cell = round(last / max(widget.inner.width, 1)) if abs(cells) > 1 else 1
             here = run.step if view.cursor is None else view.cursor + cells * max(a_cell, 1)
             view.cursor = min(max(here, 0), last)
         if self.line is None or self.line.is_free:

@@ -1,75 +1,167 @@
-"""Which panes are shown together, and how wide each is."""
+"""Which panes are visible, and where."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual.geometry import Region
+
 from lrtui.screen.control.view import View
 from lrtui.screen.panes import PANES
-from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.log import LOG
+from lrtui.screen.panes.notice import rows as notice_rows
+from lrtui.screen.panes.pane import TALL, WIDE, Pane
+from lrtui.screen.panes.runs import MAX_WIDTH, RUNS
 from lrtui.screen.panes.small import is_small
+from lrtui.screen.panes.status import rows as status_rows
+
+FRAME = ("main", "side", "below", "foot")
+"""Places whose panes tab shows alone."""
+
+SIDE = 0.42
+"""Fraction of the columns for the panes beside the main one."""
+
+BELOW = 0.4
+"""Fraction of the rows for the panes below the main one."""
+
+MIN_EVENTS = 4
+"""Minimum rows of the events beside the table."""
+
+MIN_SIDE = 9
+"""Minimum rows of a pane stacked beside the main one."""
 
 
 def shown(view: View) -> list[Pane]:
-    """Return the panes that are shown, in the order of the screen."""
+    """Return the visible panes, from top to bottom."""
     if is_small(view):
         return [pane for pane in PANES if pane.place == "screen"]
     alone = next((pane for pane in turned(view) if pane.id == view.alone), None)
-    rows = [alone] if alone else usual(view)
-    return [
-        pane
-        for pane in PANES
-        if pane in rows
-        or (pane.place in ("header", "box", "caption", "notice", "footer") and fits(pane, view))
-    ]
+    framed = [alone] if alone else usual(view)
+    return [pane for pane in PANES if pane in framed or (pane.place == "row" and fits(pane, view))]
 
 
 def turned(view: View) -> list[Pane]:
-    """Return the panes that can be shown alone: the charts and tables, and one of the lenses."""
-    chosen = lens(view)
+    """Return the panes that can be shown alone; of charts that take turns, the chosen one."""
+    chosen = chart(view)
     return [
         pane
         for pane in PANES
-        if pane.place in ("top", "bottom")
-        and pane.applies(view)
-        and (not pane.lens or pane is chosen)
+        if pane.place in FRAME and pane.applies(view) and (not pane.takes_turns or pane is chosen)
     ]
 
 
-def lenses(view: View) -> list[Pane]:
-    """Return the panes that take turns in one place."""
-    return [pane for pane in PANES if pane.lens and pane.applies(view)]
+def charts(view: View) -> list[Pane]:
+    """Return the charts that take turns in one place."""
+    return [pane for pane in PANES if pane.takes_turns and pane.applies(view)]
 
 
-def lens(view: View) -> Pane | None:
-    """Return the pane that the lens is turned to; the first, where the chosen one is not there."""
-    found = lenses(view)
-    return next((pane for pane in found if pane.id == view.lens), found[0] if found else None)
+def chart(view: View) -> Pane | None:
+    """Return the chosen one of these, or the first where that does not apply."""
+    found = charts(view)
+    return next((pane for pane in found if pane.id == view.chart), found[0] if found else None)
 
 
 def usual(view: View) -> list[Pane]:
-    """Return the charts and tables that the terminal has room for together."""
-    return [pane for pane in turned(view) if fits(pane, view)]
+    """Return the charts and tables that fit together."""
+    found = [pane for pane in turned(view) if fits(pane, view)]
+    side = [pane for pane in found if pane.place == "side"]
+    left_out = side[1:] if view.size[1] < TALL + 2 * MIN_SIDE - 6 else []
+    return [pane for pane in found if pane not in left_out]
 
 
 def fits(pane: Pane, view: View) -> bool:
-    """Return whether a pane applies and has room beside the others."""
+    """Return whether a pane applies and fits beside the others."""
     return pane.applies(view) and pane.fits(*view.size)
 
 
 def next_alone(view: View) -> str | None:
-    """Return the pane to be shown alone next, ``None`` for all together."""
+    """Return the next pane to show alone, ``None`` for all together."""
     together = usual(view)
     stops = [None, *(pane.id for pane in turned(view) if together != [pane])]
     at = stops.index(view.alone) if view.alone in stops else 0
     return stops[(at + 1) % len(stops)]
 
 
-def widths(panes: Sequence[Pane], width: int) -> list[int]:
-    """Return how wide panes beside each other are.
+def places(view: View) -> tuple[dict[str, Region], dict[str, Region]]:
+    """Return the regions of panes without a border, then of those with one.
 
-    Each has the fewest columns that it needs. What is left goes first to those that can use only
-    a limited number, then to the others in equal shares.
+    The latter include all four borders: neighbours overlap by one.
+    """
+    columns, rows = view.size
+    panes = shown(view)
+    if is_small(view):
+        return {panes[0].id: Region(0, 0, columns, rows)}, {}
+    heights = {"status": status_rows(view), "caption": 2}
+    plain: dict[str, Region] = {}
+    top = 0
+    for pane in panes:
+        if pane.place == "row" and pane.id not in ("caption", "notice", "footer"):
+            height = heights.get(pane.id, 1)
+            plain[pane.id] = Region(0, top, columns, height)
+            top += height
+    bottom = rows - 1
+    plain["footer"] = Region(0, bottom, columns, 1)
+    said = notice_rows(view)
+    if any(pane.id == "notice" for pane in panes):
+        plain["notice"] = Region(0, bottom - said, columns, said)
+    bottom -= rows >= TALL
+    if any(pane.id == "caption" for pane in panes):
+        bottom -= heights["caption"]
+        plain["caption"] = Region(0, bottom, columns, heights["caption"])
+    framed = [pane for pane in panes if pane.place in FRAME]
+    if RUNS in framed and len(framed) > 1:
+        fewest = MIN_EVENTS - 1 if LOG in framed else 1
+        height = min(1 + max(len(view.session.runs), fewest), 1 + rows // 6)
+        bottom -= height
+        wide = min(columns, MAX_WIDTH) if LOG in framed else columns
+        plain["runs"] = Region(0, bottom, wide, height)
+        plain["log"] = Region(wide, bottom, columns - wide, height)
+        framed = [pane for pane in framed if pane not in (RUNS, LOG)]
+    boxes = board(framed, Region(0, top, columns, bottom - top))
+    if rows < TALL:
+        return {**plain, **boxes}, {}
+    return plain, boxes
+
+
+def board(panes: Sequence[Pane], area: Region) -> dict[str, Region]:
+    """Return the regions of panes with a border."""
+    side = [pane for pane in panes if pane.place == "side"]
+    main = [pane for pane in panes if pane.place == "main"] or side or panes
+    if len(panes) == 1 or not area.height:
+        return {panes[0].id: area} if panes else {}
+    if area.width < WIDE:
+        return stacked(panes, area)
+    below = [pane for pane in panes if pane not in main and pane not in side]
+    found: dict[str, Region] = {}
+    if below:
+        height = max(int(BELOW * area.height), 4)
+        x, y = area.x, area.bottom - height
+        for pane, width in zip(below, widths(below, area.width + len(below) - 1), strict=True):
+            found[pane.id] = Region(x, y, width, height)
+            x += width - 1
+        area = Region(area.x, area.y, area.width, area.height - height + 1)
+    if side and main is not side:
+        wide = int(SIDE * area.width)
+        found |= stacked(side, Region(area.right - wide, area.y, wide, area.height))
+        area = Region(area.x, area.y, area.width - wide + 1, area.height)
+    return found | stacked(main, area)
+
+
+def stacked(panes: Sequence[Pane], area: Region) -> dict[str, Region]:
+    """Return the regions of stacked panes; neighbours share a border."""
+    found = {}
+    y, left = area.y, area.height + len(panes) - 1
+    for i, pane in enumerate(panes):
+        height = left // (len(panes) - i)
+        found[pane.id] = Region(area.x, y, area.width, height)
+        y, left = y + height - 1, left - height
+    return found
+
+
+def widths(panes: Sequence[Pane], width: int) -> list[int]:
+    """Return the widths of panes side by side.
+
+    Each gets its minimum. The rest goes to panes with a maximum first, then equally to the others.
 
     Args:
         panes: from left to right.

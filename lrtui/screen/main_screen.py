@@ -1,4 +1,4 @@
-"""The main screen: takes keys and clicks, and shows what the messages tell."""
+"""The main screen: handles keys and clicks, and draws the panes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import suppress
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.geometry import Region
 from textual.widgets import Input
 
 from lrtui.screen import layout
 from lrtui.screen.actions import BY_NAME, at_key
-from lrtui.screen.border import BOX, BOX_KEYS, Border
+from lrtui.screen.border import frames
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.draw.palette import styles
 from lrtui.screen.keys import SEEKS, Keys
@@ -24,14 +24,8 @@ from lrtui.screen.panes import PANES
 from lrtui.screen.panes.cursor import FAST
 from lrtui.screen.panes.every_rate import EVERY_RATE
 from lrtui.screen.panes.heat import HEAT, move_cursor
-from lrtui.screen.panes.notice import NOTICE
-from lrtui.screen.panes.notice import rows as notice_rows
 from lrtui.screen.panes.pane import (
-    TALL,
-    WIDE,
     Highlight,
-    Pane,
-    Place,
     Press,
     ReadPlace,
     ReadStep,
@@ -41,66 +35,54 @@ from lrtui.screen.panes.pane import (
 )
 from lrtui.screen.panes.rate import lr_in_force
 from lrtui.screen.panes.ruler import foreseen
+from lrtui.screen.panes.small import is_small
 from lrtui.screen.rate_field import RateField
 from lrtui.text.rates import parse_rates, rate_text
 
 SIGNS = ("minus", "plus")
-"""The signs of a number: keys of their own where no digit has followed."""
+"""Signs of a number: alone, they are keys."""
 
 CURSOR = {"left": -1, "right": 1, "shift+left": -FAST, "shift+right": FAST}
 """Cells that a key moves the cursor of the charts by."""
 
 FIRST_WAIT = 0.02
-"""Seconds between two tries to draw the first frame, until the panes have a size."""
+"""Seconds between attempts to draw the first frame, until the panes have sizes."""
+
+MOVE_TIME = 0.2
+"""Maximum seconds to wait for the panes to move."""
 
 KEY_TIME = 0.02
-"""Seconds that a key has the screen for itself, before a frame shows what it did."""
+"""Seconds between a key and the frame that shows its effect."""
 
 
 class MainScreen(Keys):
     """The screen of the panes.
 
     Attributes:
-        notifies: whether to notify somebody who looks elsewhere.
+        notifies: whether to notify the user while the terminal has no focus.
     """
 
     def __init__(self, controller: Controller, fps: float) -> None:
-        """Make the screen; the first rate runs as soon as it is mounted.
+        """Create the screen; mounting it starts the first run.
 
         Args:
-            controller: what is shown.
-            fps: frames a second, at most.
+            controller: runs what the user asks for.
+            fps: maximum frames a second.
         """
         super().__init__(controller)
         self.notifies = True
         self._frame_time = 1 / fps
-        self._news: str | None = None  # the last, while nobody looks
+        self._news: str | None = None  # the last, while the terminal has no focus
         self._last_key = float("-inf")
         self._woken = asyncio.Event()
-        self._shown: list[Pane] = []
-        self._notice_rows = 0
+        self._places: tuple[dict[str, Region], dict[str, Region]] = ({}, {})
         self._drawn = False
 
     def compose(self) -> ComposeResult:
-        """Lay out the panes, each where it belongs."""
-
-        def panes(place: Place) -> list[PaneWidget]:
-            return [PaneWidget(pane, self.view) for pane in PANES if pane.place == place]
-
-        ruler, *box = panes("box")
-        yield from panes("screen")
-        yield from panes("header")
-        with Vertical(id="box") as box_of_rate:
-            self._box = Border(box_of_rate, BOX, BOX_KEYS)
-            with Horizontal(id="rates"):
-                yield RateField(self.steer)
-                yield ruler
-            yield from box
-        yield Horizontal(*panes("top"), id="top")
-        yield Horizontal(*panes("bottom"), id="bottom")
-        yield from panes("caption")
-        yield from panes("notice")
-        yield from panes("footer")
+        """Create the panes; ``lay_out`` places them."""
+        for pane in PANES:
+            yield PaneWidget(pane, self.view)
+        yield RateField(self.steer)
 
     def on_mount(self) -> None:
         """Start the first run and the frames."""
@@ -119,7 +101,7 @@ class MainScreen(Keys):
 
     async def _frames(self) -> None:
         while True:
-            with suppress(TimeoutError):  # a key is not left to wait for the next frame
+            with suppress(TimeoutError):  # a key does not wait for the next frame
                 wait = self._frame_time if self._drawn else FIRST_WAIT
                 await asyncio.wait_for(self._woken.wait(), wait)
                 await asyncio.sleep(KEY_TIME)
@@ -127,15 +109,19 @@ class MainScreen(Keys):
             await self.frame()
 
     async def frame(self) -> None:
-        """Apply what has arrived, and show what changed."""
+        """Apply new messages and draw what changed."""
         self.controller.hear()
         self._tell_news()
-        # A frame is left out where the terminal has not been sent the last one yet.
+        # Skip the frame while the last one is still being sent.
         free = self.line is None or self.line.is_free
         if not (self.view.dirty and self.is_current and free):
             return
-        if layout.shown(self.view) != self._shown or self._notice_rows != notice_rows(self.view):
+        if layout.places(self.view) != self._places:
             self.lay_out()
+            moved = asyncio.Event()  # before drawing, wait for the new sizes
+            self.call_after_refresh(moved.set)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(moved.wait(), MOVE_TIME)
         self.view.dirty = False
         run = self.view.session.current
         if run is not None:
@@ -143,22 +129,21 @@ class MainScreen(Keys):
             now = f"{lr_in_force(run):.4g}" if moves else rate_text(run.lr)
             self.query_one(RateField).placeholder = now
         if self.line and self._drawn:
-            self.line.hold()  # to be written in one go: each piece costs 40 bytes of its own
-        self._box.paint(self.view.session)
+            self.line.hold()  # one write: each costs 40 bytes extra
         for widget in self.query(PaneWidget):
             widget.paint()
-            # A key that was pressed meanwhile is answered before the next pane is drawn.
+            # Handle a key pressed meanwhile before drawing the next pane.
             await asyncio.sleep(0.001)
             if time.monotonic() - self._last_key < KEY_TIME:
                 if self.line:
                     self.line.release()
                 await asyncio.sleep(KEY_TIME)
-        self._drawn = self._drawn or any(w.content_size.area for w in self.query(PaneWidget))
+        self._drawn = self._drawn or any(w.size.area for w in self.query(PaneWidget))
         if self.line:
             self.line.release()
 
     def _tell_news(self) -> None:
-        """Ring the bell and send a notice when something has happened while nobody looks."""
+        """Ring the bell and notify when something happened while the terminal had no focus."""
         if self.app.app_focus or not self.notifies:
             self._news = None
             return
@@ -171,29 +156,24 @@ class MainScreen(Keys):
 
     @on(events.Resize)
     def lay_out(self) -> None:
-        """Give each pane that is shown its place and its width."""
+        """Place the visible panes."""
         if self.line and self._drawn:
             self.line.hold()
-        self.view.size = columns, rows = self.size.width, self.size.height
-        self._shown = layout.shown(self.view)
-        narrow = columns < WIDE
-        self.set_class(rows < TALL, "-short")
-        self.set_class(narrow, "-narrow")
-        self.set_class(self.view.alone in [pane.id for pane in self._shown], "-alone")
+        self.view.size = self.size.width, self.size.height
+        self._places = layout.places(self.view)
+        plain, boxes = self._places
+        framed = frames(boxes)
         for widget in self.query(PaneWidget):
-            widget.display = widget.pane in self._shown
-        self._notice_rows = notice_rows(self.view)
-        self.query_one(f"#{NOTICE.id}").styles.height = self._notice_rows
-        places = {pane.place for pane in self._shown}
-        for place in ("box", "top", "bottom"):
-            self.query_one(f"#{place}").display = place in places
-            row = [pane for pane in self._shown if pane.place == place and pane.title]
-            for pane, width in zip(row, layout.widths(row, columns), strict=True):
-                self.query_one(f"#{pane.id}").styles.width = "1fr" if narrow else width
+            name = widget.pane.id
+            widget.display = name in plain or name in boxes
+            frame = framed.get(name)
+            if widget.display:
+                widget.move(frame.region if frame else plain[name], frame)
+        self.query_one(RateField).display = not is_small(self.view)
         self.view.dirty = True
 
     def pressed(self, event: events.Key) -> None:
-        """Note that a key was pressed, before anything is made of it; say if it is not offered."""
+        """Record a key press before it is handled; say why if it is unavailable."""
         now = time.monotonic()
         if now - self._last_key > self._frame_time:  # held keys are shown by the usual frames
             self._woken.set()
@@ -220,7 +200,7 @@ class MainScreen(Keys):
         self.submit(event.value)
 
     def submit(self, text: str) -> None:
-        """Run the rate that was typed, or several in step, or say what is wrong with them."""
+        """Run the typed rate, race several, or say what is wrong with them."""
         if not text.strip():
             if self.view.preview is not None:
                 self.controller.run(self.view.preview)
@@ -250,7 +230,7 @@ class MainScreen(Keys):
             self.controller.clear_notice()
 
     def key_escape(self) -> None:
-        """Clear the field, or put the cursor away."""
+        """Clear the field, the cursor and the message."""
         self.view.cursor = self.view.place = self.view.rate = None
         for field in self.query(RateField):
             field.clear()
@@ -258,23 +238,17 @@ class MainScreen(Keys):
 
     @on(events.Click)
     async def _clicked(self, event: events.Click) -> None:
-        """Carry out what a click on a pane asks for."""
-        if (action := self._on_border(event)) is not None:
+        """Handle a click on a pane."""
+        widget, region = self.get_widget_at(event.screen_x, event.screen_y)
+        if not isinstance(widget, PaneWidget):
+            return
+        x, y = event.screen_x - region.x, event.screen_y - region.y
+        if (action := widget.action_at(x, y)) is not None:
             await self.carry_out(Press(action))
-            return
-        widget = event.widget
-        if not isinstance(widget, PaneWidget) or widget.pane.waits_for(self.view):
-            return
-        if (offset := event.get_content_offset(widget)) is not None:
-            request = widget.pane.click(self.view, *offset, *widget.content_size)
+        elif not widget.pane.waits_for(self.view):
+            request = widget.pane.click(self.view, *widget.inside(x, y), *widget.inner)
             if request is not None:
                 await self.carry_out(request)
-
-    def _on_border(self, event: events.Click) -> str | None:
-        """Return the action whose key stands on a border where it was clicked."""
-        borders = [self._box, *(w.border for w in self.query(PaneWidget) if w.border)]
-        found = (border.action_at(event.screen_x, event.screen_y) for border in borders)
-        return next((name for name in found if name is not None), None)
 
     def load_problem(self, problem: str) -> None:
         """Train another of the built-in problems."""
@@ -282,7 +256,7 @@ class MainScreen(Keys):
         self.controller.load_problem(problem)
 
     async def carry_out(self, request: Request) -> None:
-        """Do what was clicked, or chosen in the palette."""
+        """Carry out a click, or a choice in the palette."""
         match request:
             case RunRate(lr=lr):
                 self.take_over()
@@ -293,7 +267,7 @@ class MainScreen(Keys):
             case RunCell(lr=lr, momentum=momentum):
                 self.view.heat_cursor = momentum, lr
                 self.view.dirty = True
-                self.controller.notify("Enter or a second click runs it", "change")
+                self.controller.notify("Enter or a second click runs it", "strong")
             case Highlight(run=number):
                 self.controller.table.highlight(number)
             case ReadStep(step=step):
@@ -308,7 +282,7 @@ class MainScreen(Keys):
                 BY_NAME[name].do(self)
 
     async def steer(self, key: str) -> bool:
-        """Do what a key means where nothing is typed, and in what is shown alone, if anything."""
+        """Handle a key while the field is empty; return whether it meant something."""
         if not self.is_in_front:
             return False
         if key in SIGNS:
@@ -330,4 +304,4 @@ class MainScreen(Keys):
             self.take_over()
             self.controller.run_cell(cell[1], cell[0])
             return True
-        return move_cursor(self.view, key, *widget.content_size)
+        return move_cursor(self.view, key, *widget.inner)

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lrtui.screen.actions import BY_NAME
-from lrtui.screen.border import Border
+from lrtui.screen.border import Frame, Hint, action_at, upper
 from lrtui.screen.control.view import View
-from lrtui.screen.draw.spans import Row, note
+from lrtui.screen.draw.spans import Row, length, note
 from lrtui.screen.panes.pane import Pane
 from lrtui.text.ascii_fallback import printable
+
+PADDING = 2
+"""Cells of the border at the left and of the blank beside it."""
 
 
 class PaneWidget(Widget, can_focus=False):
@@ -23,7 +25,7 @@ class PaneWidget(Widget, can_focus=False):
 
     Attributes:
         pane: its definition.
-        border: its upper border, ``None`` if it has none.
+        frame: the borders that it draws, ``None`` if it has none.
         styles_of: style of each tone.
     """
 
@@ -34,14 +36,38 @@ class PaneWidget(Widget, can_focus=False):
             pane: what it shows.
             view: what that is drawn from.
         """
-        super().__init__(id=pane.id, classes="titled" if pane.title else "")
+        super().__init__(id=pane.id)
         self.pane = pane
         self._view = view
-        words = {name: BY_NAME[name].border or BY_NAME[name].footer for name in pane.keys}
-        self.border = Border(self, pane.title, words) if pane.title else None
+        self.frame: Frame | None = None
         self.styles_of: dict[str, Style] = {}
         self._rows: list[Row] = []
+        self._hints: list[Hint] = []
         self._drawn: object = None
+
+    def move(self, region: Region, frame: Frame | None) -> None:
+        """Give it a place on the screen."""
+        self.frame = frame
+        styles = self.styles
+        styles.offset = (region.x, region.y)
+        styles.width, styles.height = region.size
+
+    @property
+    def inner(self) -> Size:
+        """Columns and rows for what the pane draws; a heading stands on the upper border."""
+        width, height = self.size
+        if (frame := self.frame) is None:
+            return Size(width, height)
+        below = bool(frame.bottom) + (not self.pane.heading)
+        return Size(max(width - PADDING - bool(frame.right), 0), max(height - below, 0))
+
+    def inside(self, x: int, y: int) -> tuple[int, int]:
+        """Return where a cell of the widget is in what the pane draws."""
+        return (x, y) if self.frame is None else (x - PADDING, y - (not self.pane.heading))
+
+    def action_at(self, x: int, y: int) -> str | None:
+        """Return the action whose key on the upper border is clicked."""
+        return action_at(self._hints, x) if self.frame and y == 0 else None
 
     def on_resize(self) -> None:
         """Have it painted at its new size."""
@@ -50,25 +76,41 @@ class PaneWidget(Widget, can_focus=False):
     def paint(self) -> None:
         """Bring it up to date; draw only where something that it shows has changed."""
         pane, view = self.pane, self._view
-        width, height = self.content_size
+        width, height = self.inner
         if width < 1 or height < 1:
             return
-        if self.border is not None:
-            self.border.paint(view.session)
         waits = pane.waits_for(view)
         depends = waits or (pane.depends_on(view, width) if pane.depends_on else None)
-        drawn = (width, height, depends)
+        offered = view.session.greeting and view.session.greeting.capabilities
+        drawn = (width, height, depends, self.frame, offered, view.session.is_on)
         if depends is not None and drawn == self._drawn:
             return
         self._drawn = drawn
-        self.show(note(waits, width, height) if waits else pane.draw(view, width, height))
+        rows = note(waits, width, height) if waits else pane.draw(view, width, height)
+        self.show(self._framed(rows))
+
+    def _framed(self, rows: Sequence[Row]) -> list[Row]:
+        """Return what a pane draws with its borders."""
+        if (frame := self.frame) is None:
+            return [*rows]
+        pane = self.pane
+        heading, body = (rows[0], rows[1:]) if pane.heading and rows else ([], rows)
+        line, self._hints = upper(frame.top, pane.title, heading, pane.keys, self._view.session)
+        width = self.inner.width
+        found = [line]
+        for y in range(1, len(frame.left) - bool(frame.bottom)):
+            row = body[y - 1] if y <= len(body) else []
+            blank = " " * (width - length(row))
+            right = [(frame.right[y], "frame")] if frame.right else []
+            found.append([(f"{frame.left[y]} ", "frame"), *row, (blank, "text"), *right])
+        return [*found, *([[(frame.bottom, "frame")]] if frame.bottom else [])]
 
     def show(self, rows: Sequence[Row]) -> None:
         """Show these rows from now on."""
         # What is shown may come from a file, or from whatever training code printed.
         safe = [[(printable(text), tone) for text, tone in row] for row in rows]
         old, self._rows = self._rows, safe
-        width, height = self.content_size
+        width, height = self.size
         changed = [y for y in range(height) if old[y : y + 1] != self._rows[y : y + 1]]
         if changed:
             self.refresh(*(Region(0, y, width, 1) for y in changed))
@@ -78,4 +120,4 @@ class PaneWidget(Widget, can_focus=False):
         base: Style = self.rich_style
         row = self._rows[y] if y < len(self._rows) else []
         strip = Strip([Segment(text, base + self.styles_of[tone]) for text, tone in row if text])
-        return strip.adjust_cell_length(self.content_size.width, base)
+        return strip.adjust_cell_length(self.size.width, base)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lrtui.analysis.spikes import Spike
-from lrtui.messages import Progress, Ranks, Snapshots, State, Steered, Vitals
+from lrtui.messages import Gauge, LiveReport, Progress, Ranks, Snapshots, State, Steered, Vitals
 
 if TYPE_CHECKING:
     from lrtui.analysis.series import LossSeries
@@ -34,6 +34,7 @@ class Live:
         paces: recent steps a second of each rank.
         snapshots: the last ``Snapshots``.
         vitals: the last ``Vitals``.
+        gauge: the last ``Gauge``.
         scheduled: rate that its schedule asks for at each step.
         scalars: other scalars by name.
         spike: the last spike.
@@ -46,6 +47,7 @@ class Live:
     paces: dict[int, deque[float]] = field(default_factory=dict)
     snapshots: Snapshots | None = None
     vitals: Vitals | None = None
+    gauge: Gauge | None = None
     scheduled: LossSeries | None = None
     scalars: dict[str, LossSeries] = field(default_factory=dict)
     spike: Spike | None = None
@@ -63,11 +65,13 @@ class Live:
         kinds = ("hold", "scale", "rewind")
         return next((s.step for s in reversed(self.steered) if s.done and s.command in kinds), None)
 
-    def note(self, message: Steered | Ranks | Snapshots | Vitals) -> None:
+    def note(self, message: LiveReport) -> None:
         """Apply a report."""
         match message:
             case Snapshots():
                 self.snapshots = message
+            case Gauge():
+                self.gauge = message
             case Vitals():
                 self.vitals = message
             case Ranks(paces=paces):

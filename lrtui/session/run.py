@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from lrtui import messages as msg
-from lrtui.analysis.diagnosis import STEADY, Diagnosis, Verdict
+from lrtui.analysis.diagnosis import Diagnosis, Verdict
 from lrtui.analysis.spikes import LEVEL_WINDOW, SpikeWatch
 from lrtui.session.live import Live
 from lrtui.text.rates import rate_text
@@ -190,9 +190,12 @@ class Run:
             return self.diagnosis.settled_at if self.diagnosis else None
         if self.series is None or self.target is None:
             return self._last_settled_at
-        since = self.series.under_since
-        steady = self.every_step_sees_all or (since is not None and self.step - since >= STEADY)
-        return since if steady else None
+        if self.was_run_ahead and self.forecast is not None and self.step >= self.forecast:
+            return self.forecast
+        from lrtui.analysis.measured import has_settled
+
+        settled = has_settled(self.series, self.every_step_sees_all, not self.is_on)
+        return self.series.under_since if settled else None
 
     @property
     def lrs(self) -> list[float]:
@@ -284,6 +287,7 @@ class Run:
             sharpness=self.sharpness[-1][1] if self.sharpness else None,
             target=self.target,
             spike=self.spikes.last if series is self.series else None,
+            is_over=series is not self.series or not self.is_on,
         )
         is_now = series is self.series and self.is_on
         if verdict == "level" and is_now and self.step < EARLY_SHARE * (self.steps or 0):
@@ -309,7 +313,7 @@ class Run:
         last = self.steps if self.steps is not None else self.step
         return verdict, f"at step {last:,} it is at {self.ahead.last:.3g}; {evidence}"
 
-    def note(self, message: msg.Steered | msg.Ranks | msg.Snapshots | msg.Vitals) -> None:
+    def note(self, message: msg.LiveReport) -> None:
         """Apply a report of a training that is not ours."""
         if self.live is not None:
             self.live.note(message)

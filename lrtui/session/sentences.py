@@ -8,22 +8,18 @@ from collections.abc import Iterator
 from lrtui.analysis.advice import Advice
 from lrtui.messages import Greeting, Progress, State
 from lrtui.session.run import Run
+from lrtui.text.amounts import duration
 from lrtui.text.rates import rate_text
 
 
-def format_losses(
-    progress: Progress, every: int, most: int | None = None
-) -> Iterator[tuple[int, str]]:
+def format_losses(progress: Progress, every: int) -> Iterator[tuple[int, str]]:
     """Yield the step and the loss in words, for every step that is a multiple of ``every``.
 
     Args:
         progress: the report.
         every: steps between two of them.
-        most: how many, the last ones; ``None`` for all.
     """
-    kept = len(progress.losses) if most is None else most * every
-    steps, losses = progress.numbered()[-kept:], progress.losses[-kept:]
-    for step, loss in zip(steps, losses, strict=True):
+    for step, loss in zip(progress.numbered(), progress.losses, strict=True):
         if step % every == 0:
             yield step, "not finite" if loss is None else f"{loss:.6g}"
 
@@ -59,11 +55,3 @@ def training_line(greeting: Greeting) -> str:
         f"  step {greeting.step:>9,}  loss {loss:<9}{ranks}  {' '.join(greeting.command)}"
         f"  in {greeting.folder}"
     )
-
-
-def duration(seconds: float) -> str:
-    """Write how long something has taken, such as ``3 h 12``."""
-    minutes = int(seconds) // 60
-    if minutes < 1:
-        return f"{int(max(seconds, 0))} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02}"

@@ -319,7 +319,9 @@ class Session:
                 run.step, run.loss = message.step, message.loss
                 run.outcome, run.reason = message.outcome, reason
                 return [Change("ended", message, run, text=reason)]
-            case msg.Ranks() | msg.Snapshots() | msg.Vitals():
+            case msg.Vitals():
+                return [self._note_vitals(run, message)]
+            case msg.Ranks() | msg.Snapshots() | msg.Gauge():
                 run.note(message)
             case msg.Ahead():
                 run.look_ahead(message)
@@ -343,13 +345,23 @@ class Session:
             found.append(Change("settled", progress, run, run.settled_at, "settled"))
         if (now := run.spikes.last) is not None:
             if spike is None or spike.step != now.step:
-                text = f"spike, {times_text(now.times)} its level"
+                finite = math.isfinite(now.times)
+                height = f"{times_text(now.times)} its level" if finite else "not finite"
+                text = f"spike, {height}"
                 found.append(Change("spike", progress, run, now.step, text))
                 over = None
             if over is None and now.over is not None:
                 back = now.step + now.over
                 found.append(Change("recovery", progress, run, back, "back at its level"))
         return found
+
+    def _note_vitals(self, run: Run, vitals: msg.Vitals) -> Change:
+        """Apply vitals; name the total number of steps when it is first known."""
+        before = run.live.vitals if run.live is not None else None
+        run.note(vitals)
+        if vitals.total is None or (before is not None and before.total == vitals.total):
+            return Change("other", vitals, run)
+        return Change("total", vitals, run, text=f"{vitals.total:,} steps ({vitals.total_by})")
 
     def _confirm(self, run: Run, state: msg.State) -> Change:
         """Apply how a run is driven."""

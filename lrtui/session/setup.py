@@ -240,7 +240,7 @@ def setting(name: str) -> Callable[[Setup], str]:
 
     def text(setup: Setup) -> str:
         value = getattr(setup.settings, name)
-        return "" if value in (None, False) else str(value)
+        return "" if value is None or value is False else str(value)
 
     return text
 

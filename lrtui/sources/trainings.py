@@ -81,7 +81,10 @@ class Connection:
                 if len(data) > 1 << 20 or time.monotonic() > until:
                     raise TimeoutError(f"{path} does not say who it is")
                 if not (more := self.socket.recv(65536)):
-                    raise ConnectionResetError(f"{path} takes no more viewers")
+                    raise ConnectionResetError(
+                        f"{path} has closed the connection: it takes no more viewers, or it is a "
+                        "tunnel to a training that is gone"
+                    )
                 data += more
             line, _, self.rest = data.partition(b"\n")
             greeting = decode_message(line)

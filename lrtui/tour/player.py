@@ -23,7 +23,7 @@ KEY_SECONDS = 0.3
 
 
 def make_tour(
-    source: Source, scenes: Sequence[Scene], setup: Setup, every: int, fps: float, pace: float
+    source: Source, scenes: Sequence[Scene], setup: Setup, fps: float, pace: float
 ) -> Tour:
     """Return the screen that plays a script.
 
@@ -31,12 +31,11 @@ def make_tour(
         source: the trainer.
         scenes: of the script.
         setup: of the runs.
-        every: steps between two lines of the log.
         fps: frames a second.
         pace: factor on the script's pace.
     """
     lockstep = Lockstep(source)
-    controller = Controller(lockstep, [], setup=setup, speed=SPEED, every=every)
+    controller = Controller(lockstep, [], setup=setup, speed=SPEED)
     return Tour(controller, lockstep, scenes, fps=fps, pace=pace)
 
 

@@ -36,7 +36,8 @@ def conclusion(
     if loss > threshold:
         times = f"{loss / first:.3g} × the first" if first > 0 else f"from {first:.4g}"
         return "diverged", f"at rate {lr:g} the loss is {loss:.4g} after {step:,} steps, {times}"
-    return "done", f"all {step:,} steps taken, the loss went from {first:.4g} to {loss:.4g}"
+    steps = f"all {step:,} steps" if step != 1 else "its one step"
+    return "done", f"{steps} taken, the loss went from {first:.4g} to {loss:.4g}"
 
 
 def divergence_threshold(

@@ -52,7 +52,7 @@ def test_too_few_steps_names_the_step_that_it_needs() -> None:
 def test_while_it_is_on_it_converges_on_one_side_or_from_side_to_side() -> None:
     slow, evidence = follow(0.2, 100, take=3).read()
     assert slow == "converging"
-    assert "the excess shrinks" in evidence
+    assert "above its minimum shrinks" in evidence
     swinging, evidence = follow(0.4, 100, take=3).read()
     assert swinging == "side to side"
     assert "keeps 60% of the distance" in evidence  # not of the loss, of which 36% are left

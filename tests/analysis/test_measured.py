@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lrtui.analysis.diagnosis import Verdict
-from lrtui.analysis.measured import checkpoint, measure, trend
+from lrtui.analysis.measured import checkpoint, has_settled, measure, trend
 from lrtui.analysis.series import LossSeries
 from lrtui.messages import Optimizer
 
@@ -182,7 +182,7 @@ def swinging(steps: int = 400) -> np.ndarray:
 def test_at_the_edge(optimizer: Optimizer, lr: float, sharpness: float, evidence: str) -> None:
     verdict, said = read(swinging(), optimizer, lr, sharpness=sharpness)
     assert verdict == "at the edge"
-    assert said.startswith("falling and swinging, 25 rises in 50 steps; ")
+    assert said.startswith("it rose in 25 of the last 50 steps; ")
     assert evidence in said
     assert read(swinging(), optimizer, lr, sharpness=0.8 * sharpness)[0] == "falling, swinging"
     assert read(swinging(), optimizer, lr)[0] == "falling, swinging"
@@ -196,7 +196,7 @@ def test_how_many_rises_make_it_swing() -> None:
     told[380] *= 1.02
     assert read(told)[0] == "falling"
     told[360] *= 1.02
-    assert read(told) == ("falling, swinging", "falling and swinging, 2 rises in 50 steps")
+    assert read(told) == ("falling, swinging", "it rose in 2 of the last 50 steps")
     told[360], told[380] = np.exp(-360 / 200), 1.0000005 * told[379]  # rounding
     assert read(told)[0] == "falling"
 
@@ -557,3 +557,18 @@ def follow(
             assert moved is not None
             found[first + 20] = moved.word
     return words, found
+
+
+def test_a_loss_that_may_pass_through_its_target_has_settled_once_it_stayed() -> None:
+    series = LossSeries(target=1.0)
+    series.append(range(61), [*np.linspace(8.0, 0.9, 61)])
+    assert series.under_since is not None
+    assert not has_settled(series, every_step_sees_all=True, is_over=False)
+    assert has_settled(series, every_step_sees_all=True, is_over=True)
+    assert not has_settled(series, every_step_sees_all=False, is_over=True)
+    since = series.under_since
+    series.append(range(61, since + 51), [0.9] * (since - 10))
+    assert has_settled(series, every_step_sees_all=True, is_over=False)
+    assert has_settled(series, every_step_sees_all=False, is_over=False)
+    series.append([since + 51], [1.1])
+    assert not has_settled(series, every_step_sees_all=True, is_over=True)

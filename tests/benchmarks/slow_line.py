@@ -35,7 +35,7 @@ def main() -> None:
                     line.carry()
                 typed += digit
                 lab.type(digit)
-                times.append(line.wait_for(f"│ {typed} ", 10))
+                times.append(line.wait_for(f" rate {typed} ", 10))
             lab.type("\x1b")
             until = time.monotonic() + 1
             while time.monotonic() < until:

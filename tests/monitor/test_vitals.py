@@ -36,10 +36,12 @@ def test_the_norm_is_that_of_the_clipping_however_its_name_was_imported(vitals: 
         layer.weight.grad = torch.tensor([[3.0, 0.0, 4.0]])
         layer.bias.grad = torch.zeros(1)
         clip(layer.parameters(), 0.5)
-        assert float(vitals.take_norm(1)) == 5.0
+        found = vitals.take(1)
+        assert found is not None
+        assert float(found["grad_norm"]) == 5.0
         assert vitals.limit == 0.5
         assert float(layer.weight.grad.norm()) == pytest.approx(0.5, rel=1e-5)
-    assert vitals.take_norm(2) is None  # of a step without clipping
+    assert vitals.take(2) is None  # of a step without clipping
 
 
 def test_what_was_replaced_is_put_back() -> None:
@@ -90,7 +92,7 @@ def test_epochs_are_counted_and_give_the_number_of_steps(vitals: Vitals) -> None
     for epoch in range(3):
         for _ in loader:
             step += 1
-            vitals.take_norm(step)
+            vitals.take(step)
         with torch.no_grad():  # an evaluation is no epoch
             assert len([*loader]) == 5
         vitals.search_script()

@@ -70,7 +70,7 @@ def test_keys_steer_and_the_screen_says_what_took_effect(tmp_path: Path) -> None
         lab.type("t")
         lab.wait_for(r"↺")
         lab.type("S")
-        lab.wait_for("S again ends the training in good order")
+        lab.wait_for("S again stops the training cleanly")
         lab.type("S")
         assert running.wait() == 0
         lab.wait_for(r"■ stopped")

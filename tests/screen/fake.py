@@ -40,7 +40,7 @@ from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.main_screen import MainScreen
-from lrtui.screen.pane_widget import PaneWidget
+from lrtui.screen.pane_widget import PADDING, PaneWidget
 from lrtui.session.setup import Setup
 from lrtui.sources.fake import FakeSource
 
@@ -242,7 +242,6 @@ def make_app(
     source: FakeSource,
     *lrs: float,
     steps: int = 100,
-    every: int = 10,
     settings: ProblemSettings | None = None,
     speed: float = 20.0,
 ) -> LrtuiApp:
@@ -253,7 +252,6 @@ def make_app(
         [[lr] for lr in lrs or (0.1,)],
         setup=Setup(settings, steps=steps),
         speed=speed,
-        every=every,
     )
     return LrtuiApp(MainScreen(controller, fps=0.001), "textual-dark")
 
@@ -282,9 +280,16 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 def text(app: LrtuiApp, pane: str) -> str:
-    """Return what a pane shows."""
+    """Return what a pane shows, without its borders; its heading is the first line."""
     widget = main_screen(app).query_one(f"#{pane}", PaneWidget)
-    return "\n".join(widget.render_line(y).text.rstrip() for y in range(widget.size.height))
+    lines = [widget.render_line(y).text for y in range(widget.size.height)]
+    if widget.frame is None:
+        return "\n".join(line.rstrip() for line in lines)
+    width, height = widget.inner
+    first = lines[0][3 + len(widget.pane.title) :].partition("─")[0].rstrip()
+    body = [line[PADDING : PADDING + width].rstrip() for line in lines[1:]]
+    heading = [first] if widget.pane.heading else []
+    return "\n".join([*heading, *body][:height])
 
 
 def starts(source: FakeSource) -> list[float]:

@@ -107,5 +107,5 @@ def live_app(*messages: AnyMessage) -> LrtuiApp:
     def answer(command: Command) -> list[AnyMessage]:
         return []
 
-    controller = Controller(FakeSource(messages, answer), [], speed=None, every=10)
+    controller = Controller(FakeSource(messages, answer), [], speed=None)
     return LrtuiApp(MainScreen(controller, fps=0.001), "textual-dark")

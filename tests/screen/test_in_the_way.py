@@ -72,7 +72,7 @@ async def test_hints_on_borders_do_what_they_say() -> None:
         async def click(text_: str, pane: str) -> None:
             widget = screen.query_one(f"#{pane}")
             row = "".join(s.text for s in screen._compositor.render_strips()[widget.region.y])
-            at = row.index(text_, widget.region.x)
+            at = row.rindex(text_, widget.region.x, widget.region.right)
             await pilot.click(offset=(at, widget.region.y))
             await frame(pilot, 2)
 
@@ -85,16 +85,11 @@ async def test_hints_on_borders_do_what_they_say() -> None:
         await click("→", "loss")
         await click("→", "loss")
         assert (first, screen.view.cursor) == (20, 22)
-        await click("w every rate", "box")
+        await press(pilot, "w")
+        await frame(pilot)
         assert screen.view.alone == "every-rate"
         await click("back", "every-rate")
         assert screen.view.alone is None
-        await click("}", "box")
-        await click("{", "box")
-        assert [command.lr for command in source.sent if hasattr(command, "lr")][1:] == [
-            pytest.approx(0.125),
-            pytest.approx(0.1),
-        ]
         assert starts(source) == [0.1]
 
 
@@ -146,7 +141,7 @@ def record(path: Path) -> Replay:
 
 def on_a_record(replay: Replay) -> LrtuiApp:
     """Return the app that shows a record."""
-    controller = Controller(replay, [], speed=1e-9, every=10)
+    controller = Controller(replay, [], speed=1e-9)
     return LrtuiApp(MainScreen(controller, fps=0.001), "textual-dark")
 
 

@@ -47,7 +47,7 @@ async def test_the_loss_stands_there_as_a_number(size: tuple[int, int]) -> None:
     app = live_app(*told(losses))
     async with app.run_test(size=size) as pilot:
         await frame(pilot, 3)
-        assert f"loss {losses[-1]:.4g}" in text(app, "loss")
+        assert f" loss {losses[-1]:.4g}" in text(app, "numbers")
 
 
 async def test_what_was_not_finite_is_a_gap_and_a_mark() -> None:
@@ -95,7 +95,7 @@ async def test_one_rate_stands_on_the_screen() -> None:
         assert main_screen(app).query_one(RateField).placeholder == now
         assert f"in force {now}, " in text(app, "ruler")
         assert f"26 groups, 7.8e-06 … {lrs[-1]:.2g}" in text(app, "ruler")
-        assert f"rate {now}" in text(app, "rate-in-force")
+        assert text(app, "rate-in-force").startswith(f"━━ {now}")
         assert "rate" not in text(app, "loss").splitlines()[0]
         # What a command has made of it since the last report is said everywhere at once.
         held = State(run=1, step=599, paused=False, speed=None, lr=0.5, held=0.5, answers=3)
@@ -103,7 +103,7 @@ async def test_one_rate_stands_on_the_screen() -> None:
         await frame(pilot)
         assert main_screen(app).query_one(RateField).placeholder == "0.5"
         assert "in force 0.5 = held" in text(app, "ruler")
-        assert "rate 0.5" in text(app, "rate-in-force")
+        assert text(app, "rate-in-force").startswith("━━ 0.5")
 
 
 async def test_without_a_loss_steps_and_rate_are_shown() -> None:

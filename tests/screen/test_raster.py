@@ -109,13 +109,13 @@ def test_a_spike_among_many_points_is_drawn() -> None:
     assert {(14, 54), (78, 6)} <= set(zip(across.tolist(), up.tolist(), strict=True))
 
 
-def test_a_dotted_line_has_one_dot_in_three() -> None:
-    assert drawn([0, 1], [0, 0], 30, 1, dotted=True) == {(i, 0) for i in range(0, 30, 3)}
+def test_a_dotted_line_has_one_dot_in_four() -> None:
+    assert drawn([0, 1], [0, 0], 30, 1, dotted=True) == {(i, 0) for i in range(0, 30, 4)}
     steep = drawn([0, 0.04], [1, 0], 30, 60, dotted=True)
-    assert steep == {(a, b) for a, b in steep if b % 3 == 59 % 3}
-    assert len(steep) == 20
+    assert steep == {(a, b) for a, b in steep if b % 4 == 59 % 4}
+    assert len(steep) == 15
     dense = np.linspace(0, 0.02, 200).tolist(), np.linspace(1, 0, 200).tolist()
-    assert drawn(*dense, 30, 60, dotted=True) == {(0, b) for b in range(2, 60, 3)}
+    assert drawn(*dense, 30, 60, dotted=True) == {(0, b) for b in range(3, 60, 4)}
 
 
 def test_wild_paths_are_drawn_in_bounded_work_from_both_ends() -> None:

@@ -59,11 +59,11 @@ async def test_the_rate_is_a_pane_where_it_moves() -> None:
         assert (run.lr, run.rate_now) == (0.3, 0.15)
         assert session.theory is None  # what it says is of a rate that stays
         assert "limit" not in text(app, "ruler")
-        assert "rate 0.3, cosine schedule" in text(app, "loss")
+        assert "cosine schedule" in text(app, "numbers")
         assert "cosine" in text(app, "runs")
         for _ in range(4):
             await press(pilot, "b")
             await frame(pilot)
             if app.main.query_one("#learning-rate").display:
                 break
-        assert "rate 0.15" in text(app, "learning-rate")
+        assert text(app, "learning-rate").startswith("━━ 0.15")

@@ -14,7 +14,7 @@ from lrtui.commands.lab import LabOptions
 from lrtui.messages import SCHEDULES, Load, Marked, Optimizer, Start, Sweep
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.dialogs.settings_panel import SettingsPanel
-from lrtui.session.setup import MOMENTUM_AND_DECAY, Setup
+from lrtui.session.setup import FIELDS, MOMENTUM_AND_DECAY, Setup
 from tests.screen.fake import FakeTrainer, asked, frame, main_screen, make_app, press, starts, text
 
 momentum = st.floats(0.01, 0.99).map(lambda x: float(f"{x:.3g}"))
@@ -142,7 +142,7 @@ async def test_runs_are_pinned_named_hidden_and_removed() -> None:
         row = text(app, "runs").splitlines()[6]
         assert "1* 0.01" in row
         assert "slow" in row
-        assert "1: slow" in text(app, "loss").splitlines()[0]
+        assert " slow" in text(app, "loss")
         await press(pilot, "down", "i", "i")
         await press(pilot, "up")
         await frame(pilot)
@@ -181,4 +181,13 @@ async def test_the_screen_is_written_as_a_picture(
         for name in ("lrtui-screen.svg", "lrtui-screen-2.svg"):
             svg = (tmp_path / name).read_text()
             assert svg.startswith("<svg")
-            assert "learning&#160;rate" in svg
+            assert "&#160;quit" in svg
+
+
+def test_every_setting_of_the_panel_shows_its_value() -> None:
+    for problem in ("line", "edge", "bowl"):
+        setup = Setup.of(problem)
+        for row in FIELDS:
+            if row.values and row.applies(setup):
+                assert row.text(setup), row.name
+                assert setup.changed(row.name, row.text(setup)) == setup

@@ -64,7 +64,7 @@ class Watched(Tour):
 async def frames(script: Path | None, size: tuple[int, int], pace: float) -> list[list[str]]:
     """Every frame of a tour with the real trainer."""
     trainer = Lockstep(ProcessSource(ProblemSettings()))
-    controller = Controller(trainer, (), setup=Setup(), speed=SPEED, every=10)
+    controller = Controller(trainer, (), setup=Setup(), speed=SPEED)
     tour = Watched(
         controller, trainer, read_script(str(script) if script else None), fps=10, pace=pace
     )
@@ -150,8 +150,7 @@ def test_space_holds_it_and_a_digit_takes_over() -> None:
 def test_a_click_on_the_ruler_takes_over() -> None:
     with terminal("tour", "--pace", "2") as lab:
         lab.wait_for(r"step [1-9]\d?/100")
-        marks = lab.screen.display[3]
-        x = marks.index("★") + 1
+        x = lab.screen.display[2].index("★") + 1
         lab.type(f"\x1b[<0;{x};3M\x1b[<0;{x};3m")
         lab.wait_for("a second click runs it")
         assert "▌" not in lab.text

@@ -21,7 +21,7 @@ from tests.screen.fake import FakeTrainer, only_until
 async def test_a_command_from_the_palette(title: str, ends: bool) -> None:
     source = FakeTrainer(only_until(3))
     lockstep = Lockstep(source)
-    controller = Controller(lockstep, [], setup=Setup(), speed=SPEED, every=10)
+    controller = Controller(lockstep, [], setup=Setup(), speed=SPEED)
     scenes = [Scene("type", "0.1"), Scene("wait", number=60)]
     tour = Tour(controller, lockstep, scenes, fps=50, pace=20)
     app = LrtuiApp(tour, "textual-dark")

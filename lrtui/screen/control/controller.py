@@ -30,7 +30,7 @@ NOTICE_SECONDS, NOTICE_LETTERS = 4.0, 20.0
 """Seconds that an answer is shown, and letters a second that are read besides."""
 
 SILENCE = 5.0
-"""Seconds without a message from which on that is told."""
+"""Seconds without a message before the status line reports it."""
 
 
 class Controller:
@@ -40,7 +40,7 @@ class Controller:
     next key goes on from there: two presses of ``]`` are two steps up, however slow the source.
 
     Attributes:
-        view: what there is to show.
+        view: the state of the screen.
         session: the runs so far.
         setup: what the next run trains, but for its rate.
         steering: what is asked of a training that is not ours.
@@ -53,7 +53,6 @@ class Controller:
         lrs: Iterable[Sequence[float]],
         *,
         speed: float | None,
-        every: int,
         setup: Setup | None = None,
     ) -> None:
         """Start without a run.
@@ -62,7 +61,6 @@ class Controller:
             source: answers commands with messages.
             lrs: learning rates to run, one race after another; a race of one is a run.
             speed: steps a second, ``None`` for as fast as possible.
-            every: steps between two lines of the log.
             setup: what is trained; ``None`` where nothing is.
         """
         self.session = Session()
@@ -73,7 +71,7 @@ class Controller:
         self.steering = Steering(self.view, self._send, self._is_on, self.notify)
         self.table = Table(self.view, source.note, self.notify)
         self._sweeps = Sweeps(self.view, source.send)
-        self._log = Log(self.view, every)
+        self._log = Log(self.view)
         self._source = source
         self._queue = deque(lrs)
         if self.view.problem not in ("", "line"):
@@ -257,7 +255,7 @@ class Controller:
         self._send(to)
 
     def hold_at_end(self) -> None:
-        """Show the end of the run of a record, and go on with no other by itself."""
+        """Show the end of the recorded run and stay there."""
         self._source.send(msg.Pause(id=next(self._ids)))
         self.seek(msg.Seek(end=True))
 
@@ -356,10 +354,10 @@ class Controller:
         if self.view.preview == lr:
             self.run(lr)
             return
-        self.notify(f"rate {rate_text(lr)}{does}; Enter or a second click runs it", "change")
+        self.notify(f"rate {rate_text(lr)}{does}; Enter or a second click runs it", "strong")
         self._notice_until, self.view.preview = math.inf, lr
 
-    # --- what is told ---------------------------------------------------------------------
+    # --- messages -------------------------------------------------------------------------
 
     def hear(self) -> None:
         """Apply the messages since the last call."""

@@ -1,4 +1,4 @@
-"""What a person does with the runs in the table: highlight, mark, remove and write them out."""
+"""Actions on the runs in the table: highlight, pin, hide, name, remove and export."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from lrtui.session.run import Run
 
 
 class Table:
-    """Changes what is shown of runs; their training knows nothing of it."""
+    """Changes how runs are shown; training is not affected."""
 
     def __init__(
         self, view: View, note: Callable[[Marked], None], notify: Callable[[str, str], None]
     ) -> None:
-        """Change nothing yet.
+        """Create the table.
 
         Args:
-            view: what there is to show.
-            note: keeps a mark with the messages of the runs.
-            notify: answers in the status line, in a tone.
+            view: the state of the screen.
+            note: records a mark with the messages of the runs.
+            notify: shows a message in a tone.
         """
         self._view, self._note, self._notify = view, note, notify
 
@@ -55,24 +55,24 @@ class Table:
         self._view.dirty = True
 
     def pin(self) -> None:
-        """Pin the run that is pointed at to the charts; a pinned one, hide; a hidden one, show."""
+        """Pin the selected run to the charts; hide it if pinned, show it if hidden."""
         if (run := self._view.pointed_at) is not None:
             self.mark(run, pinned=not (run.pinned or run.hidden), hidden=run.pinned)
 
     def remove(self) -> None:
-        """Remove the highlighted run from the table; one key alone removes nothing."""
+        """Remove the highlighted run; without a highlight, only say how."""
         run = self._view.pointed_at
         if run is None or self._view.highlighted is None:
-            self._notify("↓ highlights the run that x then removes", "bad")
+            self._notify("highlight a run with ↓ first; x then removes it", "bad")
             return
         if run.is_on:
-            self._notify("a run that is on stays; ↓ goes to an older one", "bad")
+            self._notify("this run is still on: x removes only finished runs", "bad")
             return
         self.mark(run, removed=True)
         self._view.highlighted = None
 
     def mark(self, run: Run, **changed: Any) -> None:  # noqa: ANN401 - fields of the message
-        """Note what a person has done with a run."""
+        """Change and record the marks of a run."""
         now = Marked(run=run.number, name=run.name, pinned=run.pinned, hidden=run.hidden)
         mark = replace(now, **changed)
         self._view.session.apply(mark)
@@ -81,7 +81,7 @@ class Table:
 
     def export(self, suffix: str = ".csv") -> None:
         """Write the losses of the runs to a file in the current folder."""
-        # Here, because numpy comes with it: the first frame does not wait for that.
+        # Imports numpy, too slow for the first frame.
         from lrtui.session.export import export
 
         try:

@@ -1,4 +1,4 @@
-"""What a person asks of a training that is not ours."""
+"""The commands that steer a live training."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lrtui.messages import Checkpoint, Command, Follow, Hold, Release, Rewind, S
 from lrtui.screen.control.view import View
 
 CONFIRM_SECONDS = 5.0
-"""Seconds within which a key that asks first must be pressed again."""
+"""Seconds within which the second press must follow."""
 
 
 class Steering:
-    """Sends what is asked for; what cannot be taken back is asked for twice."""
+    """Sends commands; those that cannot be undone need a second press."""
 
     def __init__(
         self,
@@ -22,13 +22,13 @@ class Steering:
         is_on: Callable[[], bool],
         notify: Callable[[str, str], None],
     ) -> None:
-        """Ask for nothing yet.
+        """Start without an open question.
 
         Args:
-            view: what there is to show.
+            view: the state of the screen.
             send: sends a command.
-            is_on: returns whether a run is on, and says so if none is.
-            notify: answers in the status line, in a tone.
+            is_on: returns whether a run is on; if not, tells the user.
+            notify: shows a message in a tone.
         """
         self._view = view
         self._send, self._is_on, self._notify = send, is_on, notify
@@ -50,7 +50,7 @@ class Steering:
             self._send(Release())
 
     def follow(self) -> None:
-        """Take the next optimizer for the training's."""
+        """Watch the next optimizer of the script."""
         if self._is_on():
             self._send(Follow())
 
@@ -61,7 +61,7 @@ class Steering:
 
     def stop(self) -> None:
         """Ask the training to end cleanly."""
-        if self._is_on() and self._sure("S", "ends the training in good order"):
+        if self._is_on() and self._sure("S", "stops the training cleanly"):
             self._send(Stop())
 
     def rewind(self) -> None:
@@ -71,18 +71,18 @@ class Steering:
         run = self._view.session.current
         snapshots = run.live.snapshots if run and run.live else None
         if snapshots is None:
-            self._notify("there is no snapshot yet to go back to", "bad")
+            self._notify("no snapshot to go back to yet", "bad")
             return
         back = f"goes back to the weights of step {snapshots.before:,}, on at half the rate of then"
         if self._sure("t", back):
             self._send(Rewind(step=snapshots.before))
 
     def _sure(self, key: str, does: str) -> bool:
-        """Return whether a key was pressed a second time; say what it does if not."""
+        """Return whether this is the second press of a key; the first says what it does."""
         now = monotonic()
         if self._asked == key and now < self._asked_at + CONFIRM_SECONDS:
             self._asked = ""
             return True
         self._asked, self._asked_at = key, now
-        self._notify(f"{key} again {does}", "change")
+        self._notify(f"{key} again {does}", "strong")
         return False

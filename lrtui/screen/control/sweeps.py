@@ -1,4 +1,4 @@
-"""What other rates would do: asked of the source for the ruler and the heat map."""
+"""Requests for sweeps: the ruler and the heat map."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from lrtui.session.setup import Setup
 
 
 class Sweeps:
-    """Asks what other rates would do, once for each setup."""
+    """Requests each sweep once per setup."""
 
     def __init__(self, view: View, send: Callable[[Command], None]) -> None:
-        """Ask for nothing yet.
+        """Start without a request.
 
         Args:
-            view: what there is to show.
-            send: sends a command that nothing answers but its result.
+            view: the state of the screen.
+            send: sends a command.
         """
         self._view, self._send = view, send
-        self._heat: Heat | None = None  # the last one that was asked for
+        self._heat: Heat | None = None  # the last request
 
     def forget(self) -> None:
-        """Forget what was asked for: another source answers from now on."""
+        """Forget the last request: the source has changed."""
         self._heat = None
 
     def ask(self, setup: Setup) -> None:
-        """Ask for what is shown of other rates, where it is not known: the ruler, the heat map."""
+        """Request what the ruler and the heat map show and do not have yet."""
         view, session, facts = self._view, self._view.session, self._view.session.facts
         optimizer, schedule, steps, zoom = setup.optimizer, setup.schedule, view.steps, view.zoom
         if view.alone == HEAT_PANE:
@@ -46,7 +46,7 @@ class Sweeps:
         self._send(command)
 
     def ask_heat(self, setup: Setup) -> None:
-        """Ask what every rate would do at every momentum, unless that was asked last."""
+        """Request the heat map, unless it was the last request."""
         session, facts = self._view.session, self._view.session.facts
         if facts is None or not session.offers("heat"):
             return
@@ -59,7 +59,7 @@ class Sweeps:
             self._send(asked)
 
     def zoom(self, setup: Setup) -> bool:
-        """Zoom the ruler round the rate that is pointed at, further, and back to all rates.
+        """Zoom the ruler in on the selected rate; after the last zoom, show all rates.
 
         Returns:
             Whether there is a ruler to zoom.

@@ -1,4 +1,4 @@
-"""What the panes draw from: the session, and what the person has chosen to see of it."""
+"""What the panes draw from: the session, and what the person has chosen to see."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lrtui.session.session import Session
 Scale = Literal["linear", "log", "above minimum"]
 """What the loss can be drawn on, in the order of the key; the last needs a known minimum."""
 
-LOG_LINES = 200
-"""Lines of the log that are kept."""
+MAX_EVENTS = 200
+"""Events that are kept."""
 
-EARLIER = ("earlier-1", "earlier-2", "earlier-3", "earlier-4")
-"""Tones of the earlier runs on a chart, most recent first: as many as can be told apart."""
+COLOURS = 8
+"""Colours of runs: as many as a race has runs, so that no two of these share one."""
 
-LANES = ("prediction", *EARLIER, "earlier-5", "earlier-6", "earlier-7")
-"""Tones of the runs of a race, in the order in which they were named."""
+MAX_BEHIND = 4
+"""Earlier runs that are drawn behind the current one, besides those of its race."""
 
 
 HEAT_PANE = "heat"
@@ -30,7 +30,7 @@ HEAT_PANE = "heat"
 
 @dataclass
 class View:
-    """What there is to show.
+    """The state of the screen.
 
     Attributes:
         session: the runs so far.
@@ -40,12 +40,12 @@ class View:
         typed: what is in the field.
         notice: answer to what was asked for, with its tone; an empty text for none.
         details: last lines of a trainer that failed.
-        log: what happened, most recent first.
+        log: events, the most recent last.
         scale: what the loss is drawn on.
         scalar: name of the scalar that is shown besides the loss, where there are several.
-        lens: pane that the lens is turned to.
+        chart: the one chosen of the charts that take turns.
         alone: pane that has all the room, ``None`` where several share it.
-        caption: what a tour tells, empty if nothing is told.
+        caption: of a tour, empty where there is none.
         cursor: step that is read out on the charts, ``None`` where none is.
         place: weights that are read out on the map, ``None`` where none are.
         rate: rate that is read out on the chart of every rate, ``None`` where none is.
@@ -65,10 +65,10 @@ class View:
     typed: str = ""
     notice: Span = ("", "dim")
     details: list[str] = field(default_factory=list)
-    log: deque[Span] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
+    log: deque[Span] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
     scale: Scale = "linear"
     scalar: str = ""
-    lens: str = "bowl"
+    chart: str = "bowl"
     alone: str | None = None
     caption: str = ""
     cursor: int | None = None
@@ -107,28 +107,23 @@ class View:
         return next(runs, self.session.current)
 
     def tone(self, run: Run) -> str:
-        """Return the tone of a run that was started last."""
-        race = self.race
-        return LANES[race.index(run)] if run in race else LANES[0]
+        """Return the tone of a run, the same wherever and whenever it is shown."""
+        strong = "strong-" if run.number == self.highlighted else ""
+        return f"{strong}run-{(run.number - 1) % COLOURS + 1}"
 
-    def behind(self) -> list[tuple[Run, str]]:
-        """Return the runs drawn behind the current one, most recent first, and their tones.
+    def behind(self) -> list[Run]:
+        """Return the runs drawn behind the current one, most recent first.
 
-        The others of a race, then the highlighted and the pinned ones however old they are, then
-        the most recent; of no race more than can be told apart.
+        The others of a race, then the highlighted and the pinned ones however old they are, then,
+        unless it is a race, the most recent.
         """
-        current, race = self.session.current, self.race
-        found = [
-            (run, self.tone(run))
-            for run in reversed(race)
-            if run is not current and run.series is not None
-        ]
-        current_group = self.session.current_group
-        runs = [run for run in reversed(self.session.of_this_problem()) if run not in current_group]
+        session, race = self.session, self.race
+        others = [run for run in race if run is not session.current and run.series is not None]
+        group = session.current_group
+        runs = [run for run in reversed(session.of_this_problem()) if run not in group]
         drawn = [run for run in runs if run.series is not None and run.series.count > 1]
         marked = [run for run in drawn if run.number == self.highlighted]
         kept = [run for run in drawn if run.pinned and run not in marked]
         recent = [run for run in drawn if not (run.hidden or run.pinned) and run not in marked]
-        tones = [tone for tone in EARLIER if tone not in map(self.tone, race)]
-        others = zip([*kept, *([] if race else recent)], tones, strict=False)
-        return [*found, *((run, "strong") for run in marked), *others]
+        earlier = [*kept, *([] if race else recent)]
+        return [*reversed(others), *marked, *earlier[:MAX_BEHIND]]

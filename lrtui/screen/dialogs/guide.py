@@ -172,7 +172,7 @@ class GuideApp(App[None]):
 
         Args:
             page: the page to begin with.
-            theme: name of its theme, ``None`` for the one that fits the terminal's colours.
+            theme: name of its theme, ``None`` to fit the terminal's colours.
         """
         super().__init__(driver_class=driver_class(os.environ))
         few = self.console.color_system == "standard"

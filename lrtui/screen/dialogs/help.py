@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from rich.table import Table
@@ -15,7 +16,9 @@ from textual.widgets import Static
 from lrtui.screen.actions import Action, offered
 from lrtui.screen.control.view import View
 from lrtui.screen.panes import PANES
+from lrtui.screen.panes.footer import essential
 from lrtui.screen.panes.ruler import RULER
+from lrtui.session.session import Session
 
 WATCHING = """\
 This training runs in a process of its own and goes on when you leave. The rate is what its \
@@ -26,16 +29,18 @@ Gradient descent moves the weights against the gradient of the loss, by the lear
 times the gradient a step. Only the rate differs between two runs."""
 
 
-def listed(view: View) -> list[Action]:
-    """Return the actions that have a line: of a training that is watched, what steers it first."""
-    actions, found = iter(offered(view.session)), []
+def rest(session: Session) -> list[Action]:
+    """Return the other actions that have a line."""
+    known = {sign for action in essential(session) for sign in action.signs}
+    return [action for action in offered(session) if not known & {action.sign}]
+
+
+def lines(actions: Sequence[Action]) -> Iterator[tuple[str, str]]:
+    """Yield key and meaning of each action; two that are a pair share a line."""
+    seconds = {sign for action in actions for sign in action.signs[1:]}
     for action in actions:
-        found.append(action)
-        if action.pair:
-            next(actions)
-    if view.session.offers("start"):
-        return found
-    return sorted(found, key=lambda action: not action.steers)
+        if action.sign not in seconds:
+            yield " ".join(action.signs), action.pair or action.help
 
 
 class Help(ModalScreen[None]):
@@ -57,17 +62,16 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the page."""
-        keys = Table.grid(padding=(0, 2))
-        if self._view.session.offers("start"):
+        session = self._view.session
+        keys, others, panes = (Table.grid(padding=(0, 2)) for _ in range(3))
+        if session.offers("start"):
             keys.add_row(Text("0-9", "bold"), "Type a learning rate; Enter runs it, Esc clears it.")
-        elif self._view.session.offers("hold"):
+        elif session.offers("hold"):
             keys.add_row(Text("0-9", "bold"), "Type a learning rate; Enter holds it there.")
-        for action in listed(self._view):
-            keys.add_row(Text(" ".join(action.signs), "bold"), action.pair or action.help)
-        keys.add_row(
-            Text("ctrl+p", "bold"), "The same commands to search through, and the colours."
-        )
-        panes = Table.grid(padding=(0, 2))
+        for table, actions in ((keys, essential(session)), (others, rest(session))):
+            for sign, says in lines(actions):
+                table.add_row(Text(sign, "bold"), says)
+        keys.add_row(Text("ctrl+p", "bold"), "Search all commands, and change the colours.")
         for pane in PANES:
             # Where the ruler would be, a training that is watched has its rate.
             is_there = pane is not RULER or self._view.swept is not None
@@ -75,12 +79,15 @@ class Help(ModalScreen[None]):
                 panes.add_row(Text(pane.title or pane.id, "bold"), pane.help)
         with VerticalScroll(id="help") as page:
             page.border_title, page.border_subtitle = "help", "g the guide   q back"
-            run = self._view.session.current
+            run = session.current
             is_live = run is not None and run.live is not None
             yield Static(WATCHING if is_live else INTRODUCTION)
-            yield Static(keys)
             yield Static()
+            yield Static(keys)
+            yield Static(Text("\nWhat is shown\n", "bold"))
             yield Static(panes)
+            yield Static(Text("\nMore keys\n", "bold"))
+            yield Static(others)
 
     def action_leave(self) -> None:
         """Go back, once: keys may come faster than the page goes."""

@@ -1,4 +1,4 @@
-"""The field in which a run gets a name."""
+"""The dialog that names a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_CHARACTERS = 24
 
 
 class NameField(ModalScreen[str | None]):
-    """Asks for a name; what it returns is the name, ``None`` where it was left."""
+    """Asks for a name; returns it, or ``None`` if cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "leave", "Back")]
 
@@ -25,7 +25,7 @@ class NameField(ModalScreen[str | None]):
 
         Args:
             run: number of the run.
-            name: that it has now.
+            name: its current name.
         """
         super().__init__()
         self._run, self._name_now = run, name

@@ -28,7 +28,7 @@ NONE = (
 
 
 class Trainings(App[str]):
-    """The list; returns the socket of the one that is chosen."""
+    """The list; returns the chosen socket."""
 
     CSS = """
     Screen { background: $background; }
@@ -43,7 +43,7 @@ class Trainings(App[str]):
         """Create the list.
 
         Args:
-            theme: name of its theme, ``None`` for the one that fits the terminal's colours.
+            theme: name of its theme, ``None`` to fit the terminal's colours.
         """
         super().__init__(driver_class=driver_class(os.environ))
         few = self.console.color_system == "standard"
@@ -77,7 +77,7 @@ class Trainings(App[str]):
             listed.highlighted = paths.index(marked) if marked in paths else 0
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Watch the one that is chosen."""
+        """Watch the chosen training."""
         chosen = self._found[event.option_index]
         if chosen.greeting is not None:
             self.exit(str(chosen.path))

@@ -14,25 +14,25 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LABEL_WIDTH = 6
-"""Cells for the labels of the y axis: always the same, so that the canvas does not shift."""
+"""Cells for the labels of the y axis, constant so that the canvas does not shift."""
 MIN_TICK_STEP = 1e-307
-"""The smallest step between two ticks: below it, numbers lose their digits."""
+"""The smallest step between ticks: below it, numbers lose digits."""
 NUDGE = 1e-9
 """Allowed rounding error: a tick at 3/10 belongs to dot 3 of 10, not to dot 2."""
 MAX_OFFSET = 1e150
-"""Where values far off the axis are held, so that differences of their places stay finite."""
+"""Positions are clipped here, so that their differences stay finite."""
 MAX_STEPS_FROM_ZERO = 1e6
-"""Steps from zero from which a label of six cells cannot tell a tick from the next one."""
+"""Steps from zero beyond which six cells cannot distinguish neighbouring ticks."""
 MAX_STRETCH_FOR_COARSER = 1.15
-"""How much longer an aligned axis may get rather than have the next larger step."""
+"""How much longer an aligned axis may get before the next larger step is better."""
 SHORT_DECADES = 1.3
-"""Decades of a log axis that is too short for ticks at powers of ten alone."""
+"""Decades below which a log axis needs ticks besides powers of ten."""
 STRETCH_PER_TICK = 0.9
-"""How much longer a short log axis may get for each tick that it has."""
+"""How much longer a short log axis may get per tick."""
 TICK_OFFSET = 0.125
-"""Cells that a tick may stand beside the middle of its cell: half a dot, upwards."""
+"""Cells by which a tick may miss the middle of its cell: half a dot."""
 MAX_STRETCH = 1.25 + NUDGE
-"""How much longer an aligned axis may get at most."""
+"""How much longer an aligned axis may get."""
 
 Tick = tuple[int, str]
 """The cell of a tick, counted from the low end, and its label."""
@@ -46,8 +46,9 @@ class Axis:
         low: the lower end.
         high: the upper end, above ``low``.
         log: whether equal distances are equal factors; ``low`` is positive then.
-        step: the distance of ticks that is tried first, in decades on a log axis; 0 for none.
-        values: of the ticks that are tried before all others.
+        step: the preferred distance of ticks, in decades on a log axis; 0 for none.
+        values: of the preferred ticks.
+        last: the largest value with a tick; beyond it is room for labels.
     """
 
     low: float
@@ -55,11 +56,12 @@ class Axis:
     log: bool = False
     step: float = 0.0
     values: tuple[float, ...] = ()
+    last: float = math.inf
 
     def place(self, values: ArrayLike) -> Floats:
-        """Return where values lie on the axis: 0 at its lower end, 1 at its upper end.
+        """Return the positions of values: 0 at the lower end, 1 at the upper end.
 
-        NaN and infinity are kept; zero and less on a log axis is taken for ``low``.
+        NaN and infinity stay; on a log axis, zero and less count as ``low``.
         """
         raw = np.asarray(values, dtype=float)
         low, high = self.scaled()
@@ -147,10 +149,10 @@ def dots(shares: ArrayLike, number: int) -> Ints:
     The upper end belongs to the last one. What is below the axis, or NaN, is at -1; what is above
     it, at ``number``. A cell of four dots has the dots 4 i to 4 i + 3, without exception.
     """
-    near = np.clip(np.nan_to_num(shares, nan=-1.0), -1.0, 2.0)
+    near = np.minimum(np.fmax(shares, -1.0), 2.0)
     near = np.where(np.abs(near - 1) <= NUDGE, 1 - 2 * NUDGE, near)
-    found: Ints = np.clip(np.floor((near + NUDGE) * number), -1, number).astype(np.int64)
-    return found
+    found = np.floor((near + NUDGE) * number)
+    return np.asarray(np.minimum(np.maximum(found, -1), number), dtype=np.int64)
 
 
 def least_apart(cells: int) -> int:
@@ -284,7 +286,8 @@ def ticks(
     """
     least = least_apart(cells)
     second: list[Tick] = []
-    for found in choices(axis, cells):
+    for choice in choices(axis, cells):
+        found = [(value, text) for value, text in choice if value <= axis.last]
         at = dots(axis.place([value for value, _ in found]), cells).tolist()
         whole = [(cell, text) for cell, (_, text) in zip(at, found, strict=True)]
         for some in (whole, [*whole[:1], *whole[1:][-1:]]):

@@ -1,15 +1,14 @@
-"""Charts as rows of text: the one place that calls plotext.
+"""Charts as rows of text: the only module that calls plotext.
 
-Values become dots, rows and columns in one way only, that of ``Canvas``. plotext, which rounds
-ticks, texts and dots each in its own way, gets what is on its grid already, so that it cannot
-round anything: it draws the axes and their ticks, and puts each piece of text where it is told.
+``Canvas`` alone turns values into dots, rows and columns. plotext, which rounds ticks and texts
+each in its own way, draws the axes, from ticks that are on its grid already.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -41,6 +40,7 @@ __all__ = [
     "Layer",
     "Mark",
     "Path",
+    "Stroke",
     "draw",
     "line_of_text",
     "nice",
@@ -53,11 +53,13 @@ BLANK = 0x2800
 """The braille character without a dot."""
 AXIS = "axis"
 """The tone of axes and ticks."""
+MAX_FRAMES = 64
+"""Axes in the cache."""
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """The cells inside the axes, and what values they stand for.
+    """The cells inside the axes, and their values.
 
     Attributes:
         left: cells before the first column.
@@ -71,7 +73,7 @@ class Canvas:
 
     @classmethod
     def of(cls, width: int, height: int, axes: bool = True) -> Canvas:
-        """Return the canvas of a chart of a size; axes are left out where there is no room."""
+        """Return the canvas of a chart; small charts have no axes."""
         if axes and width >= 24 and height >= 5:
             return cls(LABEL_WIDTH + 1, width - LABEL_WIDTH - 1, height - 2)
         return cls(0, max(width, 1), max(height, 1))
@@ -103,16 +105,20 @@ class Points:
 
 
 class Cloud(Points):
-    """Points by themselves."""
+    """Unconnected points."""
 
 
 class Path(Points):
-    """A line through points, interrupted where one is not finite."""
+    """A line through points, broken where one is not finite."""
+
+
+class Stroke(Path):
+    """A path two dots wide: the line of a run."""
 
 
 @dataclass(frozen=True)
 class Curve(Points):
-    """A line through the points that are finite; dotted where nothing was measured."""
+    """A line through the finite points; dotted for a forecast."""
 
     dotted: bool = False
 
@@ -129,22 +135,31 @@ class Mark:
 
 @dataclass(frozen=True)
 class Label:
-    """A text beside a point, left out where there is no room for it."""
+    """A text beside a point, left out where it does not fit.
+
+    Attributes:
+        x: of the point.
+        y: of the point.
+        text: the text.
+        tone: its tone.
+        ends: whether it labels the end of a line, and may cover nothing.
+    """
 
     x: float
     y: float
     text: str
     tone: str
+    ends: bool = False
 
 
 Layer = Curve | Path | Cloud | Mark | Label
 
 
 class Sheet:
-    """The cells of a canvas while it is drawn: a character and a tone each."""
+    """The cells of a canvas: a character and a tone each."""
 
     def __init__(self, canvas: Canvas) -> None:
-        """Begin with no dot and no sign.
+        """Start blank.
 
         Args:
             canvas: the cells.
@@ -156,29 +171,34 @@ class Sheet:
         self.taken: NDArray[np.bool_] = np.zeros(shape, dtype=bool)
 
     def light(self, x: Ints, y: Ints, tone: int) -> None:
-        """Light dots, over those of other tones; what is off the canvas is left out."""
+        """Light dots, over those of other tones, clipped to the canvas."""
         rows, columns = self.codes.shape
         inside = (x >= 0) & (x < 2 * columns) & (y >= 0) & (y < 4 * rows)
-        grid = np.zeros((rows, 4, columns, 2), dtype=np.int64)
-        down = 4 * rows - 1 - y[inside]
-        grid[down // 4, down % 4, x[inside] // 2, x[inside] % 2] = 1
-        new = np.einsum("rdcs,ds->rc", grid, BITS)
+        across, down = x[inside], 4 * rows - 1 - y[inside]
+        new = np.zeros_like(self.codes)
+        np.bitwise_or.at(new, (down // 4, across // 2), BITS[down % 4, across % 2])
         here = new > 0
         kept = np.where(self.tones == tone, self.codes, BLANK)
         self.codes = np.where(here, kept | new, self.codes)
         self.tones[here] = tone
 
     def write(self, row: int, column: int, text: str, tone: int) -> None:
-        """Write a text over what is there, and take its cells."""
+        """Write a text and reserve its cells."""
         end = column + len(text)
         self.codes[row, column:end] = [ord(c) for c in text]
         self.tones[row, column:end] = tone
         self.taken[row, column:end] = True
 
     def place(self, label: Label, row: int, column: int, tone: int) -> None:
-        """Write a label near a cell, where it covers the least; never marks and other labels."""
+        """Write a label near a cell where it covers least, never a mark or label."""
         size, columns = len(label.text), self.canvas.columns
         right, left = column + 2, column - 1 - size
+        if label.ends:
+            start = min(right, columns - size)
+            nearest = [row + down for down in (0, -1, 1, -2, 2, -3, 3, -4, -5)]
+            near = [(line, start) for line in nearest]
+            self._write_first(label.text, near, tone)
+            return
         over = min(max(column - size // 2, 0), columns - size)
         near = [(row, right), (row, left), (row - 1, over), (row + 1, over)]
         near += [(row + down, start) for down in (-1, 1) for start in (right, left)]
@@ -198,16 +218,40 @@ class Sheet:
             _, line, start = min(free, key=lambda f: f[0])
             self.write(line, start, label.text, tone)
 
-    def pieces(self) -> Iterator[tuple[int, int, str, int]]:
-        """Yield what is not blank in pieces of one tone: row, column, text, tone."""
-        codes, columns = self.codes.ravel(), self.canvas.columns
-        kind = np.where(codes == BLANK, -1, self.tones.ravel())
-        new = np.diff(kind, prepend=-2) != 0
-        new[::columns] = True
-        text = codes.astype(np.uint32).tobytes().decode("utf-32-le")
-        for start, end in pairwise([*np.flatnonzero(new).tolist(), len(text)]):
-            if kind[start] >= 0:
-                yield start // columns, start % columns, text[start:end], int(kind[start])
+    def _write_first(self, text: str, near: Sequence[tuple[int, int]], tone: int) -> None:
+        """Write a text at the first place where it covers nothing."""
+        for line, start in near:
+            here = slice(max(start - 1, 0), start + len(text))
+            inside = 0 <= line < self.canvas.rows and start >= 0
+            if inside and not (
+                self.taken[line, here].any() or (self.codes[line, here] != BLANK).any()
+            ):
+                self.write(line, start, text, tone)
+                return
+
+    def rows(self, frame: Ints, tones: Sequence[str]) -> list[Row]:
+        """Return the rows of the chart, in spans of one tone.
+
+        Args:
+            frame: the code of each cell of the chart without the lines.
+            tones: by their numbers; that of the frame is the first.
+        """
+        left, (down, across) = self.canvas.left, self.codes.shape
+        lit = self.codes != BLANK
+        codes, kind = frame.copy(), np.zeros_like(frame)
+        codes[:down, left : left + across][lit] = self.codes[lit]
+        kind[:down, left : left + across][lit] = self.tones[lit]
+        new = np.diff(kind, axis=1, prepend=-1) != 0
+        found: list[Row] = []
+        for line, starts, kinds in zip(text_of(codes), new, kind, strict=True):
+            cuts = np.flatnonzero(starts).tolist()
+            found.append(
+                [
+                    (line[start:end], tones[kinds[start]])
+                    for start, end in pairwise([*cuts, len(line)])
+                ]
+            )
+        return found
 
 
 def draw(
@@ -238,14 +282,8 @@ def draw(
     for layer in sorted(layers, key=lambda layer: isinstance(layer, Label)):
         if isinstance(layer, Mark | Label):
             put(sheet, x, y, layer, tones.index(layer.tone))
-    begin(width, height)
-    below = axes_drawn(canvas, x, y) if canvas.left else ""
-    plt.text(" ", 0, 0, alignment="left")  # plotext draws no axes without data
-    for row, column, text, tone in sheet.pieces():
-        at, up = share(column, canvas.columns), share(canvas.rows - 1 - row, canvas.rows)
-        plt.text(text, at, up, color=tone, alignment="left")
-    rows = parsed(plt.build(), tones)[:height]
-    return [*rows[:-1], [(below, AXIS)]] if below else rows
+    frame = axes_drawn(width, height, x, y) if canvas.left else np.full((height, width), ord(" "))
+    return sheet.rows(frame, tones)
 
 
 def line_of_text(at: ArrayLike, values: ArrayLike, x: Axis, y: Axis, cells: int) -> str:
@@ -253,40 +291,30 @@ def line_of_text(at: ArrayLike, values: ArrayLike, x: Axis, y: Axis, cells: int)
     canvas = Canvas(0, cells, 1)
     sheet = Sheet(canvas)
     sheet.light(*lit(canvas, x, y, Curve(at, values, AXIS)), 0)
-    return "".join(map(chr, sheet.codes[0])).replace(chr(BLANK), " ")
+    return text_of(sheet.codes)[0].replace(chr(BLANK), " ")
 
 
-def share(cell: int, cells: int) -> float:
-    """Return where plotext has a cell, for it to find exactly that cell."""
-    return cell / max(cells - 1, 1)
+def text_of(codes: Ints) -> list[str]:
+    """Return the text of each row of codes."""
+    width = codes.shape[1]
+    text = codes.astype(np.uint32).tobytes().decode("utf-32-le")
+    return [text[i : i + width] for i in range(0, len(text), width)]
 
 
-def begin(width: int, height: int) -> None:
-    """Begin an empty chart of a size, without axes."""
+@lru_cache(maxsize=MAX_FRAMES)
+def axes_drawn(width: int, height: int, x: Axis, y: Axis) -> Ints:
+    """Return the code of each cell of an empty chart: axes, ticks and their labels.
+
+    Axes change seldom, and plotext takes longer for them than numpy for the lines.
+    """
+    canvas = Canvas.of(width, height)
+    across = ticks(x, canvas.columns, lambda found: bool(label_row(canvas, found)))
+    up = ticks(y, canvas.rows)
     plt.clear_figure()
     plt.limit_size(False, False)
     plt.plot_size(width, height)
-    plt.theme("clear")
-    plt.canvas_color("default")
-    plt.axes_color("default")
-    plt.ticks_color(0)
     plt.xlim(0, 1)
     plt.ylim(0, 1)
-    plt.frame(False)
-    plt.xaxes(False, False)
-    plt.yaxes(False, False)
-    plt.xticks([], [])
-    plt.yticks([], [])
-
-
-def axes_drawn(canvas: Canvas, x: Axis, y: Axis) -> str:
-    """Draw the axes and their ticks.
-
-    Returns:
-        The row of labels below the x axis, which plotext would move away from their ticks.
-    """
-    across = ticks(x, canvas.columns, lambda found: bool(label_row(canvas, found)))
-    up = ticks(y, canvas.rows)
     plt.xaxes(True, False)
     plt.yaxes(True, False)
     # Blank labels, off the axis where there is no tick, make plotext keep room for labels.
@@ -296,7 +324,15 @@ def axes_drawn(canvas: Canvas, x: Axis, y: Axis) -> str:
         [share(row, canvas.rows) for row, _ in up or [(-1, "")]],
         [text.rjust(LABEL_WIDTH) for _, text in up or [(-1, "")]],
     )
-    return label_row(canvas, across)
+    plt.text(" ", 0, 0)  # plotext draws no axes without data
+    rows = plt.uncolorize(plt.build()).split("\n")[: height - 1]
+    # plotext would move these labels away from their ticks.
+    return np.array([[*map(ord, row)] for row in [*rows, label_row(canvas, across)]])
+
+
+def share(cell: int, cells: int) -> float:
+    """Return where plotext has a cell, for it to find exactly that cell."""
+    return cell / max(cells - 1, 1)
 
 
 def label_row(canvas: Canvas, found: Sequence[Tick]) -> str:
@@ -319,7 +355,7 @@ def lit(canvas: Canvas, x: Axis, y: Axis, layer: Curve | Path | Cloud) -> tuple[
         case Curve(dotted=dotted):
             return line_dots(at, up, width, height, dotted=dotted)
         case Path():
-            return line_dots(at, up, width, height, gaps=True)
+            return line_dots(at, up, width, height, gaps=True, wide=isinstance(layer, Stroke))
         case Cloud():
             return dots(at, width), dots(up, height)
 
@@ -340,17 +376,3 @@ def put(sheet: Sheet, x: Axis, y: Axis, layer: Mark | Label, tone: int) -> None:
     elif column != at:
         sign = "◀" if column < at else "▶"
     sheet.write(up, at, sign, tone)
-
-
-def parsed(built: str, tones: Sequence[str]) -> list[Row]:
-    """Turn what plotext built into rows of text with tones."""
-    rows: list[Row] = []
-    for line in built.split("\n"):
-        # plotext begins colour n with \x1b[38;5;nm and ends it with \x1b[0m: tone 0 is the axes'.
-        first, *pieces = re.split(r"\x1b\[(?:38;5;)?([\d;]*)m", line)
-        row = [(first, AXIS)]
-        row += [
-            (text, tones[int(code)]) for code, text in zip(pieces[::2], pieces[1::2], strict=True)
-        ]
-        rows.append([span for span in row if span[0]])
-    return rows

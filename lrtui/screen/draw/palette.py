@@ -16,41 +16,40 @@ SIXTEEN = {
     "dim": "default",
     "axis": "bright_black",
     "faint": "bright_black",
-    "target": "bright_blue",
-    "prediction": "bright_yellow",
+    "frame": "bright_black",
+    "accent": "default",
     "good": "green",
-    "bad": "bright_red",
-    "slow": "bright_blue",
-    "edge": "magenta",
-    "forecast": "yellow",
-    "change": "bright_magenta",
-    "earlier-1": "cyan",
-    "earlier-2": "bright_magenta",
-    "earlier-3": "blue",
-    "earlier-4": "white",
-    "earlier-5": "bright_cyan",
-    "earlier-6": "red",
-    "earlier-7": "bright_green",
+    "warn": "yellow",
+    "bad": "red",
+    "run-1": "bright_cyan",
+    "run-2": "bright_magenta",
+    "run-3": "bright_blue",
+    "run-4": "white",
+    "run-5": "cyan",
+    "run-6": "magenta",
+    "run-7": "blue",
+    "run-8": "bright_white",
 }
 """Tones as colours of the terminal's own sixteen."""
 
-ON_WHITE = {
-    "prediction": "magenta",
-    "forecast": "bright_magenta",
-    "bad": "red",
-    "earlier-4": "bright_black",
-}
-"""Replacements for those that are hard to read or to tell apart on a light background."""
+ON_WHITE = {"run-4": "bright_black", "run-8": "black"}
+"""Replacements for those that cannot be read on a light background."""
 
 READABLE = 4.5
 """Least contrast of text with the background, by WCAG 2.1."""
 VISIBLE = 1.5
 """Least contrast of contours and empty bars, in which nothing is written."""
 WITHOUT_COLOR = {
-    **dict.fromkeys(("strong", "strong-prediction", "bad"), Style(bold=True)),
-    **dict.fromkeys(("dim", "axis", "faint"), Style(dim=True)),
+    "bad": Style(bold=True),
+    "accent": Style(bold=True),
+    **dict.fromkeys(("dim", "axis", "faint", "frame"), Style(dim=True)),
 }
 """Tones where no colour is to be sent; a word and a sign say what a colour would."""
+RUNS = (
+    *("#4d91f5", "#a425f5", "#148d78", "#8bb8f2"),
+    *("#c2627f", "#aea16a", "#5c55db", "#f5afa3"),
+)
+"""Colours of runs: none is near the green, the yellow and the red of the verdicts."""
 BLACK, WHITE = Color(0, 0, 0), Color(255, 255, 255)
 
 
@@ -62,11 +61,12 @@ def styles(theme: Theme, variables: Mapping[str, str]) -> dict[str, Style]:
         variables: its colours by name, as textual's ``App.theme_variables``.
     """
     if wants_no_color(os.environ):
-        return {tone: WITHOUT_COLOR.get(tone, Style()) for tone in (*SIXTEEN, *WITHOUT_COLOR)}
-    found = of_sixteen(theme.dark) if theme.ansi else blended(variables)
-    found["strong-prediction"] = found["prediction"] + Style(bold=True)
-    found["strong"] = found["text"] + Style(bold=True)
-    return found
+        found = {tone: WITHOUT_COLOR.get(tone, Style()) for tone in SIXTEEN}
+    else:
+        found = of_sixteen(theme.dark) if theme.ansi else blended(variables)
+    bold = Style(bold=True)
+    strong = {f"strong-{tone}": found[tone] + bold for tone in found if tone.startswith("run-")}
+    return {**found, **strong, "strong": found["text"] + bold}
 
 
 def of_sixteen(dark: bool) -> dict[str, Style]:
@@ -89,26 +89,16 @@ def blended(variables: Mapping[str, str]) -> dict[str, Style]:
         "dim": towards_ground(text, 0.42),
         "axis": towards_ground(text, 0.58),
         "faint": towards_ground(text, 0.75),
-        "target": Color.parse(variables["primary"]).blend(text, 0.25, alpha=1),
-        "prediction": warning,
+        "frame": towards_ground(text, 0.78),
+        "accent": Color.parse(variables["primary"]),
         "good": Color.parse(variables["success"]),
+        "warn": warning,
         "bad": Color.parse(variables["error"]).blend(Color.parse("#ff4d4d"), 0.5, alpha=1),
-        "slow": Color.parse(variables["primary"]).blend(text, 0.35, alpha=1),
-        # Made from the colour that is shown, or moving both would make them alike.
-        "edge": moved(warning, ground, READABLE).blend(text, 0.5, alpha=1),
-        "forecast": towards_ground(warning, 0.55),
-        "change": Color.parse(variables["secondary"]).blend(text, 0.3, alpha=1),
-        # Of middling lightness, so that they stay behind the current run on any background.
-        "earlier-1": Color.parse("#2c8d99"),
-        "earlier-2": Color.parse("#b066c8"),
-        "earlier-3": Color.parse("#5f8a45"),
-        "earlier-4": Color.parse("#9c7560"),
-        "earlier-5": Color.parse("#5a7fd6"),
-        "earlier-6": Color.parse("#c0607f"),
-        "earlier-7": Color.parse("#8a8f98"),
+        **{f"run-{i}": Color.parse(color) for i, color in enumerate(RUNS, 1)},
     }
+    lines = ("faint", "frame")  # in which nothing is written
     return {
-        tone: Style(color=moved(color, ground, VISIBLE if tone == "faint" else READABLE).rich_color)
+        tone: Style(color=moved(color, ground, VISIBLE if tone in lines else READABLE).rich_color)
         for tone, color in colors.items()
     }
 
@@ -121,24 +111,12 @@ def css_variables(theme: Theme, variables: Mapping[str, str]) -> dict[str, str]:
         variables: its colours by name, as textual's ``App.get_css_variables`` returns them.
     """
     if theme.ansi:  # these cannot be blended
-        warning = variables["warning"]
-        return {
-            "rate": warning,
-            "rate-hint": warning,
-            "rate-frame": warning,
-            "frame": "ansi_bright_black",
-            "frame-title": "ansi_default",
-        }
-    ground = Color.parse(variables["background"])
-    text, warm = Color.parse(variables["foreground"]), Color.parse(variables["warning"])
-    colors = {
-        "rate": moved(warm, ground, READABLE),
-        "rate-hint": moved(ground.blend(warm, 0.65, alpha=1), ground, READABLE),
-        "rate-frame": moved(ground.blend(warm, 0.6, alpha=1), ground, VISIBLE),
-        "frame": moved(ground.blend(text, 0.22, alpha=1), ground, VISIBLE),
-        "frame-title": moved(ground.blend(text, 0.7, alpha=1), ground, READABLE),
+        return {"rate": "ansi_default", "panel-frame": "ansi_bright_black"}
+    ground, accent = Color.parse(variables["background"]), Color.parse(variables["primary"])
+    return {
+        "rate": moved(accent, ground, READABLE).hex,
+        "panel-frame": moved(ground.blend(accent, 0.6, alpha=1), ground, VISIBLE).hex,
     }
-    return {name: color.hex for name, color in colors.items()}
 
 
 def luminance(color: Color) -> float:

@@ -1,4 +1,4 @@
-"""Lines as dots: clipped to the canvas, in bounded time whatever comes in."""
+"""Lines as dots: clipped to the canvas, in bounded time for any input."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from numpy.typing import NDArray
 from lrtui.screen.draw.axis import NUDGE, Floats, Ints, dots
 
 LINE_DOTS = 50_000
-"""Dots of a line that are looked at: enough to fill a canvas, in a few milliseconds."""
-DOT_GAP = 3
-"""From one dot of a dotted line to the next."""
+"""Maximum dots of a line: they fill a canvas and take a few milliseconds."""
+DOT_GAP = 4
+"""Distance between the dots of a dotted line."""
 TOO_FAR = 1e12
-"""Canvas sizes from which a number has no digits left to say where a line crosses the canvas."""
+"""Canvas sizes beyond which a line is dropped: rounding hides where it crosses the canvas."""
 
 
 def line_dots(
-    x: Floats, y: Floats, width: int, height: int, *, gaps: bool = False, dotted: bool = False
+    x: Floats,
+    y: Floats,
+    width: int,
+    height: int,
+    *,
+    gaps: bool = False,
+    dotted: bool = False,
+    wide: bool = False,
 ) -> tuple[Ints, Ints]:
     """Return the dots of a line through points, drawn to where it leaves the canvas.
 
@@ -25,8 +32,9 @@ def line_dots(
         y: places from bottom to top, 0 to 1 on the canvas.
         width: dots across.
         height: dots up.
-        gaps: whether points that are not finite interrupt the line, instead of being skipped.
+        gaps: whether points that are not finite break the line.
         dotted: whether to keep only one dot in ``DOT_GAP``.
+        wide: whether the line is two dots wide.
     """
     known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     broken = (np.diff(known) > 1) & gaps
@@ -35,10 +43,15 @@ def line_dots(
     ends = [
         np.clip(dots(e, n), 0, n - 1) for e, n in zip(inside.T, (width, height) * 2, strict=True)
     ]
-    across, up = strokes(*affordable(np.stack(ends)))
+    across, up, steep = strokes(*affordable(np.stack(ends)))
     if dotted:
         new = np.flatnonzero((np.diff(across, prepend=-1) != 0) | (np.diff(up, prepend=-1) != 0))
         across, up = across[new[::DOT_GAP]], up[new[::DOT_GAP]]
+    if wide:
+        # The second dot is in the cell of the first, or a change would cost more cells.
+        beside = np.where(steep, across ^ 1, across)
+        below = np.where(steep, up, up - 1 + 2 * (up % 4 == 0))
+        across, up = np.append(across, beside), np.append(up, below)
     return across, up
 
 
@@ -59,7 +72,7 @@ def segments(x: Floats, y: Floats, column: Ints, broken: NDArray[np.bool_]) -> F
     # Successive points in one column become one vertical stroke; lines lead from each to the next.
     first = np.append(0, np.flatnonzero((np.diff(column) != 0) | broken) + 1)
     last = np.append(first[1:], len(x)) - 1
-    # Held near the canvas, where a stroke has its digits.
+    # Clipped near the canvas, where strokes are precise.
     low, high = (np.clip(f.reduceat(y, first), -1.0, 2.0) for f in (np.minimum, np.maximum))
     down = y[last] < y[first]
     lines = np.empty((2 * len(first) - 1, 4))
@@ -75,7 +88,7 @@ def segments(x: Floats, y: Floats, column: Ints, broken: NDArray[np.bool_]) -> F
 def clipped(lines: Floats) -> Floats:
     """Return the parts of segments that lie in the square from 0 to 1, of those that have one."""
     start, end = lines[:, :2], lines[:, 2:]
-    # From the nearer end, which has the digits.
+    # From the nearer end, which is more precise.
     swap = np.abs(start).max(axis=1) > np.abs(end).max(axis=1)
     start, end = np.where(swap[:, None], end, start), np.where(swap[:, None], start, end)
     way = end - start
@@ -107,11 +120,12 @@ def affordable(ends: Ints) -> Ints:
     return ends[:, (until <= LINE_DOTS / 2) | (until - size >= size.sum() - LINE_DOTS / 2)]
 
 
-def strokes(x0: Ints, y0: Ints, x1: Ints, y1: Ints) -> tuple[Ints, Ints]:
-    """Return the dots of straight lines, in order, both ends included."""
+def strokes(x0: Ints, y0: Ints, x1: Ints, y1: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Return the dots of straight lines, in order, both ends included, and which are steep."""
     number = np.maximum(np.abs(x1 - x0), np.abs(y1 - y0)) + 1
     line = np.repeat(np.arange(len(number)), number)
     along = np.arange(len(line)) - np.repeat(np.cumsum(number) - number, number)
     share = along / np.maximum(number - 1, 1)[line]
     across, up = (np.rint(a[line] + share * (b - a)[line]) for a, b in ((x0, x1), (y0, y1)))
-    return across.astype(np.int64), up.astype(np.int64)
+    steep = (np.abs(y1 - y0) > 2 * np.abs(x1 - x0))[line]
+    return across.astype(np.int64), up.astype(np.int64), steep

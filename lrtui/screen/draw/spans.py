@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 Span = tuple[str, str]
 """A piece of text and its tone, the name of what its colour means."""
 
@@ -10,7 +12,7 @@ Row = list[Span]
 
 def length(row: Row) -> int:
     """Return how many cells a row takes."""
-    return sum(len(text) for text, _ in row)
+    return sum(cell_len(text) for text, _ in row)
 
 
 def fitted(row: Row, width: int) -> Row:

@@ -15,6 +15,7 @@ from lrtui.screen.panes.log import LOG
 from lrtui.screen.panes.loss import LOSS
 from lrtui.screen.panes.map import MAP, PLANE
 from lrtui.screen.panes.notice import NOTICE
+from lrtui.screen.panes.numbers import NUMBERS
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.ranks import RANKS
 from lrtui.screen.panes.rate import RATE, RATE_IN_FORCE
@@ -29,6 +30,7 @@ from lrtui.screen.panes.status import STATUS
 PANES: tuple[Pane, ...] = (
     SMALL,
     HEADER,
+    NUMBERS,
     RULER,
     STATUS,
     FIT,

@@ -22,8 +22,8 @@ def weights_of(run: Run, dimension: int) -> Floats:
     """Return the weights along a run's trajectory, shape [steps, dimension], only finite ones."""
     import numpy as np
 
-    told = [*run.trajectory, run.weights] if run.weights else run.trajectory
-    weights = np.array(told, dtype=float).reshape(-1, dimension)
+    known = [*run.trajectory, run.weights] if run.weights else run.trajectory
+    weights = np.array(known, dtype=float).reshape(-1, dimension)
     finite: Floats = weights[np.isfinite(weights).all(axis=1)]
     return finite
 
@@ -53,7 +53,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     walls = np.linspace(-half, half, 120)
     layers: list[Layer] = [Curve(walls, steepness * walls**2, "faint")]
     seen = recent[np.abs(recent) <= half]
-    tone = view.tone(run) if run else "prediction"
+    tone = view.tone(run) if run else "text"
     layers.append(Path(seen, steepness * seen**2, tone))
     layers.append(Mark(0.0, 0.0, "┴", "good"))
     for other in view.race:
@@ -66,8 +66,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         if abs(now) <= half:
             assert run is not None
             layers += ball(view, run, now, steepness * now**2)
-        told = f"{abs(now):.2g}" if abs(now) >= 1e-6 * half else "0"
-        legend = [("●", tone), (f" {told} across the valley", "dim")]
+        far = f"{abs(now):.2g}" if abs(now) >= 1e-3 * half else "nearly 0"
+        legend = [("●", tone), (f" {far} across the valley", "dim")]
         if run is not None and run.loss is not None and theory.min_loss > 0:
             above = 100 * max(run.loss / theory.min_loss - 1, 0.0)
             text = f"{above:,.0f}" if above >= 100 else f"{above:.2g}"
@@ -85,7 +85,7 @@ def ball(view: View, run: Run, x: float, y: float) -> list[Layer]:
 
     tone = view.tone(run)
     if not view.race:
-        return [Mark(x, y, "●", "strong-prediction")]
+        return [Mark(x, y, "●", tone)]
     if run.number < 10:
         return [Mark(x, y, str(run.number), tone)]
     return [Mark(x, y, "●", tone), Label(x, y, str(run.number), tone)]
@@ -103,7 +103,7 @@ def depends_on(view: View, width: int) -> object:
 BOWL = Pane(
     id="bowl",
     title="bowl",
-    place="bottom",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss across its steepest direction, and the last steps on it (b: the map).",
@@ -111,6 +111,6 @@ BOWL = Pane(
     waits_for=waits_for_theory,
     fits=in_two_rows,
     widths=(28, None),
-    lens=True,
-    keys=("lens",),
+    takes_turns=True,
+    keys=("chart",),
 )

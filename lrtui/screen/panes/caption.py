@@ -1,4 +1,4 @@
-"""The caption: what a tour tells."""
+"""The caption of a tour."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrtui.screen.panes.pane import Pane
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the caption in its two rows."""
     lines = textwrap.wrap(view.caption, max(width - 2, 1))[:height]
-    return [[("▌ ", "prediction"), (line, "strong")] for line in lines]
+    return [[("▌ ", "accent"), (line, "strong")] for line in lines]
 
 
-CAPTION = Pane(id="caption", place="caption", draw=draw, applies=lambda view: bool(view.caption))
+CAPTION = Pane(id="caption", place="row", draw=draw, applies=lambda view: bool(view.caption))

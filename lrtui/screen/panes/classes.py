@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SIGNS = "·+×ox*"
 """How the points of each class are drawn; of more classes, as their last digit."""
 
-TONES = ("target", "prediction", "good", "earlier-2", "earlier-1", "edge")
+TONES = tuple(f"run-{i}" for i in range(1, 7))
 """Their tones, and those of their regions."""
 
 
@@ -42,7 +42,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             for label, (across, up) in regions(scene, classes, canvas, x, y):
                 layers.append(Cloud(across, up, tone(label)))
             right = share_right(scene, classes)
-            legend.append((f"{right:.0%} of the points in their region", "text"))
+            legend.append((f"{right:.0%} of the points classified correctly", "text"))
             legend.append((f", step {run.picture.step:,}", "dim"))
     for label in sorted({*scene.labels}):
         legend.append((f"  {sign(label)} class {label}", tone(label)))
@@ -110,7 +110,7 @@ def depends_on(view: View, width: int) -> object:
 CLASSES = Pane(
     id="classes",
     title="classes",
-    place="top",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The points by their class, and the regions where the model says which.",

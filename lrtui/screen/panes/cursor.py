@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrtui.screen.control.view import View
@@ -23,17 +24,18 @@ def upright(x: float | None, y: Axis) -> list[Layer]:
     return [] if x is None else [Curve([x, x], [y.low, y.high], "dim")]
 
 
-def losses_at(view: View, runs: list[tuple[Run, str]]) -> Row:
+def losses_at(view: View, runs: Sequence[Run]) -> Row:
     """Return what the cursor reads on the loss chart: step, and rate and loss of each run."""
     step = view.cursor
     assert step is not None
-    (run, tone), *others = runs
+    run, *others = runs
     row: Row = [(f"step {step:,} ", "strong")]
     if others:
-        row.append((f" {run.number}:", tone))
+        row.append((f" {run.number}:", view.tone(run)))
     rate = f" rate {rate_text(run.lr_at(step))}" if step <= run.step else ""
     row.append((f"{rate} loss {loss_at(run, step)}", "text"))
-    return row + [(f"  {old.number}: {loss_at(old, step)}", its) for old, its in others]
+    rest = [(f"  {old.number}: {loss_at(old, step)}", view.tone(old)) for old in others]
+    return row + rest
 
 
 def loss_at(run: Run, step: int) -> str:

@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the targets, and the curve that the model makes of its weights now."""
-    from lrtui.screen.draw.chart import Canvas, Cloud, Mark, Path, draw
+    from lrtui.screen.draw.chart import Canvas, Cloud, Mark, Stroke, draw
 
     scene, run = view.session.scene, view.session.current
     assert isinstance(scene, CurveScene)
     canvas = Canvas.of(width, height - 1)
     x, y = axes(scene, canvas.rows)
     few = 2 * len(scene.x) <= canvas.columns  # then they are not lost behind the prediction
-    points: list[Layer] = [Cloud(scene.x, scene.y, "target")]
+    points: list[Layer] = [Cloud(scene.x, scene.y, "dim")]
     if few:
-        points = [Mark(px, py, "○", "target") for px, py in zip(scene.x, scene.y, strict=True)]
+        points = [Mark(px, py, "○", "dim") for px, py in zip(scene.x, scene.y, strict=True)]
     layers = points
     legend: Row = []
     if run is not None and run.picture is not None:
         values = with_nan(run.picture.values)
         if len(values) == len(scene.grid):
-            layers.append(Path(scene.grid, values, "prediction"))
-            legend.append(("━━", "prediction"))
+            layers.append(Stroke(scene.grid, values, view.tone(run)))
+            legend.append(("━━", view.tone(run)))
             legend.append((f" prediction at step {run.picture.step:,}", "dim"))
-    legend += [("  ○" if few else "  ⠐⠄", "target"), (" target", "dim")]
+    legend += [("  ○" if few else "  ⠐⠄", "dim"), (" target", "dim")]
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
@@ -58,7 +58,7 @@ def depends_on(view: View, width: int) -> object:
 CURVE = Pane(
     id="curve",
     title="fit",
-    place="top",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The targets, and what the model predicts now.",

@@ -29,7 +29,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[Row]:
     """Draw the steps to settle by the rate."""
-    from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, draw
+    from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, Stroke, draw
 
     run = view.session.current
     swept, steps = view.swept, view.steps
@@ -50,8 +50,8 @@ def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[R
         layers.append(Label(limit, y.high, f"limit {limit:.3g}", "bad"))
         layers.append(Label(limit, y.at(0.7), "never settles", "bad"))
     layers += [
-        Curve([lr for lr, _ in ahead], [at for _, at in ahead], "forecast", dotted=True),
-        Curve([lr for lr, _ in measured], [at for _, at in measured], "good"),
+        Curve([lr for lr, _ in ahead], [at for _, at in ahead], "good", dotted=True),
+        Stroke([lr for lr, _ in measured], [at for _, at in measured], "good"),
         *(
             Mark(lr, steps_to_settle(theory, lr) or y.high, *span)
             for lr, span in past(view)
@@ -64,20 +64,24 @@ def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[R
         layers.append(Label(best, fewest, f"best {best:.4g}, at step {fewest:,.0f}", "good"))
     if run is not None and x.low <= run.lr <= x.high:
         settles = steps_to_settle(theory, run.lr) or y.high
-        layers.append(Mark(run.lr, settles, "◆", "strong-prediction"))
+        layers.append(Mark(run.lr, settles, "◆", view.tone(run)))
     if view.rate is not None:
         at = steps_to_settle(theory, view.rate)
         layers.append(Mark(view.rate, at or y.high, "◇", "strong"))
         fate = "never settles" if at is None else f"settles at step {at:,}"
         return [fitted(read_rate(view.rate, fate), width), *draw(width, height - 1, x, y, layers)]
     legend: Row = [("━", "good"), (" steps to settle, by rate", "dim")]
-    legend += [("  ⠒⠒ forecast", "forecast"), ("  ◆", "prediction"), (" this run", "dim")]
+    legend += [
+        ("  ⠐⠐ forecast", "good"),
+        ("  ◆", view.tone(run) if run else "text"),
+        (" this run", "dim"),
+    ]
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
 def draw_losses(view: View, width: int, height: int) -> list[Row]:
     """Draw the loss after the steps of the sweep, by the rate; diverged ones at the top."""
-    from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, draw
+    from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, Stroke, draw
 
     run = view.session.current
     swept = view.swept
@@ -92,7 +96,7 @@ def draw_losses(view: View, width: int, height: int) -> list[Row]:
     if swept.first_loss is not None:
         layers.append(Curve([x.low, x.high], [swept.first_loss] * 2, "faint"))
         layers.append(Label(x.low, swept.first_loss, "loss at the start", "dim"))
-    layers.append(Curve([lr for lr, _ in known], [loss for _, loss in known], "good"))
+    layers.append(Stroke([lr for lr, _ in known], [loss for _, loss in known], "good"))
     layers += [
         Mark(lr, y.high, "✕", "bad")
         for lr, loss in zip(swept.lrs, swept.losses, strict=True)
@@ -117,12 +121,16 @@ def draw_losses(view: View, width: int, height: int) -> list[Row]:
         said = said if swept.is_finished(i) else "not tried to the end"
         nearest = read_rate(lr, f"the nearest tried, {swept.lrs[i]:.3g}: {said}")
         if run is not None and known:
-            layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", "strong-prediction"))
+            layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", view.tone(run)))
         return [fitted(nearest, width), *draw(width, height - 1, x, y, layers)]
     if run is not None and known:
-        layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", "strong-prediction"))
+        layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", view.tone(run)))
     legend: Row = [("━", "good"), (f" loss after {swept.steps:,} steps, by rate", "dim")]
-    legend += [("  ◆", "prediction"), (" this run", "dim"), (f"  ({swept.how})", "dim")]
+    legend += [
+        ("  ◆", view.tone(run) if run else "text"),
+        (" this run", "dim"),
+        (f"  ({swept.how})", "dim"),
+    ]
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
@@ -224,7 +232,7 @@ def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None
 EVERY_RATE = Pane(
     id="every-rate",
     title="every rate",
-    place="top",
+    place="main",
     draw=draw,
     depends_on=depends_on,
     help="The steps that each rate takes to settle, or the loss it comes to; a click runs the rate "

@@ -23,12 +23,12 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     assert isinstance(scene, LineScene)
     canvas = Canvas.of(width, height - 1)
     x_axis, y_axis = axes(scene, canvas.rows)
-    layers: list[Layer] = [Cloud(scene.x, scene.y, "target")]
+    layers: list[Layer] = [Cloud(scene.x, scene.y, "dim")]
     weights = run.weights if run and len(run.weights) == 2 else ()
     if run and weights and all(map(math.isfinite, weights)):
         layers += prediction(x_axis, y_axis, *weights, view.tone(run))
     return [
-        legend(weights, width, view.tone(run) if run else "prediction"),
+        legend(weights, width, view.tone(run) if run else "text"),
         *draw(width, height - 1, x_axis, y_axis, layers),
     ]
 
@@ -37,7 +37,7 @@ def legend(weights: tuple[float, ...], width: int, tone: str) -> Row:
     """Return the row above the chart; the numbers come first where there is little room."""
     where = "slope {:.3g}, bias {:.3g}".format(*weights) if weights else ""
     row: Row = [("━━", tone), (f" prediction: {where}" if where else " prediction", "dim")]
-    target: Row = [("  ⠐⠄", "target"), (" target", "dim")]
+    target: Row = [("  ⠐⠄", "dim"), (" target", "dim")]
     if where and length(row) + length(target) > width:
         row[1] = (f" {where}", "dim")
     return fitted(row + target, width)
@@ -59,12 +59,12 @@ def axes(scene: LineScene, rows: int) -> tuple[Axis, Axis]:
 
 def prediction(x: Axis, y: Axis, slope: float, bias: float, tone: str) -> list[Layer]:
     """Return the line ``slope · x + bias``, or where to look for it if it is off the canvas."""
-    from lrtui.screen.draw.chart import Label, Path
+    from lrtui.screen.draw.chart import Label, Stroke
 
     ends = [slope * end + bias for end in (x.low, x.high)]
     middle = slope * (x.low + x.high) / 2 + bias
     if all(map(math.isfinite, ends)) and min(ends) <= y.high and max(ends) >= y.low:
-        return [Path([x.low, x.high], ends, tone)]
+        return [Stroke([x.low, x.high], ends, tone)]
     above = middle > y.high
     sign, at = ("▲", y.high) if above else ("▼", y.low)
     return [Label((x.low + x.high) / 2, at, f"{sign} prediction {sign}", tone)]
@@ -80,7 +80,7 @@ def depends_on(view: View, width: int) -> object:
 FIT = Pane(
     id="fit",
     title="fit",
-    place="top",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The data, and the line that the weights make of it now.",

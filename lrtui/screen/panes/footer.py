@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from lrtui.screen.actions import ACTIONS, BY_NAME, Action, is_over, offered
-from lrtui.screen.border import BOX_KEYS
+from lrtui.screen.actions import ACTIONS, BY_NAME, Action, is_over
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, length
-from lrtui.screen.panes.pane import TALL, Pane, Press
+from lrtui.screen.panes.pane import Pane, Press
+from lrtui.session.session import Session
 
 LAST = 2
 """Entries that are always there: the help and the way out."""
 
-MATTER = ("pause", "advice", "restart", "optimizer", "settings", "zoom", "heat", "step")
-"""What matters most of our own runs, of what is not told on the borders."""
+OURS = (
+    *("pause", "advice", "older", "zoom", "chart", "settings"),
+    *("restart", "export", "step", "cursor_left"),
+)
+"""The keys of a run of ours that a person must know, what matters most first."""
 
-STEERED = ("shrink", "pause", "release", "rewind", "checkpoint", "stop", "step", "scalar", "zoom")
-"""What matters most in a training that is watched."""
+STEERED = (
+    *("shrink", "pause", "release", "rewind", "checkpoint", "stop"),
+    *("step", "scalar", "zoom", "export", "cursor_left"),
+)
+"""Those of a training that is watched."""
 
-RECORDED = ("pause", "seek_start", "run_before", "slower", "zoom")
-"""What matters most in a record."""
+RECORDED = ("pause", "seek_start", "run_before", "slower", "zoom", "older", "chart", "export")
+"""Those of a record."""
 
 ALONE = {"every-rate": ("every_rate", "cursor_left", "zoom_ruler"), "heat": ("heat",)}
 """What matters most where a pane is shown alone, by the pane."""
 
-ON_BORDERS = (*BOX_KEYS, "scale", "cursor_left", "older", "pin", "name", "remove", "lens")
-"""What the borders tell, where there are any."""
+
+def essential(session: Session) -> list[Action]:
+    """Return the actions that a person must know, by what the source can do."""
+    watched = STEERED if session.offers("hold") else RECORDED
+    names: tuple[str, ...] = OURS if session.offers("start") else watched
+    found = [BY_NAME[name] for name in (*names, "help", "leave")]
+    return [action for action in found if action.is_offered(session)]
 
 
 def entries(view: View, width: int) -> list[tuple[str, Row]]:
@@ -39,37 +50,19 @@ def entries(view: View, width: int) -> list[tuple[str, Row]]:
         found.append(("", entry("0-9", "rate")))
     elif session.offers("hold") and not is_over(session):
         found.append(("", entry("0-9", "hold")))
-    for action in ordered(view):
-        found.append((action.name, entry(" ".join(action.signs), action.footer)))
+    here = [BY_NAME[name] for name in ALONE.get(view.alone or "", ())]
+    for action in [*here, *(known for known in essential(session) if known not in here)]:
+        if action.is_offered(session):
+            found.append((action.name, entry("".join(action.signs), action.footer)))
     last = found[-LAST:]
     room = width - sum(length(row) for _, row in last)
     kept = []
     for name, row in found[:-LAST]:
-        if length(row) <= room:
-            kept.append((name, row))
-            room -= length(row)
+        if length(row) > room:
+            break
+        kept.append((name, row))
+        room -= length(row)
     return kept + last
-
-
-def ordered(view: View) -> list[Action]:
-    """Return the actions for the footer, what matters most first; help and the way out are last."""
-    named = [action for action in offered(view.session) if action.footer]
-    alone = ALONE.get(view.alone or "", ())
-    if view.size[1] >= TALL:
-        named = [
-            action for action in named if action.name not in ON_BORDERS or action.name in alone
-        ]
-    first = (*alone, *matter(view))
-    rank = {name: place for place, name in enumerate(first)}
-    rest = named[:-LAST]
-    return [*sorted(rest, key=lambda action: rank.get(action.name, len(rank))), *named[-LAST:]]
-
-
-def matter(view: View) -> tuple[str, ...]:
-    """Return what matters most, by what the source can do."""
-    if view.session.offers("start"):
-        return MATTER
-    return STEERED if view.session.offers("hold") else RECORDED
 
 
 def entry(sign: str, word: str) -> Row:
@@ -89,10 +82,10 @@ def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
         if x < start + length(row):
             if not name:
                 return None
-            second = BY_NAME[name].pair and x >= start + len(BY_NAME[name].sign) + 2
+            second = BY_NAME[name].pair and x >= start + len(BY_NAME[name].sign) + 1
             return Press(ACTIONS[ACTIONS.index(BY_NAME[name]) + 1].name if second else name)
         start += length(row)
     return None
 
 
-FOOTER = Pane(id="footer", place="footer", draw=draw, click=click)
+FOOTER = Pane(id="footer", place="row", draw=draw, click=click)

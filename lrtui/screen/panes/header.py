@@ -7,7 +7,7 @@ from lrtui.screen.draw.spans import Row, length
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.status import LOOKS, state
 from lrtui.session.run import Run
-from lrtui.session.sentences import duration
+from lrtui.text.amounts import duration
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
@@ -27,25 +27,33 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             right.append((f" {pace_text(session.speed):>6} ", "dim"))
         right.append((f"{sign} ", tone))
     elif run is not None and run.live is not None:
-        right += where_it_stands(run, session.paused)
+        right += where_it_stands(run, session.paused, width)
     room = width - length(right)
-    while length(left) >= room and len(left) > 1:
+    while length(left) + 2 > room and len(left) > 1:
         left.pop()  # the parts of a title come in the order of their importance
     return [[*left, (" " * (room - length(left)), "dim"), *right]]
 
 
-def where_it_stands(run: Run, paused: bool) -> Row:
-    """Return how far a training that is not ours is."""
-    assert run.live is not None
-    pace = run.live.pace
+def where_it_stands(run: Run, paused: bool, width: int) -> Row:
+    """Return how far a training that is not ours is, and how long it will take."""
+    live = run.live
+    assert live is not None
+    total = live.vitals.total if live.vitals is not None else None
     row: Row = [(f"step {run.step:,}", "text")]
-    row.append((f" · {duration(run.seconds)}", "dim"))
-    if pace is not None and run.is_on:
-        row.append((f" · {pace:.3g} steps/s", "dim"))
+    if total is not None and run.is_on:
+        row.append((f"/{total:,}  ", "text"))
+        row += bar(run.step / total, 20 if width >= 100 else 6, "good")
+        if live.pace:
+            left = duration(max(total - run.step, 0) / live.pace)
+            row.append((f"  {left} left", "text"))
+    else:
+        row.append((f" · {duration(run.seconds)}", "dim"))
+    if live.pace is not None and run.is_on:
+        row.append((f" · {live.pace:.3g} steps/s", "dim"))
     if not run.is_on:
         word, tone = f" ■ {run.outcome} ", "bad" if run.outcome != "done" else "dim"
     else:
-        word, tone = (" ‖ paused ", "change") if paused else (" ● live ", "good")
+        word, tone = (" ‖ paused ", "strong") if paused else (" ● live ", "good")
     return [*row, (word, tone)]
 
 
@@ -60,4 +68,4 @@ def bar(share: float, width: int, tone: str) -> Row:
     return [("━" * full, tone), ("─" * (width - full), "faint")]
 
 
-HEADER = Pane(id="header", place="header", draw=draw)
+HEADER = Pane(id="header", place="row", draw=draw)

@@ -28,8 +28,13 @@ from lrtui.text.rates import rate_text
 if TYPE_CHECKING:
     from lrtui.screen.draw.chart import Axis, Canvas
 
-LEFT = 7
-"""Cells for the momentum at the left."""
+NAME = "momentum"
+
+LEFT = len(NAME) + 6
+"""Cells for the momentum at the left, and its name in the first row."""
+
+OTHERS = 3
+"""Rows that are no cells: the heading, the rates, and the scale of shades."""
 
 MOVES = {"left": (0, -1), "right": (0, 1), "up": (1, 0), "down": (-1, 0)}
 """Momenta and rates that the cursor is moved by."""
@@ -58,7 +63,7 @@ class Grid(NamedTuple):
         from lrtui.screen.draw.chart import Axis, Canvas
 
         count, momenta = len(heated.lrs), len(heated.momenta)
-        size, fitting = (width - LEFT) // count, min(height - 2, momenta)
+        size, fitting = (width - LEFT) // count, min(height - OTHERS, momenta)
         if size < 1 or fitting < 2:
             return None
         rows = [round(i * (momenta - 1) / (fitting - 1)) for i in range(fitting)]
@@ -67,7 +72,7 @@ class Grid(NamedTuple):
             rows[nearest] = best.row
         half = math.sqrt(heated.lrs[-1] / heated.lrs[0]) ** (1 / max(count - 1, 1))
         axis = Axis(heated.lrs[0] / half, heated.lrs[-1] * half, log=True)
-        tall = (height - 2) // fitting
+        tall = (height - OTHERS) // fitting
         return cls(rows[::-1], size, tall, Canvas(LEFT, size * count, fitting), axis)
 
 
@@ -83,7 +88,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         return note("too small: it takes 56 columns", width, height)
     theory = view.session.theory_of(heated.optimizer, heated.schedule)
     signs = graded(heated)
-    found = [reading(view, heated, theory, signs, width)]
+    found = [reading(view, heated, theory, width)]
     marks = marked(view, heated)
     for row in grid.rows:
         momentum = heated.momenta[row]
@@ -101,10 +106,13 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         for cell, mark in marks:
             if cell.row == row:
                 line[cell.column * grid.size] = mark
-        found += [[(f"{momentum:>{LEFT - 2}g}  ", "axis"), *joined(line)], *below]
+        name = NAME if row == grid.rows[0] else ""
+        label = f"{name}{momentum:>{LEFT - 1 - len(name)}g} "
+        found += [[(label, "axis"), *joined(line)], *below]
     across = ticks(grid.axis, grid.canvas.columns, lambda t: bool(label_row(grid.canvas, t)))
-    found.append([(label_row(grid.canvas, across)[:width], "axis")])
-    return found[:height]
+    rates = f"rate{label_row(grid.canvas, across)[4:]}"
+    found.append([(rates[:width], "axis")])
+    return [*found, scale_of_shades(heated, theory, signs, width)][:height]
 
 
 def joined(line: Sequence[Span]) -> Row:
@@ -145,11 +153,11 @@ def graded(heated: GridResult) -> list[list[Span]]:
         if at is not None:
             return next(sign for most, sign in SHADES if at <= most * fewest), "good"
         if first is not None and loss > first:
-            return "╱", "edge"
+            return "╱", "warn"
         if settled:
-            return "░", "target"
+            return "░", "warn"
         grade = log_share(loss, lowest, max(losses) if first is None else first)
-        tone = "good" if grade <= GRADES[1][0] else "target"
+        tone = "good" if grade <= GRADES[1][0] else "warn"
         return next(sign for most, sign in GRADES if grade <= most), tone
 
     columns = range(len(heated.lrs))
@@ -161,8 +169,9 @@ def marked(view: View, heated: GridResult) -> list[tuple[Cell, Span]]:
     found: list[tuple[Cell, Span]] = []
     if (best := best_cell(heated)) is not None:
         found.append((best, ("★", "strong")))
-    if (here := cell_of_run(view, heated)) is not None:
-        found.append((here, ("◆", "strong-prediction")))
+    run = view.session.current
+    if run is not None and (here := cell_of_run(view, heated)) is not None:
+        found.append((here, ("◆", view.tone(run))))
     if (cursor := cursor_of(view, heated)) is not None:
         found.append((cursor, ("●", "strong")))
     return found
@@ -194,45 +203,64 @@ def cursor_of(view: View, heated: GridResult) -> Cell | None:
     return Cell(heated.momenta.index(momentum), heated.lrs.index(lr))
 
 
-def reading(
-    view: View, heated: GridResult, theory: Theory | None, signs: list[list[Span]], width: int
-) -> Row:
-    """Return what the cursor reads; without one, what the signs mean, those that fit."""
+def reading(view: View, heated: GridResult, theory: Theory | None, width: int) -> Row:
+    """Return what the cursor reads; without one, the best cell."""
     cell = cursor_of(view, heated)
-    if cell is not None:
-        rate, momentum = heated.lrs[cell.column], heated.momenta[cell.row]
-        limit = limit_of(heated, momentum, theory)
-        beyond = f" (limit {limit:.3g})" if limit is not None else ""
-        said = f"rate {rate_text(rate)} · momentum {momentum:g} · {cell_text(heated, cell)}{beyond}"
-        return fitted([("● ", "strong"), (said, "text"), ("  Enter runs it", "dim")], width)
-    best = best_cell(heated)
-    told: list[Row] = []
-    if best is not None:
-        rate, momentum = heated.lrs[best.column], heated.momenta[best.row]
-        said = f" rate {rate_text(rate)} · momentum {momentum:g} · {cell_text(heated, best)}  "
-        told.append([("★", "strong"), (said, "text")])
-    if any(at is not None for at_momentum in heated.settled_at for at in at_momentum):
-        told.append([("█▓▒", "good"), (" quick to slow  ", "dim")])
-        told.append([("░", "target"), (f" not in {heated.steps:,}  ", "dim")])
-    else:
-        told.append(
-            [("█▓▒░", "good"), (f" loss after {heated.steps:,} steps, low to high  ", "dim")]
-        )
+    best = cell or best_cell(heated)
+    if best is None:
+        return []
+    rate, momentum = heated.lrs[best.column], heated.momenta[best.row]
+    said = f"rate {rate_text(rate)} · momentum {momentum:g} · {cell_text(heated, best)}"
+    if cell is None:
+        return fitted([("★ ", "strong"), (said, "text")], width)
+    limit = limit_of(heated, momentum, theory)
+    beyond = f" (limit {limit:.3g})" if limit is not None else ""
+    return fitted([("● ", "strong"), (said + beyond, "text"), ("  Enter runs it", "dim")], width)
+
+
+def scale_of_shades(
+    heated: GridResult, theory: Theory | None, signs: list[list[Span]], width: int
+) -> Row:
+    """Return what the signs mean, each shade with the number up to which it is drawn."""
+    settled = [at for row in heated.settled_at for at in row if at is not None]
     shown = {sign for row in signs for sign, _ in row}
-    if "╱" in shown:
-        told.append([("╱", "edge"), (" above its start  ", "dim")])
-    if "?" in shown:
-        told.append([("?", "dim"), (" not tried in time  ", "dim")])
-    told.append([("╳", "bad"), (" diverges  ", "dim")])
+    if settled:
+        most = [int(times * min(settled)) for times, _ in SHADES[:-1]] + [heated.steps]
+        meanings = [(sign, "good", f"{n:,}") for n, (_, sign) in zip(most, SHADES, strict=True)]
+        meanings[0] = (meanings[0][0], "good", f"{meanings[0][2]} steps to settle")
+        meanings.append(("░", "warn", "more"))
+    else:
+        losses = [loss for row in heated.losses for loss in row if loss is not None]
+        low, first = min(losses, default=0.0), heated.first_loss
+        high = first if first is not None else max(losses, default=0.0)
+        ends = [value_at(min(share, 1.0), low, high) for share, _ in GRADES]
+        tones = ["good", "good", "warn", "warn"]
+        meanings = [
+            (sign, tone, f"{end:.2g}")
+            for (_, sign), tone, end in zip(GRADES, tones, ends, strict=True)
+        ]
+        meanings[0] = (
+            meanings[0][0],
+            "good",
+            f"loss {meanings[0][2]} after {heated.steps:,} steps",
+        )
+    row: Row = [(" up to: ", "dim")]
+    meanings += [("╱", "warn", "above its start"), ("?", "dim", "not tried in time")]
+    meanings.append(("╳", "bad", "diverges"))
     if theory is not None:
-        told.append([("┃", "bad"), (" limit  ", "dim")])
+        meanings.append(("┃", "bad", "limit"))
         if heated.optimizer.name == "sgd":
-            told.append([("┊", "text"), (" theory's best", "dim")])
-    row: Row = []
-    for sign in told:
-        if length(row) + length(sign) <= width:
-            row += sign
+            meanings.append(("┊", "text", "best from any start"))
+    for sign, tone, meaning in meanings:
+        there = sign in shown or sign in "┃┊"
+        if there and length(row) + len(meaning) + 4 <= width:
+            row += [(sign, tone), (f" {meaning}  ", "dim")]
     return row
+
+
+def value_at(share: float, low: float, high: float) -> float:
+    """Return the value at a share of the way between two others, as ``log_share`` counts it."""
+    return low * (high / low) ** share if low > 0 else low + share * (high - low)
 
 
 def move_cursor(view: View, key: str, width: int, height: int) -> bool:
@@ -288,7 +316,7 @@ def waits_for(view: View) -> str:
 HEAT = Pane(
     id=HEAT_PANE,
     title="heat map",
-    place="top",
+    place="main",
     draw=draw,
     depends_on=depends_on,
     help="What becomes of each rate at each momentum; a click runs it, and so do the arrow keys "

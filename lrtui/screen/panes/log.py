@@ -1,30 +1,37 @@
-"""The log: what happened, most recent first."""
+"""The events: what happened, the oldest first."""
 
 from __future__ import annotations
 
 import textwrap
 
+from rich.cells import cell_len
+
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row
 from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.text.ascii_fallback import printable
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """List what happened; what is longer than a row takes several."""
+    """List the last events, the oldest first; what is longer than a row takes several."""
     rows: list[Row] = []
-    for text, tone in view.log:
-        rows += [[(line, tone)] for line in textwrap.wrap(text, width) or [""]]
+    for printed, tone in reversed(view.log):
+        text = printable(printed)
+        room = width - 1 - (cell_len(text) - len(text))  # some letters take two cells
+        lines = textwrap.wrap(text, max(room, 1)) or [""]
+        rows = [*([(line, tone)] for line in lines), *rows]
         if len(rows) >= height:
             break
-    return rows[:height]
+    return rows[-height:]
 
 
 LOG = Pane(
     id="log",
-    title="log",
-    place="bottom",
+    title="events",
+    place="foot",
+    heading=False,
     draw=draw,
-    help="What happened, most recent first, and what the training code printed.",
+    help="What happened, the oldest first, and what the training code printed.",
     fits=lambda columns, rows: columns >= 110 and in_two_rows(columns, rows),
-    widths=(22, 30),
+    widths=(24, 44),
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lrtui.analysis.diagnosis import LOSS_ROUNDING
-from lrtui.screen.control.view import Scale, View
+from lrtui.screen.control.view import MAX_BEHIND, Scale, View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import losses_at, upright
-from lrtui.screen.panes.pane import Pane, ReadStep, in_two_rows
+from lrtui.screen.panes.pane import Pane, ReadStep
 from lrtui.session.run import Run
 from lrtui.text.rates import rate_text
 
@@ -28,87 +29,116 @@ off is marked at its end."""
 FORECAST_POINTS = 200
 """Points of a forecast that are computed."""
 
+MAX_LABEL = 12
+"""Characters of a label at the end of a curve."""
+
+SCALES = {"linear": "linear scale", "log": "log scale", "above minimum": "above minimum, log scale"}
+"""How each scale is named."""
+
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the losses on a scale on which they can be read."""
     import numpy as np
 
-    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, Path, draw
+    from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, Path, Stroke, draw
 
     session, run = view.session, view.session.current
     assert run is not None
     assert run.series is not None
-    quadratic, behind = session.quadratic, view.behind()
+    quadratic, runs = session.quadratic, [run, *view.behind()]
     scale = scale_of(view, run)
-    steepened = view.scale == "linear" and scale != view.scale
     floor = quadratic.min_loss if quadratic and scale == "above minimum" else 0.0
     rounding = LOSS_ROUNDING * floor
-    runs = [run, *(old for old, _ in behind)]
     canvas = Canvas.of(width, height - 1)
     last = last_shown(view)
-    x_axis = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
-    y_axis = loss_axis(runs, scale, rounding, canvas)
+    x, y = steps_axis(view, canvas), loss_axis(runs, scale, rounding, canvas)
 
     def shown(loss: Floats) -> Floats:
         return np.maximum(loss - floor, rounding) if scale == "above minimum" else loss
 
+    mine = view.tone(run)
     layers: list[Layer] = []
     names: list[Layer] = []
     if view.cursor is not None:
-        pointed = [(run, view.tone(run)), *behind]
-        for old, tone in pointed:
-            if old.series and (loss_there := old.series.at(view.cursor)) is not None:
-                there = float(shown(np.array(loss_there)))
-                names.append(Mark(float(view.cursor), there, "◇", tone))
-    for old, tone in behind:
-        assert old.series is not None
-        at, loss = with_gaps(*old.series.curve(), old.series.non_finite())
-        layers.insert(0, Path(at, shown(loss), tone))
-        names.append(named(str(old.number), x_axis, y_axis, at, shown(loss), tone, len(names)))
+        layers += upright(float(view.cursor), y)
     if rounding:
-        layers.insert(0, Curve([0, last], [rounding, rounding], "faint"))
-        names.append(Label(last, rounding, "float32 rounding", "dim"))
-    if (ahead := forecast(run, last)) is not None:
-        layers.append(Curve(ahead[0], shown(ahead[1]), "forecast", dotted=True))
-    if run.target is not None and y_axis.low < run.target < y_axis.high and not rounding:
-        layers.insert(0, Curve([0, last], [run.target, run.target], "faint"))
+        layers.append(Curve([0, last], [rounding, rounding], "faint"))
+        names.append(Label(0.7 * last, rounding, "float32 rounding", "dim"))
+    elif run.target is not None and y.low < run.target < y.high:
+        layers.append(Curve([0, last], [run.target, run.target], "faint"))
         names.append(Label(0.7 * last, run.target, f"target {run.target:.4g}", "dim"))
+    if (ahead := forecast(run, last)) is not None:
+        layers.append(Curve(ahead[0], shown(ahead[1]), mine, dotted=True))
     for step in run.live.rewinds if run.live else ():
-        names.append(Mark(step, y_axis.low, "↺", "change"))
+        names.append(Mark(step, y.low, "↺", "text"))
     for step, lr in run.changes:
-        layers.append(Curve([step, step], [y_axis.low, y_axis.high], "change"))
-        names.append(Label(step, y_axis.high, told_rate(run, lr), "change"))
-    stretches = run.series.non_finite()
-    at, loss = with_gaps(*run.series.curve(), stretches)
-    mine = view.tone(run)
-    layers.append(Path(at, shown(loss), mine if run.live is None else "forecast"))
-    if run.live is not None:
-        means = smoothed(run.series, canvas.columns)
-        layers.append(Path(*with_gaps(*means, stretches), mine))
-    if view.race:
-        names.append(named(str(run.number), x_axis, y_axis, at, shown(loss), mine, len(names)))
+        layers.append(Curve([step, step], [y.low, y.high], "dim"))
+        names.append(Label(step, y.high, short_rate(run, lr), "text"))
+    for old in reversed(runs):
+        assert old.series is not None
+        tone, stretches = view.tone(old), old.series.non_finite()
+        at, loss = with_gaps(*old.series.curve(), stretches)
+        if old.live is None:
+            layers.append(Stroke(at, shown(loss), tone))
+        else:  # one batch says little: the mean of many stands out
+            layers.append(Path(at, shown(loss), "axis"))
+            means = smoothed(old.series, canvas.columns)
+            layers.append(Stroke(*with_gaps(*means, stretches), tone))
+        if view.cursor is not None and (there := old.series.at(view.cursor)) is not None:
+            names.append(Mark(float(view.cursor), float(shown(np.array(there))), "◇", tone))
     if run.settled_at is not None and run.settled_at <= last:
         settled = float(np.interp(run.settled_at, at, shown(loss)))
         layers.append(Mark(run.settled_at, settled, "▲", "good"))
-    layers += off_the_chart(at, shown(loss), run.series, y_axis, last, canvas.columns)
-    race = [(old, tone) for old, tone in behind if old in view.race]
-    listed = [*reversed(race), *behind[len(race) :]]
-    legend: Row = [("━━", mine), (f" {run.number}:"[: 3 * len(view.race)], mine)]
-    legend.append((loss_now(view, run), "text"))
-    if run.live is None:  # whose rate stands in the box above
-        moved = "" if run.schedule == "constant" else f", {run.schedule} schedule"
-        legend.append((f" rate {told_rate(run, run.lr)}{moved}", "dim"))
-    legend.append((f"  {scale}{', too steep for linear' if steepened else ''}", "dim"))
-    legend += [(f"  {old.number}: {told_apart(old, run)}", tone) for old, tone in listed]
+    layers += off_the_chart(at, shown(loss), run.series, y, last, canvas.columns)
+    for old, label in labels(view):
+        assert old.series is not None
+        line = ahead if old is run and ahead is not None else old.series.curve()
+        names.append(at_end(label, line[0], shown(line[1]), y, view.tone(old)))
+    heading: Row = [(SCALES[scale], "dim")]
+    if view.scale == "linear" and scale != view.scale:
+        heading.append((", too steep for linear", "dim"))
     if ahead is not None:
-        legend.append(("  ⠒⠒ forecast" if run.is_exact else "  ⠒⠒ run ahead", "forecast"))
+        heading += [("  ⠐⠐", mine), (" forecast" if run.is_exact else " run ahead", "dim")]
     if view.cursor is not None:
-        legend = losses_at(view, [(run, mine), *listed])
-        layers = [*upright(float(view.cursor), y_axis), *layers]
-    return [fitted(legend, width), *draw(width, height - 1, x_axis, y_axis, [*layers, *names])]
+        heading = losses_at(view, runs)
+    return [fitted(heading, width), *draw(width, height - 1, x, y, [*layers, *names])]
 
 
-def told_rate(run: Run, lr: float) -> str:
+def labels(view: View) -> list[tuple[Run, str]]:
+    """Return the label of each curve: what distinguishes its run from the others."""
+    run = view.session.current
+    assert run is not None
+    runs = [run, *view.behind()]
+    if run.live is not None and len(runs) == 1:
+        return []  # its rate stands above
+    ended = [" ✕" if old.outcome == "diverged" else "" for old in runs]
+    names = [distinction(old, run)[:MAX_LABEL] for old in runs]
+    return [(old, name + end) for old, name, end in zip(runs, names, ended, strict=True)]
+
+
+def at_end(text: str, at: Floats, losses: Floats, y: Axis, tone: str) -> Layer:
+    """Return a label for the end of a curve, or for where it leaves the chart."""
+    import numpy as np
+
+    from lrtui.screen.draw.chart import Label
+
+    inside = np.flatnonzero(losses <= y.high)
+    i = int(inside[-1]) if len(inside) else 0
+    return Label(float(at[i]), float(losses[i]), text, tone, ends=True)
+
+
+def steps_axis(view: View, canvas: Canvas) -> Axis:
+    """Return the axis of the steps, with room for the labels at the ends of the curves."""
+    from lrtui.screen.draw.chart import Axis
+
+    last = last_shown(view)
+    room = max((len(label) for _, label in labels(view)), default=-2) + 2
+    room = room if canvas.columns >= 3 * room else 0
+    high = last * canvas.columns / (canvas.columns - room)
+    return Axis(0.0, high, step=1.0 if last < 10 else 0.0, last=float(last))
+
+
+def short_rate(run: Run, lr: float) -> str:
     """Write a rate: in full, unless a schedule has made it one of many digits."""
     return rate_text(lr) if run.live is None else f"{lr:.3g}"
 
@@ -125,10 +155,10 @@ def smoothed(series: LossSeries, columns: int) -> tuple[Floats, Floats]:
     return middle[known], means[known]
 
 
-def told_apart(run: Run, current: Run) -> str:
-    """Return what tells a run from the current one: name, rate, optimizer, or schedule."""
+def distinction(run: Run, current: Run) -> str:
+    """Return what distinguishes a run from the current one: name, rate, optimizer or schedule."""
     if run.name or run.lr != current.lr or run.by == current.by:
-        return run.name or told_rate(run, run.lr)
+        return run.name or short_rate(run, run.lr)
     return run.schedule if run.title == current.title else run.by
 
 
@@ -140,30 +170,6 @@ def scale_of(view: View, run: Run) -> Scale:
         return "linear"
     too_steep = usual_losses(run.series)[1] > TOO_STEEP * run.series.first
     return "log" if scale == "linear" and too_steep else scale
-
-
-def named(name: str, x: Axis, y: Axis, at: Floats, loss: Floats, tone: str, place: int) -> Layer:
-    """Return a run's number, put on its curve where few others are: each at a level of its own."""
-    import numpy as np
-
-    from lrtui.screen.draw.chart import Label
-
-    level = 0.8 - 0.15 * place
-    px, py = x.place(at), y.place(loss)
-    inside = np.isfinite(py) & (px <= 1)
-    px, py = px[inside], py[inside]
-    if not len(px):
-        return Label(math.nan, math.nan, name, tone)  # nowhere
-    crossed = np.flatnonzero((py[:-1] - level) * (py[1:] - level) <= 0)
-    if len(crossed):
-        i = int(crossed[-1])  # the last: where a diverging loss rises, none of the others does
-        rise = py[i + 1] - py[i]
-        share = (level - py[i]) / rise if rise else 0.0
-        across, up = float(px[i] + share * (px[i + 1] - px[i])), level
-    else:
-        i = int(np.abs(px - (0.9 - 0.12 * place)).argmin())
-        across, up = float(px[i]), float(np.clip(py[i], 0, 1))
-    return Label(x.at(across), y.at(up), name, tone)
 
 
 def forecast(run: Run, last: int) -> tuple[Floats, Floats] | None:
@@ -187,17 +193,17 @@ def last_shown(view: View) -> int:
     run = view.session.current
     assert run is not None
     furthest = max(view.race, key=lambda other: other.step, default=run)
-    return steps_shown(furthest, [old for old, _ in view.behind()])
+    return steps_shown(furthest, view.behind())
 
 
 def steps_shown(run: Run, earlier: Sequence[Run]) -> int:
     """Return the last step of the axis: the whole run where it is short, else a round number."""
-    from lrtui.screen.draw.chart import nice
+    from lrtui.screen.draw.chart import round_up
 
     if run.steps is not None and run.steps <= 200:
         return run.steps
-    longest = max([run.step, *(min(old.step, run.step) for old in earlier)])
-    shown = max(100, int(nice(longest * 1.001)))
+    longest = max([1, run.step, *(min(old.step, run.step) for old in earlier)])
+    shown = max(100, int(round_up(longest * 1.001)))
     return shown if run.steps is None else min(run.steps, shown)
 
 
@@ -214,7 +220,7 @@ def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas
     from lrtui.screen.draw.chart import Axis
 
     series = [run.series for run in runs if run.series]
-    usual = [usual_losses(each) for each in series]
+    usual = [usual_losses(each, log=scale != "linear") for each in series]
     if scale == "linear":
         low, high = usual[0]
         return Axis(min(low, 0.0), max(high, 1e-30, 0.1 * -low)).aligned(canvas.rows)
@@ -230,28 +236,48 @@ def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas
     return Axis(low if high == wide else low / 1.001, wide, log=True).aligned(canvas.rows)
 
 
-def usual_losses(series: LossSeries) -> tuple[float, float]:
+def usual_losses(series: LossSeries, *, log: bool = False) -> tuple[float, float]:
     """Return the least and the largest loss that the axis holds: not those few far off the others.
 
     What begins, what was last, and nineteen in twenty of all losses count as usual. Others are held
-    as well where they are not far off these.
+    as well where they are not far off these: ten times, or on a log axis half of its length.
+    """
+    import numpy as np
+
+    if (bulk := bulk_of(series, series.count)) is None:
+        return 1.0, 1.0
+    recent = series.recent[np.isfinite(series.recent)]
+    ends = [v for v in (series.opening, series.first, series.last, *recent) if v == v]
+    low, high = series.smallest, series.largest
+    usual = max(*ends, bulk[1])
+    span = usual / low if log and low > 0 else 0.0
+    if 0 < max(FAR_OFF, span) * usual < high:
+        high = usual
+    if low >= 0 and bulk[0] > 0:
+        usual = min(*(v for v in ends if v > 0), bulk[0])
+        low = usual if low < usual / FAR_OFF else low
+    return low, high
+
+
+@lru_cache(maxsize=2 * MAX_BEHIND)
+def bulk_of(series: LossSeries, count: int) -> tuple[float, float] | None:
+    """Return the 5 % quantile of the positive losses, 0 without any, and the 95 % quantile of all.
+
+    Args:
+        series: the losses.
+        count: its length, so that the cache follows the run.
     """
     import numpy as np
 
     _, losses = series.curve()
     if not len(losses):
-        return 1.0, 1.0
-    recent = series.recent[np.isfinite(series.recent)]
-    ends = [v for v in (series.opening, series.first, series.last, *recent) if v == v]
-    low, high = series.smallest, series.largest
-    usual = max(*ends, float(np.quantile(losses, 0.95)))
-    if 0 < FAR_OFF * usual < high:
-        high = usual
+        return None
+    if losses.min() > 0:
+        low, high = np.quantile(losses, [0.05, 0.95])
+        return float(low), float(high)
     known = losses[losses > 0]
-    if low >= 0 and len(known):
-        usual = min(*(v for v in ends if v > 0), float(np.quantile(known, 0.05)))
-        low = usual if low < usual / FAR_OFF else low
-    return low, high
+    low = np.quantile(known, 0.05) if len(known) else 0.0
+    return float(low), float(np.quantile(losses, 0.95))
 
 
 def with_gaps(
@@ -260,6 +286,8 @@ def with_gaps(
     """Return a curve that is interrupted where the losses were not finite."""
     import numpy as np
 
+    if not stretches:
+        return at, losses
     starts = np.array([first for first, _ in stretches], dtype=float)
     places = np.searchsorted(at, starts)
     return np.insert(at, places, starts), np.insert(losses, places, np.nan)
@@ -307,56 +335,36 @@ def depends_on(view: View, width: int) -> object:
     """
     run = view.session.current
     assert run is not None
-    behind = view.behind()
     steps = last_shown(view)
-    moving = [seen(view, other, steps, width) for other in view.race or [run]]
-    others = [(old.number, old.name, tone) for old, tone in behind]
-    return (
-        run.number,
-        others,
-        view.session.quadratic is None,
-        steps,
-        moving,
-        view.scale,
-        view.cursor,
-    )
+    moving = [seen(other, steps, width) for other in view.race or [run]]
+    names = [(view.tone(old), label) for old, label in labels(view)]
+    exact = view.session.quadratic is not None
+    return run.number, names, exact, steps, moving, view.scale, view.cursor
 
 
-def seen(view: View, run: Run, steps: int, width: int) -> object:
+def seen(run: Run, steps: int, width: int) -> object:
     """Return what can be seen of a run that may be on."""
     if (series := run.series) is None:
         return None
     dot = run.step * 2 * width // steps
-    now = loss_now(view, run) if run is view.session.current else ""
-    range_ = f"{series.smallest:.2g} {series.largest:.3g} {now}"
+    range_ = f"{series.smallest:.2g} {series.largest:.3g}"
     ahead = (run.ahead.count, run.ahead_outcome) if run.ahead else None
     return dot, range_, ahead, run.settled_at, series.broken, len(run.changes), run.outcome
 
 
-def loss_now(view: View, run: Run) -> str:
-    """Return the current loss in words where the table of runs is not there.
-
-    It changes with every frame: where it is in the table, telling it twice would cost bytes.
-    """
-    assert run.series is not None
-    if run.live is None and view.alone is None and in_two_rows(*view.size):
-        return ""
-    last = run.series.recent[-1]
-    return f" loss {last:.4g}" if last == last else " loss not finite"
-
-
 def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | None:
     """Read out the step that is clicked."""
-    from lrtui.screen.draw.chart import Axis, Canvas
+    from lrtui.screen.draw.chart import Canvas
 
     canvas = Canvas.of(width, height - 1)
     if y < 1 or not canvas.left <= x < canvas.left + canvas.columns:
         return None
-    return ReadStep(round(canvas.x_at(Axis(0.0, float(last_shown(view))), x - canvas.left)))
+    step = round(canvas.x_at(steps_axis(view, canvas), x - canvas.left))
+    return ReadStep(min(step, last_shown(view)))
 
 
 def waits_for(view: View) -> str:
-    """Say that there is no loss yet, or that a training tells none."""
+    """Say that there is no loss yet, or that a training reports none."""
     run = view.session.current
     if run is not None and knows_no_loss(run):
         return "no loss known: give it to monitor.step(loss)"
@@ -371,10 +379,10 @@ def knows_no_loss(run: Run) -> bool:
 LOSS = Pane(
     id="loss",
     title="loss",
-    place="top",
+    place="main",
     draw=draw,
     depends_on=depends_on,
-    help="The loss by step, earlier runs behind it by their number, the forecast dotted. "
+    help="The loss by step, earlier runs behind it, the forecast dotted. "
     "▲ marks where it settled, ↑ where it leaves the chart, ✕ where it was not finite.",
     waits_for=waits_for,
     click=click,

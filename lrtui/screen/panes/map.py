@@ -34,7 +34,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     x, y, lines, minimum = plane(view)
     layers: list[Layer] = [Path(line[:, 0], line[:, 1], "faint") for line in lines]
     names: list[Layer] = []
-    for old, tone in reversed(view.behind()):
+    for old in reversed(view.behind()):
+        tone = view.tone(old)
         weights = weights_of(old, 2)
         layers.append(Path(weights[:, 0], weights[:, 1], tone))
         if old in view.race and len(weights):
@@ -47,8 +48,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     layers += names
     legend: Row = []
     if isinstance(scene, LineScene) and scene.true_weights:
-        layers.append(Mark(*scene.true_weights, "○", "target"))
-        legend = [("○", "target"), (" truth  ", "dim")]
+        layers.append(Mark(*scene.true_weights, "○", "text"))
+        legend = [("○", "text"), (" true weights  ", "dim")]
     if minimum is not None:
         layers.append(Mark(*minimum, "✚", "good"))
         legend = [("✚", "good"), (" minimum  ", "dim"), *legend]
@@ -158,14 +159,14 @@ def contours(across: ArrayLike, up: ArrayLike, losses: Floats, levels: Floats) -
 
 def depends_on(view: View, width: int) -> object:
     """Return what the picture depends on."""
-    others = [(old.number, tone) for old, tone in view.behind()]
+    others = [view.tone(old) for old in view.behind()]
     return trajectory_seen(view, width), others, view.cursor, view.place
 
 
 MAP = Pane(
     id="map",
     title="map",
-    place="bottom",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss over its two weights from above, and the way of each run.",
@@ -173,15 +174,15 @@ MAP = Pane(
     waits_for=lambda view: waits_for_scene(view) or waits_for_theory(view),
     fits=in_two_rows,
     widths=(28, None),
-    lens=True,
+    takes_turns=True,
     click=click,
-    keys=("lens",),
+    keys=("chart",),
 )
 
 PLANE = Pane(
     id="plane",
     title="map",
-    place="top",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss over its two weights from above, and the way of each run.",

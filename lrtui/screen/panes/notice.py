@@ -1,4 +1,4 @@
-"""The notice: the answer to what was asked for, above the footer; it goes away by itself."""
+"""The line above the footer: the answer to a key, for a few seconds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import textwrap
 
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, Span
-from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.log import LOG
+from lrtui.screen.panes.pane import TALL, Pane
 from lrtui.text.rates import complaint
 
 SIGNS = {"bad": "✕", "good": "✓"}
@@ -14,9 +15,11 @@ SIGNS = {"bad": "✕", "good": "✓"}
 
 
 def said(view: View) -> Span:
-    """Return what is wrong with what is typed, else the answer to what was asked for."""
+    """Return what is wrong with what is typed, an answer, or the last event."""
     if wrong := complaint(view.typed):
         return wrong, "bad"
+    if not view.notice[0] and view.log and not LOG.fits(*view.size):
+        return view.log[-1][0], "dim"
     return view.notice
 
 
@@ -24,10 +27,13 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw it in the rows that there are."""
     text, tone = said(view)
     sign = SIGNS.get(tone, "·")
-    lines = textwrap.wrap(text, max(width - 4, 1)) or [""]
+    if not text:
+        return [[(" " * width, "dim")]]
+    lines = textwrap.wrap(text, max(width - 4, 1))
     if len(lines) > height:
         lines = lines[:height]
         lines[-1] = lines[-1][: max(width - 5, 0)] + "…"
+    tone = "dim" if tone == "dim" else "strong"
     return [
         [("   " if i else f" {sign} ", tone), (line.ljust(width - 3), tone)]
         for i, line in enumerate(lines)
@@ -39,4 +45,9 @@ def rows(view: View) -> int:
     return min(max(len(textwrap.wrap(said(view)[0], max(view.size[0] - 4, 1))), 1), 3)
 
 
-NOTICE = Pane(id="notice", place="notice", draw=draw, applies=lambda view: bool(said(view)[0]))
+def applies(view: View) -> bool:
+    """Return whether it has something to say, or a line of its own."""
+    return bool(said(view)[0]) or view.size[1] >= TALL
+
+
+NOTICE = Pane(id="notice", place="row", draw=draw, applies=applies)

@@ -9,9 +9,9 @@ from typing import Literal
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row
 
-Place = Literal["header", "box", "top", "bottom", "caption", "notice", "footer", "screen"]
-"""Where a pane goes, from the top of the screen down; ``notice`` lies over what is there, and
-``screen`` is all of it."""
+Place = Literal["row", "main", "side", "below", "foot", "screen"]
+"""Where a pane goes: ``row`` a row without a border, ``main`` the large chart, ``side`` beside it,
+``below`` below it, ``foot`` below all charts, ``screen`` instead of everything else."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,9 @@ class Pane:
         waits_for: says in a line what must come before it can be drawn, empty if nothing.
         fits: whether a terminal, by its columns and rows, has room for it beside the others.
         widths: fewest and most columns; as many as there are where the latter is ``None``.
-        lens: whether it takes turns with the other lenses in one place.
-        keys: names of the actions that are about it, told on its border where there is room.
+        takes_turns: whether it shares its place with other charts, one shown at a time.
+        heading: whether the first row that it draws stands on its border, where it has one.
+        keys: names of the actions that are about it, for its border.
         click: returns what a click asks for, from the view, the cell's column and row, and the
             pane's columns and rows.
     """
@@ -119,6 +120,7 @@ class Pane:
     waits_for: Callable[[View], str] = ready
     fits: Callable[[int, int], bool] = always
     widths: tuple[int, int | None] = (20, None)
-    lens: bool = False
+    takes_turns: bool = False
+    heading: bool = True
     keys: tuple[str, ...] = ()
     click: Callable[[View, int, int, int, int], Request | None] = no_click

@@ -10,7 +10,7 @@ from lrtui.screen.panes.scalar import live_of
 LEVELS = "▁▂▃▄▅▆▇█"
 """Steps a second of late, from none to the most that any rank had."""
 
-CURVE = 10
+CURVE = 6
 """Reports that are drawn."""
 
 STRAGGLES = 0.8
@@ -40,7 +40,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         elif pace < STRAGGLES * quickest:
             word, tone = "straggles", "bad"
         row: Row = [(f"{rank:>3} ", "dim"), (f"{ranks.steps[rank]:>9,} ", tone)]
-        row += [(f"{pace:>6.3g}/s ", tone), (curve, "prediction"), (f" {word}", tone)]
+        row += [(f"{pace:>6.3g}/s ", tone), (curve, "text"), (f" {word}", tone)]
         rows.append(fitted(row, width))
     return rows
 
@@ -48,12 +48,13 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 RANKS = Pane(
     id="ranks",
     title="ranks",
-    place="bottom",
+    place="below",
+    heading=False,
     draw=draw,
     help="The processes that train together: step and steps a second of each, of late.",
     applies=lambda view: bool(
         (live := live_of(view)) and live.ranks is not None and len(live.ranks.steps) > 1
     ),
     fits=in_two_rows,
-    widths=(36, 44),
+    widths=(42, 46),
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lrtui.messages import Vitals
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.session.run import Run
+from lrtui.text.amounts import bytes_text
 from lrtui.text.rates import rate_text
 
 if TYPE_CHECKING:
@@ -18,10 +20,11 @@ if TYPE_CHECKING:
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the rate by step."""
-    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, draw, round_up
+    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, Stroke, draw, round_up
 
     run = view.session.current
     assert run is not None
+    tone = view.tone(run)
     steps, rates = rates_of(run)
     last = steps_shown(run, [])
     x = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
@@ -30,18 +33,18 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     y = Axis(0.0, round_up(1.05 * highest)).aligned(Canvas.of(width, height - 1).rows)
     layers: list[Layer] = upright(None if view.cursor is None else float(view.cursor), y)
     if asked is not None:
-        layers.append(Curve(*asked, "forecast", dotted=True))
-    layers += [Curve([step, step], [y.low, y.high], "change") for step, _ in run.changes]
-    layers += [Label(step, y.high, f"{lr:.3g}", "change") for step, lr in run.changes]
-    layers.append(Curve(steps, rates, "prediction"))
+        layers.append(Curve(*asked, tone, dotted=True))
+    layers += [Curve([step, step], [y.low, y.high], "dim") for step, _ in run.changes]
+    layers += [Label(step, y.high, f"{lr:.3g}", "text") for step, lr in run.changes]
+    layers.append(Stroke(steps, rates, tone))
     now = lr_in_force(run)
-    layers.append(Mark(float(run.step), now, "●", "strong-prediction"))
-    legend: Row = [("━━", "prediction"), (f" rate {now:.4g}", "text")]
+    layers.append(Mark(float(run.step), now, "●", tone))
+    legend: Row = [("━━", tone), (f" {now:.4g}", "text")]
     if view.cursor is not None and view.cursor <= run.step:
         at = f" rate {run.lr_at(view.cursor):.4g}"
         legend = [(f"step {view.cursor:,} ", "strong"), (at, "text")]
     if asked is not None:
-        legend.append(("  ⠒⠒ schedule", "forecast"))
+        legend.append(("  ⠐⠐ schedule", tone))
     elif run.schedule != "constant":
         legend.append((f"  {run.schedule}, peak {rate_text(run.lr)}", "dim"))
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
@@ -73,7 +76,7 @@ def asked_for(run: Run) -> tuple[Floats, Floats] | None:
 
     if run.live is None or run.live.scheduled is None or run.rates is None:
         return None
-    # It is told only where it differs.
+    # It is reported only where it differs.
     at, asked = (
         np.concatenate(columns)
         for columns in zip(run.rates.curve(), run.live.scheduled.curve(), strict=True)
@@ -95,19 +98,31 @@ def in_force(run: Run) -> list[Row]:
     since = "" if live.since is None else f", since step {live.since:,}"
     scheduled = live.scheduled.last if live.scheduled is not None else state.scheduled
     if state.held is not None:
-        row.append((f" = held{since}", "change"))
+        row.append((f" = held{since}", "strong"))
         if scheduled is not None:
             row.append((f"; the schedule asks for {scheduled:.4g}", "dim"))
     elif state.scale != 1:
         asked = lr / state.scale
-        row.append((f" = schedule {asked:.4g} × {state.scale:.4g}{since}", "change"))
+        row.append((f" = schedule {asked:.4g} × {state.scale:.4g}{since}", "strong"))
     else:
         row.append((", the schedule's own", "dim"))
     if state.groups > 1 and state.lowest is not None:
         row.append((f"  {state.groups} groups, {state.lowest:.2g} … {lr:.2g}", "dim"))
     if state.stopping and run.is_on:
         row.append(("  stopping", "bad"))
+    elif live.vitals is not None:
+        row += settings_and_memory(live.vitals)
     return [row]
+
+
+def settings_and_memory(vitals: Vitals) -> Row:
+    """Return betas and weight decay in force, and the memory in use."""
+    found = [vitals.settings] if vitals.settings else []
+    if vitals.memory is not None:
+        on_device = vitals.device_memory
+        more = "" if on_device is None else f", {bytes_text(on_device)} on its device"
+        found.append(f"{bytes_text(vitals.memory)} of memory{more}")
+    return [(f"   {'   '.join(found)}", "dim")] if found else []
 
 
 def varies(view: View) -> bool:
@@ -150,7 +165,7 @@ def waits_for(view: View) -> str:
 RATE = Pane(
     id="learning-rate",
     title="rate",
-    place="bottom",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The rate in force at each step, where a schedule or a person moves it.",
@@ -158,14 +173,14 @@ RATE = Pane(
     waits_for=waits_for,
     fits=in_two_rows,
     widths=(28, None),
-    lens=True,
-    keys=("lens",),
+    takes_turns=True,
+    keys=("chart",),
 )
 
 RATE_IN_FORCE = Pane(
     id="rate-in-force",
     title="rate",
-    place="bottom",
+    place="below",
     draw=draw,
     depends_on=depends_on,
     help="The rate in force at each step; dotted what the schedule asks for, where a person has "

@@ -1,4 +1,4 @@
-"""The ruler: one line that shows what every rate would do."""
+"""The ruler: a row that shows what every rate would do."""
 
 from __future__ import annotations
 
@@ -38,13 +38,14 @@ MIN_CELLS = 8
 """Cells that a ruler needs."""
 
 CELLS: dict[Verdict, tuple[str, str]] = {
-    "too slow": ("░", "target"),
-    "too few steps": ("░", "target"),
-    "on the edge": ("╱", "edge"),
+    "too slow": ("░", "warn"),
+    "too few steps": ("░", "warn"),
+    "on the edge": ("╱", "warn"),
     "diverging": ("╳", "bad"),
     "diverged": ("╳", "bad"),
-    "above its start": ("╱", "edge"),
+    "above its start": ("╱", "warn"),
     "unfinished": ("?", "dim"),
+    "cannot tell yet": ("?", "dim"),
     "failed": ("!", "dim"),
 }
 """How a rate that does not settle is drawn."""
@@ -95,8 +96,8 @@ def marked(view: View) -> list[tuple[float, str, str]]:
     """Return the rates that are marked, ascending: each with its sign and its name."""
     swept, theory = view.swept, view.session.theory
     found = []
-    if (best := best_of(swept, theory)) is not None:
-        text = f"best {rate_text(best)}" if theory else f"best tried {best:.2g}"
+    if swept is not None and (best := best_of(swept, theory)) is not None:
+        text = f"best {rate_text(best)}" if theory else f"best {best:.2g} in {swept.steps:,} steps"
         found.append((best, "★", text))
     if theory is not None and math.isfinite(theory.max_stable_lr):
         found.append((theory.max_stable_lr, "┃", f"limit {theory.max_stable_lr:.3g}"))
@@ -146,74 +147,64 @@ def foreseen(view: View, lr: float) -> str:
     return f": {verdict}" if at is None else f": settles at step {at:,}"
 
 
-def labels(ruler: Ruler, view: View, width: int) -> list[tuple[int, str, float, str]]:
-    """Return the labels below the ruler: the column where each begins, its text, rate and tone.
+def labels(view: View) -> list[tuple[str, float, str]]:
+    """Return what stands right of the ruler: texts, each with its rate and tone."""
+    return [(f"  {sign} {name}", lr, tone_of(sign)) for lr, sign, name in marked(view)]
 
-    A name is shortened where it does not fit, and then left out: a sign is always at its rate. Of
-    two in one cell the limit has it, and the name of the best is left of it.
-    """
-    marks = marked(view)
-    cells = [ruler.column(lr) for lr, _, _ in marks]
-    share_a_cell = len(cells) > 1 and cells[0] == cells[1]
-    for form in (lambda sign, name: name, lambda sign, name: name.split()[-1], lambda *_: ""):
-        found: list[tuple[int, str, float, str]] = []
-        for lr, sign, name in marks:
-            at, text = ruler.column(lr), form(sign, name)
-            if sign == "★":  # its name is left of it, that of the limit right
-                text = text if share_a_cell else f"{text} {sign}".strip()
-                found.append((at + (-1 if share_a_cell else 1) - len(text), text, lr, "good"))
-            else:
-                found.append((at, f"{sign} {text}".strip(), lr, "bad"))
-        ends = [0, *(start + len(text) for start, text, _, _ in found)]
-        starts = [*(start for start, _, _, _ in found), width]
-        if all(start >= end for start, end in zip(starts, ends, strict=True)):
-            return found
-    return found
+
+def parts(view: View, width: int) -> tuple[Ruler | None, list[tuple[str, float, str]]]:
+    """Return the ruler and the labels right of it; the limit and then the best where both fit."""
+    assert view.swept is not None
+    names = labels(view)
+    while names and width - sum(len(text) for text, _, _ in names) < MIN_CELLS + 14:
+        names.pop(0)
+    room = width - 2 - sum(len(text) for text, _, _ in names)
+    return Ruler.of(view.swept, room), names
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw the ruler, and below it the best rate and the limit."""
+    """Draw the ruler, and right of it the best rate and the limit."""
     theory, swept = view.session.theory, view.swept
     if swept is None:
-        text = "what each rate would do" if view.session.offers("sweep") else ""
+        text = " what each rate would do" if view.session.offers("sweep") else ""
         run = view.session.current
         rows = in_force(run) if run is not None else []
-        return [fitted(row, width) for row in rows] or [[(text[:width], "dim")]]
-    ruler = Ruler.of(swept, width)
+        return [fitted([(" ", "dim"), *row], width) for row in rows] or [[(text[:width], "dim")]]
+    ruler, names = parts(view, width)
     if ruler is None:
         return []
     found = outcomes(swept, theory, view.steps)
     grades = shades(swept, theory, found)
-    here = {
-        ruler.column(lr) - ruler.canvas.left: span
-        for lr, span in signs(view)
+    inside = [
+        (ruler.column(lr) - ruler.canvas.left, span)
+        for lr, span in [
+            *((lr, (sign, tone_of(sign))) for lr, sign, _ in marked(view)),
+            *signs(view),
+        ]
         if view.zoom is None or ruler.axis.low <= lr <= ruler.axis.high
-    }
-    line: Row = []
+    ]
     cells = ruler.canvas.columns
-    written = spelt(here, cells)
-    for cell in range(cells):
-        i = rate_in(cell, ruler, swept.lrs, found)
-        line.append(written.get(cell, grades[i]))
-    row: Row = []
-    at = 0
-    for start, text, _, tone in labels(ruler, view, width):
-        room = start - at
-        before = horizon(swept, room) if theory is None and not row else ""
-        row += [(before.ljust(room), "dim"), (text, tone)]
-        at = start + len(text)
-    if theory is None and not any(text.strip() for text, tone in row if tone == "dim"):
-        row.append((horizon(swept, width - at).rjust(width - at), "dim"))
-    return [[(ruler.left, "dim"), *line, (ruler.right, "dim")], row][:height]
+    written = spelt(dict(inside), cells)
+    line = [
+        written.get(cell, grades[rate_in(cell, ruler, swept.lrs, found)]) for cell in range(cells)
+    ]
+    row: Row = [(" ", "dim"), (ruler.left, "dim"), *line, (ruler.right, "dim")]
+    row += [(text, tone) for text, _, tone in names]
+    return [row]
+
+
+def tone_of(sign: str) -> str:
+    """Return the tone of a rate that is marked."""
+    return "good" if sign == "★" else "bad"
 
 
 def signs(view: View) -> list[tuple[float, Span]]:
     """Return the rates of the runs so far, each with the sign of its run, the last one last."""
     race, run = view.race, view.session.current
     found = past(view)
-    clicked = [] if view.preview is None else [(view.preview, ("▼", "change"))]
+    clicked = [] if view.preview is None else [(view.preview, ("▼", "accent"))]
     if not race:
-        return [*found, *([(run.lr, ("◆", "strong-prediction"))] if run else []), *clicked]
+        return [*found, *([(run.lr, ("◆", view.tone(run)))] if run else []), *clicked]
     signs = [(other.lr, (str(other.number), view.tone(other))) for other in race]
     signs.sort(key=lambda sign: run is not None and sign[0] == run.lr)
     return [*found, *signs, *clicked]
@@ -260,47 +251,43 @@ def shades(
         ]
     grades = graded(swept)
     return [
-        CELLS.get(verdict, ("░", "target"))
+        CELLS.get(verdict, ("░", "warn"))
         if grade is None
-        else (next(s for most, s in GRADES if grade <= most), "good" if grade <= 0.6 else "target")
+        else (next(s for most, s in GRADES if grade <= most), "good" if grade <= 0.6 else "warn")
         for (verdict, _), grade in zip(found, grades, strict=True)
     ]
-
-
-def horizon(swept: SweepResult, width: int) -> str:
-    """Say how far the rates were tried, in as many words as there is room for."""
-    texts = (f"each rate tried for {swept.steps:,} steps", f"{swept.steps:,} steps each")
-    return next((text for text in texts if len(text) + 2 <= width), "")
 
 
 def depends_on(view: View, width: int) -> object:
     """Return what the ruler depends on."""
     session = view.session
-    told = in_force(session.current) if session.current is not None else []
-    return view.swept, session.theory is None, view.steps, signs(view), told
+    rate = in_force(session.current) if session.current is not None else []
+    return view.swept, session.theory is None, view.steps, signs(view), rate
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None:
     """Run the rate of the cell, or the one that a label names."""
-    swept = view.swept
-    if swept is None or not view.session.offers("start"):
+    if view.swept is None or not view.session.offers("start"):
         return None
-    ruler = Ruler.of(swept, width)
+    ruler, names = parts(view, width)
     if ruler is None:
         return None
-    if y == 1:
-        for start, text, lr, _ in labels(ruler, view, width):
-            if start <= x < start + len(text):
-                return RunRate(lr)
-    return rate_at(ruler.canvas, ruler.axis, x, view)
+    start = 1 + len(ruler.left) + ruler.canvas.columns + len(ruler.right)
+    for text, lr, _ in names:
+        if start <= x < start + len(text):
+            return RunRate(lr)
+        start += len(text)
+    return rate_at(ruler.canvas, ruler.axis, x - 1, view)
 
 
 RULER = Pane(
     id="ruler",
-    place="box",
+    title="ruler",
+    place="row",
     draw=draw,
     depends_on=depends_on,
-    help="The ruler: what each rate would do (░ too slow, ▒▓█ settles, ever sooner, ╱ on the "
+    fits=lambda columns, rows: rows >= 16,
+    help="What each rate would do (░ too slow, ▒▓█ settles, ever sooner, ╱ on the "
     "edge, or above its start, ╳ diverges, ? not tried to the end). A click says what a rate does, "
     "a second one runs it; ★ is the best, ┃ the limit, • an earlier run.",
     click=click,

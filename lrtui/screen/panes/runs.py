@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
@@ -12,14 +12,11 @@ from lrtui.screen.panes.status import LOOKS, state
 from lrtui.session.run import Run
 from lrtui.text.rates import rate_cell
 
-COLUMNS = {"curve": 8, "forecast": 9, "settled": 8, "loss": 10, "steps/s": 8}
+COLUMNS = {"forecast": 9, "settled": 9, "loss": 10, "curve": 10}
 """The columns after the verdict, and their widths."""
 
-MATTER = ("loss", "settled", "curve", "forecast", "steps/s")
+MATTER = ("loss", "settled", "curve", "forecast")
 """The same, what matters most first; those that do not fit are left out."""
-
-LEAST_CURVE = 6
-"""The curve is narrower rather than left out, down to this width."""
 
 RATE = 8
 """Cells of a rate."""
@@ -27,11 +24,14 @@ RATE = 8
 RATES = 14
 """Cells of the rates of a run whose rate was changed, at most."""
 
+MAX_WIDTH = 84
+"""Cells of the table, at most."""
+
 SHORT = 13
 """Cells of a state, unless a longer one is listed."""
 
 ABOUT = 18
-"""Cells of what tells the runs apart besides their rates, at most."""
+"""Cells of the settings that differ between the runs, at most."""
 
 COMPARED = 100
 """Runs whose settings are compared, the last ones."""
@@ -40,49 +40,54 @@ COMPARED = 100
 def draw(view: View, width: int, height: int) -> list[Row]:
     """List the runs, most recent first, the highlighted one always."""
     session = view.session
-    tones = {run.number: tone for run, tone in view.behind()}
     here = listed(view, height)
-    told = [about(run, view) for run in here]
+    settings = [about(run, view) for run in here]
     current_group = session.current_group
     states = [state(run, session.paused and run in current_group) for run in here]
     wide = max([SHORT, *map(len, states)])
     rates = max([RATE, *(min(len(run.rate_in_words), RATES) for run in here if run.changes)])
-    room = width - 2 - 3 - 2 - rates - 1 - 2 - wide
-    most = min(ABOUT, max(room - COLUMNS["loss"], 0))  # the loss is always told
-    longest = max(map(len, told), default=0)
+    room = width - 1 - 3 - 2 - rates - 1 - 2 - wide
+    most = min(ABOUT, max(room - COLUMNS["loss"], 0))  # the loss is always shown
+    longest = max(map(len, settings), default=0)
     apart = min(longest + 1, most) if longest else 0
-    columns = fitting(room - apart)
-    title: Row = [(f"  {'#':>3}  {'rate':<{rates}} {'':<{apart + wide + 2}}", "dim")]
+    found = [cells_of(run) for run in here]
+    known = {name for cells in found for name, text in cells.items() if text}
+    columns = fitting(room - apart, known)
+    name = "setting" if apart >= 8 else ""
+    title: Row = [(f" {'#':>3}  {'rate':<{rates}} {name:<{apart}}{'verdict':<{wide + 2}}", "dim")]
     title += [(f"{name:>{size}}", "dim") for name, size in columns.items()]
     rows = [fitted(title, width)]
-    curves = small_curves(view, here, columns.get("curve", 0) - 1)
-    for run, now, says, curve in zip(here, states, told, curves, strict=True):
-        current = run is session.current
-        highlighted = run.number == view.highlighted or (current and bool(view.race))
+    curves = small_curves(view, here, columns.get("curve", 0) - 2)
+    for run, now, says, cells, curve in zip(here, states, settings, found, curves, strict=True):
+        in_focus = run is (view.pointed_at or session.current)
         sign, look = LOOKS[now]
-        tone = view.tone(run) if run in current_group else tones.get(run.number, "")
-        pace = run.steps_per_second
-        cells = {
-            "curve": curve,
-            "forecast": "–" if run.forecast is None else f"{run.forecast:,}",
-            "settled": "–" if run.settled_at is None else f"{run.settled_at:,}",
-            "loss": "–" if run.loss is None else f"{run.loss:.4g}",
-            "steps/s": "–" if pace is None else f"{pace:,.0f}",
-        }
+        tone = view.tone(run)
         pin = "*" if run.pinned else "-" if run.hidden else " "
         row: Row = [
-            ("▶ " if highlighted else "━ " if tone else "  ", tone or "dim"),
-            (f"{run.number:>3}{pin} ", "strong" if highlighted else "dim"),
-            (f"{rates_cell(run, rates):<{rates}} ", "strong" if current else "text"),
+            ("▎" if in_focus else " ", "accent"),
+            (f"{run.number:>3}{pin} ", tone),
+            (f"{rates_cell(run, rates):<{rates}} ", "strong" if in_focus else "text"),
             (f"{says[: max(apart - 1, 0)]:<{apart}}", "strong" if run.name else "dim"),
             (f"{sign} {now:<{wide}}", look),
         ]
         row += [
-            (f"{cells[name]:>{size}}", (tone or "dim") if name == "curve" else "text")
+            (f"{curve:>{size}}", tone)
+            if name == "curve"
+            else (f"{cells[name] or '–':>{size}}", "text")
             for name, size in columns.items()
         ]
         rows.append(fitted(row, width))
     return rows
+
+
+def cells_of(run: Run) -> dict[str, str]:
+    """Return the numbers of a run by column, empty where they are not known."""
+    return {
+        "forecast": "" if run.forecast is None else f"{run.forecast:,}",
+        "settled": "" if run.settled_at is None else f"{run.settled_at:,}",
+        "loss": "" if run.loss is None else f"{run.loss:.4g}",
+        "curve": "" if run.series is None else "known",
+    }
 
 
 def rates_cell(run: Run, width: int) -> str:
@@ -93,22 +98,20 @@ def rates_cell(run: Run, width: int) -> str:
     return text if len(text) <= width else f"→ {rate_cell(run.lr, RATE - 2)}"
 
 
-def fitting(width: int) -> dict[str, int]:
-    """Return the columns that a width has room for."""
-    kept: dict[str, int] = {}
+def fitting(width: int, known: Collection[str]) -> dict[str, int]:
+    """Return the columns that a width has room for, of those in which something is known."""
+    kept: list[str] = []
     for name in MATTER:
-        size = COLUMNS[name]
-        if name == "curve" and LEAST_CURVE <= width < size:
-            size = width
-        if size > width:
-            break
-        kept[name] = size
-        width -= size
-    return {name: kept[name] for name in COLUMNS if name in kept}
+        if name in known:
+            width -= COLUMNS[name]
+            if width < 0:
+                break
+            kept.append(name)
+    return {name: size for name, size in COLUMNS.items() if name in kept}
 
 
 def about(run: Run, view: View) -> str:
-    """Return what tells a run apart besides its rate: its name, or what not all runs share."""
+    """Return the name of a run, or those of its settings that not all runs share."""
     runs = view.session.runs[-COMPARED:]
     shared = set(run.parts).intersection(*(other.parts for other in runs))
     said = run.name or ", ".join(part for part in run.parts if part not in shared)
@@ -178,7 +181,8 @@ def applies(view: View) -> bool:
 RUNS = Pane(
     id="runs",
     title="runs",
-    place="bottom",
+    place="foot",
+    heading=False,
     draw=draw,
     help="The runs, most recent first; a click highlights one.",
     applies=applies,

@@ -32,7 +32,7 @@ def turn(view: View) -> None:
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the scalar by step."""
-    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Layer, Mark, draw, round_up
+    from lrtui.screen.draw.chart import Axis, Canvas, Layer, Mark, Stroke, draw, round_up
 
     run, live, name = view.session.current, live_of(view), chosen(view)
     assert run is not None
@@ -48,10 +48,10 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     last = steps_shown(run, [])
     x = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
     layers: list[Layer] = [
-        Curve(steps, values, "target"),
-        Mark(float(steps[-1]), float(values[-1]), "●", "target"),
+        Stroke(steps, values, view.tone(run)),
+        Mark(float(steps[-1]), float(values[-1]), "●", view.tone(run)),
     ]
-    legend: Row = [(name[: width - 12], "target"), (f"  {series.last:.4g}", "text")]
+    legend: Row = [(name[: width - 12], view.tone(run)), (f"  {series.last:.4g}", "text")]
     if len(live.scalars) > 1:
         legend.append((f"  l: {len(live.scalars)} scalars", "dim"))
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
@@ -69,10 +69,10 @@ def depends_on(view: View, width: int) -> object:
 SCALAR = Pane(
     id="scalar",
     title="scalar",
-    place="bottom",
+    place="below",
     draw=draw,
     depends_on=depends_on,
-    help="A scalar that the training tells besides its loss; l turns to the next.",
+    help="A scalar that the training reports besides its loss; l shows the next.",
     applies=lambda view: bool(chosen(view)) and len(view.session.runs) == 1,
     fits=lambda columns, rows: columns >= 100 and in_two_rows(columns, rows),
     widths=(28, None),

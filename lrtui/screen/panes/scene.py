@@ -35,7 +35,7 @@ def has_theory(view: View) -> bool:
 
 
 def is_measured(view: View) -> bool:
-    """Return whether the source looks at a run on the way, as far as that can be told."""
+    """Return whether the source measures sharpness, as far as is known yet."""
     return view.session.facts is not None or view.problem in EXPECTED
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.messages import Optimizer
 from lrtui.screen.control.view import View
-from lrtui.screen.draw.spans import Row, fitted, length
+from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, ReadStep, in_two_rows
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from lrtui.screen.draw.chart import Layer
 
 
+MIN_ERROR = 5e-5
+"""Share of a sharpness below which its error is not written: the digits do not show it."""
+
+
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the sharpness by step, and the value above which steps grow."""
     import numpy as np
 
-    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, draw, round_up
+    from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, Stroke, draw, round_up
 
     run = view.session.current
     assert run is not None
@@ -41,8 +45,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         at, level = limits(run, last)
         layers.append(Curve(at, level, "bad", dotted=True))
         layers.append(Label(0.75 * last, level[-1], f"{formula(run)} = {allowed:,.4g}", "bad"))
-    layers.append(Curve(steps, values, "prediction"))
-    layers.append(Mark(float(steps[-1]), float(values[-1]), "●", "strong-prediction"))
+    layers.append(Stroke(steps, values, view.tone(run)))
+    layers.append(Mark(float(steps[-1]), float(values[-1]), "●", view.tone(run)))
     i = len(steps) - 1
     if pointed is not None:  # the last measurement up to there
         i = max(int(np.searchsorted(steps, pointed, side="right")) - 1, 0)
@@ -50,10 +54,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         allowed = threshold(run) / run.lr_at(int(steps[i])) if allowed is not None else None
     now, error = values[i], errors[i]
     legend: Row = [] if pointed is None else [(f"step {steps[i]:,.0f}  ", "strong")]
-    said = f" sharpness {now:.4g} ± {error:.1g}"
-    if length(legend) + 2 + len(said) > width:
-        said = f" {now:.4g} ± {error:.1g}"
-    legend += [("━━", "prediction"), (said, "text")]
+    give = f" ± {error:.1g}" if error > MIN_ERROR * now else ""
+    said = f" {now:.4g}{give}"
+    legend += [("━━", view.tone(run)), (said, "text")]
     if allowed is not None:
         legend.append((f"  {now / allowed:.2f} of {formula(run)}", "dim"))
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
@@ -120,7 +123,7 @@ def waits_for(view: View) -> str:
 SHARPNESS = Pane(
     id="sharpness",
     title="sharpness",
-    place="bottom",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The largest curvature of the loss, measured on the way, and the value above which steps "
@@ -129,7 +132,7 @@ SHARPNESS = Pane(
     waits_for=waits_for,
     fits=in_two_rows,
     widths=(28, None),
-    lens=True,
+    takes_turns=True,
     click=click,
-    keys=("lens",),
+    keys=("chart",),
 )

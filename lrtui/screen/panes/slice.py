@@ -27,7 +27,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
     run = view.session.current
     assert run is not None
-    cut = run.slice
+    cut, tone = run.slice, view.tone(run)
     assert cut is not None
     known = [(lr, loss) for lr, loss in zip(cut.lrs, cut.losses, strict=True) if loss is not None]
     low = min([cut.before, *(loss for _, loss in known)])
@@ -42,11 +42,11 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     ends = [x.low, x.high]
     layers: list[Layer] = [
         Curve(ends, [cut.before, cut.before], "faint"),
-        Curve(np.array([lr for lr, _ in known]), np.array([v for _, v in known]), "prediction"),
+        Curve(np.array([lr for lr, _ in known]), np.array([v for _, v in known]), tone),
         Label(x.low, cut.before, f"loss at step {cut.step:,}", "dim"),
     ]
     if after is not None:
-        layers.append(Mark(cut.lr, after, "◆", "strong-prediction"))
+        layers.append(Mark(cut.lr, after, "◆", tone))
     return [[(sentence(cut, width), "dim")], *draw(width, height - 1, x, y, layers)]
 
 
@@ -64,14 +64,14 @@ def sentence(cut: Slice, width: int) -> str:
     after = loss_at(cut)
     rate = rate_cell(cut.lr, 8)
     if after is None:
-        does = "leads nowhere finite"
+        does = "makes the loss overflow"
         choices = [f"a step of {rate} {does}", does]
     else:
         does = f"{'lowers' if after < cut.before else 'raises'} the loss to {after:.3g}"
         choices = [f"a step of {rate} {does}", does, does.replace("the loss ", "it ")]
     known = [(loss, lr) for lr, loss in zip(cut.lrs, cut.losses, strict=True) if loss is not None]
     if not cut.downhill:
-        choices.insert(0, f"{choices[0]}: carried uphill")
+        choices.insert(0, f"{choices[0]}: the momentum carries it uphill")
     elif known:
         lowest = min(known)[1]
         choices.insert(0, f"{choices[0]}; of those tried, {lowest:.2g} would lower it most")
@@ -92,8 +92,8 @@ def waits_for(view: View) -> str:
 
 SLICE = Pane(
     id="slice",
-    title="slice",
-    place="bottom",
+    title="along the step",
+    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss along the step that the optimizer takes now, by the rate it is taken with; ◆ is "
@@ -102,6 +102,6 @@ SLICE = Pane(
     waits_for=waits_for,
     fits=in_two_rows,
     widths=(28, None),
-    lens=True,
-    keys=("lens",),
+    takes_turns=True,
+    keys=("chart",),
 )

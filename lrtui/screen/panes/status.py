@@ -1,4 +1,4 @@
-"""The status: what the current run's curve means and which rate to try, or what is wrong."""
+"""The verdict: what the current run's curve means, or what is wrong."""
 
 from __future__ import annotations
 
@@ -6,42 +6,40 @@ import math
 import textwrap
 from collections.abc import Callable
 
+from lrtui.analysis.spikes import times_text
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.loss import knows_no_loss
-from lrtui.screen.panes.pane import Pane, Press
+from lrtui.screen.panes.pane import TALL, Pane
 from lrtui.session.run import Run
-from lrtui.session.sentences import advice_text
 from lrtui.text.rates import rate_text
 
 LOOKS = {
-    "converging": ("▶", "prediction"),
-    "cannot tell yet": ("?", "prediction"),
-    "falling": ("▸", "prediction"),
-    "falling, swinging": ("⇅", "prediction"),
-    "at the edge": ("≈", "edge"),
-    "level": ("▬", "slow"),
+    "converging": ("▶", "good"),
+    "cannot tell yet": ("?", "text"),
+    "falling": ("▸", "good"),
+    "falling, swinging": ("⇅", "warn"),
+    "at the edge": ("≈", "warn"),
+    "level": ("▬", "warn"),
     "rising": ("⇡", "bad"),
-    "spike": ("∧", "edge"),
-    "above its start": ("△", "edge"),
-    "above its level": ("⊼", "edge"),
-    "side to side": ("⇄", "prediction"),
+    "spike": ("∧", "warn"),
+    "above its start": ("△", "warn"),
+    "above its level": ("⊼", "warn"),
+    "side to side": ("⇄", "good"),
     "settled": ("✓", "good"),
-    "too few steps": ("▷", "slow"),
-    "too slow": ("…", "slow"),
-    "on the edge": ("╱", "edge"),
+    "too few steps": ("▷", "warn"),
+    "too slow": ("…", "warn"),
+    "on the edge": ("╱", "warn"),
     "diverging": ("↗", "bad"),
     "diverged": ("✕", "bad"),
-    "paused": ("‖", "change"),
+    "paused": ("‖", "strong"),
     "stopped": ("■", "dim"),
     "failed": ("!", "bad"),
     "disconnected": ("∅", "bad"),
 }
-"""How each state of a run is told apart: by a sign for who sees no colour, and by a tone."""
+"""The sign and the tone of each state of a run; the sign is for those who see no colour."""
 
-HINT = "type a rate and press Enter; p runs the rates worth seeing"
-
-Told = tuple[str, str, str]
+Verdict = tuple[str, str, str]
 """A sign, a text and a tone."""
 
 
@@ -51,20 +49,22 @@ def state(run: Run, paused: bool) -> str:
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw what is told, and in the last row the advice; where there is none, in all rows."""
+    """Draw the verdict, and in the last row what can be done about it, if anything."""
     under = fitted(below(view), width)
     room = max(height - bool(under), 1)
     if view.race and not urgent(view):
         rows = race_rows(view, width, room)
     else:
-        sign, text, tone = told(view)
-        lines = textwrap.wrap(text, max(width - 2, 1)) or [""]
+        sign, text, tone = verdict_of(view)
+        lines = textwrap.wrap(text, max(width - 4, 1)) or [""]
         if len(lines) > room:
             lines = lines[:room]
-            lines[-1] = lines[-1][: max(width - 3, 0)] + "…"
-        rows = [[("  " if i else f"{sign} ", tone), (line, tone)] for i, line in enumerate(lines)]
-        rows += [[] for _ in range(room - len(rows))]
-    return [*rows, under][:height]
+            lines[-1] = lines[-1][: max(width - 5, 0)] + "…"
+        rows = [[("   " if i else f" {sign} ", tone), (line, tone)] for i, line in enumerate(lines)]
+    if not under and len(rows) < height:
+        under = why_advised(view, width)
+    rows = [*rows, under] if under else rows
+    return [*rows, *([[]] * (height - len(rows)))][:height]
 
 
 def race_rows(view: View, width: int, height: int) -> list[Row]:
@@ -81,7 +81,7 @@ def race_rows(view: View, width: int, height: int) -> list[Row]:
             # A run that holds or was stopped is where it is, wherever it would have got to.
             at = f"at step {run.step:,}" if now in ("paused", "stopped") else fate(run)
             text = form(sign, now, at)
-            number: Row = [(f"{run.number}", view.tone(run)), (" ", "dim")]
+            number: Row = [(f" {run.number} ", view.tone(run))]
             if with_rate:
                 number.append((f"{name} ", "strong" if here else "text"))
             cells.append([*number, (text, tone)])
@@ -102,8 +102,8 @@ FORMS: tuple[tuple[Callable[[str, str, str], str], int, bool], ...] = (
     (lambda sign, now, fate: sign, 1, True),
     (lambda sign, now, fate: sign, 1, False),
 )
-"""How a run of a race is told, from most to fewest words; the cells between two of them, and
-whether its rate stands there."""
+"""How the verdict on a run of a race is written, from most to fewest words; the cells between two,
+and whether the rate is written."""
 
 
 def fate(run: Run) -> str:
@@ -122,8 +122,8 @@ def urgent(view: View) -> bool:
     return bool(wrong or view.silent_for or not session.has_losses)
 
 
-def told(view: View) -> Told:
-    """Return what is to be told now: the most urgent first."""
+def verdict_of(view: View) -> Verdict:
+    """Return the verdict on the current run, or what is more urgent."""
     session = view.session
     run = session.current
     if session.unusable:
@@ -143,74 +143,71 @@ def told(view: View) -> Told:
     sign, tone = LOOKS[now]
     verdict, evidence, stands_on = run.reading()
     ground = "" if stands_on == "exact" else f" ({stands_on})"
-    told = f"{verdict}{ground}: {evidence}"
-    text = told if now in (verdict, "paused") else f"{now}: {run.reason}"
+    said = f"{verdict}{ground}: {evidence}"
+    text = said if now in (verdict, "paused") else f"{now}: {run.reason}"
     if now == "paused":
         text = f"paused at step {run.step:,}; {text}"
+    elif run.live is not None and run.live.vitals is not None and run.live.vitals.stalled:
+        sign, tone = "!", "warn"
+        text = f"{run.live.vitals.stalled}; {text}"
     elif view.silent_for:
-        sign, tone = "!", "change"
+        sign, tone = "!", "warn"
         text = f"nothing has come from the trainer for {view.silent_for} s; {text}"
     return sign, text, tone
 
 
 def below(view: View) -> Row:
-    """Return the last row: the advice, the reason last so that it can be left out."""
+    """Return the last row: what a trainer that failed said, or what a live training can do."""
     session = view.session
     if session.failure and view.details:
         last = next((line for line in reversed(view.details) if line.strip()), "")
         return [("  ", "dim"), (last[: max(view.size[0] - 6, 0)], "dim")]
     if session.current is not None and session.current.live is not None:
         return results_of(session.current)
-    if not session.offers("start"):
+    return []
+
+
+def why_advised(view: View, width: int) -> Row:
+    """Give the reason for the advice, for which the row of numbers has no room."""
+    session = view.session
+    if width >= 110 or view.race or urgent(view) or not session.offers("start"):
         return []
-    if session.has_losses:
-        advice = session.advice()
-        if advice is None:
-            if session.theory is not None:
-                return [("  no rate settles sooner", "good")]
-            if session.swept is not None and session.current is not None:
-                return [("  none of the rates tried did better", "good")]
-            return hint()
-        return [("a ", "strong"), (advice_text(advice), "good"), (f": {advice.reason}", "dim")]
-    return hint()
+    found = session.advice()
+    return [] if found is None else fitted([(f"   advice: {found.reason}", "dim")], width)
+
+
+def rows(view: View) -> int:
+    """Return how many rows it has: always as many for a run, so that nothing below it moves."""
+    session, (columns, height) = view.session, view.size
+    run = session.current
+    if height < TALL:
+        return 2
+    if run is not None and run.live is not None:
+        return 2 if columns >= 110 else 3
+    return 2 if columns < 110 or view.race or session.failure or session.unusable else 1
 
 
 def results_of(run: Run) -> Row:
-    """Return the last spike of a training that is not ours, and what there is to go back to."""
+    """Return what a live training can go back to, and its last spike once that is over."""
     live = run.live
     assert live is not None
-    row: Row = []
+    row: Row = [("   ", "dim")]
+    if live.snapshots is not None and run.is_on:
+        row += [("t ", "strong"), (f"back to step {live.snapshots.before:,}  ", "text")]
     # One that is not over is the verdict itself, with its figures.
     if (spike := live.spike) is not None and spike.over is not None:
+        height = (
+            f"{times_text(spike.times)} its level" if math.isfinite(spike.times) else "not finite"
+        )
         over = f"recovered in {spike.over:,} steps"
-        times = f"{spike.times:,.0f}" if spike.times >= 100 else f"{spike.times:.2g}"
-        height = f"{times} × the level before" if math.isfinite(spike.times) else "not finite"
-        text = f"  last spike at {spike.step:,}, {height}; {over}"
-        row.append((text, "edge"))
-    if live.snapshots is not None and run.is_on:
-        row += [
-            ("  t ", "strong"),
-            (f"back to the weights of step {live.snapshots.before:,}", "dim"),
-        ]
+        row.append((f"last spike at {spike.step:,}, {height}; {over}", "dim"))
     return row
-
-
-def hint() -> Row:
-    """Return what a newcomer does first."""
-    return [("  ", "dim"), (HINT, "dim")]
-
-
-def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
-    """Take the advice where it is clicked."""
-    session = view.session
-    on_advice = y == height - 1 and session.has_losses and session.advice() is not None
-    return Press("advice") if on_advice else None
 
 
 STATUS = Pane(
     id="status",
-    place="box",
+    place="row",
     draw=draw,
-    help="What the curve means, with the evidence; a: which rate to try next, and why.",
-    click=click,
+    title="verdict",
+    help="What the curve means, with the evidence and in brackets what that stands on.",
 )

@@ -31,33 +31,33 @@ QUESTION = "\x1b[6n"
 """Cursor position report: the terminal answers once it has processed all output before it."""
 
 MAX_UNANSWERED = 2000
-"""Bytes that may be unanswered, at most, before further output waits."""
+"""Maximum unanswered bytes before further output waits."""
 MIN_UNANSWERED = 250
-"""The same for the slowest line, and for a line whose way is to be timed."""
+"""The same for the slowest line, and while timing a round trip."""
 MAX_BUFFERED_SECONDS = 0.1
-"""Seconds of what a line carries that may be under way: a key waits for as long behind it."""
+"""Seconds of output in flight: a key waits as long behind it."""
 MIN_SAMPLES = 10
-"""Answers from which it is seen how much a line carries, and how long its way is."""
+"""Answers needed to estimate bandwidth and round-trip time."""
 REMEASURE_SECONDS = 10.0
-"""Seconds after which the way is timed again."""
+"""Seconds after which the round trip is timed again."""
 FIRST_FRAME = 6500
 """The same in the first second, before the terminal can have answered."""
 SILENT = 3000
 """The same for a terminal that did not answer in the first second."""
 MAX_CHUNK = 1000
-"""Bytes after which a frame is split, at most: a key is answered in the middle of a large one."""
+"""Maximum bytes of a write: a key can be answered between two."""
 MIN_BANDWIDTH = 2000
-"""Bytes a second that every line is assumed to carry, even one that never answers."""
+"""Assumed minimum bandwidth in bytes a second."""
 ANSWER_TIMEOUT = 5.0
-"""Seconds after which an answer is no longer waited for: another terminal may be attached now."""
+"""Seconds to wait for an answer: another terminal may be attached now."""
 HOLD = 0.3
-"""Most seconds for which output is held."""
+"""Maximum seconds to hold output."""
 LAST_ANSWER = 0.5
 """Seconds to wait for the last answer on exit: the shell would take a later one for input."""
 
 
 def lenient_decoder(encoding: str) -> Callable[[], IncrementalDecoder]:
-    """Return a decoder that reads what it does not understand as a replacement character."""
+    """Return a decoder that replaces invalid input."""
     return partial(getincrementaldecoder(encoding), errors="replace")
 
 
@@ -101,7 +101,7 @@ class LineDriver(LinuxDriver):
         self._asked = False
         self._asked_at = 0.0
         self._seen: deque[tuple[float, float]] = deque(maxlen=MIN_SAMPLES)
-        self._ways: deque[float] = deque(maxlen=MIN_SAMPLES)
+        self._round_trips: deque[float] = deque(maxlen=MIN_SAMPLES)
         self._timed_at = -math.inf
         self._answered = Event()
         self._since = self._looked_at = 0.0
@@ -109,7 +109,7 @@ class LineDriver(LinuxDriver):
 
     @property
     def is_free(self) -> bool:
-        """Whether output need not wait; if it must, drawing another frame is a waste."""
+        """Whether output can be sent now; if not, drawing a frame is a waste."""
         return self._held_until > 0 or not self._diff.differs or self._wait() <= 0
 
     def hold(self) -> None:
@@ -183,7 +183,7 @@ class LineDriver(LinuxDriver):
             now, size = monotonic(), self._before_question
             self._seen.append((now - self._asked_at, size))
             if size <= MIN_UNANSWERED + len(QUESTION):
-                self._ways.append(now - self._asked_at)
+                self._round_trips.append(now - self._asked_at)
                 self._timed_at = now
         self._asked = False
         self._answers = True
@@ -240,7 +240,7 @@ class LineDriver(LinuxDriver):
         if not keeps_up(STDERR):
             return 0.05
         if self._answers and not self._asked:
-            return 0.0  # what comes next brings a question along
+            return 0.0  # the next output includes a question
         first = FIRST_FRAME if now < self._since + 1 else SILENT
         window = self._window() if self._answers else first
         return max(self._unanswered - window, 0.0) / MIN_BANDWIDTH
@@ -256,6 +256,6 @@ class LineDriver(LinuxDriver):
             return MAX_UNANSWERED
         if monotonic() > self._timed_at + REMEASURE_SECONDS:
             return MIN_UNANSWERED
-        allowed = min(self._ways) + MAX_BUFFERED_SECONDS
+        allowed = min(self._round_trips) + MAX_BUFFERED_SECONDS
         carried = max(size * min(allowed / max(took, 1e-3), 2) for took, size in self._seen)
         return min(max(carried, MIN_UNANSWERED), MAX_UNANSWERED)

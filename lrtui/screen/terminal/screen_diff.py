@@ -36,11 +36,11 @@ HARMLESS = re.compile(
 
 BLANK: Cell = (" ", "")
 UNKNOWN: Cell = ("", "unknown")
-"""A cell of which nothing is known. The second half of a wide character is empty as well."""
+"""An unknown cell. The second half of a wide character is empty as well."""
 ERASE = 10
-"""Number of blanks from which erasing them takes fewer bytes than writing them."""
+"""Blanks from which erasing takes fewer bytes than writing."""
 SINGLE = re.compile(r"[\x20-\x7e\xa0-\u02ff\u2190-\u22ff\u2500-\u25ff\u2800-\u28ff–—…‖]*")
-"""Characters that take one cell each, for which there is no need to ask."""
+"""Characters known to take one cell each."""
 
 
 class ScreenDiff:

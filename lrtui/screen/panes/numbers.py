@@ -1,0 +1,109 @@
+"""The numbers that matter, in one row: the rate, the loss, and where the run settles."""
+
+from __future__ import annotations
+
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted, length
+from lrtui.screen.panes.pane import Pane, Press
+from lrtui.session.run import Run
+from lrtui.session.sentences import advice_text
+
+FIELD = 18
+"""Cells of the word before the field of the rate, and of that field."""
+
+CALM = 0.97
+"""Above this cosine of consecutive gradients the slope that is left says nothing."""
+
+HINTS = ("type a rate and press Enter; p runs the presets", "type a rate, press Enter")
+"""What a newcomer does first; the shorter one where there is less room."""
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """Draw the numbers, and at the right which rate to try next."""
+    run = view.session.current
+    left: Row = [(f"{' rate':<{FIELD}}", "dim")]
+    if run is not None:
+        left += loss_of(run)
+        left += scalars_of(run) if run.live is not None else end_of(run)
+    essential = length(fitted(left[:3], width))
+    right = next((row for row in advice(view) if length(row) + essential <= width), [])
+    left = fitted(left, width - length(right))
+    return [[*left, (" " * (width - length(left) - length(right)), "dim"), *right]]
+
+
+def loss_of(run: Run) -> Row:
+    """Return the last loss; as wide whatever it is, so that nothing right of it moves."""
+    if run.series is None:
+        return []
+    last = run.series.recent[-1]
+    return [("loss ", "dim"), (f"{f'{last:.4g}' if last == last else 'not finite':<11}", "strong")]
+
+
+def end_of(run: Run) -> Row:
+    """Say where a run settled, or where it is to."""
+    moves = [] if run.schedule == "constant" else [(f"  {run.schedule} schedule", "dim")]
+    if (at := run.settled_at) is not None:
+        foreseen = "" if run.forecast is None else ", as forecast"
+        if run.forecast not in (None, at):
+            foreseen = f", forecast {run.forecast:,}"
+        return [("settled at ", "dim"), (f"{at:,}", "strong"), (foreseen, "dim"), *moves]
+    if run.forecast is None:
+        return moves
+    word = "settles at " if run.is_on else "would settle at "
+    return [(word, "dim"), (f"{run.forecast:,}", "strong"), *moves]
+
+
+def scalars_of(run: Run) -> Row:
+    """Return the last values of what a training reports besides its loss."""
+    assert run.live is not None
+    row: Row = []
+    vitals = run.live.vitals
+    for name, series in run.live.scalars.items():
+        if name == "left":
+            continue
+        label = "norm" if name == "grad_norm" else name
+        row += [(f"{label} ", "dim"), (f"{series.last:<7.3g} ", "strong")]
+        if name == "grad_norm" and vitals is not None and vitals.clipped is not None:
+            row.append((f"{vitals.clipped:>4.0%} clipped   ", "dim"))
+    if (gauge := run.live.gauge) is not None and gauge.calm <= CALM:
+        row += [("slope left ", "dim"), (f"{gauge.left:<6.0%}", "strong")]
+    if vitals is not None and vitals.data_wait is not None:
+        row += [("data wait ", "dim"), (f"{vitals.data_wait:<5.0%}", "strong")]
+    if vitals is not None and vitals.epoch is not None:
+        of = "" if vitals.epochs is None else f"/{vitals.epochs:,}"
+        row += [("epoch ", "dim"), (f"{vitals.epoch:,}{of}", "strong")]
+    return row
+
+
+def advice(view: View) -> list[Row]:
+    """Return which rate to try next, from most to fewest words."""
+    session = view.session
+    if not session.offers("start") or session.failure or session.unusable:
+        return []
+    found = session.advice() if session.has_losses else None
+    if found is not None:
+        key, text = ("a ", "strong"), advice_text(found)
+        forms = [f"{text}: {found.reason}", text, text.partition(", ")[0].partition(":")[0]]
+        return [[key, (form, "text"), (" ", "dim")] for form in forms]
+    if session.has_losses and session.theory is not None:
+        return [[("no rate settles sooner ", "dim")]]
+    if session.has_losses and session.swept is not None:
+        return [[("none of the rates tried did better ", "dim")]]
+    return [[(f"{hint} ", "dim")] for hint in HINTS]
+
+
+def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
+    """Take the advice where it is clicked."""
+    (row,) = draw(view, width, height)
+    starts = [length(row[:i]) for i, span in enumerate(row) if span == ("a ", "strong")]
+    return Press("advice") if starts and x >= starts[0] else None
+
+
+NUMBERS = Pane(
+    id="numbers",
+    title="numbers",
+    place="row",
+    draw=draw,
+    help="The rate, the loss, where the run settles; a: which rate to try next, and why.",
+    click=click,
+)

@@ -1,0 +1,20 @@
+"""Bytes and times as people write them."""
+
+from __future__ import annotations
+
+
+def bytes_text(count: float) -> str:
+    """Write a number of bytes, such as ``321 MB``."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def duration(seconds: float) -> str:
+    """Write how long something has taken, such as ``3 h 12``."""
+    minutes = int(seconds) // 60
+    if minutes < 1:
+        return f"{int(max(seconds, 0))} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02}"
