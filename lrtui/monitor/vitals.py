@@ -69,7 +69,7 @@ class Vitals:
         self._watch_loaders()
 
     def follow_optimizer(self, optimizer: Optimizer | None) -> None:
-        """Measure the headroom of the training of an optimizer, from its next step on."""
+        """Measure the headroom of this optimizer from its next step on."""
         if self.headroom is not None:
             self.headroom.detach()
         self.headroom = None if optimizer is None else Headroom(optimizer)
