@@ -25,7 +25,7 @@ from lrtui.messages import (
 )
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.sources.source import Source
-from lrtui.trainer.loop import Trainer, swept
+from lrtui.trainer.loop import Trainer, sweep_work
 from lrtui.trainer.many.grid import heat
 
 torch.set_num_threads(1)  # small steps take ten times as long on two
@@ -69,7 +69,7 @@ class InProcess(Source):
             self._say(hot)
         elif isinstance(command, Sweep):
             assert self._trainer.problem is not None
-            *_, found = swept(self._trainer.problem, command)
+            *_, found = sweep_work(self._trainer.problem, command)
             assert found is not None
             self._say(found)
 

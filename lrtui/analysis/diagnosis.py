@@ -173,13 +173,13 @@ class Diagnosis:
     broken: int | None = None
     _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=RECENT_LOSSES))
 
-    def see(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
+    def add(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
         """Add the next losses and their steps; ``None`` where they are not finite."""
         if None in losses:
             if self.broken is None:
                 self.broken = steps[losses.index(None)]
-            told = [(k, v) for k, v in zip(steps, losses, strict=True) if v is not None]
-            steps, losses = [k for k, _ in told], [v for _, v in told]
+            finite = [(k, v) for k, v in zip(steps, losses, strict=True) if v is not None]
+            steps, losses = [k for k, _ in finite], [v for _, v in finite]
         known = cast("Sequence[float]", losses)
         self._recent.extend(zip(steps[-RECENT_LOSSES:], known[-RECENT_LOSSES:], strict=True))
         if self.theory is None or not known:

@@ -85,15 +85,15 @@ class LossSeries:
         if finite[-1]:
             self.non_finite_since = None
         elif finite.any() or self.non_finite_since is None:
-            known_last = np.flatnonzero(finite)
-            self.non_finite_since = int(at[known_last[-1] + 1 if len(known_last) else 0])
+            finite_at = np.flatnonzero(finite)
+            self.non_finite_since = int(at[finite_at[-1] + 1 if len(finite_at) else 0])
         if self.count == 0:
             self.first, self.origin = float(values[0]), int(at[0])
         if finite.any():
-            known = values[finite]
-            self.last = float(known[-1])
-            self.largest = float(np.fmax(self.largest, known.max()))
-            self.smallest = float(np.fmin(self.smallest, known.min()))
+            finite_values = values[finite]
+            self.last = float(finite_values[-1])
+            self.largest = float(np.fmax(self.largest, finite_values.max()))
+            self.smallest = float(np.fmin(self.smallest, finite_values.min()))
         early = values[: max(OPENING - self.count, 0)]
         self.opening = float(np.fmax.reduce(early, initial=self.opening))
         self.count += len(values)
@@ -193,10 +193,17 @@ class LossSeries:
         Where losses were merged the stretch begins and ends with buckets; finite ones may be among
         them.
         """
-        told = np.flatnonzero((self._missing[: self._used] > 0) | (self._finite[: self._used] > 0))
-        missing = np.append(np.append(False, self._missing[told] > 0), False).astype(np.int8)
+        known_buckets = np.flatnonzero(
+            (self._missing[: self._used] > 0) | (self._finite[: self._used] > 0)
+        )
+        missing = np.append(np.append(False, self._missing[known_buckets] > 0), False).astype(
+            np.int8
+        )
         edges = np.diff(missing)
-        starts, ends = told[np.flatnonzero(edges > 0)], told[np.flatnonzero(edges < 0) - 1]
+        starts, ends = (
+            known_buckets[np.flatnonzero(edges > 0)],
+            known_buckets[np.flatnonzero(edges < 0) - 1],
+        )
         first, last = self.origin + starts * self.stride, self.origin + (ends + 1) * self.stride - 1
         return [*zip(first.tolist(), last.tolist(), strict=True)]
 

@@ -136,12 +136,12 @@ class SpikeWatch:
         """The spike that is not over, if there is one."""
         return self.last if self.last is not None and self.last.over is None else None
 
-    def take(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
+    def add(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
         """Add the next losses and their steps; ``None`` where they are not finite."""
-        for step, told in zip(steps, losses, strict=True):
-            loss = math.inf if told is None else told
+        for step, value in zip(steps, losses, strict=True):
+            loss = math.inf if value is None else value
             self._just.append((step, loss))
-            if told is not None and not loss >= self._smallest:
+            if value is not None and not loss >= self._smallest:
                 self._first = loss if math.isnan(self._first) else self._first
                 self._smallest = loss
             if (spike := self.now) is not None:
@@ -149,9 +149,9 @@ class SpikeWatch:
             elif loss > self._level and self._is_high():
                 self._begin()
             else:
-                self._take_in(loss)
+                self._add_to_level(loss)
 
-    def _take_in(self, loss: float) -> None:
+    def _add_to_level(self, loss: float) -> None:
         """Let a loss count for the level."""
         if math.isfinite(loss):
             self._waiting.append(loss)
@@ -200,8 +200,8 @@ class SpikeWatch:
         self._waiting.clear()
         first = next(i for i, (_, loss) in enumerate(just) if loss > self._each)
         self.last = Spike(just[first][0], self._level, 0.0)
-        for told in just[first:]:
-            self._just.append(told)
+        for value in just[first:]:
+            self._just.append(value)
             self._follow(self.last)
 
     def _follow(self, spike: Spike) -> None:

@@ -22,6 +22,12 @@ Seconds = Annotated[float, Meta(ge=0)]
 Outcome = Literal["done", "diverged", "stopped", "failed", "disconnected"]
 Fraction = Annotated[float, Meta(ge=0, lt=1)]
 
+
+def finite_or_none(number: float | None) -> float | None:
+    """Return a number as a message has it: ``None`` if it is not finite."""
+    return number if number is not None and abs(number) <= LARGEST else None
+
+
 RateInForce = Annotated[float, Meta(ge=0)]
 """A learning rate as a schedule has it: a warm-up begins at 0."""
 

@@ -1,4 +1,4 @@
-"""A Monitor that a script knows nothing of: it attaches to whatever optimizer steps."""
+"""A Monitor for an unchanged script: it attaches to whatever optimizer steps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,7 +19,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from lrtui.monitor.channel import FORKED, say
+from lrtui.monitor.channel import AFTER_FORK, say
 from lrtui.monitor.frameworks import ask_trainer_to_end, variable_of
 from lrtui.monitor.levers import Levers, in_words
 from lrtui.monitor.losses import LossFinder, Number
@@ -26,13 +27,13 @@ from lrtui.monitor.monitor import Monitor
 from lrtui.monitor.rate_control import RateControl, largest
 
 MAX_OTHERS = 3
-"""Further optimizers whose loss and rate are told: an optimizer a parameter makes thousands."""
+"""Further optimizers shown as scalars: scripts with one optimizer per parameter have thousands."""
 
 TAKEOVER_STEPS = 16
-"""Steps in a row of another optimizer after which the training's is taken to stand still."""
+"""Steps in a row of another optimizer before it replaces the followed one."""
 
-BACKWARDS, UNSEEN = 50, 10.0
-"""Calls of ``backward``, and seconds, without a step after which that is said."""
+MIN_BACKWARDS, MIN_SECONDS = 50, 10.0
+"""Calls of ``backward`` and seconds without a step before a warning that no optimizer steps."""
 
 
 @dataclass
@@ -40,12 +41,12 @@ class Watched:
     """An optimizer that has stepped.
 
     Attributes:
-        name: what it is called where there are several.
-        alone: its steps since the training's optimizer stepped last: losses and rates.
+        name: distinguishes it from the others.
+        solo_steps: losses and rates of its steps since the followed optimizer last stepped.
     """
 
     name: str
-    alone: deque[tuple[Number | None, Any]] = field(
+    solo_steps: deque[tuple[Number | None, Any]] = field(
         default_factory=lambda: deque(maxlen=TAKEOVER_STEPS)
     )
 
@@ -53,33 +54,28 @@ class Watched:
 class Automatic:
     """Watches all optimizers of this process.
 
-    The one that steps first is the training's: a step is a step of that. Of the next ones loss and
-    rate are told as scalars, and all follow when the rate is changed. One that was made since the
-    training's stepped last, or that steps alone for a while, goes on as a run of its own.
+    It follows the first optimizer that steps: that one's steps are the training's. The others' loss
+    and rate are shown as scalars, and their rates change along. An optimizer created after the
+    followed one's last step, or stepping alone for a while, is followed instead, as a new run.
 
     Attributes:
         monitor: of the training, ``None`` before its first step.
     """
 
     def __init__(self, name: str | None, journal: str | None) -> None:
-        """Attach to all optimizers, those that are still to be made as well.
-
-        Args:
-            name: what the list of trainings calls it.
-            journal: file of the commands.
-        """
+        """Attach to all optimizers, existing and future; for the arguments see ``Monitor``."""
         self.monitor: Monitor | None = None
         self._name, self._journal = name, journal
         self._pid = os.getpid()
-        self._losses = LossFinder(self._failed, self._without_step)
+        self._losses = LossFinder(self._on_error, self._on_loss_before_step)
         self._control: RateControl | None = None
         self._levers: Levers | None = None
-        self._first: Optimizer | None = None  # the training's, which is looked for at each step
+        self._followed: Optimizer | None = None
         self._watched: WeakKeyDictionary[Optimizer, Watched] = WeakKeyDictionary()
         self._made_at: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
-        self._steps = 0  # of the training's optimizer
+        self._steps = 0  # of the followed optimizer
         self._scalars: dict[str, Any] = {}
-        # The one that steps now: it may step others, as ZeroRedundancyOptimizer does.
+        # In its step, which may step others, as ZeroRedundancyOptimizer does.
         self._stepping: Optimizer | None = None
         self._is_off = False
         self._began = time.monotonic()
@@ -87,20 +83,20 @@ class Automatic:
             register_optimizer_step_pre_hook(self._before),
             register_optimizer_step_post_hook(self._after),
         ]
-        Monitor.made = self._leave
-        FORKED.add(self)
-        self._note_those_made()
+        Monitor.made = self._yield_to_script
+        AFTER_FORK.add(self)
+        self._patch_init()
         compile_ = torch.compile
 
         @functools.wraps(compile_)
         def noted_compile(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            self._hide()
+            self._hide_from_compile()
             return compile_(*args, **kwargs)
 
         torch.compile = noted_compile
 
-    def _note_those_made(self) -> None:
-        """Note of each optimizer how far the training was when it was made."""
+    def _patch_init(self) -> None:
+        """Record at which step of the training each optimizer is created."""
         make = Optimizer.__init__
 
         @functools.wraps(make)
@@ -110,10 +106,10 @@ class Automatic:
 
         Optimizer.__init__ = noted_init  # type: ignore[assignment, method-assign]
 
-    def _hide(self) -> None:
-        """Hide from torch.compile what is called in a step: it would compile that for each rate.
+    def _hide_from_compile(self) -> None:
+        """Hide the hooks from torch.compile, which would recompile them for each rate.
 
-        Not before the training compiles something: each call costs more from then on.
+        Only once the script compiles something, because hidden hooks are slower.
         """
         if not self._hooks:
             return
@@ -122,10 +118,10 @@ class Automatic:
             self._hooks.pop().remove()
         register_optimizer_step_pre_hook(disable(self._before))
         register_optimizer_step_post_hook(disable(self._after))
-        self._losses.note = disable(self._losses.note)
+        self._losses.observe = disable(self._losses.observe)
 
-    def _leave(self) -> None:
-        """Leave the training to a Monitor that the script has made itself."""
+    def _yield_to_script(self) -> None:
+        """Make way for a Monitor that the script creates itself."""
         if self.monitor is not None:
             self.monitor.close()
         self._turn_off()
@@ -134,18 +130,18 @@ class Automatic:
         self._is_off = True
         if self._control is not None:
             self._control.detach()
-        self.monitor = self._control = self._levers = self._first = None
+        self.monitor = self._control = self._levers = self._followed = None
         self._losses.close()
 
-    def _failed(self, error: BaseException) -> None:
-        """Say once what went wrong here, and watch no more: the training goes on as without."""
+    def _on_error(self, error: BaseException) -> None:
+        """Report an error of ours once and stop watching; the training continues."""
         if not self._is_off:
-            self._leave()
+            self._yield_to_script()
             say(f"this training cannot be watched any more: {in_words(error)}")
 
-    def forget(self) -> None:
-        """Watch nothing of what a forked process goes on with; what it trains itself is new."""
-        self.monitor = self._control = self._levers = self._first = self._stepping = None
+    def after_fork(self) -> None:
+        """Forget the parent's training in a forked child; what the child trains itself is new."""
+        self.monitor = self._control = self._levers = self._followed = self._stepping = None
         self._watched.clear()
         self._scalars.clear()
         self._steps, self._pid = 0, os.getpid()
@@ -154,16 +150,16 @@ class Automatic:
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
         if self._is_off or self._stepping not in (None, optimizer):
-            return None  # or the same one again: its step raised an error
+            return None  # the same one again means that its last step raised an error
         try:
             self._stepping = optimizer
-            if optimizer is not self._first:
-                self._meet(optimizer)
+            if optimizer is not self._followed:
+                self._register(optimizer)
             if self._control is not None:
                 self._control.before(optimizer, args, kwargs)
             return self._losses.begin_step(args, kwargs)
         except Exception as error:
-            self._failed(error)
+            self._on_error(error)
             return None
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
@@ -171,12 +167,12 @@ class Automatic:
             return
         self._stepping = None
         try:
-            rate = None if optimizer is self._first else largest(optimizer.param_groups)
+            rate = None if optimizer is self._followed else largest(optimizer.param_groups)
             if self._control is not None and self._control.originals:
                 self._control.restore(optimizer)
             loss = self._losses.end_step(optimizer)
-            if optimizer is not self._first:
-                self._note(optimizer, loss, rate)
+            if optimizer is not self._followed:
+                self._add_scalars(optimizer, loss, rate)
                 return
             self._steps += 1
             scalars = self._scalars
@@ -184,53 +180,53 @@ class Automatic:
                 self._scalars = {}
             if len(self._watched) > 1:
                 for other in self._watched.values():
-                    other.alone.clear()
+                    other.solo_steps.clear()
         except Exception as error:
-            self._failed(error)
+            self._on_error(error)
             return
         if self.monitor is not None:
-            self.monitor.record(loss, scalars)  # may raise what ends the training
+            self.monitor.record(loss, scalars)  # a stop raises from here, on purpose
 
-    def _meet(self, optimizer: Optimizer) -> None:
-        """Take note of an optimizer that is not the training's, before its step."""
+    def _register(self, optimizer: Optimizer) -> None:
+        """Register an optimizer before its first step; follow it if the followed one is done."""
         if optimizer not in self._watched:
-            self._losses.meet(optimizer)
+            self._losses.register(optimizer)
             self._watched[optimizer] = Watched(self._name_of(optimizer))
             if self._levers is not None:
                 self._levers.follow = self._follow
-            if self._first is None:
-                self._begin(optimizer)
+            if self._followed is None:
+                self._start_run(optimizer)
             elif self._made_at.get(optimizer) == self._steps:
-                self._begin(optimizer)  # the one before has stood still since this one was made
+                self._start_run(optimizer)  # the followed one has not stepped since its creation
 
-    def _begin(self, optimizer: Optimizer) -> None:
-        """Take an optimizer for the training's: a new run."""
+    def _start_run(self, optimizer: Optimizer) -> None:
+        """Follow an optimizer, as a new run."""
         if self._control is not None:
             self._control.detach()
-        self._first, self._steps = optimizer, 0
+        self._followed, self._steps = optimizer, 0
         for made in [*self._made_at]:
             self._made_at[made] = -1
         self._scalars = {}
         for other in self._watched.values():
-            other.alone.clear()
+            other.solo_steps.clear()
         follow = self._follow if len(self._watched) > 1 else None
         self._levers = levers = Levers(RateControl(optimizer), stop=self._stop, follow=follow)
         self._control = levers.control
         self._control.guard_state(optimizer)
         self.monitor = Monitor.of_all(optimizer, levers, self._name, self._journal)
-        self.monitor.describe(self._words(optimizer))
+        self.monitor.describe(self._describe(optimizer))
 
-    def _note(self, optimizer: Optimizer, loss: Number | None, rate: Any) -> None:  # noqa: ANN401
-        """Keep the loss and the rate of another optimizer, to be told with the next step.
+    def _add_scalars(self, optimizer: Optimizer, loss: Number | None, rate: Any) -> None:  # noqa: ANN401
+        """Show another optimizer's loss and rate with the next step.
 
-        Where the training's stands still, the other one's steps are the training's from there on.
+        Follow it, its latest steps included, once it has stepped alone for long enough.
         """
         if (watched := self._watched.get(optimizer)) is None:
             return
-        watched.alone.append((loss, rate))
-        if len(watched.alone) == TAKEOVER_STEPS:
-            steps = [*watched.alone]
-            self._begin(optimizer)
+        watched.solo_steps.append((loss, rate))
+        if len(watched.solo_steps) == TAKEOVER_STEPS:
+            steps = [*watched.solo_steps]
+            self._start_run(optimizer)
             assert self.monitor is not None
             for each, lr in steps:
                 self._control.scheduled = self._control.in_force = lr  # type: ignore[union-attr]
@@ -243,33 +239,26 @@ class Automatic:
             if loss is not None:
                 self._scalars[f"loss {watched.name}"] = loss
 
-    # --- told apart -----------------------------------------------------------------------
+    # --- names ----------------------------------------------------------------------------
 
     def _name_of(self, optimizer: Optimizer) -> str:
-        """Return what a person calls an optimizer: as the script does, where that is seen."""
+        """Return a unique name for an optimizer: the script's variable, else its class."""
         taken = {other.name for other in self._watched.values()}
         name = variable_of(optimizer) or type(optimizer).__name__
-        number = 1
-        found = name
-        while found in taken:
-            number += 1
-            found = f"{name} {number}"
-        return found
+        numbered = (f"{name} {number}" for number in count(2))
+        return next(found for found in chain([name], numbered) if found not in taken)
 
-    def _words(self, optimizer: Optimizer) -> str:
-        """Return an optimizer in words, with its name where there are several."""
-        kind = type(optimizer).__name__
+    def _describe(self, optimizer: Optimizer) -> str:
+        """Return an optimizer's class, with its name if there are several."""
+        cls = type(optimizer).__name__
         name = self._watched[optimizer].name
-        return kind if len(self._watched) < 2 or name == kind else f"{kind} ({name})"
+        return cls if len(self._watched) < 2 or name == cls else f"{cls} ({name})"
 
     def _follow(self, name: str) -> str:
-        """Take another optimizer for the training's; return which, in a sentence.
-
-        Args:
-            name: of the optimizer, empty for the next one.
+        """Follow the optimizer of that name, the next one if empty; return which, in a sentence.
 
         Raises:
-            ValueError: there is none; says which there are.
+            ValueError: there is none; names those that exist.
         """
         optimizers = [*self._watched]
         names = [self._watched[optimizer].name for optimizer in optimizers]
@@ -277,31 +266,31 @@ class Automatic:
             raise ValueError("no other optimizer has taken a step")
         if name and name not in names:
             raise ValueError(f"no optimizer is called {name}; there are: {', '.join(names)}")
-        now = next((i for i, each in enumerate(optimizers) if each is self._first), -1)
+        now = next((i for i, each in enumerate(optimizers) if each is self._followed), -1)
         chosen = names.index(name) if name else (now + 1) % len(optimizers)
-        if optimizers[chosen] is not self._first:
-            self._begin(optimizers[chosen])
-        return f"following {self._words(optimizers[chosen])}, as a new run"
+        if optimizers[chosen] is not self._followed:
+            self._start_run(optimizers[chosen])
+        return f"following {self._describe(optimizers[chosen])}, as a new run"
 
     # --- the end --------------------------------------------------------------------------
 
     def _stop(self) -> str:
-        """End the training as its framework does; without one, as Ctrl-C would."""
+        """Stop the training through its framework if it has one, else as Ctrl-C would."""
         if (by := ask_trainer_to_end()) is not None:
             return by
         raise KeyboardInterrupt
 
     def was_asked_to_stop(self) -> bool:
-        """Return whether somebody has asked the training to stop."""
+        """Return whether a viewer has asked the training to stop."""
         return self.monitor is not None and self.monitor.should_stop
 
-    def _without_step(self, loss: Number) -> None:
-        """Show the losses of a training in which no optimizer of torch's steps; say so once."""
+    def _on_loss_before_step(self, loss: Number) -> None:
+        """Show the losses even if no torch optimizer ever steps; say so once."""
         if self._is_off or self._watched:
             return
         if self.monitor is None:
             backwards = self._losses.backwards
-            if backwards < BACKWARDS or time.monotonic() < self._began + UNSEEN:
+            if backwards < MIN_BACKWARDS or time.monotonic() < self._began + MIN_SECONDS:
                 return
             say(NOTHING_STEPS.format(backwards))
             levers = Levers(RateControl(None), stop=self._stop)

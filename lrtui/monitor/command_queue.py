@@ -1,6 +1,6 @@
-"""Where the thread that trains meets those that steer it.
+"""Hands commands to the training thread.
 
-Training compares two numbers a step, and takes no lock, unless somebody wants something of it.
+A step costs the training one comparison and no lock unless a command is due.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ NEVER = 1 << 62
 """A step that is never reached."""
 
 MAX_WAITING = 100
-"""Orders of one viewer that may wait."""
+"""Most commands of one viewer that may wait."""
 
 
 @dataclass(frozen=True)
 class PendingCommand:
-    """A command that is to be carried out.
+    """A command to carry out.
 
     Attributes:
-        command: what to do.
-        asked_by: who asked for it.
-        viewer: number of the viewer who did, 0 for none of this process.
-        at: step after which to do it; 0 for the next one.
+        asked_by: name of the sender, empty for ourselves.
+        viewer: number of the sender, 0 for none of this process.
+        at: step after which to carry it out; 0 for the next one.
     """
 
     command: AnyCommand
@@ -36,114 +35,106 @@ class PendingCommand:
 
 
 class CommandQueue:
-    """Stops the thread that trains at a step where there is something to do.
+    """Commands for the training thread, which calls ``attend`` when one is due.
 
     Attributes:
         step: steps taken.
-        attend_at: step from which on training is to call ``attend``.
-        paused: whether training is held.
-        pause_at: step after which it is to be held.
+        attend_at: step from which on the training must call ``attend``.
+        paused: whether the training is paused.
+        pause_at: step after which to pause it.
     """
 
     def __init__(self, carry_out: Callable[[PendingCommand], None]) -> None:
-        """Let training pass.
-
-        Args:
-            carry_out: carries out an order, in the thread that trains.
-        """
+        """Create an empty queue; ``carry_out`` is called in the training thread."""
         self.step = 0
         self.attend_at = NEVER
         self.paused = False
         self.pause_at = NEVER
         self._carry_out = carry_out
-        self._turn = Condition()
-        self._orders: list[PendingCommand] = []
+        self._changed = Condition()
+        self._pending: list[PendingCommand] = []
         self._promised = NEVER
         self._inside = self._busy = False
 
-    # In the thread that trains:
+    # In the training thread:
 
     def attend(self) -> None:
-        """Carry out what is to be done after this step; wait while paused or bound by a promise."""
+        """Carry out the commands due after this step; block while paused or held by a promise."""
         try:
-            while (order := self._next()) is not None:
-                self._carry_out(order)
+            while (pending := self._next()) is not None:
+                self._carry_out(pending)
         except BaseException:
-            with self._turn:
+            with self._changed:
                 self._inside = self._busy = False
             raise
 
     def _next(self) -> PendingCommand | None:
-        """Return the order that is due, ``None`` once training may go on."""
-        with self._turn:
+        """Return the next command due, ``None`` once the training may continue."""
+        with self._changed:
             self._inside, self._busy = True, False
             while True:
                 if self.step >= self.pause_at:
                     self.paused, self.pause_at = True, NEVER
-                for order in self._orders:
-                    if order.at <= self.step:
-                        self._orders.remove(order)
+                for pending in self._pending:
+                    if pending.at <= self.step:
+                        self._pending.remove(pending)
                         self._busy = True
-                        return order
+                        return pending
                 if not self.paused and self.step < self._promised:
                     break
-                self._turn.wait()
+                self._changed.wait()
             self._inside = False
-            waiting = [order.at for order in self._orders]
+            waiting = [pending.at for pending in self._pending]
             self.attend_at = min([self._promised, self.pause_at, *waiting])
             return None
 
     # In any other thread:
 
-    def post(self, order: PendingCommand) -> None:
-        """Have an order carried out; a promise is kept by it."""
-        with self._turn:
-            self._orders.append(order)
+    def post(self, pending: PendingCommand) -> None:
+        """Add a command; ends a promise."""
+        with self._changed:
+            self._pending.append(pending)
             self._promised = NEVER
-            self.attend_at = min(self.attend_at, order.at)
-            self._turn.notify()
+            self.attend_at = min(self.attend_at, pending.at)
+            self._changed.notify()
 
     def promise(self, ahead: int) -> int:
-        """Promise that no step beyond one will begin before the next order, and return that step.
-
-        Args:
-            ahead: how many steps there may be till then.
-        """
-        with self._turn:
+        """Hold training at ``step + ahead`` until a command is posted; return that step."""
+        with self._changed:
             if self._inside:
                 self._promised = self.step
                 return self.step
             while True:
-                # A pause that is due before holds this rank there: no later step will come.
+                # A pause due earlier holds this rank there: no later step will come.
                 self._promised = self.attend_at = min(self.step + ahead, self.pause_at)
-                # If it has got there meanwhile, it may have looked before that was written.
+                # If the training is there by now, it may have read attend_at before this write.
                 if self.step < self._promised or self._promised == self.pause_at:
                     return self._promised
 
     @property
     def is_idle(self) -> bool:
-        """Whether no order waits or is being carried out."""
-        with self._turn:
-            return not self._orders and not self._busy
+        """Whether no command waits or is being carried out."""
+        with self._changed:
+            return not self._pending and not self._busy
 
     def is_full(self, viewer: int) -> bool:
-        """Return whether too many orders of a viewer wait already; others are not held up by it."""
-        with self._turn:
-            return sum(order.viewer == viewer for order in self._orders) >= MAX_WAITING
+        """Return whether this viewer has too many commands waiting; others are not affected."""
+        with self._changed:
+            return sum(pending.viewer == viewer for pending in self._pending) >= MAX_WAITING
 
-    def let_go(self) -> None:
-        """Take a promise back, and end a pause: nobody is there any more to end it."""
-        with self._turn:
+    def release_all(self) -> None:
+        """Cancel the promise and end the pause, because nobody is left to end them."""
+        with self._changed:
             self._promised = self.pause_at = NEVER
             self.paused = False
-            self._turn.notify()
+            self._changed.notify()
 
     def cancel_promise(self) -> None:
-        """Take a promise back."""
-        with self._turn:
+        """Cancel the promise."""
+        with self._changed:
             self._promised = NEVER
-            self._turn.notify()
+            self._changed.notify()
 
     def nudge(self) -> None:
-        """Have training attend after its next step."""
+        """Make the training call ``attend`` after its next step."""
         self.attend_at = 0

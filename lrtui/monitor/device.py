@@ -1,4 +1,4 @@
-"""Numbers that are still on a device: brought to the CPU together, without waiting for any."""
+"""Copies numbers from a device to the CPU in batches, without synchronizing."""
 
 from __future__ import annotations
 
@@ -9,34 +9,30 @@ import torch
 from torch import Tensor
 
 Raw = tuple[Any, ...]
-"""A row as training left it: some of its numbers may be tensors on a device."""
+"""A row as recorded: some of its numbers may be tensors on a device."""
 
 MAX_WAITING = 512
-"""Rows that wait for a copy; one more starts it, whoever else asks for it."""
+"""Rows that wait for a copy; one more starts it."""
 
 Batch = Callable[[], list[Raw] | None]
-"""Rows on their way from a device: returns ``None`` until they have arrived."""
+"""Returns rows copied from a device, ``None`` until they have arrived."""
 
 
 class DeviceRows:
-    """Rows whose tensors have not been copied yet, in the thread that trains.
-
-    Attributes:
-        waiting: these rows.
-    """
+    """Rows whose tensors have not been copied yet; for the training thread."""
 
     def __init__(self) -> None:
-        """Start without a row."""
+        """Start empty."""
         self.waiting: list[Raw] = []
 
     def copy(self) -> Batch:
-        """Start to copy the rows that wait; any thread may ask the result for them."""
+        """Start to copy the waiting rows; any thread may call the result."""
         rows, self.waiting = self.waiting, []
         by_device: dict[torch.device, list[Tensor]] = {}
         for tensor in tensors_of(rows):
             by_device.setdefault(tensor.device, []).append(tensor)
         copies = {device: start_copy(device, found) for device, found in by_device.items()}
-        # What each row had on which device, without the device's memory.
+        # Devices in place of tensors, so that no device memory is held.
         places = [tuple(map(place, row)) for row in rows]
 
         def arrived() -> list[Raw] | None:
@@ -50,13 +46,9 @@ class DeviceRows:
 
 
 def start_copy(device: torch.device, tensors: list[Tensor]) -> Callable[[], list[float] | None]:
-    """Start to copy tensors of one element from their device.
-
-    Returns:
-        A function that returns their values, ``None`` until the device has got there.
-    """
+    """Start to copy one-element tensors; the result returns their values, ``None`` until ready."""
     stacked = torch.stack([tensor.reshape(()).to(torch.float32) for tensor in tensors])
-    # torch.cuda and torch.xpu have these; elsewhere the copy has to wait.
+    # torch.cuda and torch.xpu have events; elsewhere the copy synchronizes.
     module: Any = getattr(torch, device.type, None)
     if not (hasattr(module, "Event") and hasattr(module, "current_stream")):
         numbers = stacked.cpu().tolist()
@@ -64,9 +56,9 @@ def start_copy(device: torch.device, tensors: list[Tensor]) -> Callable[[], list
     host = torch.empty(len(tensors), dtype=torch.float32, pin_memory=device.type == "cuda")
     host.copy_(stacked, non_blocking=True)
     done = module.Event()
-    done.record(module.current_stream(device))  # of this device, whichever is the current one
+    done.record(module.current_stream(device))  # the current device may be another one
 
-    def read(kept: Tensor = stacked) -> list[float] | None:  # alive until it was read
+    def read(source: Tensor = stacked) -> list[float] | None:  # keeps it alive until it is copied
         return host.tolist() if done.query() else None
 
     return read
@@ -83,14 +75,14 @@ def tensors_of(rows: list[Raw]) -> Iterator[Tensor]:
 
 
 def place(value: Any) -> Any:  # noqa: ANN401
-    """Return a value of a row with the device in place of each tensor."""
+    """Return a value of a row with each tensor replaced by its device."""
     if isinstance(value, dict):
         return {name: place(each) for name, each in value.items()}
     return value.device if isinstance(value, Tensor) else value
 
 
 def fill(value: Any, columns: dict[torch.device, Iterator[float]]) -> Any:  # noqa: ANN401
-    """Return a value of a row with the next number of its device in place of each device."""
+    """Return a value of a row with each device replaced by the next number copied from it."""
     if isinstance(value, dict):
         return {name: fill(each, columns) for name, each in value.items()}
     return next(columns[value]) if isinstance(value, torch.device) else value

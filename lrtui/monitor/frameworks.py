@@ -1,4 +1,4 @@
-"""What an unchanged script says of itself in the frames that call its optimizer."""
+"""What the frames that call the optimizer reveal: names, total steps, the framework."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ NOT_THE_SCRIPT = (
     "transformers.",
     "accelerate.",
 )
-"""Modules whose own names for an optimizer would tell nobody anything."""
-
+"""Modules whose variable names mean nothing to the script's author."""
 
 STEPS = re.compile(
     r"(max|total|num|n)_?(train(ing)?_)?(opt(imizer)?_)?(steps|iters|iterations|updates)", re.I
@@ -25,19 +24,18 @@ STEPS = re.compile(
 """Names of a script's total number of steps."""
 
 EPOCHS = re.compile(r"((max|total|num|n)_?)?(train(ing)?_)?epochs", re.I)
-"""Names of its number of epochs; in the singular it is the one that is on."""
+"""Names of its number of epochs; ``epoch`` in the singular is the current one."""
 
 SETTINGS = ("args", "config", "cfg", "conf", "hparams", "hp", "opt", "self", "params")
-"""Names of objects that such settings are attributes or keys of."""
+"""Names of objects that hold such settings as attributes or keys."""
 
 
 class Total(NamedTuple):
-    """How many steps a training is going to take.
+    """Total number of steps of a training.
 
     Attributes:
-        steps: in all.
-        by: who says so.
-        is_sure: whether that is more than a guess by a name.
+        by: where the number comes from.
+        is_sure: false for a guess from a variable's name.
     """
 
     steps: int
@@ -46,10 +44,9 @@ class Total(NamedTuple):
 
 
 def find_total(step: int) -> Total | None:
-    """Return how many steps the code that runs now is going to take, as far as it says.
+    """Return the total number of steps by progress bar, framework or variable name.
 
-    Args:
-        step: steps taken so far.
+    Candidates must exceed ``step``, the steps taken so far.
     """
     bars = getattr(getattr(sys.modules.get("tqdm.std"), "tqdm", None), "_instances", ())
     for bar in [*bars]:
@@ -69,22 +66,22 @@ def find_total(step: int) -> Total | None:
 
 
 def find_epochs() -> int | None:
-    """Return how many epochs the script is going to train, as far as a name of its says so."""
+    """Return the script's number of epochs, judging by variable names."""
     found = named_number(EPOCHS, lambda number: number > 0)
     return found[1] if found else None
 
 
-def named_number(name: re.Pattern[str], holds: Callable[[int], bool]) -> tuple[str, int] | None:
-    """Return the first whole number with such a name in the script's frames, and its name."""
+def named_number(name: re.Pattern[str], accept: Callable[[int], bool]) -> tuple[str, int] | None:
+    """Return name and value of the first acceptable integer in the script's frames."""
     for frame in frames():
         if str(frame.f_globals.get("__name__", "")).startswith(NOT_THE_SCRIPT):
             continue
-        for known in (frame.f_locals, frame.f_globals):
-            groups: list[Any] = [known, *(known.get(each) for each in SETTINGS)]
+        for scope in (frame.f_locals, frame.f_globals):
+            groups: list[Any] = [scope, *(scope.get(each) for each in SETTINGS)]
             for group in groups:
                 values = group if isinstance(group, dict) else getattr(group, "__dict__", {})
                 for key, value in [*values.items()]:
-                    if type(value) is int and name.fullmatch(str(key)) and holds(value):
+                    if type(value) is int and name.fullmatch(str(key)) and accept(value):
                         return str(key), value
     return None
 
@@ -98,7 +95,7 @@ def frames() -> Iterator[FrameType]:
 
 
 def variable_of(thing: object) -> str | None:
-    """Return the name under which the code that runs now knows something, ``None`` for none."""
+    """Return the script's variable or attribute that holds an object, ``None`` if there is none."""
     for frame in frames():
         module = str(frame.f_globals.get("__name__", ""))
         if module.startswith(NOT_THE_SCRIPT):
@@ -114,10 +111,10 @@ def variable_of(thing: object) -> str | None:
 
 
 def ask_trainer_to_end() -> str | None:
-    """Have the framework that trains end as it does by itself: at a safe point, with what follows.
+    """Ask the training's framework to stop at its next safe point.
 
     Returns:
-        Its name, ``None`` where no framework is known to train here.
+        The framework's name, ``None`` if no known one trains here.
     """
     for frame in frames():
         trainer = frame.f_locals.get("self")
@@ -136,5 +133,5 @@ def ask_trainer_to_end() -> str | None:
 
 
 def is_a(thing: object, module: str, name: str) -> bool:
-    """Return whether something is of a class, without importing where that is from."""
+    """Return whether an object is of a class, without importing its module."""
     return any(c.__module__ == module and c.__name__ == name for c in type(thing).__mro__)

@@ -8,23 +8,15 @@ from lrtui.messages import Steered, encode
 
 
 class Journal:
-    """Written as commands take effect; a file that fails is told once, and costs nothing more."""
+    """Appends commands to a file; after an error it gives up."""
 
     def __init__(self, path: Path) -> None:
-        """Open nothing yet: most trainings are never steered.
-
-        Args:
-            path: of the file; what is in it already stays.
-        """
+        """Set the path; the file is created by the first command, as most trainings get none."""
         self.path = path
         self._failed = False
 
     def write(self, steered: Steered) -> str:
-        """Add a command.
-
-        Returns:
-            What went wrong, in a sentence, the first time that anything did; else nothing.
-        """
+        """Append a command; return the first error in a sentence, else an empty text."""
         if self._failed:
             return ""
         try:

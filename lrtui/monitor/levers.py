@@ -1,4 +1,4 @@
-"""Carries out commands on a training, in the thread that trains."""
+"""Carries out commands on a training, in its own thread."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from lrtui.messages import (
     Stop,
     TakeSnapshot,
 )
-from lrtui.messages import Snapshots as SnapshotsTold
+from lrtui.messages import Snapshots as SnapshotsMessage
 from lrtui.monitor.command_queue import NEVER, CommandQueue, PendingCommand
-from lrtui.monitor.publisher import Addressed, to_all, told_rate
+from lrtui.monitor.publisher import Addressed, to_all, wire_rate
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.snapshots import LEFT_OUT, NoRoom, Snapshots
 
@@ -38,11 +38,10 @@ class Levers:
     """What can be done to one training.
 
     Attributes:
-        control: of its rate.
-        checkpoint: writes a checkpoint, ``None`` where nobody knows how.
-        snapshots: what there is to go back to, ``None`` where nothing is kept.
-        stop: ends it, where it does not look by itself whether it was asked to; says how.
-        follow: takes another optimizer for the training's, by its name or the next one; says which.
+        checkpoint: writes a checkpoint, ``None`` if the script gave no function for it.
+        snapshots: ``None`` without a model.
+        stop: stops a training that never reads ``should_stop``; returns how.
+        follow: follows another optimizer, by name or the next one if empty; returns which.
     """
 
     control: RateControl
@@ -53,42 +52,32 @@ class Levers:
 
 
 class Steering:
-    """What was asked of a training, and what is in force.
+    """Carries out commands, and reports their results and the state.
 
     Attributes:
-        gate: where training stops for it.
-        levers: what can be done to it.
-        run: number of the run.
-        stopping: whether training was asked to end.
+        queue: of commands to the training thread.
+        levers: of the current training.
+        run: its number.
+        stopping: whether it was asked to stop.
     """
 
-    def __init__(self, levers: Levers, tell: Callable[[Addressed], None]) -> None:
-        """Change nothing.
-
-        Args:
-            levers: what can be done.
-            tell: takes what is to be told.
-        """
-        self.gate = CommandQueue(self.carry_out)
+    def __init__(self, levers: Levers, publish: Callable[[Addressed], None]) -> None:
+        """Steer a training; ``publish`` sends a message to the viewers."""
+        self.queue = CommandQueue(self.carry_out)
         self.levers = levers
         self.run = 1
         self.stopping = False
         self._origin = 0
-        self._tell = tell
+        self._publish = publish
 
     def begin(self, levers: Levers, origin: int) -> None:
-        """Steer another training, a new run.
-
-        Args:
-            levers: what can be done to it.
-            origin: what the gate has counted before its first step.
-        """
+        """Steer another training, as a new run that begins after step ``origin`` of the queue."""
         self.levers, self._origin, self.stopping = levers, origin, False
         self.run += 1
 
     @property
     def capabilities(self) -> list[Capability]:
-        """What can be asked of it."""
+        """Commands that this training supports."""
         found: list[Capability] = ["pause", "step", "stop"]
         if self.levers.control.can_hold:
             found.append("hold")
@@ -102,82 +91,82 @@ class Steering:
             found.append("follow")
         return found
 
-    def unable(self, command: AnyCommand) -> str:
-        """Say why a command cannot be carried out here, empty if it can; any thread may ask."""
+    def why_not(self, command: AnyCommand) -> str:
+        """Return why a command cannot be carried out, empty if it can; safe from any thread."""
         if isinstance(command, Rewind) and self.levers.snapshots is not None:
-            return self.levers.snapshots.lacks(command.step)
+            return self.levers.snapshots.why_not(command.step)
         return ""
 
     @property
     def _step(self) -> int:
-        """Steps of the run."""
-        return max(self.gate.step - self._origin, 0)
+        """Steps of the current run."""
+        return max(self.queue.step - self._origin, 0)
 
     def state(self, answers: int = 0) -> State:
-        """Return how training is driven."""
+        """Return the state of the training; ``answers`` is the ``id`` of a command."""
         control = self.levers.control
         lr, scheduled = control.now()
         groups, lowest = control.spread()
-        gate = self.gate
+        queue = self.queue
         return State(
             run=self.run,
             step=self._step,
-            paused=gate.paused or gate.pause_at != NEVER,
+            paused=queue.paused or queue.pause_at != NEVER,
             speed=None,
-            lr=told_rate(lr),
-            scheduled=told_rate(scheduled) if scheduled != lr and scheduled >= 0 else None,
+            lr=wire_rate(lr),
+            scheduled=wire_rate(scheduled) if scheduled != lr and scheduled >= 0 else None,
             held=control.held,
             scale=control.scale,
             stopping=self.stopping,
             answers=answers,
             groups=groups,
-            lowest=told_rate(lowest) if lowest < lr else None,
+            lowest=wire_rate(lowest) if lowest < lr else None,
         )
 
-    def carry_out(self, order: PendingCommand) -> None:
-        """Carry out an order and tell what came of it."""
+    def carry_out(self, pending: PendingCommand) -> None:
+        """Carry out a command and publish the result."""
         try:
-            text, done = self._do(order.command), True
+            text, done = self._do(pending.command), True
         except ValueError as error:
             text, done = str(error), False
-        if isinstance(order.command, TakeSnapshot | Rewind):
-            self._tell_snapshots()
-        if order.asked_by:
-            self.answer(order, text, done)
-        # Last: it may raise what ends the training.
-        if isinstance(order.command, Stop) and self.levers.stop is not None:
+        if isinstance(pending.command, TakeSnapshot | Rewind):
+            self._publish_snapshots()
+        if pending.asked_by:
+            self.answer(pending, text, done)
+        # Last, because it may raise KeyboardInterrupt.
+        if isinstance(pending.command, Stop) and self.levers.stop is not None:
             self.levers.stop()
 
-    def answer(self, order: PendingCommand, text: str, done: bool) -> None:
-        """Send all viewers the answer to a command."""
-        command = order.command
-        told = Steered(
+    def answer(self, pending: PendingCommand, text: str, done: bool) -> None:
+        """Publish the answer to a command."""
+        command = pending.command
+        steered = Steered(
             run=self.run,
             step=self._step,
             command=str(command.__struct_config__.tag),
             text=text,
             done=done,
-            lr=told_rate(self.levers.control.now()[0]),
-            asked_by=order.asked_by,
+            lr=wire_rate(self.levers.control.now()[0]),
+            asked_by=pending.asked_by,
             at=time.time(),
         )
-        self._tell(Addressed(told, replace(told, answers=command.id), order.viewer))
+        self._publish(Addressed(steered, replace(steered, answers=command.id), pending.viewer))
         state = self.state()
-        self._tell(Addressed(state, replace(state, answers=command.id), order.viewer))
+        self._publish(Addressed(state, replace(state, answers=command.id), pending.viewer))
 
-    def _tell_snapshots(self) -> None:
+    def _publish_snapshots(self) -> None:
         snapshots = self.levers.snapshots
-        if snapshots is not None and (before := snapshots.before_the_rise) is not None:
-            told = SnapshotsTold(run=self.run, steps=snapshots.steps, before=before)
-            self._tell(to_all(told))
+        if snapshots is not None and (before := snapshots.before_rise) is not None:
+            steered = SnapshotsMessage(run=self.run, steps=snapshots.steps, before=before)
+            self._publish(to_all(steered))
 
     def _do(self, command: AnyCommand) -> str:
-        """Do what is asked for, and say in words what was done.
+        """Carry out a command; return its effect in words.
 
         Raises:
             ValueError: it cannot be done; says why.
         """
-        control, gate = self.levers.control, self.gate
+        control, queue = self.levers.control, self.queue
         match command:
             case Hold(lr=lr):
                 if not control.can_hold:
@@ -187,25 +176,25 @@ class Steering:
                         else NO_RATE
                     )
                 control.hold(lr)
-                return f"rate held at {short(lr)}{self._of_groups()}"
+                return f"rate held at {format_rate(lr)}{self._group_note()}"
             case Scale(by=by):
                 if not control.can_scale:
                     raise ValueError(NO_RATE)
                 if not 0 < control.now()[0] * by < float("inf") and control.now()[0]:
                     raise ValueError("that would not be a rate any more")
                 control.scale_by(by)
-                return f"rate × {by:.4g}: {short(control.now()[0])}"
+                return f"rate × {by:.4g}: {format_rate(control.now()[0])}"
             case Release():
                 control.release()
-                return f"rate back to the schedule: {short(control.now()[0])}"
+                return f"rate back to the schedule: {format_rate(control.now()[0])}"
             case Pause():
-                gate.paused = True
+                queue.paused = True
                 return "paused; a time limit of the job runs on"
             case Resume():
-                gate.paused, gate.pause_at = False, NEVER
+                queue.paused, queue.pause_at = False, NEVER
                 return "resumed"
             case Step(count=count):
-                gate.paused, gate.pause_at = False, gate.step + count
+                queue.paused, queue.pause_at = False, queue.step + count
                 return "one step" if count == 1 else f"{count:,} steps"
             case Checkpoint():
                 return self._write_checkpoint()
@@ -219,16 +208,16 @@ class Steering:
                 return self.levers.follow(name)
             case Stop():
                 self.stopping = True
-                gate.paused, gate.pause_at = False, NEVER
+                queue.paused, queue.pause_at = False, NEVER
                 return "asked to stop"
         raise ValueError("that cannot be asked of a training that is not lrtui's own")
 
-    def _of_groups(self) -> str:
-        """Say what a rate in one number means where there are several."""
+    def _group_note(self) -> str:
+        """Explain what one rate means for several groups."""
         groups, lowest = self.levers.control.spread()
         if groups < 2:
             return ""
-        down = f", down to {short(lowest)}" if lowest == lowest else ""
+        down = f", down to {format_rate(lowest)}" if lowest == lowest else ""
         return f"; it is the largest of {groups:,} groups, the others keep their ratio to it{down}"
 
     def _take_snapshot(self, level: float | None) -> str:
@@ -238,10 +227,10 @@ class Steering:
         try:
             snapshots.take(self._step, level)
         except NoRoom as error:
-            self._tell(to_all(Printed(text=str(error))))
+            self._publish(to_all(Printed(text=str(error))))
             raise
-        except Exception as error:  # such as no memory
-            snapshots.put_off()
+        except Exception as error:  # such as out of memory
+            snapshots.postpone()
             raise ValueError(f"no snapshot: {in_words(error)}") from error
         return "snapshot taken"
 
@@ -250,7 +239,7 @@ class Steering:
             raise ValueError("the Monitor was given no checkpoint=")
         try:
             self.levers.checkpoint()
-        except Exception as error:  # whatever goes wrong in it: training goes on
+        except Exception as error:  # the person's function must not end the training
             raise ValueError(f"the checkpoint failed: {in_words(error)}") from error
         return "checkpoint written"
 
@@ -266,7 +255,7 @@ class Steering:
             raise ValueError(f"it could not go back: {in_words(error)}") from error
         if command.by != 1:
             control.scale_by(command.by)
-        on = f"on at {short(control.now()[0])}"
+        on = f"on at {format_rate(control.now()[0])}"
         return f"back to the weights of step {step:,}, {on}; {LEFT_OUT}"
 
 
@@ -275,11 +264,11 @@ NO_RATE = "the optimizer has no rate that could be changed: no lr in its groups"
 NO_SNAPSHOTS = "there are no snapshots: no model was given to the Monitor"
 
 
-def short(lr: float) -> str:
-    """Write a rate as a schedule has it, in few digits."""
+def format_rate(lr: float) -> str:
+    """Format a rate with four digits."""
     return f"{lr:.4g}"
 
 
 def in_words(error: BaseException) -> str:
-    """Return an error as its name and what it says."""
+    """Return an error's type and message."""
     return f"{type(error).__name__}: {error}".rstrip(": ")

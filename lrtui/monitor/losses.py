@@ -1,10 +1,11 @@
-"""The loss of a training step, found without a change to the training: ``backward`` is watched."""
+"""Finds the loss of a training step by intercepting ``backward``."""
 
 from __future__ import annotations
 
 import functools
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,75 +17,71 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from lrtui.monitor.patches import Patches
 
 MAX_LOSSES = 10_000
-"""Losses that are kept till the next step, at most: a loop may take none."""
+"""Most losses kept for the next step, as a loop may never step."""
 
 SAMPLED_PARAMETERS = 8
-"""Parameters of an optimizer whose gradients say whether a loss is one of its own."""
+"""Parameters of an optimizer whose gradients are checked to attribute a loss to it."""
 
 Number = float | Tensor
-"""A loss; one that is on a device stays there."""
+"""A loss; on a device it stays there."""
 
-Mark = tuple[int, int] | None
-"""What differs once a gradient has changed."""
+GradVersion = tuple[int, int] | None
+"""Differs once a gradient has changed."""
 
 
-class Part:
+@dataclass(slots=True, eq=False)
+class Backward:
     """A loss that ``backward`` was called on.
 
     Attributes:
-        loss: its value.
-        owners: the optimizers that have not used its gradient yet, by id; ``None`` where there is
-            but one, or where nobody knows.
+        owners: ids of the optimizers yet to use its gradient; ``None`` if unknown or only one.
     """
 
-    __slots__ = ("loss", "owners")
-
-    def __init__(self, loss: Number, owners: set[int] | None) -> None:
-        """Keep both."""
-        self.loss, self.owners = loss, owners
+    loss: Number
+    owners: set[int] | None = None
 
 
 class LossFinder:
-    """Collects what ``backward`` was called on since the last step.
+    """Collects the losses that ``backward`` was called on since the last step.
 
-    The parts of an accumulated step add up, as their gradients do. Of a closure that an optimizer
-    calls several times, the first time counts. Where there are several optimizers, a loss belongs
-    to those whose gradients it changed.
+    Losses of an accumulated step add up, as their gradients do. If an optimizer calls its closure
+    several times, the first call counts. With several optimizers, a loss belongs to those whose
+    gradients it changed.
 
     Attributes:
-        note: called with what ``backward`` is called on.
-        backwards: how often it was called on a loss.
+        observe: called with the argument of ``backward``.
+        backwards: number of calls of ``backward`` on a loss.
     """
 
     def __init__(
         self,
-        failed: Callable[[Exception], None],
-        found: Callable[[Number], None] | None = None,
+        on_error: Callable[[Exception], None],
+        on_loss: Callable[[Number], None] | None = None,
     ) -> None:
         """Watch ``torch.autograd.backward``, ``GradScaler`` and ``Optimizer.zero_grad``.
 
         Args:
-            failed: is told what went wrong; the training never is.
-            found: is told each loss as long as no optimizer has taken a step.
+            on_error: called with errors of this class, which never reach the training.
+            on_loss: called with each loss until an optimizer steps.
         """
-        self._found = found
-        self._parts: deque[Part] = deque(maxlen=MAX_LOSSES)
+        self._on_loss = on_loss
+        self._parts: deque[Backward] = deque(maxlen=MAX_LOSSES)
         self._unscaled: Any = WeakTensorKeyDictionary()  # type: ignore[no-untyped-call, unused-ignore]
-        self._scales = False  # whether there was ever any of those; spares each step the question
-        # Some parameters of each optimizer that was met.
+        self._scales = False  # whether _unscaled was ever used: a cheaper check than a lookup
+        # Some parameters of each registered optimizer.
         self._sampled: WeakKeyDictionary[Optimizer, list[Tensor]] = WeakKeyDictionary()
         self._several = False
         self._in_step = self._in_backward = False
-        self._failed = failed
+        self._on_error = on_error
         self.backwards = 0
-        self.note: Callable[[Any], None] = self._note
+        self.observe: Callable[[Any], None] = self._observe
         self._patches = Patches()
         backward, scale = torch.autograd.backward, torch.amp.GradScaler.scale
         update, zero_grad = torch.amp.GradScaler.update, Optimizer.zero_grad
 
         @functools.wraps(backward)
         def noted_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-            if self._in_backward:  # of a checkpoint, or of a tensor subclass, which calls it again
+            if self._in_backward:  # called again by a checkpoint or a tensor subclass
                 backward(tensors, *args, **kwargs)
                 return
             self._in_backward = True
@@ -95,15 +92,15 @@ class LossFinder:
 
         def noted_outer_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
             if not self._several:
-                self._guarded(self.note, tensors)
+                self._guarded(self.observe, tensors)
                 backward(tensors, *args, **kwargs)
                 return
             before = self._gradients()
             for optimizer in [*self._sampled]:
-                if not any(before[id(optimizer)]):  # a module's zero_grad, say
-                    self._take(optimizer, only_owned=True)
+                if not any(before[id(optimizer)]):  # for example after a module's zero_grad
+                    self._pop(optimizer, only_owned=True)
             count = len(self._parts)
-            self._guarded(self.note, tensors)
+            self._guarded(self.observe, tensors)
             backward(tensors, *args, **kwargs)
             if len(self._parts) > count:
                 self._guarded(self._assign, self._parts[-1], before)
@@ -119,13 +116,13 @@ class LossFinder:
         @functools.wraps(update)
         def noted_update(scaler: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
             update(scaler, *args, **kwargs)
-            self._parts.clear()  # of a step that overflowed and was not taken
+            self._parts.clear()  # the step may have been skipped after an overflow
 
         @functools.wraps(zero_grad)
         def noted_zero_grad(optimizer: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
             zero_grad(optimizer, *args, **kwargs)
             if not self._in_step:
-                self._guarded(self._forget, optimizer)  # its gradients are gone
+                self._guarded(self._discard, optimizer)
 
         self._patches.patch(torch.autograd, "backward", noted_backward)
         self._patches.patch(torch.amp.GradScaler, "scale", noted_scale)
@@ -133,19 +130,19 @@ class LossFinder:
         self._patches.patch(Optimizer, "zero_grad", noted_zero_grad)
 
     def close(self) -> None:
-        """Put back what was replaced, unless somebody has replaced it since."""
-        self.note = nothing
+        """Stop observing."""
+        self.observe = lambda tensors: None  # for patches that others have wrapped since
         self._patches.undo()
 
     def _guarded(self, do: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
-        """Do something; what goes wrong in it never gets into the training."""
+        """Call a function, keeping its errors out of the training."""
         try:
             do(*args)
         except Exception as error:
-            self._failed(error)
+            self._on_error(error)
 
-    def _note(self, tensors: Any) -> None:  # noqa: ANN401
-        """Keep the loss that ``backward`` is called on, where it is one."""
+    def _observe(self, tensors: Any) -> None:  # noqa: ANN401
+        """Keep what ``backward`` is called on if it is a single scalar."""
         if not isinstance(tensors, Tensor):
             if len(tensors) != 1:
                 return
@@ -155,48 +152,45 @@ class LossFinder:
         loss = self._unscaled.pop(tensors, tensors) if self._scales else tensors
         self.backwards += 1
         number = loss.item() if loss.is_cpu else loss.detach().clone()
-        self._parts.append(Part(number, None))
-        if self._found is not None:
-            self._found(number)
+        self._parts.append(Backward(number))
+        if self._on_loss is not None:
+            self._on_loss(number)
 
-    # --- whose loss it is ---------------------------------------------------------------
+    # --- attribution to optimizers --------------------------------------------------------
 
-    def meet(self, optimizer: Optimizer) -> None:
-        """Take note of an optimizer, before its first step or at its first ``zero_grad``."""
+    def register(self, optimizer: Optimizer) -> None:
+        """Register an optimizer, before its first step or at its first ``zero_grad``."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._sampled[optimizer] = parameters[:: -(-len(parameters) // SAMPLED_PARAMETERS) or 1]
         self._several = len(self._sampled) > 1
 
-    def _gradients(self) -> dict[int, list[Mark]]:
-        """Return what shows, for each optimizer, whether its gradients change."""
-        return {id(optimizer): [*map(mark, found)] for optimizer, found in self._sampled.items()}
+    def _gradients(self) -> dict[int, list[GradVersion]]:
+        """Return the sampled gradients' versions by the optimizer's id."""
+        return {
+            id(optimizer): [*map(grad_version, found)] for optimizer, found in self._sampled.items()
+        }
 
-    def _assign(self, part: Part, before: dict[int, list[Mark]]) -> None:
-        """Give a loss to the optimizers whose gradients it has changed.
-
-        Where none is seen to change, it belongs to whichever steps next.
-        """
+    def _assign(self, part: Backward, before: dict[int, list[GradVersion]]) -> None:
+        """Attribute a loss to the optimizers whose gradients it changed, else to the next step."""
         changed = {key for key, now in self._gradients().items() if now != before.get(key)}
         part.owners = changed or None
 
-    def _forget(self, optimizer: Optimizer) -> None:
-        """Drop the losses whose gradients an optimizer has set to zero."""
+    def _discard(self, optimizer: Optimizer) -> None:
+        """Drop the losses whose gradients an optimizer has zeroed."""
         if optimizer not in self._sampled:
-            self.meet(optimizer)
+            self.register(optimizer)
         if self._several:
-            self._take(optimizer)
+            self._pop(optimizer)
         else:
             self._parts.clear()
 
-    def _take(self, optimizer: Optimizer, only_owned: bool = False) -> list[Part]:
-        """Take the losses that belong to an optimizer; those that others wait for stay.
+    def _pop(self, optimizer: Optimizer, only_owned: bool = False) -> list[Backward]:
+        """Remove and return an optimizer's losses; those also owned by others stay for them.
 
-        Args:
-            optimizer: whose.
-            only_owned: leave those of which nobody knows whose they are.
+        With ``only_owned``, losses of unknown owner stay as well.
         """
-        mine: list[Part] = []
-        kept: list[Part] = []
+        mine: list[Backward] = []
+        kept: list[Backward] = []
         for part in self._parts:
             if part.owners is None:
                 (kept if only_owned else mine).append(part)
@@ -214,11 +208,7 @@ class LossFinder:
     # --- the step -----------------------------------------------------------------------
 
     def begin_step(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:  # noqa: ANN401
-        """Note that an optimizer begins a step.
-
-        Returns:
-            Its arguments, where it is given a closure: with that watched.
-        """
+        """Begin an optimizer's step; return its arguments with the closure, if any, wrapped."""
         self._in_step = True
         if callable(closure := kwargs.get("closure")):
             return args, kwargs | {"closure": self._watched(closure)}
@@ -227,12 +217,12 @@ class LossFinder:
         return None
 
     def end_step(self, optimizer: Optimizer) -> Number | None:
-        """Return the loss of the step that an optimizer took, ``None`` if there was none."""
-        self._in_step, self._found = False, None
+        """End an optimizer's step; return its loss, ``None`` if there was none."""
+        self._in_step, self._on_loss = False, None
         if not self._parts:
             return None
         if self._several:
-            parts = self._take(optimizer)
+            parts = self._pop(optimizer)
         else:
             parts = [*self._parts]
             self._parts.clear()
@@ -245,14 +235,14 @@ class LossFinder:
 
     def _watched(self, closure: Callable[[], Any]) -> Callable[[], Any]:
         before = len(self._parts)
-        first: list[Part] = []
+        first: list[Backward] = []
 
         def watched() -> Any:  # noqa: ANN401
             result = closure()
             if not first:
                 first.extend([*self._parts][before:])
             else:
-                # Called again, by a line search, say: what came before was of another step.
+                # Called again, for example by a line search: keep the first call's losses only.
                 self._parts.clear()
                 self._parts.extend(first)
             return result
@@ -260,11 +250,7 @@ class LossFinder:
         return watched
 
 
-def mark(parameter: Tensor) -> Mark:
+def grad_version(parameter: Tensor) -> GradVersion:
     """Return the identity and the version of a gradient, ``None`` if there is none."""
     grad = parameter.grad
     return None if grad is None else (id(grad), grad._version)
-
-
-def nothing(_: object) -> None:
-    """Note nothing."""

@@ -1,4 +1,4 @@
-"""``lrtui.Monitor``: what a training carries so that it can be watched and steered."""
+"""``lrtui.Monitor``: makes a training visible and steerable."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from lrtui.monitor.snapshots import Snapshots, Stateful
 NO_SCALARS: dict[str, Any] = {}
 
 RESERVED_NAMES = ("loss", "lr", "scheduled")
-"""Names of the columns that lrtui fills: a scalar of a person's that is called so is renamed."""
+"""Columns that lrtui fills itself; a script's scalar of the same name is renamed."""
 
 
 class Monitor:
     """Lets ``lrtui watch`` see a training and steer it.
 
-    It never waits, never raises an error into the training, and prints one line: how to watch it.
-    The rate is changed only while the optimizer takes its step, so schedules and checkpoints never
-    see it. The socket opens with the first step. A further Monitor in the same process goes on as a
-    new run on the same screen, once the training of the one before stands still.
+    It never blocks, except while paused, never raises errors of its own into the training, and
+    prints one line: how to watch it. The rate is changed only during the optimizer's step, so
+    schedules and checkpoints never see it. The socket opens at the first step. Another Monitor in
+    the same process continues on the same screen as a new run once the first training stops
+    stepping.
 
     Example::
 
@@ -44,11 +45,11 @@ class Monitor:
                 break
 
     Attributes:
-        control: of its rate.
+        control: of the rate.
     """
 
     made: Callable[[], None] | None = None
-    """Called when a script makes a Monitor of its own: what watches it by itself leaves then."""
+    """Called when a script creates a Monitor, which replaces the automatic one."""
 
     def __init__(
         self,
@@ -66,16 +67,16 @@ class Monitor:
         """Attach to the optimizers.
 
         Args:
-            optimizer: one or several; the rate that is shown and held is that of the first one's
-                largest group, all others keep their ratio to it. ``None`` where none of torch's
-                takes the steps: then there is no rate to steer.
-            model: what is trained: with it, the training can go back to a snapshot.
-            scheduler: one or several, to be taken back as well; anything with a state.
-            checkpoint: called with nothing when somebody asks for a checkpoint.
-            name: what the list of trainings calls it; the script's name if there is none.
-            journal: file of the commands; beside the socket if there is none.
-            snapshots: whether to keep snapshots of the model on the CPU to go back to; they take
-                at most a quarter of the host's free memory.
+            optimizer: one or several. The rate shown and held is the largest of the first one's
+                groups; all others keep their ratio to it. ``None`` without a torch optimizer:
+                then there is no rate to steer.
+            model: enables rewinding to snapshots.
+            scheduler: one or several objects with ``state_dict``, to rewind as well.
+            checkpoint: called without arguments when a viewer asks for a checkpoint.
+            name: in the list of trainings; by default the script's.
+            journal: file that logs commands; by default beside the socket.
+            snapshots: whether to keep snapshots of the model on the CPU, in at most a quarter of
+                the host's free memory.
             full_batch: whether each step sees all data, so that its loss has no noise.
             vitals: whether to show gradient norm, clipping, waits for data, total steps, memory.
         """
@@ -88,8 +89,8 @@ class Monitor:
         schedules = [*scheduler] if isinstance(scheduler, Sequence) else [scheduler]
         first = optimizers[0] if optimizers else None
         for channel in open_channels():
-            # An earlier Monitor of the same training, as of a cell that was run before, has ended.
-            channel.steering.levers.control.leave(optimizers)
+            # A Monitor of the same optimizers is obsolete: a notebook cell was run again.
+            channel.steering.levers.control.detach_if_shared(optimizers)
         levers = Levers(RateControl(first), checkpoint)
         self._prepare(levers, first, name, journal, full_batch, vitals)
         for each in optimizers:
@@ -109,15 +110,7 @@ class Monitor:
         journal: str | None,
         vitals: bool = True,
     ) -> Self:
-        """Return a Monitor for a caller who attaches the optimizers.
-
-        Args:
-            optimizer: the first one, ``None`` if there is none.
-            levers: what can be done to the training.
-            name: what the list of trainings calls it.
-            journal: file of the commands.
-            vitals: see ``Monitor``.
-        """
+        """Return a Monitor whose caller attaches the optimizers."""
         made = cls.__new__(cls)
         made._prepare(levers, optimizer, name, journal, False, vitals)
         return made
@@ -140,8 +133,8 @@ class Monitor:
             Path(journal) if journal is not None else None,
             vitals,
         )
-        # What trained before goes on as long as it takes steps.
-        self._before = {channel: channel.gate.step for channel in open_channels()}
+        # Steps of the other trainings, to see whether they still go on when this one begins.
+        self._before = {channel: channel.queue.step for channel in open_channels()}
         self._channel = Channel(self._training)
 
     def describe(self, optimizer: str) -> None:
@@ -151,23 +144,23 @@ class Monitor:
     # --- in the training ------------------------------------------------------------------
 
     def step(self, /, loss: float | Tensor | None = None, **scalars: float | Tensor) -> None:
-        """Note that a step was taken; carry out what was asked for, and wait while paused.
+        """Record a step; carry out pending commands, and block while paused.
 
         Args:
-            loss: of this step, a number or a tensor of one element; nothing is read from a device.
-            scalars: anything else to be shown, by name.
+            loss: a number or a one-element tensor; reading it never synchronizes with a device.
+            scalars: further values to show, by name.
         """
         if scalars:
             scalars = {f"{n} (script)" if n in RESERVED_NAMES else n: v for n, v in scalars.items()}
         self.record(loss, scalars)
 
     def record(self, loss: Any, scalars: dict[str, Any]) -> None:  # noqa: ANN401
-        """Note a step as ``step`` does, of scalars whose names are known not to be ours."""
+        """Record a step like ``step``; no scalar may have a reserved name."""
         channel = self._channel
         if channel.owner is not self:
             channel = self._begin()
-        gate = channel.gate
-        gate.step = taken = gate.step + 1
+        queue = channel.queue
+        queue.step = taken = queue.step + 1
         if channel.records:
             control = self.control
             if loss.__class__ is not float:
@@ -179,33 +172,28 @@ class Monitor:
             lr, scheduled = control.in_force, control.scheduled
             if lr.__class__ is not float or scheduled.__class__ is not float:
                 lr, scheduled = self._read(lr, "the rate"), self._read(scheduled, "the rate")
-            channel.keep((taken - channel.origin, loss, lr, scheduled, others))
-        if taken >= gate.attend_at:
+            channel.add_row((taken - channel.origin, loss, lr, scheduled, others))
+        if taken >= queue.attend_at:
             channel.attend()
 
     @property
     def should_stop(self) -> bool:
-        """Whether somebody has asked the training to end."""
+        """Whether a viewer has asked the training to stop."""
         return self._channel.owner is self and self._channel.steering.stopping
 
     def close(self) -> None:
-        """Say that training is over, and close the socket."""
-        channel = self._channel
-        if channel.owner in (self, None):
-            steps = channel.gate.step - channel.origin
-            channel.end("done", f"ended after {steps:,} steps")
+        """Report the end of the training, and close the socket."""
+        if self._channel.owner in (self, None):
+            self._channel.end("done")
 
     def finish(self, error: BaseException | None = None) -> None:
-        """Say that this training is over, in a process in which others may follow.
+        """Report the end of the training, and the error if one ended it; keep the socket open.
 
-        Args:
-            error: what ended it, if anything did.
+        Another training of this process may continue on it.
         """
         channel = self._channel
         if channel.owner is self:
-            steps = channel.gate.step - channel.origin
-            how = how_it_ended(error) if error else ("done", f"ended after {steps:,} steps")
-            channel.finish(*how)
+            channel.finish(*(how_it_ended(error) if error else ("done",)))
 
     def __enter__(self) -> Self:
         return self
@@ -222,19 +210,18 @@ class Monitor:
             self._channel.end(*how_it_ended(error))
 
     def _begin(self) -> Channel:
-        """Begin a run.
+        """Begin a run and return its channel.
 
-        Where a training of this process stands still since this Monitor was made, in its place;
-        else on a socket of its own.
+        Replace a training that has not stepped since this Monitor was created, else open a socket.
         """
         own = self._channel
-        if own.owner is not None:  # another one has gone on in its place, and this one trains again
+        if own.owner is not None:  # another training has replaced this one, which now resumes
             own = Channel(self._training)
         _, size = number_of_ranks()
         for channel in open_channels():
-            if channel.owner is None or channel is own or not channel.suits(size):
+            if channel.owner is None or channel is own or not channel.accepts(size):
                 continue
-            if self._before.get(channel) == channel.gate.step:
+            if self._before.get(channel) == channel.queue.step:
                 own.is_open = False
                 own = channel
                 break
@@ -244,9 +231,9 @@ class Monitor:
         return own
 
     def _read(self, value: Any, name: str) -> Any:  # noqa: ANN401
-        """Return a number that a person gave; a tensor that is on a device stays there."""
+        """Return a number; a tensor on a device stays there."""
         try:
-            if value.__class__ is Tensor and value.is_cpu:  # as nearly always
+            if value.__class__ is Tensor and value.is_cpu:  # the usual case first
                 return value.item()
             if not isinstance(value, Tensor):
                 return None if value is None else float(value)
@@ -258,8 +245,8 @@ class Monitor:
                 return value.item()
             if value.is_cuda and torch.cuda.is_current_stream_capturing():
                 raise ValueError("a CUDA graph is being captured: call monitor.step() outside it")
-            self._channel.keep = self._channel.put_aside
-            return value.detach().clone()  # a CUDA graph writes over it
+            self._channel.add_row = self._channel.defer_row
+            return value.detach().clone()  # a CUDA graph overwrites it
         except Exception as error:
             self._channel.complain(f"{name} cannot be shown: {in_words(error)}")
             return None

@@ -1,4 +1,4 @@
-"""Functions of torch replaced for as long as a training is watched."""
+"""Patches functions of torch while a training is watched."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 class Patches:
-    """Replaced attributes, and what they were before."""
+    """Patched attributes and their originals."""
 
     def __init__(self) -> None:
-        """Replace nothing yet."""
+        """Patch nothing yet."""
         self._undo: list[tuple[Any, str, Any, Any]] = []
 
     def patch(self, owner: Any, name: str, new: Any) -> None:  # noqa: ANN401
@@ -18,7 +18,7 @@ class Patches:
         setattr(owner, name, new)
 
     def undo(self) -> None:
-        """Put back what was replaced, unless somebody has replaced it since."""
+        """Restore the originals, except where other code has patched since."""
         while self._undo:
             owner, name, new, old = self._undo.pop()
             if getattr(owner, name) is new:

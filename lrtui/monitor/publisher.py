@@ -1,6 +1,6 @@
-"""What a training tells those who watch it: rows become messages, and are kept for who comes late.
+"""Turns rows and events of a training into messages, and keeps them for viewers that join later.
 
-Everything here is called by the thread of the server.
+Everything here runs in the server's thread.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ from lrtui.monitor.device import Batch, Raw
 from lrtui.monitor.history import History, Row, extremes, progress
 
 MAX_BUCKETS = 100
-"""Stretches of the steps between two reports; of more steps than twice that, only extremes."""
+"""Buckets of a report; if it has more than twice as many steps, only their extremes are sent."""
 
 ROWS_PER_MESSAGE = 2000
-"""Rows of one message about the past."""
+"""Rows per message of the history."""
 
-EVENTS = 1000
-"""Commands that are kept for those who come late."""
+MAX_EVENTS = 1000
+"""Events kept for viewers that join later."""
 
 LEVEL_WINDOW = 20
 """Losses whose median is the level of the loss."""
 
-EARLIER, THIN = 50, 100
-"""Earlier runs of the process that are kept, and stretches of each."""
+MAX_EARLIER_RUNS, EARLIER_BUCKETS = 50, 100
+"""Earlier runs of the process that are kept, and buckets of each."""
 
 STEPS_WITHOUT_LOSS = 20
-"""Steps of which none has a loss, after which they are told without one."""
+"""Steps without any loss after which they are sent without one."""
 
 RISE_WINDOW = 3
 """Losses whose median shows that a rise has begun."""
 
-RANKS_SECONDS = 1.0
-"""Seconds between two reports of how far each rank is."""
+PACE_SECONDS = 1.0
+"""Seconds over which the pace is measured."""
 
 
 class Addressed(NamedTuple):
-    """A message about a command.
+    """A message, with another version for the viewer whose command it answers.
 
     Attributes:
-        message: what is told to all.
-        answered: the same for the viewer who sent the command.
+        message: for all viewers but that one.
+        answered: for that one.
         viewer: its number, 0 for none.
     """
 
@@ -63,18 +63,12 @@ class Addressed(NamedTuple):
 
 
 def to_all(message: msg.AnyMessage) -> Addressed:
-    """Return a message that answers nobody."""
+    """Return a message that is the same for all viewers."""
     return Addressed(message, message, 0)
 
 
 class Began(NamedTuple):
-    """Another training goes on in place of the one before.
-
-    Attributes:
-        name: what a person calls it.
-        optimizer: in words.
-        full_batch: whether each of its steps sees all data.
-    """
+    """A training begins; for the fields see ``Monitor``."""
 
     name: str
     optimizer: str
@@ -82,53 +76,44 @@ class Began(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """The training is over, and its process is not.
-
-    Attributes:
-        outcome: how it ended.
-        reason: why, in a sentence.
-    """
+    """The training is over, but its process continues."""
 
     outcome: msg.Outcome
     reason: str
 
 
-Out = deque[Raw | Addressed | Began | Finished | Batch]
-"""What the thread that trains leaves to be told, in order."""
+Outbox = deque[Raw | Addressed | Began | Finished | Batch]
+"""Rows and events from the training thread, in order."""
 
 
 class Publisher:
-    """Turns what training leaves behind into messages.
+    """Turns rows and events into messages.
 
     Attributes:
-        out: what training has left.
-        run: number of the run that is told of.
+        outbox: filled by the training thread.
+        run: number of the run last published.
         scheduled: the schedule's rate at the last step.
         losses: the last finite losses.
-        pace: steps a second, recently.
-        ranks: how many processes train together.
+        pace: recent steps a second.
+        ranks: number of processes that train together.
     """
 
     def __init__(self, began: Began) -> None:
-        """Start with nothing to publish.
-
-        Args:
-            began: what trains.
-        """
-        self.out: Out = deque(maxlen=1 << 17)
+        """Start with nothing to publish."""
+        self.outbox: Outbox = deque(maxlen=1 << 17)
         self.run = 0
         self.pace = 0.0
         self.ranks = 1
         self._since = time.time()
         self._folder = os.path.abspath(os.curdir) if os.path.exists(os.curdir) else "?"
-        self._earlier: deque[list[msg.AnyMessage]] = deque(maxlen=EARLIER)
+        self._earlier: deque[list[msg.AnyMessage]] = deque(maxlen=MAX_EARLIER_RUNS)
         self._last = self._counted_at = time.monotonic()
         self._counted = 0
         self._norms: deque[float | None] = deque(maxlen=1000)
         self._begin(began)
 
     def describe(self, began: Began) -> None:
-        """Say of the training that has not taken a step what it is."""
+        """Replace the description of a training that has not taken a step."""
         self._name, self._optimizer, self._full_batch = began
 
     def _begin(self, began: Began) -> None:
@@ -138,27 +123,27 @@ class Publisher:
         self.losses: deque[float] = deque(maxlen=LEVEL_WINDOW)
         self.scheduled = math.nan
         self._history = History()
-        self._events: deque[msg.AnyMessage] = deque(maxlen=EVENTS)
+        self._events: deque[msg.AnyMessage] = deque(maxlen=MAX_EVENTS)
         self._started: msg.Started | None = None
         self._seconds = 0.0
         self._step = 0
-        self._over: msg.Ended | None = None
+        self._ended: msg.Ended | None = None
         self._has_loss = False
-        self._without: list[Row] = []
+        self._without_loss: list[Row] = []
 
     @property
     def level(self) -> float | None:
-        """Median of the last losses, ``None`` if there were none.
+        """Median of the last losses, ``None`` without any.
 
-        Of the very last few, where that is higher: a rise has begun, and a snapshot that is taken
-        now is none from before it.
+        If the median of the very last few is higher, that one: a rise has begun, and a snapshot
+        taken now must not count as one from before it.
         """
         if not self.losses:
             return None
         return max(statistics.median(self.losses), statistics.median([*self.losses][-RISE_WINDOW:]))
 
     def greeting(self, step: int, capabilities: Sequence[str]) -> msg.Greeting:
-        """Return who this is."""
+        """Return the greeting."""
         command = [sys.argv[0] or "python", *sys.argv[1:]]
         title = [self._name, f"pid {os.getpid()}", platform.node(), self._optimizer]
         if self.ranks > 1:
@@ -177,24 +162,24 @@ class Publisher:
             loss=self.losses[-1] if self.losses else None,
         )
 
-    def so_far(self, state: msg.State) -> list[msg.AnyMessage]:
-        """Return what was so far, for a viewer who comes late."""
+    def history(self, state: msg.State) -> list[msg.AnyMessage]:
+        """Return the messages so far, for a viewer that joins now."""
         self._started = self._started or self._start(state.lr)
-        told: list[msg.AnyMessage] = [message for run in self._earlier for message in run]
-        told += [self._started, replace(state, run=self.run)]
+        messages: list[msg.AnyMessage] = [message for run in self._earlier for message in run]
+        messages += [self._started, replace(state, run=self.run)]
         rows = deque(self._history.rows())
         for event in [*self._events, None]:
             until = event.step if isinstance(event, msg.Steered) else 0 if event else math.inf
             piece: list[Row] = []
             while rows and rows[0].step <= until:
                 piece.append(rows.popleft())
-            told += [
+            messages += [
                 self._progress(piece[i : i + ROWS_PER_MESSAGE])
                 for i in range(0, len(piece), ROWS_PER_MESSAGE)
             ]
             if event is not None:
-                told.append(event)
-        return [*told, self._over] if self._over else told
+                messages.append(event)
+        return [*messages, self._ended] if self._ended else messages
 
     def _progress(self, rows: Sequence[Row]) -> msg.Progress:
         return progress(self.run, rows, self._seconds, no_loss=not self._has_loss)
@@ -202,104 +187,100 @@ class Publisher:
     def _start(self, lr: float) -> msg.Started:
         return msg.Started(
             run=self.run,
-            lr=told_rate(lr),
+            lr=wire_rate(lr),
             steps=None,
             optimizer=self._optimizer,
             full_batch=self._full_batch,
         )
 
-    def take(self, paused: bool, watched: bool) -> list[Addressed]:
-        """Collect what training has left since the last call.
+    def collect(self, paused: bool, watched: bool) -> list[Addressed]:
+        """Return messages about everything in the outbox.
 
         Args:
-            paused: whether training waits; that time is not counted.
-            watched: whether anybody is told of the steps.
-
-        Returns:
-            The messages about it.
+            paused: whether the training is paused; that time is not counted.
+            watched: whether any viewer wants the steps.
         """
         now = time.monotonic()
         if not paused:
             self._seconds += now - self._last
         self._last = now
         rows: list[Row] = []
-        told: list[Addressed] = []
-        for _ in range(len(self.out)):
-            item = self.out[0]
+        messages: list[Addressed] = []
+        for _ in range(len(self.outbox)):
+            item = self.outbox[0]
             if isinstance(item, Addressed):
-                self._tell(rows, told, watched)
-                self._keep(item.message)
-                told.append(item)
+                self._flush(rows, messages, watched)
+                self._keep_event(item.message)
+                messages.append(item)
             elif isinstance(item, Began):
-                self._tell(rows, told, watched)
-                told += map(to_all, self._end_run(item))
+                self._flush(rows, messages, watched)
+                messages += map(to_all, self._end_run(item))
             elif isinstance(item, Finished):
-                self._tell(rows, told, watched)
-                self._over = self.ended(self._step, *item)
-                told.append(to_all(self._over))
+                self._flush(rows, messages, watched)
+                self._ended = self.ended(self._step, *item)
+                messages.append(to_all(self._ended))
             elif isinstance(item, tuple):
                 self._add(rows, item)
             elif (arrived := item()) is not None:
                 for row in arrived:
                     self._add(rows, row)
             else:
-                break  # what comes after it waits as well, to stay in order
-            self.out.popleft()
-        self._tell(rows, told, watched)
-        return told
+                break  # later items wait, to stay in order
+            self.outbox.popleft()
+        self._flush(rows, messages, watched)
+        return messages
 
     def _end_run(self, began: Began) -> list[msg.Ended]:
-        """Switch to another run; keep little of the one before."""
+        """Switch to another run, and thin the history of this one."""
         why = f"ended after {self._step:,} steps; another began"
-        ended = self._over or self.ended(self._step, "done", why)
-        rows = extremes(self._history.rows(), THIN)
+        ended = self._ended or self.ended(self._step, "done", why)
+        rows = extremes(self._history.rows(), EARLIER_BUCKETS)
         if self._started is not None and rows:
             self._earlier.append([self._started, self._progress(rows), ended])
-        told = [] if self._over else [ended]
+        messages = [] if self._ended else [ended]
         self._begin(began)
-        return told
+        return messages
 
     def _add(self, rows: list[Row], raw: Raw) -> None:
-        """Add a row to those that are told next; one without a loss only where none has one."""
+        """Add a row to those to send; one without a loss only if no row has one."""
         row = Row._make(raw)
         self._step = row.step
         if row.loss is None:
             if self._has_loss:
                 return
-            self._without.append(row._replace(loss=math.nan))
+            self._without_loss.append(row._replace(loss=math.nan))
             if row.step >= STEPS_WITHOUT_LOSS:
-                rows += self._without
-                self._without = []
+                rows += self._without_loss
+                self._without_loss = []
             return
         if not self._has_loss:
-            self._has_loss, self._history, self._without = True, History(), []
+            self._has_loss, self._history, self._without_loss = True, History(), []
             rows.clear()
         rows.append(row)
 
-    def _tell(self, rows: list[Row], told: list[Addressed], watched: bool) -> None:
-        """Keep rows, and add a message about them where somebody watches."""
+    def _flush(self, rows: list[Row], messages: list[Addressed], watched: bool) -> None:
+        """Move rows to the history, and add a message about them if ``watched``."""
         if not rows:
             return
         if self._started is None:
             self._started = self._start(rows[0].lr if rows[0].lr is not None else math.nan)
             if watched:
-                told.append(to_all(self._started))
+                messages.append(to_all(self._started))
         self._history.add(rows)
-        told += map(to_all, self._gauges(rows))
+        messages += map(to_all, self._gauges(rows))
         self._norms += [row.others["grad_norm"] for row in rows if "grad_norm" in row.others]
         self.losses += [row.loss for row in rows[-LEVEL_WINDOW:] if abs(row.loss) < float("inf")]
         self.scheduled = rows[-1].scheduled if rows[-1].scheduled is not None else math.nan
         if watched:
-            told.append(to_all(self._progress(extremes(rows, MAX_BUCKETS))))
+            messages.append(to_all(self._progress(extremes(rows, MAX_BUCKETS))))
         rows.clear()
 
-    def _keep(self, message: msg.AnyMessage) -> None:
-        """Keep an event for those who come late; of what replaces itself, the last one."""
-        if isinstance(message, msg.Ranks | msg.Snapshots | msg.Vitals | msg.Gauge):
+    def _keep_event(self, message: msg.AnyMessage) -> None:
+        """Keep an event for viewers that join later; snapshots and gauges replace earlier ones."""
+        if isinstance(message, msg.Snapshots | msg.Gauge):
             for old in [e for e in self._events if type(e) is type(message)]:
                 self._events.remove(old)
-        kept = msg.Steered | msg.Ranks | msg.Snapshots | msg.Vitals | msg.Gauge | msg.Printed
-        if isinstance(message, kept):
+        if isinstance(message, msg.Steered | msg.Snapshots | msg.Gauge | msg.Printed):
             self._events.append(message)
 
     def _gauges(self, rows: Sequence[Row]) -> Iterator[msg.Gauge]:
@@ -309,35 +290,35 @@ class Publisher:
             if left is not None and calm is not None and math.isfinite(left + calm):
                 pairs = int(row.others["pairs"] or 1)
                 gauge = msg.Gauge(run=self.run, step=row.step, left=left, calm=calm, pairs=pairs)
-                self._keep(gauge)
+                self._keep_event(gauge)
                 yield gauge
 
-    def take_norms(self) -> list[float | None]:
+    def pop_norms(self) -> list[float | None]:
         """Return the gradient norms since the last call."""
         norms = [*self._norms]
         self._norms.clear()
         return norms
 
-    def paced(self, step: int) -> bool:
-        """Count steps a second; return whether a second is over since that was done last."""
+    def count_pace(self, step: int) -> bool:
+        """Measure the pace; return whether it is a second or more since the last measurement."""
         now = time.monotonic()
         passed = now - self._counted_at
-        if passed < RANKS_SECONDS:
+        if passed < PACE_SECONDS:
             return False
         self.pace = max(step - self._counted, 0) / passed
         self._counted, self._counted_at = step, now
         return True
 
-    def last_words(self, step: int, outcome: msg.Outcome, reason: str) -> list[msg.AnyMessage]:
-        """Return how the run is over, nothing where that was told."""
-        return [] if self._over else [self.ended(step, outcome, reason)]
+    def final_messages(self, step: int, outcome: msg.Outcome, reason: str) -> list[msg.AnyMessage]:
+        """Return the message that ends the run, unless it was sent already."""
+        return [] if self._ended else [self.ended(step, outcome, reason)]
 
     def ended(self, step: int, outcome: msg.Outcome, reason: str) -> msg.Ended:
-        """Return how the run is over."""
+        """Return the message that ends the run."""
         loss = self.losses[-1] if self.losses else None
         return msg.Ended(run=self.run, outcome=outcome, step=step, loss=loss, reason=reason)
 
 
-def told_rate(lr: float) -> float:
-    """Return a rate as a message has it: 0 for one that is not known, or not one."""
+def wire_rate(lr: float) -> float:
+    """Return a rate for a message: 0 if unknown or invalid."""
     return min(lr, LARGEST) if lr >= 0 else 0.0

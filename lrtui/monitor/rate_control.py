@@ -1,8 +1,8 @@
-"""The learning rate of a training, changed where it is used.
+"""Changes the learning rate only while the optimizer uses it.
 
-A hook before the optimizer's step changes ``group["lr"]``, a hook after it puts it back. So what a
-schedule reads and writes is never touched, nor what a checkpoint keeps, and the rate in force is
-exactly the schedule's, times the factor, whatever code writes it.
+A hook before the optimizer's step changes ``group["lr"]``, a hook after it restores it. Schedules
+and checkpoints therefore only ever see the original, and the rate in force is exactly the
+schedule's times the factor, whatever code writes it.
 """
 
 from __future__ import annotations
@@ -18,37 +18,33 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 Rate = float | Tensor
-"""A rate as an optimizer keeps it: a tensor is changed in place, for compiled steps read it."""
+"""A rate in a parameter group; a tensor is changed in place, because compiled steps hold it."""
 
 
 class RateControl:
     """Holds or scales the rate of one training, which may have several optimizers.
 
-    The rate of a training is the largest of its first optimizer's groups. One that is held is held
-    there; all other groups, those of the other optimizers as well, keep their ratio to it.
+    The rate of a training is the largest of its first optimizer's groups. All other groups,
+    including those of the other optimizers, keep their ratio to it.
 
     Attributes:
-        held: rate that a person holds it at, ``None`` for no such rate.
-        scale: what the schedule's rate is multiplied by.
+        held: rate held against the schedule, ``None`` if none is.
+        scale: factor on the schedule's rate.
         scheduled: the schedule's rate at the last step of the first optimizer.
-        in_force: the rate of that step.
-        arrived: the last schedule's rate that is known as a number, where it is a device's.
-        first: the training's optimizer, ``None`` if it has none of torch's.
-        originals: the schedule's rates of the optimizers whose rates are changed now, by their id.
+        in_force: rate of that step.
+        last_known: the latest schedule's rate copied from a device.
+        first: the first optimizer, ``None`` without a torch optimizer.
+        originals: by id, optimizers whose rates are changed right now, with their schedule's rates.
     """
 
     def __init__(self, optimizer: Optimizer | None) -> None:
-        """Leave the rate as it is.
-
-        Args:
-            optimizer: the first one, ``None`` for a training without one of torch's.
-        """
+        """Leave the rate as it is; ``optimizer`` is the first one."""
         self.held: float | None = None
         self.scale = 1.0
         self.first = optimizer
         self.originals: dict[int, tuple[Optimizer, list[Rate | None]]] = {}
         self.scheduled = self.in_force = self._scheduled()
-        self.arrived = math.nan
+        self.last_known = math.nan
         self._active = False
         self._attached: list[Optimizer] = []
         self._befores: list[RemovableHandle] = []
@@ -56,15 +52,12 @@ class RateControl:
 
     @property
     def can_scale(self) -> bool:
-        """Whether there is a rate that can be multiplied."""
+        """Whether there is a rate to multiply."""
         return self.first is not None and any(has_rate(g) for g in self.first.param_groups)
 
     @property
     def can_hold(self) -> bool:
-        """Whether a number can be put in its place.
-
-        Not where the optimizer multiplies it by an estimate of its own within the step.
-        """
+        """Whether the rate can be set: not if the optimizer multiplies it by its own estimate."""
         groups = self.first.param_groups if self.first is not None else []
         return self.can_scale and not any(map(estimate_of, groups))
 
@@ -74,7 +67,7 @@ class RateControl:
         self._activate()
 
     def scale_by(self, factor: float) -> None:
-        """Multiply the rate in force: the one held, or the schedule's from here on."""
+        """Multiply the held rate, or the schedule's from here on."""
         if self.held is not None:
             self.held *= factor
         else:
@@ -82,16 +75,16 @@ class RateControl:
         self._activate()
 
     def release(self) -> None:
-        """Give the rate back to the schedule."""
+        """Return the rate to the schedule."""
         self.held, self.scale = None, 1.0
         self._activate()
 
     def state_dict(self) -> dict[str, float | None]:
-        """Return what a person made of the rate, for a snapshot."""
+        """Return hold and scale, for a snapshot."""
         return {"held": self.held, "scale": self.scale}
 
     def load_state_dict(self, state: dict[str, Any], /) -> None:
-        """Take up what a person had made of the rate."""
+        """Restore hold and scale from a snapshot."""
         self.held, self.scale = state["held"], state["scale"]
         self._activate()
 
@@ -99,9 +92,9 @@ class RateControl:
         """Change the rates of an optimizer from now on.
 
         Raises:
-            AttributeError: it has no hooks, as one that was not made by ``torch.optim``.
+            AttributeError: it has no hooks, so it does not derive from ``torch.optim.Optimizer``.
         """
-        # torch.compile must not look into the hooks: it would compile again for each rate.
+        # torch.compile must not trace the hooks: it would recompile for each rate.
         before = torch.compiler.disable(self.before)  # type: ignore[no-untyped-call]
         self._befores.append(optimizer.register_step_pre_hook(before))
         self.guard_state(optimizer)
@@ -110,32 +103,32 @@ class RateControl:
             self._activate()
 
     def guard_state(self, optimizer: Optimizer) -> None:
-        """Keep a changed rate out of checkpoints: a step that raised an error has left it there."""
-        with contextlib.suppress(AttributeError):  # it calls no such hook: timm's Lookahead
+        """Keep a changed rate, left behind by a step that raised an error, out of checkpoints."""
+        with contextlib.suppress(AttributeError):  # such as timm's Lookahead
             self._befores.append(optimizer.register_state_dict_pre_hook(self.restore))
 
     def detach(self) -> None:
-        """Leave all optimizers alone, their rates as their schedules have them."""
+        """Detach from all optimizers, and restore their schedules' rates."""
         self.release()
         for optimizer, _ in [*self.originals.values()]:
             self.restore(optimizer)
         while self._befores:
             self._befores.pop().remove()
 
-    def attach_again(self) -> None:
-        """Attach to the same optimizers as before, where this has left them."""
+    def reattach(self) -> None:
+        """Attach to the same optimizers again after ``detach``."""
         if not self._befores:
             attached, self._attached = self._attached, []
             for optimizer in attached:
                 self.attach(optimizer)
 
-    def leave(self, optimizers: Sequence[Optimizer]) -> None:
-        """Leave all optimizers alone where one of some is among them."""
+    def detach_if_shared(self, optimizers: Sequence[Optimizer]) -> None:
+        """Detach if attached to any of these optimizers."""
         if any(mine is optimizer for mine in self._attached for optimizer in optimizers):
             self.detach()
 
     def _activate(self) -> None:
-        """Begin to change the rate, or cease; only then is there anything to do after a step."""
+        """Start or stop changing rates; post-hooks exist only while they are changed."""
         self._active = self.held is not None or self.scale != 1.0
         while self._afters:
             self._afters.pop().remove()
@@ -144,19 +137,19 @@ class RateControl:
             self._afters = [o.register_step_post_hook(after) for o in self._attached]
 
     def now(self) -> tuple[float, float]:
-        """Return the rate in force of the next step and the schedule's, as they are known now.
+        """Return the next step's rate in force and the schedule's, NaN if unknown.
 
-        Both are NaN where no rate is known. Any thread may ask: nothing is read from a device.
+        Safe from any thread; never reads from a device.
         """
         scheduled = self._scheduled()
         if isinstance(scheduled, Tensor):
-            scheduled = scheduled.item() if scheduled.is_cpu else self.arrived
+            scheduled = scheduled.item() if scheduled.is_cpu else self.last_known
         if self.held is not None:
             return self.held, scheduled
         return scheduled * self.scale, scheduled
 
     def _scheduled(self) -> Rate:
-        """Return the schedule's rate, also while another one is in force."""
+        """Return the schedule's rate, even within a step at another one."""
         if self.first is None:
             return math.nan
         groups = self.first.param_groups
@@ -167,7 +160,7 @@ class RateControl:
     def spread(self) -> tuple[int, float]:
         """Return how many groups of the first optimizer have a rate, and the smallest in force.
 
-        That is NaN where it is not known.
+        The latter is NaN if unknown.
         """
         groups = [g for g in self.first.param_groups if has_rate(g)] if self.first else []
         if any(isinstance(group["lr"], Tensor) for group in groups):
@@ -177,7 +170,7 @@ class RateControl:
         return len(groups), min((float(rate_of(g)) * by for g in groups), default=math.nan)
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
-        """Change the rates of an optimizer that is about to take a step."""
+        """Change the rates of an optimizer before its step."""
         first = optimizer is self.first
         if not self._active:
             if self.originals:
@@ -193,7 +186,7 @@ class RateControl:
             self.restore(optimizer)
         base = largest(self.first.param_groups) if self.first is not None else math.nan
         groups = [group for group in optimizer.param_groups if has_rate(group)]
-        originals = [kept(group.get("lr")) for group in optimizer.param_groups]
+        originals = [copy_of(group.get("lr")) for group in optimizer.param_groups]
         self.originals[id(optimizer)] = (optimizer, originals)
         for group in groups:
             set_rate(group, self._changed(group["lr"], base))
@@ -201,12 +194,12 @@ class RateControl:
             self.scheduled, self.in_force = base, largest(groups)
 
     def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
-        """Put the rates of an optimizer back."""
+        """Restore the rates of an optimizer after its step."""
         if self.originals:
             self.restore(optimizer)
 
     def restore(self, optimizer: Optimizer) -> None:
-        """Put the rates of an optimizer back where they are changed now."""
+        """Restore the rates of an optimizer if they are changed."""
         if (found := self.originals.pop(id(optimizer), None)) is None:
             return
         for group, lr in zip(optimizer.param_groups, found[1], strict=False):
@@ -214,31 +207,31 @@ class RateControl:
                 set_rate(group, lr)
 
     def _changed(self, lr: Rate, base: Rate) -> Rate:
-        """Return the rate of a group while the largest one is ``base``."""
+        """Return the changed rate of a group, where ``base`` is the largest original rate."""
         if self.held is None:
             return lr * self.scale
         if isinstance(base, Tensor):
-            # Nothing is read back from a device.
+            # Branch-free, to avoid reading from a device.
             same = (base == 0) | (torch.as_tensor(lr) == base)
             held = torch.full_like(base, self.held)
             return torch.where(same, held, lr * (held / base))
-        # Of a base of 0, as a warm-up has, there are no ratios.
+        # A base of 0, as at the start of a warmup, has no ratios.
         return self.held if base in (0, lr) else lr * (self.held / base)
 
 
 def has_rate(group: dict[str, Any]) -> bool:
-    """Return whether a group of parameters has a rate: Adafactor's ``None`` is none."""
+    """Return whether a parameter group has a rate; Adafactor's may be ``None``."""
     return isinstance(group.get("lr"), float | int | Tensor)
 
 
 def estimate_of(group: dict[str, Any]) -> Rate | None:
-    """Return what Prodigy and D-Adaptation multiply the rate by, ``None`` for other optimizers."""
+    """Return the factor of Prodigy and D-Adaptation on the rate, ``None`` for other optimizers."""
     found = group.get("d") if "d0" in group else None
     return found if isinstance(found, float | int | Tensor) else None
 
 
 def rate_of(group: dict[str, Any]) -> Rate:
-    """Return the rate of a group as it is used, NaN where it has none."""
+    """Return the effective rate of a group, NaN if it has none."""
     if not has_rate(group):
         return math.nan
     estimate = estimate_of(group)
@@ -247,9 +240,9 @@ def rate_of(group: dict[str, Any]) -> Rate:
 
 
 def largest(groups: list[dict[str, Any]]) -> Rate:
-    """Return the largest rate of groups, which does not change when theirs do."""
+    """Return the largest effective rate of groups, as a copy."""
     if len(groups) == 1:
-        only: Rate = kept(rate_of(groups[0]))
+        only: Rate = copy_of(rate_of(groups[0]))
         return only
     rates = [rate_of(group) for group in groups if has_rate(group)]
     if not any(isinstance(rate, Tensor) for rate in rates):
@@ -266,6 +259,6 @@ def set_rate(group: dict[str, Any], lr: Rate) -> None:
         group["lr"] = float(lr)
 
 
-def kept(lr: Any) -> Any:  # noqa: ANN401 - whatever an optimizer keeps
-    """Return a rate that does not change when the optimizer's does."""
+def copy_of(lr: Any) -> Any:  # noqa: ANN401 - whatever an optimizer holds
+    """Return a rate, copied if it is a tensor."""
     return lr.detach().clone() if isinstance(lr, Tensor) else lr

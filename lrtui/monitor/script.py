@@ -1,4 +1,4 @@
-"""``lrtui run``: a script or module runs as under ``python``, and is watched."""
+"""``lrtui run``: runs a script or module as ``python`` does, and watches it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import sys
 import types
 from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,55 +18,34 @@ if TYPE_CHECKING:
 
 
 STOPPED = 130
-"""Exit code of a script that was asked to stop and did not finish: that of an interrupt."""
+"""Exit code of a script stopped before its end: that of an interrupt."""
 
 
-class WhenTorchComes(MetaPathFinder):
-    """Has something done once a script has imported torch, and not before: that is its affair."""
+class TorchImportHook(MetaPathFinder):
+    """Runs a callback once the script has imported torch; never imports it itself."""
 
-    def __init__(self, do: Callable[[], None]) -> None:
-        """Wait for torch.
-
-        Args:
-            do: called once it is loaded.
-        """
-        self._do = do
+    def __init__(self, callback: Callable[[], None]) -> None:
+        """Set the callback."""
+        self._callback = callback
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Find torch as it would be found without this, and have its loader watched."""
+        """Find torch as usual, and make its loader run the callback."""
         if name != "torch":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
-            spec.loader = ThenDo(spec.loader, self._do)
+            loader: Any = spec.loader
+
+            def exec_module(module: ModuleType) -> None:
+                del loader.exec_module  # back to the method of its class
+                loader.exec_module(module)
+                self._callback()
+
+            loader.exec_module = exec_module
         return spec
-
-
-class ThenDo(Loader):
-    """Loads a module as another loader does, then does something."""
-
-    def __init__(self, loader: Loader, do: Callable[[], None]) -> None:
-        """Wrap a loader.
-
-        Args:
-            loader: what loads it.
-            do: called afterwards.
-        """
-        self._loader, self._do = loader, do
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        """Return what the loader creates."""
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Load the module, then do it."""
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        self._do()
 
 
 def run(
@@ -81,16 +60,16 @@ def run(
 
     Args:
         target: path of the script, or name of the module.
-        arguments: its arguments.
-        is_module: which of the two it is.
-        name: what the list of trainings calls it.
-        journal: file of the commands.
+        arguments: of the script.
+        is_module: whether ``target`` is a module.
+        name: see ``Monitor``.
+        journal: see ``Monitor``.
 
     Raises:
-        ValueError: there is no such script or module; says so.
-        SystemExit: the script has asked for it.
+        ValueError: there is no such script or module.
+        SystemExit: the script raised it.
     """
-    watching = watch(name, journal)  # before a module is looked for: its package may import torch
+    watching = watch(name, journal)  # before finding the module, whose package may import torch
     try:
         code, main = load_module(target) if is_module else load_script(target)
     except SyntaxError as error:
@@ -108,12 +87,12 @@ def run(
     except KeyboardInterrupt:
         if any(automatic.was_asked_to_stop() for automatic in watching):
             return say_stopped()
-        leave_ours_out()
+        hide_own_frames()
         raise
     except BaseException as error:
-        if getattr(error, "exit_code", None) == STOPPED:  # of a rank that torch has spawned
+        if getattr(error, "exit_code", None) == STOPPED:  # of a rank spawned by torch
             return say_stopped()
-        error.__traceback__ = without_ours(error.__traceback__)
+        error.__traceback__ = strip_own_frames(error.__traceback__)
         sys.last_value = error
         sys.excepthook(type(error), error, error.__traceback__)
         return 1
@@ -121,14 +100,10 @@ def run(
 
 
 def watch(name: str | None, journal: str | None) -> list[Automatic]:
-    """Watch what this process trains, and what it spawns, once it has imported torch.
-
-    Args:
-        name: what the list of trainings calls it.
-        journal: file of the commands.
+    """Watch this process and those it spawns once it has imported torch.
 
     Returns:
-        What watches, as soon as it does.
+        A list that will hold the watcher from then on.
     """
     watching: list[Automatic] = []
 
@@ -141,48 +116,42 @@ def watch(name: str | None, journal: str | None) -> list[Automatic]:
     if "torch" in sys.modules:
         begin()
     else:
-        sys.meta_path.insert(0, WhenTorchComes(begin))
+        sys.meta_path.insert(0, TorchImportHook(begin))
     return watching
 
 
 def watch_spawned(name: str | None, journal: str | None) -> None:
-    """Watch the processes that this one spawns, as launchers do one for each rank."""
+    """Watch the processes that this one spawns, such as the ranks of a launcher."""
     from multiprocessing import context
 
-    for kind in (context.SpawnProcess, context.ForkServerProcess):
-        start: Callable[[Any], Any] = kind._Popen
+    for cls in (context.SpawnProcess, context.ForkServerProcess):
+        start: Callable[[Any], Any] = cls._Popen
 
         def watched(process: Any, start: Callable[[Any], Any] = start) -> Any:  # noqa: ANN401
             target = process._target
             if target is not None:
-                process._target = Spawned(target, name, journal)
+                process._target = WatchedTarget(target, name, journal)
             try:
                 return start(process)
             finally:
                 process._target = target
 
-        kind._Popen = staticmethod(watched)  # type: ignore[method-assign, assignment]
+        cls._Popen = staticmethod(watched)  # type: ignore[method-assign, assignment]
 
 
-class Spawned:
-    """What a spawned process does, watched there: pickled on its way, so it brings no torch."""
+class WatchedTarget:
+    """The target of a spawned process, watched there; picklable without importing torch."""
 
     def __init__(self, target: Callable[..., Any], name: str | None, journal: str | None) -> None:
-        """Wrap it.
-
-        Args:
-            target: what the process is to do.
-            name: what the list of trainings calls it.
-            journal: file of the commands.
-        """
+        """Wrap the target."""
         self._target, self._name, self._journal = target, name, journal
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Do it.
+        """Call the target.
 
         Raises:
-            SystemExit: its training was asked to stop and did not finish: launchers take an
-                interrupt for their own.
+            SystemExit: its training was stopped by a viewer. Launchers would take an interrupt for
+                their own.
         """
         watching = watch(self._name, self._journal)
         result = self._target(*args, **kwargs)
@@ -192,34 +161,34 @@ class Spawned:
 
 
 def say_stopped() -> int:
-    """Say that the script was stopped before its end; return the exit code."""
+    """Report that the script was stopped before its end; return the exit code."""
     print("lrtui: stopped as asked, before the end of the script", file=sys.stderr)
     return STOPPED
 
 
-def leave_ours_out() -> None:
-    """Have an error that ends the program shown without the frames that run the script."""
+def hide_own_frames() -> None:
+    """Show the error that ends the program without this module's frames."""
     show = sys.excepthook
 
     def shown(
-        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+        cls: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
         while traceback is not None and traceback.tb_frame.f_code.co_filename != __file__:
             traceback = traceback.tb_next
-        show(kind, error.with_traceback(without_ours(traceback)), without_ours(traceback))
+        show(cls, error.with_traceback(strip_own_frames(traceback)), strip_own_frames(traceback))
 
     sys.excepthook = shown
 
 
-def without_ours(traceback: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without the frames that run the script."""
+def strip_own_frames(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without this module's outer frames."""
     while traceback is not None and traceback.tb_frame.f_code.co_filename == __file__:
         traceback = traceback.tb_next
     return traceback
 
 
 def load_script(path: str) -> tuple[CodeType, ModuleType]:
-    """Return the code of a script, and the module that it runs in.
+    """Return the code of a script, and a ``__main__`` module to run it in.
 
     Raises:
         ValueError: it cannot be read; says why.
@@ -238,10 +207,10 @@ def load_script(path: str) -> tuple[CodeType, ModuleType]:
 
 
 def load_module(name: str) -> tuple[CodeType, ModuleType]:
-    """Return the code of a module, or of a package's ``__main__``, and the module it runs in.
+    """Return the code of a module or a package's ``__main__``, and a module to run it in.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is no such module.
     """
     if not sys.flags.safe_path:
         sys.path[0] = os.getcwd()

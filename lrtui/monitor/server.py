@@ -1,4 +1,4 @@
-"""The socket of a training, served by a thread of its own: it waits for no viewer."""
+"""Serves the socket of a training in a thread of its own, never blocking on a viewer."""
 
 from __future__ import annotations
 
@@ -20,66 +20,71 @@ TICK_SECONDS = 0.1
 """Seconds between two reports."""
 
 IDLE_SECONDS = 0.5
-"""The same while nobody watches."""
+"""The same without viewers."""
 
-VIEWERS = 64
-"""Connections at a time; more are turned away."""
+MAX_VIEWERS = 64
+"""Most connections at a time; further ones are closed."""
 
 MAX_ACCEPTED = 16
-"""Connections that are taken between two reports."""
+"""Most connections accepted between two reports."""
 
 GREETING_TIMEOUT = 10.0
-"""Seconds after which a connection that has asked for nothing is closed."""
+"""Seconds after which a connection that has sent no command is closed."""
 
-LAST_WORDS = 0.3
-"""Seconds that viewers have to take in how a training ended."""
+DRAIN_SECONDS = 0.3
+"""Seconds that viewers have at the end to read the last messages."""
 
-LAST_ROWS = 1.0
-"""Seconds that the last numbers of a device have to arrive."""
+LAST_ROWS_SECONDS = 1.0
+"""Seconds that the last numbers from a device have at the end to arrive."""
 
 QUICK_POLL_SECONDS = 0.005
-"""Seconds between two looks for them."""
+"""Seconds between two polls for them."""
 
 SOCKET_CHECK_SECONDS = 4.0
-"""Seconds between two looks whether the socket can still be found."""
+"""Seconds between two checks that the socket still exists."""
 
 
 class Server:
-    """Serves the viewers of one training."""
+    """Serves the viewers of one process."""
 
     def __init__(
         self,
         path: Path,
         *,
         greet: Callable[[], AnyMessage],
-        so_far: Callable[[], list[AnyMessage]],
-        report: Callable[[bool], list[Addressed]],
-        ask: Callable[[AnyCommand, str, int], None],
-        failed: Callable[[BaseException], None],
-        moved: Callable[[Path], None],
+        history: Callable[[], list[AnyMessage]],
+        collect: Callable[[bool], list[Addressed]],
+        on_command: Callable[[AnyCommand, str, int], None],
+        on_error: Callable[[BaseException], None],
+        on_move: Callable[[Path], None],
     ) -> None:
         """Open the socket and start the thread.
 
         Args:
             path: of the socket.
             greet: returns the first message of a connection.
-            so_far: returns what one who comes late is told.
-            report: returns what is new; is told whether anybody watches.
-            ask: takes a command, who asked for it, and the number of that viewer.
-            failed: is told what ended the thread, if anything did.
-            moved: is told the new path of the socket, where its folder was removed.
+            history: returns the messages so far.
+            collect: returns new messages, given whether anybody watches.
+            on_command: called with a command, the name and the number of its viewer.
+            on_error: called with an error that ends the thread.
+            on_move: called with the socket's new path after its folder was removed.
 
         Raises:
             OSError: the socket cannot be opened.
         """
         self.path = path
-        self._greet, self._so_far, self._report, self._ask = greet, so_far, report, ask
-        self._failed, self._moved = failed, moved
+        self._greet, self._history, self._collect, self._on_command = (
+            greet,
+            history,
+            collect,
+            on_command,
+        )
+        self._on_error, self._on_move = on_error, on_move
         self._viewers: dict[int, Viewer] = {}
         self._count = self._accepted = 0
-        self._last_words: Callable[[], list[AnyMessage]] | None = None
-        self._waits: Callable[[], bool] = bool
-        self._look_at = monotonic() + SOCKET_CHECK_SECONDS
+        self._final_messages: Callable[[], list[AnyMessage]] | None = None
+        self._is_waiting: Callable[[], bool] = bool
+        self._check_at = monotonic() + SOCKET_CHECK_SECONDS
         self._socket = listen_at(path)
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
@@ -88,25 +93,30 @@ class Server:
         self._thread.start()
 
     def wake(self) -> None:
-        """Report at once; any thread may call this."""
-        with contextlib.suppress(OSError):  # it is awake already, or gone
+        """Make the server report at once; safe from any thread."""
+        with contextlib.suppress(OSError):  # the pipe is full or closed
             os.write(self._write_end, b"!")
 
-    def close(self, last_words: Callable[[], list[AnyMessage]], waits: Callable[[], bool]) -> None:
-        """Report how it ended, then close the socket.
+    def close(
+        self, final_messages: Callable[[], list[AnyMessage]], is_waiting: Callable[[], bool]
+    ) -> None:
+        """Send what is left and the final messages, then close the socket.
 
         Args:
-            last_words: returns what is told last.
-            waits: whether there is something to report that has not arrived yet.
+            final_messages: returns them.
+            is_waiting: returns whether numbers from a device are still to come.
         """
-        self._waits, self._last_words = waits, last_words
+        self._is_waiting, self._final_messages = is_waiting, final_messages
         self.wake()
-        self._thread.join(2 * (LAST_WORDS + LAST_ROWS))
+        self._thread.join(2 * (DRAIN_SECONDS + LAST_ROWS_SECONDS))
         with contextlib.suppress(OSError):
             self.path.unlink()
 
-    def forget(self) -> None:
-        """Close, in a process forked off the training, what belongs to that alone."""
+    def after_fork(self) -> None:
+        """Close the parent's connections in a forked child."""
+        self._close_all()
+
+    def _close_all(self) -> None:
         self._socket.close()
         for viewer in self._viewers.values():
             viewer.close()
@@ -118,23 +128,21 @@ class Server:
             with selectors.DefaultSelector() as selector:
                 self._serve(selector)
         except BaseException as error:
-            self._failed(error)
+            self._on_error(error)
         finally:
-            self._socket.close()
-            for viewer in self._viewers.values():
-                viewer.close()
+            self._close_all()
 
     def _serve(self, selector: selectors.BaseSelector) -> None:
         selector.register(self._read_end, selectors.EVENT_READ)
         due = 0.0
-        while self._last_words is None:
+        while self._final_messages is None:
             ready = selector.select(max(due - monotonic(), 0))
             for key, events in ready:
                 if key.fileobj is self._socket:
                     self._accept(selector)
                 elif isinstance(key.data, Viewer):
                     if events & selectors.EVENT_READ:
-                        self._hear(key.data)
+                        self._read_commands(key.data)
                     if events & selectors.EVENT_WRITE:
                         key.data.flush()
                 else:
@@ -142,26 +150,26 @@ class Server:
                         os.read(self._read_end, 4096)
                     due = 0.0
             if (now := monotonic()) >= due:
-                self._tell(self._report(any(v.watching for v in self._viewers.values())))
+                self._send(self._collect(any(v.watching for v in self._viewers.values())))
                 due = now + (TICK_SECONDS if self._viewers else IDLE_SECONDS)
                 self._begin_tick(selector, now)
-            self._tidy(selector)
-        self._tell(self._report(True))
-        end = monotonic() + LAST_ROWS
-        while self._waits() and monotonic() < end:
+            self._update_viewers(selector)
+        self._send(self._collect(True))
+        end = monotonic() + LAST_ROWS_SECONDS
+        while self._is_waiting() and monotonic() < end:
             sleep(QUICK_POLL_SECONDS)
-            self._tell(self._report(True))
-        self._tell([to_all(message) for message in self._last_words()])
-        end = monotonic() + LAST_WORDS
+            self._send(self._collect(True))
+        self._send([to_all(message) for message in self._final_messages()])
+        end = monotonic() + DRAIN_SECONDS
         while any(v.waiting and not v.gone for v in self._viewers.values()) and monotonic() < end:
             selector.select(0.02)
             for viewer in self._viewers.values():
                 viewer.flush()
 
     def _bind_anew(self, selector: selectors.BaseSelector) -> None:
-        """Open another socket where this one cannot be found any more.
+        """Open another socket if this one's path is gone.
 
-        Its folder goes with the login that it belongs to, and training goes on under nohup.
+        Its folder is removed when its owner logs out, while a training under nohup continues.
         """
         try:
             if self.path.exists():
@@ -169,31 +177,35 @@ class Server:
             path = new_path(os.getpid())
             opened = listen_at(path)
         except OSError:
-            return  # there is no place for it now: look again later
+            return  # try again at the next check
         with contextlib.suppress(KeyError):
             selector.unregister(self._socket)
         self._socket.close()
         self._socket, self.path = opened, path
-        self._moved(path)
+        self._on_move(path)
 
     def _begin_tick(self, selector: selectors.BaseSelector, now: float) -> None:
-        """Let everybody say something again."""
+        """Reset the limits of the last tick, check the socket and drop silent connections."""
         self._accepted = 0
-        if now >= self._look_at:
-            self._look_at = now + SOCKET_CHECK_SECONDS
+        if now >= self._check_at:
+            self._check_at = now + SOCKET_CHECK_SECONDS
             self._bind_anew(selector)
         if self._socket.fileno() not in selector.get_map():
             selector.register(self._socket, selectors.EVENT_READ)
         for viewer in self._viewers.values():
-            viewer.heard = 0
-            if now > viewer.since + GREETING_TIMEOUT and not viewer.watching and not viewer.asked:
+            viewer.bytes_read = 0
+            if (
+                now > viewer.since + GREETING_TIMEOUT
+                and not viewer.watching
+                and not viewer.has_asked
+            ):
                 viewer.gone = True
 
     def _accept(self, selector: selectors.BaseSelector) -> None:
         try:
             connection, _ = self._socket.accept()
         except OSError:
-            selector.unregister(self._socket)  # out of descriptors, say: until the next report
+            selector.unregister(self._socket)  # until the next tick: out of descriptors, say
             return
         self._accepted += 1
         if self._accepted >= MAX_ACCEPTED:
@@ -201,7 +213,7 @@ class Server:
         connection.setblocking(False)
         self._count += 1
         try:
-            if len(self._viewers) >= VIEWERS:
+            if len(self._viewers) >= MAX_VIEWERS:
                 raise PermissionError("too many")
             viewer = Viewer(connection, self._count)
         except OSError:
@@ -211,7 +223,7 @@ class Server:
         selector.register(connection, selectors.EVENT_READ, viewer)
         viewer.send(encode(self._greet()) + b"\n")
 
-    def _hear(self, viewer: Viewer) -> None:
+    def _read_commands(self, viewer: Viewer) -> None:
         for line in viewer.lines():
             try:
                 command = decode_command(line)
@@ -220,17 +232,17 @@ class Server:
                 return
             if isinstance(command, Watch) and not viewer.watching:
                 viewer.watching = True
-                self._tell(self._report(True))  # before what was so far, or it comes twice
-                self._tell_all(viewer)
+                self._send(self._collect(True))  # before the history, which will include it
+                self._send_history(viewer)
             elif command is not None and not isinstance(command, Watch):
-                viewer.asked = True
-                self._ask(command, viewer.name, viewer.number)
+                viewer.has_asked = True
+                self._on_command(command, viewer.name, viewer.number)
 
-    def _tell_all(self, viewer: Viewer) -> None:
-        viewer.told = True
-        viewer.tell_anew(b"".join(encode(message) + b"\n" for message in self._so_far()))
+    def _send_history(self, viewer: Viewer) -> None:
+        viewer.has_history = True
+        viewer.send_history(b"".join(encode(message) + b"\n" for message in self._history()))
 
-    def _tell(self, messages: list[Addressed]) -> None:
+    def _send(self, messages: list[Addressed]) -> None:
         if not messages or not self._viewers:
             return
         data = b"".join(encode(message) + b"\n" for message, _, _ in messages)
@@ -240,34 +252,34 @@ class Server:
                 for message, answer, number in messages:
                     if number == viewer.number:
                         viewer.send(encode(answer) + b"\n")
-                    elif viewer.told:
+                    elif viewer.has_history:
                         viewer.send(encode(message) + b"\n")
-            elif viewer.told:
+            elif viewer.has_history:
                 viewer.send(data)
 
-    def _tidy(self, selector: selectors.BaseSelector) -> None:
-        """Wait for what each connection is waited for, and drop those that are over."""
+    def _update_viewers(self, selector: selectors.BaseSelector) -> None:
+        """Drop closed connections; register the others for what they can do now."""
         for viewer in [*self._viewers.values()]:
             if viewer.behind and not viewer.waiting and viewer.watching:
-                self._tell_all(viewer)
+                self._send_history(viewer)
             if viewer.gone:
-                if viewer.wanted:
+                if viewer.events_wanted:
                     selector.unregister(viewer.connection)
                 viewer.close()
                 del self._viewers[viewer.number]
                 continue
-            wanted = selectors.EVENT_READ if viewer.heard < MAX_READ else 0
-            wanted |= selectors.EVENT_WRITE if viewer.waiting else 0
-            if wanted != viewer.wanted:
-                if viewer.wanted:
+            events = selectors.EVENT_READ if viewer.bytes_read < MAX_READ else 0
+            events |= selectors.EVENT_WRITE if viewer.waiting else 0
+            if events != viewer.events_wanted:
+                if viewer.events_wanted:
                     selector.unregister(viewer.connection)
-                if wanted:
-                    selector.register(viewer.connection, wanted, viewer)
-                viewer.wanted = wanted
+                if events:
+                    selector.register(viewer.connection, events, viewer)
+                viewer.events_wanted = events
 
 
 def listen_at(path: Path) -> socket.socket:
-    """Return a socket that listens at a path of a private folder.
+    """Return a socket that listens at a path in a private folder.
 
     Raises:
         OSError: it cannot be opened.
@@ -278,7 +290,7 @@ def listen_at(path: Path) -> socket.socket:
         new = path.with_suffix(".new")
         new.unlink(missing_ok=True)
         opened.bind(os.fspath(new))
-        # Its folder is private already; umask would be that of all threads of the training.
+        # Not by umask, which all threads of the training share.
         new.chmod(0o600)
         opened.listen(16)
         new.rename(path)

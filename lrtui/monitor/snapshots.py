@@ -1,4 +1,4 @@
-"""Snapshots of a training on the CPU, to go back to."""
+"""Snapshots of a training on the CPU, to rewind to."""
 
 from __future__ import annotations
 
@@ -18,117 +18,113 @@ from lrtui.monitor.memory import MEMORY_SHARE, free_memory, ranks_of_this_host
 from lrtui.text.amounts import bytes_text
 
 TIME_SHARE = 0.01
-"""Share of the time that taking snapshots may cost."""
+"""Largest share of the time to spend on snapshots."""
 
-SHORTEST = 1.0
-"""Seconds between two snapshots, at least."""
+MIN_INTERVAL = 1.0
+"""Least seconds between two snapshots."""
 
 RETRY_SECONDS = 30.0
-"""Seconds after which one that could not be taken is tried again."""
+"""Seconds before another try after a snapshot failed."""
 
 MAX_SNAPSHOTS = 10
-"""Snapshots kept, where they are small: close together at first, further apart with age."""
+"""Most snapshots kept; they thin out with age."""
 
 NEAR_BEST = 1.2
-"""A snapshot is from before the loss rose if its level is at most that many times the lowest."""
+"""A snapshot is from before a rise if its level is at most this many times the lowest."""
 
 MAX_DEPTH = 3
-"""Containers in containers that are looked into."""
+"""Depth of nested containers that are still plain values."""
 
 MAX_ITEMS = 10_000
-"""Items of a container that is still a value, and not data."""
+"""Most items of a container that is a plain value rather than data."""
 
 OF_TORCH = frozenset(vars(nn.Module()))
-"""Attributes that torch gives each module."""
+"""Attributes of every module."""
 
 LEFT_OUT = "the order of the data is not rewound"
 
 
 class Stateful(Protocol):
-    """What can be taken a snapshot of, such as a schedule."""
+    """An object that snapshots can restore, such as a schedule."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return its state."""
 
     def load_state_dict(self, state: dict[str, Any], /) -> object:
-        """Take up a state."""
+        """Restore a state."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What training goes on from.
+    """A state to rewind to.
 
     Attributes:
         step: steps taken.
-        level: median of the last losses, infinite where there were none.
-        states: of what is taken back, tensors on the CPU.
-        besides: of each module, what its state leaves out.
-        rng_states: states of the random generators.
+        level: median of the last losses, infinite without any.
+        states: of all parts, with tensors on the CPU.
+        unsaved: see ``unsaved_state``, for each module.
+        rng_states: see ``rng_states``.
         nbytes: memory of its tensors.
     """
 
     step: int
     level: float
     states: list[Any]
-    besides: list[dict[str, Any]]
+    unsaved: list[dict[str, Any]]
     rng_states: list[Any]
     nbytes: int
 
 
 class NoRoom(ValueError):
-    """No snapshot fits into the memory that snapshots may take; says so."""
+    """Not even one snapshot fits into the memory allowed."""
 
 
 class Snapshots:
-    """Snapshots taken as often as a budget of time allows, of which few are kept.
+    """Takes snapshots within a budget of time, and keeps some within a budget of memory.
 
-    All of them together take at most a quarter of the memory that would be free without them.
+    Together they take at most ``MEMORY_SHARE`` of the memory that would be free without them.
 
     Attributes:
-        due: when the next one is to be taken, by ``time.monotonic``; infinite for never.
-        before_the_rise: step of the last one before the loss rose, ``None`` if there is none.
+        due: when to take the next one, in ``time.monotonic``; infinite for never.
+        before_rise: step of the last one before the loss rose, ``None`` without any.
     """
 
     def __init__(self, parts: Sequence[Stateful]) -> None:
-        """Take none yet.
-
-        Args:
-            parts: what is taken back: model, optimizers, schedules, the control of the rate.
-        """
+        """Take none yet; ``parts`` are model, optimizers, schedules and rate control."""
         self.due = 0.0
-        self.before_the_rise: int | None = None
+        self.before_rise: int | None = None
         self._parts = [*parts]
         self._ring: list[Snapshot] = []
         self._why_none = ""
 
     @property
     def steps(self) -> list[int]:
-        """The steps of those that are kept, ascending."""
+        """Steps of the snapshots kept, ascending."""
         return [snapshot.step for snapshot in self._ring]
 
     def _drop_one(self, now: int) -> None:
-        """Drop the one that is missed least: the gap that it leaves is the smallest for its age.
+        """Drop the snapshot that leaves the smallest gap for its age.
 
-        Never the last one before the loss rose, where there is another.
+        The last one before the loss rose goes only if there is no other.
         """
         ring = self._ring
         steps = [0, *self.steps, now]
         gaps = [
-            (math.inf if ring[i].step == self.before_the_rise else 0)
+            (math.inf if ring[i].step == self.before_rise else 0)
             + (steps[i + 2] - steps[i]) / (now - steps[i + 1] + 1)
             for i in range(len(ring))
         ]
         del ring[gaps.index(min(gaps))]
 
-    def put_off(self) -> None:
-        """Put off the next one: it could not be taken now."""
+    def postpone(self) -> None:
+        """Postpone the next one after a failure."""
         self.due = time.monotonic() + RETRY_SECONDS
 
     def _make_room(self, nbytes: int, step: int) -> None:
-        """Drop as many as it takes for another one.
+        """Drop snapshots until another one of ``nbytes`` fits.
 
         Raises:
-            NoRoom: not even one fits; says how much it takes and how much there is.
+            NoRoom: not even one fits; says how much it takes and how much is allowed.
         """
         while len(self._ring) >= MAX_SNAPSHOTS:
             self._drop_one(step)
@@ -138,7 +134,7 @@ class Snapshots:
         allowed = MEMORY_SHARE * (free + taken * ranks_of_this_host()) / ranks_of_this_host()
         if nbytes > allowed:
             self._ring.clear()
-            self.before_the_rise, self.due = None, math.inf
+            self.before_rise, self.due = None, math.inf
             self._why_none = (
                 f"no snapshots, so there is no going back: one takes {bytes_text(nbytes)}, and "
                 f"{MEMORY_SHARE:.0%} of the host's free memory is {bytes_text(allowed)} a rank"
@@ -147,43 +143,38 @@ class Snapshots:
         while self._ring and sum(snapshot.nbytes for snapshot in self._ring) + nbytes > allowed:
             self._drop_one(step)
 
-    def _before_the_rise(self) -> int:
+    def _find_before_rise(self) -> int:
         best = min(snapshot.level for snapshot in self._ring)
         allowed = best + (NEAR_BEST - 1) * abs(best)
         return next(s.step for s in reversed(self._ring) if s.level <= allowed)
 
     def take(self, step: int, level: float | None) -> None:
-        """Take one, and put off the next for as long as that took is worth.
+        """Take a snapshot, and set ``due`` so that snapshots stay within ``TIME_SHARE``.
 
-        Args:
-            step: steps taken.
-            level: median of the last losses, ``None`` if there were none.
+        Raises:
+            ValueError: not all weights are finite, or there is no room.
         """
         start = time.monotonic()
         if self._ring and self._ring[-1].step >= step:
             return
-        self.due = start + SHORTEST
+        self.due = start + MIN_INTERVAL
         if not all(map(is_finite, self._modules())):
             raise ValueError("not all weights are finite")
         states = [part.state_dict() for part in self._parts]
-        besides = [*map(left_out, self._modules())]
-        nbytes = size(states) + size(besides)
+        unsaved = [*map(unsaved_state, self._modules())]
+        nbytes = nbytes_of(states) + nbytes_of(unsaved)
         self._make_room(nbytes, step)
-        known = math.inf if level is None else level
-        copied = on_cpu(states), on_cpu(besides)
-        self._ring.append(Snapshot(step, known, *copied, rng_states(), nbytes))
-        self.before_the_rise = self._before_the_rise()
+        level_or_inf = math.inf if level is None else level
+        copied = on_cpu(states), on_cpu(unsaved)
+        self._ring.append(Snapshot(step, level_or_inf, *copied, rng_states(), nbytes))
+        self.before_rise = self._find_before_rise()
         now = time.monotonic()
-        self.due = now + max((now - start) / TIME_SHARE, SHORTEST)
+        self.due = now + max((now - start) / TIME_SHARE, MIN_INTERVAL)
 
-    def lacks(self, step: int | None) -> str:
-        """Say why there is no going back to a step, empty if there is.
-
-        Args:
-            step: of the snapshot; ``None`` for the last one before the loss rose.
-        """
-        wanted = self.before_the_rise if step is None else step
-        if wanted is not None and wanted in self.steps:
+    def why_not(self, step: int | None) -> str:
+        """Return why a rewind to a step, ``None`` for ``before_rise``, cannot be; else empty."""
+        wanted = self.before_rise if step is None else step
+        if wanted in self.steps:
             return ""
         if self._why_none:
             return self._why_none
@@ -195,46 +186,39 @@ class Snapshots:
         return [part for part in self._parts if isinstance(part, nn.Module)]
 
     def go_back(self, step: int | None) -> int:
-        """Go back to a snapshot.
-
-        Args:
-            step: of the snapshot; ``None`` for the last one before the loss rose.
+        """Go back to the snapshot of a step, ``None`` for ``before_rise``; drop the later ones.
 
         Returns:
-            Its step. Those taken after it are given up.
+            The snapshot's step.
 
         Raises:
-            ValueError: there is none of that step; says which there are.
+            ValueError: there is no such snapshot; lists those that exist.
         """
-        if why := self.lacks(step):
+        if why := self.why_not(step):
             raise ValueError(why)
-        wanted = self.before_the_rise if step is None else step
+        wanted = self.before_rise if step is None else step
         found = next(s for s in self._ring if s.step == wanted)
         for part, state in zip(self._parts, found.states, strict=True):
             part.load_state_dict(copy.deepcopy(state))
-        for module, besides in zip(self._modules(), found.besides, strict=True):
-            put_back(module, copy.deepcopy(besides))
+        for module, unsaved in zip(self._modules(), found.unsaved, strict=True):
+            restore_unsaved(module, copy.deepcopy(unsaved))
         restore_rng(found.rng_states)
         while self._ring[-1] is not found:
             self._ring.pop()
-        self.before_the_rise = self._before_the_rise()
+        self.before_rise = self._find_before_rise()
         return found.step
 
 
-def left_out(module: nn.Module) -> dict[str, Any]:
-    """Return what a module's state leaves out.
+def unsaved_state(module: nn.Module) -> dict[str, Any]:
+    """Return what ``state_dict`` leaves out, by path: non-persistent buffers and plain attributes.
 
-    That are buffers that are not persistent, and attributes that are plain values, such as a
-    running average or a count of steps.
-
-    Returns:
-        By the path of each submodule and the name there.
+    The latter are, for example, running averages or counts of steps.
     """
     found: dict[str, Any] = {}
     for path, part in module.named_modules():
         for name in part._non_persistent_buffers_set:
             found[f"{path}.{name}"] = part._buffers[name]
-        if not type(part).__module__.startswith("torch."):  # how DDP drives itself is its own
+        if not type(part).__module__.startswith("torch."):  # DDP has internal state of its own
             for name, value in vars(part).items():
                 if name not in OF_TORCH and is_plain(value):
                     found[f"{path}.{name}"] = value
@@ -242,7 +226,7 @@ def left_out(module: nn.Module) -> dict[str, Any]:
 
 
 def is_plain(value: object, depth: int = MAX_DEPTH) -> bool:
-    """Return whether a value can be copied without more coming along."""
+    """Return whether a value is small, and copying it copies nothing else."""
     if isinstance(value, Tensor):
         return not value.requires_grad
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
@@ -253,10 +237,10 @@ def is_plain(value: object, depth: int = MAX_DEPTH) -> bool:
     return all(is_plain(item, depth - 1) for item in items)  # type: ignore[attr-defined]
 
 
-def put_back(module: nn.Module, besides: dict[str, Any]) -> None:
-    """Put back what a module's state leaves out."""
+def restore_unsaved(module: nn.Module, unsaved: dict[str, Any]) -> None:
+    """Restore what ``unsaved_state`` returned."""
     parts = dict(module.named_modules())
-    for key, value in besides.items():
+    for key, value in unsaved.items():
         path, _, name = key.rpartition(".")
         part = parts.get(path)
         if part is None:
@@ -264,7 +248,7 @@ def put_back(module: nn.Module, besides: dict[str, Any]) -> None:
         now = part._buffers.get(name, vars(part).get(name))
         if isinstance(now, Tensor) and isinstance(value, Tensor) and now.shape == value.shape:
             with torch.no_grad():
-                now.copy_(value)  # in place, for whoever else holds it
+                now.copy_(value)  # in place, as other code may hold it
         else:
             setattr(part, name, value)
 
@@ -274,8 +258,8 @@ def is_finite(module: nn.Module) -> bool:
     return all(bool(torch.isfinite(weights).all()) for weights in module.parameters())
 
 
-def on_cpu(state: Any) -> Any:  # noqa: ANN401 - whatever a state is made of
-    """Return a copy of a state, its tensors on the CPU."""
+def on_cpu(state: Any) -> Any:  # noqa: ANN401 - any state_dict
+    """Return a copy of a state with its tensors on the CPU."""
     if isinstance(state, Tensor):
         return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):
@@ -285,17 +269,17 @@ def on_cpu(state: Any) -> Any:  # noqa: ANN401 - whatever a state is made of
     return copy.deepcopy(state)
 
 
-def size(state: Any) -> int:  # noqa: ANN401
-    """Return the bytes of the tensors of a state."""
+def nbytes_of(state: Any) -> int:  # noqa: ANN401
+    """Return the bytes of a state's tensors."""
     if isinstance(state, Tensor):
         return state.nbytes
     if isinstance(state, dict):
-        return sum(map(size, state.values()))
-    return sum(map(size, state)) if isinstance(state, list | tuple) else 0
+        return sum(map(nbytes_of, state.values()))
+    return sum(map(nbytes_of, state)) if isinstance(state, list | tuple) else 0
 
 
 def rng_states() -> list[Any]:
-    """Return the states of the random generators: torch's, Python's and numpy's."""
+    """Return the states of the random generators of torch, Python and numpy."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     numpy = sys.modules.get("numpy")
     drawn = numpy.random.get_state() if numpy else None
@@ -303,7 +287,7 @@ def rng_states() -> list[Any]:
 
 
 def restore_rng(states: list[Any]) -> None:
-    """Take up states of the random generators."""
+    """Restore the states of the random generators."""
     torch_state, cuda, python_state, drawn = states
     torch.set_rng_state(torch_state)
     if cuda:

@@ -1,4 +1,4 @@
-"""Where a thread is: in words that help a person whose training stands still."""
+"""Describes where a thread is, for a person whose training stalls."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ WAITS = (
     ("socket.py", "waits for the network"),
     ("ssl.py", "waits for the network"),
 )
-"""Parts of file names of the library code that a thread is in, and what it then does."""
-
+"""Parts of library file names, and what a thread in them does."""
 
 OURS = Path(__file__).parents[1].as_posix()
 """The folder of this package."""
 
 
 def where(thread: int) -> str:
-    """Say what a thread does, and at which line of the person's own code."""
+    """Describe what a thread does, and at which line of the script."""
     frame = sys._current_frames().get(thread)
     doing, line = "", ""
     while frame is not None:

@@ -1,4 +1,4 @@
-"""One viewer's end of a socket: what it is sent and what it asks for, never waiting for it."""
+"""The connection to one viewer, which never blocks."""
 
 from __future__ import annotations
 
@@ -12,72 +12,72 @@ from time import monotonic
 from lrtui.messages.sockets import peer_of
 
 MAX_BACKLOG = 1 << 20
-"""Bytes that a viewer may be behind; then it gets everything again once it has caught up."""
+"""Bytes that a viewer may lag; beyond that it skips ahead and gets the history again."""
 
 MAX_COMMAND = 1 << 16
-"""Bytes of a command, at most."""
+"""Most bytes of a command."""
 
 MAX_READ = 1 << 12
-"""Bytes that are read of a viewer between two reports."""
+"""Most bytes read from a viewer between two reports."""
 
 
 class Viewer:
-    """A connection that is never waited for.
+    """A connection that never blocks.
 
     Attributes:
-        number: told apart by.
-        name: who is at the other end, in words.
-        watching: whether it has asked to be told everything.
-        told: whether it was told what was so far, so that what comes next makes sense to it.
-        asked: whether it has sent a command.
-        since: when it came.
-        behind: whether it has missed something and must get everything again.
+        number: identifies it.
+        name: user and process at the other end.
+        watching: whether it has sent ``Watch``.
+        has_history: whether it was sent the history, which live updates build on.
+        has_asked: whether it has sent another command.
+        since: when it connected.
+        behind: whether it has missed messages, and needs the history again.
         gone: whether the connection is over.
-        heard: bytes read since the last report.
-        wanted: what its connection is waited for.
+        bytes_read: since the last report.
+        events_wanted: events it is registered for at the selector.
     """
 
     def __init__(self, connection: socket.socket, number: int) -> None:
         """Take over a connection.
 
         Raises:
-            PermissionError: another user is at its other end.
+            PermissionError: its other end belongs to another user.
         """
         self.number = number
         self.name = who(connection)
-        self.watching = self.told = self.asked = self.behind = self.gone = False
+        self.watching = self.has_history = self.has_asked = self.behind = self.gone = False
         self.since = monotonic()
-        self.heard = 0
-        self.wanted = selectors.EVENT_READ
+        self.bytes_read = 0
+        self.events_wanted = selectors.EVENT_READ
         self.connection = connection
-        self._room = MAX_BACKLOG
+        self._limit = MAX_BACKLOG
         self._out = bytearray()
         self._in = b""
 
     @property
     def waiting(self) -> bool:
-        """Whether there is something that it has not taken yet."""
+        """Whether data waits to be sent."""
         return bool(self._out)
 
     def send(self, data: bytes) -> None:
-        """Send whole lines, as far as the viewer takes them; cut it off where it is far behind."""
+        """Send whole lines, as far as the viewer reads; drop what exceeds the backlog."""
         if self.behind:
             return
         self._out += data
         self.flush()
-        if len(self._out) > self._room:
-            # The line that it has begun to get must be completed.
+        if len(self._out) > self._limit:
+            # A line partly sent must be completed.
             del self._out[self._out.find(b"\n") + 1 :]
             self.behind = True
 
-    def tell_anew(self, data: bytes) -> None:
-        """Send all that was so far, however long that is."""
+    def send_history(self, data: bytes) -> None:
+        """Send the history, whatever its length."""
         self.behind = False
-        self._room = MAX_BACKLOG + len(data)
+        self._limit = MAX_BACKLOG + len(data)
         self.send(data)
 
     def flush(self) -> None:
-        """Send what waits, as far as the viewer takes it."""
+        """Send the data that waits, as far as the viewer reads."""
         try:
             while self._out:
                 del self._out[: self.connection.send(self._out)]
@@ -87,14 +87,14 @@ class Viewer:
             self.gone = True
 
     def lines(self) -> list[bytes]:
-        """Return the whole lines that have come."""
+        """Return the complete lines received."""
         try:
             data = self.connection.recv(MAX_READ)
         except BlockingIOError:
             return []
         except OSError:
             data = b""
-        self.heard += len(data)
+        self.bytes_read += len(data)
         *lines, self._in = (self._in + data).split(b"\n")
         self.gone = self.gone or not data or len(self._in) > MAX_COMMAND
         return lines
@@ -106,7 +106,7 @@ class Viewer:
 
 
 def who(connection: socket.socket) -> str:
-    """Return who is at the other end of a connection.
+    """Return the user and process at the other end of a connection.
 
     Raises:
         PermissionError: it is another user.

@@ -1,7 +1,7 @@
-"""What a training shows of itself besides loss and rate: norms, waits, total steps, memory, stalls.
+"""Measures gradient norm, data waits, total steps, memory and stalls of a training.
 
-All of it is read from what the script does anyway. The hooks cost a microsecond a step; the rest is
-read once a second in the thread of the server.
+Everything is read from what the script does anyway. The hooks cost a microsecond a step; the rest
+is read once a second in the server's thread.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from lrtui.monitor.patches import Patches
 from lrtui.monitor.stack import where
 
 CLIPPED_WINDOW = 1000
-"""Steps over which the share of clipped gradients is taken."""
+"""Steps over which the share of clipped gradients is measured."""
 
-LOOKS = (0.0, 1.0, 4.0, 15.0, 60.0)
-"""Seconds after the first step at which the script is searched for its total number of steps."""
+SEARCH_TIMES = (0.0, 1.0, 4.0, 15.0, 60.0)
+"""Seconds after the first step at which to search the script for its total number of steps."""
 
 STALL_FACTOR, STALL_SECONDS = 10.0, 5.0
-"""A training stalls if it takes no step for this many times its usual time, and this long."""
+"""A training stalls if a step takes this many times its usual time, and this many seconds."""
 
 
 class Vitals:
@@ -42,25 +42,25 @@ class Vitals:
 
     Attributes:
         norm: total gradient norm that the script has just computed for clipping, ``None`` before.
-        headroom: measures how far the rate may go up.
-        wants_look: whether ``look`` is to be called in the thread that trains.
+        headroom: measures how much slope is left after a step.
+        search_due: whether the training thread should call ``search_script``.
     """
 
     def __init__(self) -> None:
-        """Watch clipping and data loaders; called in the thread that trains."""
+        """Patch clipping and data loaders; called in the training thread."""
         self.norm: Any = None
-        self.wants_look = False
+        self.search_due = False
         self.headroom: Headroom | None = None
         self.limit: float | None = None
         self._total: Total | None = None
         self._epochs: int | None = None
         self._epoch = 0
-        self._epoch_steps: deque[int] = deque(maxlen=3)  # steps at which the last epochs began
+        self._epoch_steps: deque[int] = deque(maxlen=3)  # first steps of the last epochs
         self._step = 0
         self._waited = 0.0
         self._reported = (time.monotonic(), 0.0)
         self._began: float | None = None
-        self._looks = 0
+        self._searches = 0
         self._norms: deque[float] = deque(maxlen=CLIPPED_WINDOW)
         self._thread = threading.get_ident()
         self._moved_at, self._paces = time.monotonic(), deque[float](maxlen=60)
@@ -75,14 +75,14 @@ class Vitals:
         self.headroom = None if optimizer is None else Headroom(optimizer)
 
     def close(self) -> None:
-        """Put torch's functions back, and leave the optimizer."""
+        """Restore torch's functions, and leave the optimizer."""
         self._patches.undo()
         self.follow_optimizer(None)
 
-    # --- in the thread that trains --------------------------------------------------------
+    # --- in the training thread -----------------------------------------------------------
 
     def _watch_clipping(self) -> None:
-        """Note the norm where it is computed: also if the script imported the name before."""
+        """Record norms inside torch, as the script may have imported ``clip_grad_norm_`` before."""
         module: Any = nn.utils.clip_grad
         if not hasattr(module, "_clip_grads_with_norm_"):  # torch before 2.6
             clip = module.clip_grad_norm_
@@ -90,7 +90,7 @@ class Vitals:
             @functools.wraps(clip)
             def noted_clip(parameters: Any, max_norm: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
                 norm = clip(parameters, max_norm, *args, **kwargs)
-                self._note(norm, max_norm)
+                self._record_norm(norm, max_norm)
                 return norm
 
             self._patches.patch(nn.utils, "clip_grad_norm_", noted_clip)
@@ -106,19 +106,19 @@ class Vitals:
             *args: Any,  # noqa: ANN401
             **kwargs: Any,  # noqa: ANN401
         ) -> Any:  # noqa: ANN401
-            self._note(total_norm, max_norm)
+            self._record_norm(total_norm, max_norm)
             return scale(parameters, max_norm, total_norm, *args, **kwargs)
 
         self._patches.patch(module, "_clip_grads_with_norm_", noted_scale)
 
-    def _note(self, norm: Any, limit: Any) -> None:  # noqa: ANN401
-        # A DTensor would have to be gathered by all ranks at once.
+    def _record_norm(self, norm: Any, limit: Any) -> None:  # noqa: ANN401
+        # Reading a DTensor would need all ranks at once.
         if not hasattr(norm, "full_tensor"):
             self.norm = norm
             self.limit = float(limit) if isinstance(limit, float | int) else None
 
     def _watch_loaders(self) -> None:
-        """Count the seconds that training waits for its loaders, and the epochs."""
+        """Measure the time that the training waits for its loaders, and count epochs."""
         following: Any = dataloader._BaseDataLoaderIter.__next__
         begin: Any = DataLoader.__iter__
 
@@ -126,7 +126,7 @@ class Vitals:
         def timed_next(batches: Any) -> Any:  # noqa: ANN401
             if threading.get_ident() != self._thread:
                 return following(batches)
-            if not self._epoch:  # it had begun before the first step
+            if not self._epoch:  # began before these patches
                 self._epoch = 1
                 self._epoch_steps.append(0)
             since = time.perf_counter()
@@ -160,28 +160,27 @@ class Vitals:
         norm, self.norm = self.norm, None
         return {"grad_norm": norm, **(reading or {})}
 
-    def look(self) -> None:
-        """Search the script's frames for the number of steps that it is going to take."""
-        self.wants_look = False
-        self._looks += 1
+    def search_script(self) -> None:
+        """Search the script's frames for its total number of steps."""
+        self.search_due = False
+        self._searches += 1
         try:
             self._total = find_total(self._step) or self._total
             self._epochs = find_epochs() or self._epochs
-        except Exception:  # a framework's property, or a variable of the script, may raise anything
-            self._looks = len(LOOKS)
+        except Exception:  # properties of frameworks and scripts may raise anything
+            self._searches = len(SEARCH_TIMES)
 
-    # --- in the thread of the server ------------------------------------------------------
+    # --- in the server's thread -----------------------------------------------------------
 
-    def see(self, norms: Sequence[float | None]) -> None:
-        """Keep gradient norms of past steps for the clipped share."""
+    def add_norms(self, norms: Sequence[float | None]) -> None:
+        """Add gradient norms of past steps to the clipped share."""
         self._norms += [norm for norm in norms if norm is not None]
 
-    def follow(self, step: int, moves: bool, pace: float) -> None:
-        """Note how far training is, once a second.
+    def track(self, moves: bool, pace: float) -> None:
+        """Track the pace, once a second.
 
         Args:
-            step: steps taken, of all runs.
-            moves: whether training is not paused and has not ended.
+            moves: whether the training is neither paused nor over.
             pace: steps a second since the last call.
         """
         now = time.monotonic()
@@ -190,11 +189,13 @@ class Vitals:
             self._moved_at = now
         if pace > 0:
             self._paces.append(pace)
-        due = self._looks < len(LOOKS) and now >= self._began + LOOKS[self._looks]
-        self.wants_look = moves and due and (self._total is None or not self._total.is_sure)
+        due = (
+            self._searches < len(SEARCH_TIMES) and now >= self._began + SEARCH_TIMES[self._searches]
+        )
+        self.search_due = moves and due and (self._total is None or not self._total.is_sure)
 
     def stalled(self) -> str:
-        """Say for how long no step was taken and where the script is, empty while it is usual."""
+        """Return how long the training has stalled and where, empty if it has not."""
         seconds = time.monotonic() - self._moved_at
         usual = 1 / statistics.median(self._paces) if self._paces else math.inf
         if seconds < max(STALL_FACTOR * usual, STALL_SECONDS):
@@ -202,13 +203,7 @@ class Vitals:
         return f"no step for {seconds:.0f} s, {where(self._thread)}"
 
     def message(self, run: int, step: int, optimizer: Optimizer | None) -> msg.Vitals:
-        """Return the vitals as a message.
-
-        Args:
-            run: its number.
-            step: steps of the run.
-            optimizer: of the training, if it is one of torch's.
-        """
+        """Return the vitals as a message."""
         now, waited = time.monotonic(), self._waited
         (before, waited_before), self._reported = self._reported, (now, waited)
         total, by = self._steps_in_all(step)
@@ -234,7 +229,7 @@ class Vitals:
         )
 
     def _steps_in_all(self, step: int) -> tuple[int | None, str]:
-        """Return the number of steps of the whole training, and who says so."""
+        """Return the total number of steps, and where that is from."""
         if self._total is not None and self._total.steps > step:
             return self._total.steps, self._total.by
         if self._epochs and len(self._epoch_steps) >= 2 and self._epoch <= self._epochs:
@@ -246,7 +241,7 @@ class Vitals:
 
 
 def settings_of(optimizer: Optimizer | None) -> str:
-    """Return betas or momentum and the weight decay in force, in words."""
+    """Return betas or momentum, and weight decay, in words."""
     if optimizer is None or not optimizer.param_groups:
         return ""
     group = optimizer.param_groups[0]

@@ -1,4 +1,4 @@
-"""A table of a person's own: linear regression of one column on the other numeric ones."""
+"""A person's own table: linear regression of one column on the other numeric ones."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from lrtui.messages import LineScene, ProblemFacts
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.line import Affine, closed_form, squared
 from lrtui.problems.problem import Problem, ProblemError, pair_batches
-from lrtui.problems.scenes import some
+from lrtui.problems.scenes import subsample
 
 Floats = NDArray[np.float64]
 
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
-"""Cells that say that a value is missing, in small letters."""
+"""Cells for a missing value, in lower case."""
 
-NUMERIC = 0.5
-"""Share of the cells of a column that are numbers, from which on it is a column of numbers."""
+NUMERIC_SHARE = 0.5
+"""Least share of numbers among the cells of a numeric column."""
 
 TYPE_ROWS = 1000
-"""Rows by which it is decided what a column is."""
+"""First rows, which decide the type of a column."""
 
 ROWS_PER_READ = 50_000
-"""Rows that are read at a time."""
+"""Rows read at a time."""
 
 LARGEST_CELL = 1e15
-"""Numbers beyond this lose their digits when they are squared and summed."""
+"""Numbers beyond this lose their digits when squared and summed."""
 
 MIN_INDEPENDENT_SHARE = 1e-7
-"""A column whose part at right angles to the others is smaller than this share says nothing new."""
+"""A column is redundant if its part orthogonal to the others is a smaller share than this."""
 
-MOST_WEIGHTS = 300
-"""Weights up to which the closed form is told."""
+MAX_QUADRATIC_WEIGHTS = 300
+"""Most weights for a closed form."""
 
 NOTABLE_CONDITION = 10
-"""How many times smaller a condition number is worth to be told."""
+"""Ratio of two condition numbers worth a remark."""
 
 MAX_NAMED_COLUMNS = 4
-"""Columns that a remark names, at most."""
+"""Most columns that a remark names."""
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Table:
     Attributes:
         names: of the columns.
         values: shape [rows, columns].
-        remarks: what was left out, in sentences.
+        remarks: about data left out, in sentences.
     """
 
     names: list[str]
@@ -67,7 +67,7 @@ def load_table(settings: ProblemSettings) -> Problem:
     """Return the regression of a column of a table on its other numeric columns.
 
     Raises:
-        ProblemError: the table is of no use for that; says why.
+        ProblemError: the table is unsuitable; says why.
     """
     table = read(settings.file, settings.target)
     at = table.names.index(str(settings.target))
@@ -83,20 +83,20 @@ def load_table(settings: ProblemSettings) -> Problem:
     deviation = raw.std(axis=0)
     standard = (raw - raw.mean(axis=0)) / deviation
     plain, other = (standard, raw) if settings.standardise else (raw, standard)
-    exact, wanted = torch.from_numpy(with_ones(plain)), torch.from_numpy(y)
-    # Apple's devices have no float64, and refuse to have such a tensor moved to them.
+    exact_x, exact_y = torch.from_numpy(with_ones(plain)), torch.from_numpy(y)
+    # Apple's devices have no float64.
     dtype = torch.float32 if settings.device == "mps" else torch.float64
-    x, targets = (part.to(dtype).to(settings.device) for part in (exact, wanted))
+    x, targets = (part.to(dtype).to(settings.device) for part in (exact_x, exact_y))
     start = torch.zeros(x.shape[1], dtype=dtype)
     whole = settings.batch is None or settings.batch >= len(y)
     scene = None
     if x.shape[1] == 2:
-        rows = some(len(y))
+        rows = subsample(len(y))
         scene = LineScene(x=x[rows, 0].tolist(), y=targets[rows].tolist(), true_weights=None)
     quadratic = None
-    if whole and x.shape[1] <= MOST_WEIGHTS:
-        quadratic = closed_form(exact, wanted, start)
-    now, before = condition(plain), condition(other)
+    if whole and x.shape[1] <= MAX_QUADRATIC_WEIGHTS:
+        quadratic = closed_form(exact_x, exact_y, start)
+    own_condition, other_condition = condition(plain), condition(other)
     columns = f"{len(table.names):,} column{'s' if len(table.names) > 1 else ''}"
     return Problem(
         facts=ProblemFacts(
@@ -105,12 +105,12 @@ def load_table(settings: ProblemSettings) -> Problem:
             samples=len(y),
             batch=None if whole else settings.batch,
             remarks=[
-                f"{settings.target} from {columns} ({few(table.names)}), {len(y):,} rows",
+                f"{settings.target} from {columns} ({shortened(table.names)}), {len(y):,} rows",
                 *table.remarks,
-                *scales(now, before, settings.standardise),
+                *condition_remark(own_condition, other_condition, settings.standardise),
             ],
-            condition=now,
-            other_condition=before,
+            condition=own_condition,
+            other_condition=other_condition,
         ),
         seed=settings.seed,
         make_model=lambda: Affine(start),
@@ -125,14 +125,12 @@ def load_table(settings: ProblemSettings) -> Problem:
 
 
 def read(file: Path, target: str | None) -> Table:
-    """Return the numeric columns of a file, without the rows that cannot be used.
+    """Return the numeric columns of a file, without unusable rows.
 
-    Args:
-        file: comma-, semicolon- or tab-separated text with a row of names.
-        target: column that is predicted.
+    The file is comma-, semicolon- or tab-separated text with a row of names.
 
     Raises:
-        ProblemError: it cannot be read, or has no such column; says why.
+        ProblemError: it cannot be read, or has no such target column; says why.
     """
     try:
         with file.open(newline="", encoding="utf-8-sig", errors="replace") as text:
@@ -155,9 +153,11 @@ def parsed(names: list[str], rows: Iterator[list[str]], target: str | None) -> T
     head = [*islice(rows, TYPE_ROWS)]
     if not head:
         raise ProblemError("it has a row of names, and no other")
-    kinds = [kind([row[i] for row in head if len(row) == len(names)]) for i in range(len(names))]
-    numeric = [i for i, found in enumerate(kinds) if found == "numbers"]
-    choice = few([names[i] for i in numeric]) or "none"
+    types = [
+        column_type([row[i] for row in head if len(row) == len(names)]) for i in range(len(names))
+    ]
+    numeric = [i for i, found in enumerate(types) if found == "numbers"]
+    choice = shortened([names[i] for i in numeric]) or "none"
     if target is None:
         raise ProblemError(f"--target says which column is predicted; columns of numbers: {choice}")
     if target not in names:
@@ -167,25 +167,25 @@ def parsed(names: list[str], rows: Iterator[list[str]], target: str | None) -> T
     if len(numeric) == 1:
         raise ProblemError(f"{target} is the only column of numbers; another has to predict it")
     kept: list[Floats] = []
-    short = missing = strange = 0
+    short = missing = invalid = 0
     for chunk in chunks(head, rows):
         fitting = [row for row in chunk if len(row) == len(names)]
         short += sum(1 for row in chunk if row) - sum(1 for row in fitting if row)
         columns = [numbers([row[i] for row in fitting]) for i in numeric]
         values = np.column_stack(columns) if fitting else np.empty((0, len(numeric)))
-        is_missing, is_strange = np.isnan(values).any(axis=1), np.isinf(values).any(axis=1)
-        is_strange |= (np.abs(np.nan_to_num(values)) > LARGEST_CELL).any(axis=1)
-        missing += int((is_missing & ~is_strange).sum())
-        strange += int(is_strange.sum())
-        kept.append(values[~(is_missing | is_strange)])
+        is_missing, is_invalid = np.isnan(values).any(axis=1), np.isinf(values).any(axis=1)
+        is_invalid |= (np.abs(np.nan_to_num(values)) > LARGEST_CELL).any(axis=1)
+        missing += int((is_missing & ~is_invalid).sum())
+        invalid += int(is_invalid.sum())
+        kept.append(values[~(is_missing | is_invalid)])
     table = Table([names[i] for i in numeric], np.concatenate(kept))
-    table.remarks += left_out("row", missing, "with missing values")
-    table.remarks += left_out("row", strange, "with something that is no number, or none to use")
-    table.remarks += left_out("row", short, f"with other than {len(names)} cells")
-    others = [names[i] for i, found in enumerate(kinds) if found == "text"]
-    table.remarks += left_out("column", len(others), f"of text ({few(others)})")
-    blank = [names[i] for i, found in enumerate(kinds) if found == "missing"]
-    table.remarks += left_out("column", len(blank), f"mostly missing ({few(blank)})")
+    table.remarks += omission("row", missing, "with missing values")
+    table.remarks += omission("row", invalid, "with something that is no number, or none to use")
+    table.remarks += omission("row", short, f"with other than {len(names)} cells")
+    others = [names[i] for i, found in enumerate(types) if found == "text"]
+    table.remarks += omission("column", len(others), f"of text ({shortened(others)})")
+    blank = [names[i] for i, found in enumerate(types) if found == "missing"]
+    table.remarks += omission("column", len(blank), f"mostly missing ({shortened(blank)})")
     if len(table.values) < 2:
         count = len(table.values)
         said = "; ".join(table.remarks) or "there are no others"
@@ -194,33 +194,35 @@ def parsed(names: list[str], rows: Iterator[list[str]], target: str | None) -> T
 
 
 def chunks(head: list[list[str]], rows: Iterator[list[str]]) -> Iterator[list[list[str]]]:
-    """Yield rows in parts, beginning with those that were looked at."""
+    """Yield the first rows, then the others in parts."""
     yield head
     while part := [*islice(rows, ROWS_PER_READ)]:
         yield part
 
 
-def kind(cells: Sequence[str]) -> str:
-    """Return what a column holds: ``numbers``, ``text``, or ``missing`` values mostly."""
+def column_type(cells: Sequence[str]) -> str:
+    """Return the type of a column: ``numbers``, ``text``, or ``missing`` if most values are."""
     values = numbers(cells)
-    told = ~np.isnan(values)
-    if told.sum() < NUMERIC * max(len(values), 1):
+    present = ~np.isnan(values)
+    if present.sum() < NUMERIC_SHARE * max(len(values), 1):
         return "missing"
-    return "numbers" if np.isfinite(values[told]).sum() >= NUMERIC * told.sum() else "text"
+    return (
+        "numbers" if np.isfinite(values[present]).sum() >= NUMERIC_SHARE * present.sum() else "text"
+    )
 
 
 def numbers(cells: Sequence[str]) -> Floats:
-    """Return cells as numbers: NaN where one is missing, infinity where it is no number."""
+    """Return cells as numbers: NaN for missing values, infinity for text."""
     try:
         if "" not in cells:
             return np.nan_to_num(np.array(cells, dtype=np.float64), nan=np.nan, posinf=np.inf)
     except ValueError:
-        pass  # one of them is no number: look at each
+        pass  # some cell is no number
     return np.array([number(cell) for cell in cells], dtype=np.float64)
 
 
 def number(cell: str) -> float:
-    """Return one cell as a number, see ``numbers``."""
+    """Return one cell as a number; see ``numbers``."""
     text = cell.strip()
     if text.lower() in MISSING:
         return float("nan")
@@ -231,10 +233,10 @@ def number(cell: str) -> float:
 
 
 def independent(table: Table) -> Table:
-    """Return a table without columns that say nothing new: constant, or made of others.
+    """Return a table without constant columns and linear combinations of others.
 
     Raises:
-        ProblemError: none is left.
+        ProblemError: no column is left.
     """
     values = table.values
     centred = values - values.mean(axis=0)
@@ -242,7 +244,7 @@ def independent(table: Table) -> Table:
     constant = size <= MIN_INDEPENDENT_SHARE * np.abs(values).max(axis=0, initial=1e-300)
     basis: list[Floats] = []
     kept: list[int] = []
-    made_of_others: list[str] = []
+    dependent: list[str] = []
     for i in np.flatnonzero(~constant):
         unit = centred[:, i] / np.linalg.norm(centred[:, i])
         rest = unit
@@ -253,10 +255,10 @@ def independent(table: Table) -> Table:
             basis.append(rest / np.linalg.norm(rest))
             kept.append(int(i))
         else:
-            made_of_others.append(table.names[i])
+            dependent.append(table.names[i])
     still = [table.names[i] for i in np.flatnonzero(constant)]
-    remarks = left_out("column", len(still), f"constant ({few(still)})")
-    remarks += left_out("column", len(made_of_others), f"made of others ({few(made_of_others)})")
+    remarks = omission("column", len(still), f"constant ({shortened(still)})")
+    remarks += omission("column", len(dependent), f"made of others ({shortened(dependent)})")
     if not kept:
         raise ProblemError(f"no column is left to predict from; {'; '.join(remarks)}")
     return Table([table.names[i] for i in kept], values[:, kept], table.remarks + remarks)
@@ -270,8 +272,8 @@ def condition(features: Floats) -> float | None:
     return found if np.isfinite(found) else None
 
 
-def scales(now: float | None, other: float | None, standardised: bool) -> list[str]:
-    """Say what standardising does to the condition number; nothing where it does little."""
+def condition_remark(now: float | None, other: float | None, standardised: bool) -> list[str]:
+    """Return a remark on the effect of standardising on the condition number, if notable."""
     if now is None or other is None or max(now, other) < NOTABLE_CONDITION * min(now, other):
         return []
     if standardised:
@@ -283,16 +285,16 @@ def scales(now: float | None, other: float | None, standardised: bool) -> list[s
 
 
 def with_ones(features: Floats) -> Floats:
-    """Return the design matrix: features, and a column of ones for the bias."""
+    """Return the design matrix: features and a column of ones."""
     return np.column_stack([features, np.ones(len(features))])
 
 
-def left_out(what: str, number: int, why: str) -> list[str]:
-    """Say how many rows or columns were left out; nothing where none was."""
+def omission(what: str, number: int, why: str) -> list[str]:
+    """Return a remark about rows or columns left out, if any."""
     return [f"{number:,} {what}{'s' if number > 1 else ''} left out: {why}"] if number else []
 
 
-def few(names: Sequence[str]) -> str:
-    """List names, not more than a remark has room for."""
+def shortened(names: Sequence[str]) -> str:
+    """List the first names, and how many more there are."""
     more = f" and {len(names) - MAX_NAMED_COLUMNS:,} more" if len(names) > MAX_NAMED_COLUMNS else ""
     return ", ".join(name[:40] for name in names[:MAX_NAMED_COLUMNS]) + more

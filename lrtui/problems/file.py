@@ -1,4 +1,4 @@
-"""A person's own file: a model, a loss and data in plain torch, with nothing of lrtui in it."""
+"""A person's own file: a model, a loss and data in plain torch, without lrtui."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ from lrtui.problems.problem import (
 from lrtui.problems.scenes import Picture, classes_scene, curve_scene
 
 CURVATURE_SAMPLES = 256
-"""Samples that the curvature is measured on, where every step sees only some of them."""
+"""Samples for measuring the curvature if steps see mini-batches."""
 
 FORMS = ("curve", "classes")
-"""What ``scene`` may be in a file; left out, it is found out from the shapes."""
+"""Values of ``scene`` in a file; by default, the shapes decide."""
 
 
 def load_file(settings: ProblemSettings) -> Problem:
     """Return the problem that a file describes.
 
     Raises:
-        ProblemError: something in it is missing or of no use; says what.
-        Exception: whatever the file itself raises.
+        ProblemError: something in it is missing or wrong; says what.
+        Exception: anything that the file itself raises.
     """
     file = settings.file
     seed_everything(settings.seed)
-    module = executed(file)
+    module = run_file(file)
     names = vars(module)
     make_model = model_of(names)
     problem = Problem(
         facts=ProblemFacts(name=settings.name, weights=1),
         seed=settings.seed,
         make_model=make_model,
-        loss=strict(loss_of(names)),
+        loss=check_shapes(loss_of(names)),
         batches=lambda: iter(()),
         probe=None,
         device=settings.device,
@@ -64,7 +64,7 @@ def load_file(settings: ProblemSettings) -> Problem:
         if not callable(own):
             raise ProblemError("optimizer has to be a function of (parameters, lr)")
         problem.own_optimizer = own
-    batch_size = settings.batch or whole(names.get("batch"), "batch")
+    batch_size = settings.batch or positive_int(names.get("batch"), "batch")
     samples = size = None
     model = problem.model()
     if (parameters := trained(model)) == []:
@@ -85,7 +85,7 @@ def load_file(settings: ProblemSettings) -> Problem:
             try:
                 problem.picture(model)
             except (RuntimeError, TypeError, ValueError, IndexError):
-                problem.scene = problem.picture = None  # the model wants more than the points
+                problem.scene = problem.picture = None  # the model needs other inputs
     target = names.get("target")
     if target is not None and not (isinstance(target, int | float) and abs(target) <= LARGEST):
         raise ProblemError("target has to be a number: the loss at which a run counts as settled")
@@ -101,12 +101,12 @@ def load_file(settings: ProblemSettings) -> Problem:
     return problem
 
 
-def executed(file: Path) -> ModuleType:
-    """Run a file and return its names; modules beside it are imported again.
+def run_file(file: Path) -> ModuleType:
+    """Run a file and return it as a module; modules in its folder are imported again.
 
     Raises:
         ProblemError: it cannot be read; says why.
-        Exception: whatever the file itself raises.
+        Exception: anything that the file itself raises.
     """
     try:
         source = file.read_bytes()
@@ -118,16 +118,16 @@ def executed(file: Path) -> ModuleType:
         if beside and not name.startswith(("lrtui", "__main__")):
             del sys.modules[name]
     if folder not in sys.path:
-        sys.path.append(folder)  # last: a torch.py beside it is not torch
+        sys.path.append(folder)  # last, as a torch.py beside it is not torch
     module = ModuleType("lrtui_problem")
     module.__file__ = str(file)
-    sys.modules[module.__name__] = module  # for dataclasses and pickle, which look it up
+    sys.modules[module.__name__] = module  # dataclasses and pickle look it up
     exec(compile(source, str(file), "exec"), vars(module))
     return module
 
 
 def model_of(names: dict[str, Any]) -> Callable[[], nn.Module]:
-    """Return what makes the model."""
+    """Return a function that makes the model."""
     model = names.get("model")
     if isinstance(model, nn.Module):
         first = copy.deepcopy(model)
@@ -161,10 +161,12 @@ def loss_of(names: dict[str, Any]) -> Callable[[nn.Module, Batch], Tensor]:
     return of_pair
 
 
-def strict(loss: Callable[[nn.Module, Batch], Tensor]) -> Callable[[nn.Module, Batch], Tensor]:
-    """Return a loss that refuses, the first time, shapes that torch would stretch to each other.
+def check_shapes(
+    loss: Callable[[nn.Module, Batch], Tensor],
+) -> Callable[[nn.Module, Batch], Tensor]:
+    """Return a loss whose first call refuses shapes that torch would broadcast.
 
-    torch only warns of a prediction of shape [n, 1] for targets of shape [n], and then trains on
+    Torch only warns of a prediction of shape [n, 1] for targets of shape [n], and then trains on
     all n² differences.
     """
     is_checked = False
@@ -216,36 +218,36 @@ def as_tensor(value: object, name: str, device: str) -> Tensor:
 
 
 def endless(batches: object, device: str) -> Batches:
-    """Return the batches of a run, started again where they run out, each on the device."""
+    """Return the batches of a run, repeated endlessly, on the device."""
     if not callable(batches):
         raise ProblemError("batches has to be a function that returns batches, one a step")
 
-    def again() -> Iterator[Batch]:
+    def repeated() -> Iterator[Batch]:
         while True:
             empty = True
             found: Iterable[Batch] = batches()
             for batch in found:
                 empty = False
-                yield moved(batch, device)
+                yield to_device(batch, device)
             if empty:
                 raise ProblemError("batches() returned no batch")
 
-    return again
+    return repeated
 
 
-def moved(batch: Batch, device: str) -> Batch:
+def to_device(batch: Batch, device: str) -> Batch:
     """Return a batch with its tensors on a device."""
     if isinstance(batch, Tensor):
         return batch.to(device)
     if isinstance(batch, tuple | list) and type(batch) in (tuple, list):
-        return type(batch)(moved(part, device) for part in batch)
+        return type(batch)(to_device(part, device) for part in batch)
     if isinstance(batch, dict):
-        return {name: moved(part, device) for name, part in batch.items()}
+        return {name: to_device(part, device) for name, part in batch.items()}
     return batch
 
 
 def scene_of(names: dict[str, Any], x: Any, y: Tensor) -> tuple[Scene, Picture] | None:  # noqa: ANN401
-    """Return the picture of the data: the one asked for, or the one that its shapes suggest."""
+    """Return the picture that the file asks for, or that the shapes of the data suggest."""
     asked = names.get("scene", "")
     if asked is None or "objective" in names or not isinstance(x, Tensor):
         return None
@@ -275,8 +277,8 @@ def own_title(problem: Problem, parameters: list[nn.Parameter]) -> str:
     return type(made).__name__.lower()
 
 
-def whole(value: object, name: str) -> int | None:
-    """Return a number of samples that a file gives, ``None`` where it gives none."""
+def positive_int(value: object, name: str) -> int | None:
+    """Return a file's number of samples, ``None`` if it gives none."""
     if value is None:
         return None
     if not isinstance(value, int) or value < 1:

@@ -1,4 +1,4 @@
-"""The post's problem: a line through scattered points, fitted by gradient descent."""
+"""The post's problem: a line fitted to scattered points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRUE_WEIGHTS = (3.0, 2.0)
 """Slope and bias behind the target."""
 
 INITIAL_WEIGHTS = (-1.0, 1.0)
-"""Slope and bias that every run starts from."""
+"""Slope and bias at the start of every run."""
 
 
 class Affine(nn.Module):
@@ -43,7 +43,7 @@ def squared(model: nn.Module, batch: Batch) -> Tensor:
 
 
 class LineFit(Problem):
-    """The line fit; gradient descent on all the points takes a quicker path than others do.
+    """The line fit, with a faster path for gradient descent on all points.
 
     Attributes:
         x: design matrix, shape [points, 2], second column all ones.
@@ -51,7 +51,7 @@ class LineFit(Problem):
     """
 
     def __init__(self, settings: ProblemSettings) -> None:
-        """Draw the data: the same for the same settings."""
+        """Draw the data, reproducibly."""
         generator = torch.Generator().manual_seed(settings.seed)
         x = torch.ones(settings.points, 2)
         low = -1.0 if settings.spread == "symmetric" else 0.0
@@ -78,55 +78,43 @@ class LineFit(Problem):
         )
 
     def is_exact(self, optimizer: Optimizer) -> bool:
-        """Return whether a run takes the quicker path."""
+        """Return whether a run takes the faster path."""
         return self.quadratic is not None and optimizer.is_plain and self.device == "cpu"
 
     @property
     def takes_batches_of_rates(self) -> bool:
-        """Whether many rates are trained in one batch on a quicker path, whatever optimizer."""
+        """Whether many rates are trained in one batch on a faster path, with any optimizer."""
         return self.quadratic is not None and self.device == "cpu"
 
     def start_loss(self) -> float:
-        """Return the loss that every run starts from."""
+        """Return the loss at the start of every run."""
         return mse(self.x @ torch.tensor(INITIAL_WEIGHTS), self.y).item()
 
 
 class LineTraining:
-    """One run, as one would write it in a notebook: the post's own update.
+    """One run by the post's own update, as one would write it in a notebook.
 
-    Attributes:
-        lr: learning rate, at its peak.
-        factor: what the schedule multiplies it by at the next step.
-        model: the model that is trained.
-        batch: all of the points, as a pair of inputs and targets.
-        loss: mean squared error at the current weights.
-        burst: how many steps are best taken at a time.
+    For the attributes see ``Training``.
     """
 
     steps_per_sync = 1
 
     def __init__(self, problem: LineFit, lr: float, factors: Iterator[float] | None = None) -> None:
-        """Start at the initial weights.
-
-        Args:
-            problem: what is trained.
-            lr: learning rate.
-            factors: what the rate is multiplied by at each step, ``None`` for nothing.
-        """
+        """Start at the initial weights; for the arguments see ``Training``."""
         self.lr = lr
         self._factors = factors
         self.factor = next(factors) if factors else 1.0
         self.model = problem.model()
         self.batch = self._x, self._y = problem.x, problem.y
         (self._a,) = self.model.parameters()
-        # The same memory outside of any graph: to enter torch.no_grad() takes 7 % of a step.
+        # The same memory outside any graph, as entering torch.no_grad() takes 7 % of a step.
         self._memory = self._a.detach()
-        # The graph of the loss that was just measured serves the next step, too.
+        # The graph of a reported loss serves the next step.
         self._graph = mse(self._x @ self._a, self._y)
         self.loss = self._graph.item()
 
     def step(self) -> float:
-        """Take one step against the gradient and return the loss at the new weights."""
+        """Take one step and return the loss at the new weights."""
         a = self._a
         self._graph.backward()  # type: ignore[no-untyped-call]
         self._memory.sub_(self.lr * self.factor * a.grad)  # type: ignore[operator]
@@ -138,7 +126,7 @@ class LineTraining:
         return self.loss
 
     def steps(self, count: int) -> list[float]:
-        """Take steps and return the loss after each, up to the first that is not finite."""
+        """Take steps and return the loss after each, up to the first non-finite one."""
         losses: list[float] = []
         while len(losses) < count and math.isfinite(self.loss):
             losses.append(self.step())
@@ -158,8 +146,8 @@ def closed_form(x: Tensor, y: Tensor, start: Tensor, target: float | None = None
     Args:
         x: design matrix, shape [n, d], whose columns are linearly independent.
         y: target, shape [n].
-        start: weights that runs start from, shape [d].
-        target: loss at which a run counts as settled, ``None`` for the usual.
+        start: initial weights, shape [d].
+        target: see ``Quadratic``.
     """
     x, y = x.cpu().double(), y.cpu().double()  # not every device has float64
     values, vectors = torch.linalg.eigh(2 / len(y) * x.T @ x)

@@ -1,4 +1,4 @@
-"""A race on the line fit: runs at several rates, trained in step in one batch."""
+"""A race on the line fit: runs at several rates, trained in one batch."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from torch import Tensor, nn
 from lrtui.problems.line import INITIAL_WEIGHTS, LineFit
 
 STEPS_PER_SYNC = 16
-"""Steps whose losses are read together: as many as keep a command waiting for a millisecond."""
+"""Steps whose losses are read together, so that a command waits for a millisecond at most."""
 
 
 class LineRace:
     """The runs of a race, one row of weights each.
 
     The gradient of the sum of the losses with respect to one row of weights is the gradient of
-    that row's own loss, so each row takes exactly the steps that a run alone would take.
+    that row's own loss, so each row takes exactly the steps of a run alone.
 
     Attributes:
         lr: learning rate of each of k runs, shape [k, 1].
         taken: steps taken.
         first: step of the first row of ``losses``.
-        losses: of each run after the last steps, one list of k for each.
-        weights: of each run after the same steps.
+        losses: of the k runs after each of the last steps.
+        weights: of the k runs after the same steps.
     """
 
     def __init__(
@@ -35,13 +35,7 @@ class LineRace:
         lrs: Sequence[float],
         factors: Iterator[float] | None = None,
     ) -> None:
-        """Start at the initial weights.
-
-        Args:
-            problem: whose data is fitted.
-            lrs: k learning rates.
-            factors: what they are multiplied by at each step, ``None`` for nothing.
-        """
+        """Start k runs at the initial weights; for ``factors`` see ``Training``."""
         self._factors = factors or repeat(1.0)
         self.lr = torch.tensor(lrs)[:, None]
         self.taken = self.first = 0
@@ -56,10 +50,10 @@ class LineRace:
         return ((self._a @ self._x - self._y) ** 2).mean(dim=1)
 
     def advance(self, count: int) -> None:
-        """Take steps; of those before, nothing is kept."""
+        """Take steps, and forget the losses and weights of earlier ones."""
         losses, weights = [], []
         for _ in range(count):
-            # Not backward(ones): given a gradient, torch first imports sympy (0.3 s).
+            # Not backward(ones): with an explicit gradient, torch first imports sympy (0.3 s).
             self._graph.sum().backward()  # type: ignore[no-untyped-call]
             assert self._a.grad is not None
             with torch.no_grad():
@@ -73,28 +67,16 @@ class LineRace:
 
 
 class LineRaceRun:
-    """One run of a race on the line fit.
+    """One run of a race on the line fit; for the attributes see ``AnyTraining``.
 
-    It reads what the race has done: the first of the runs to be asked for more has it go on, so
-    all have to be asked for as many steps as that one.
-
-    Attributes:
-        loss: mean squared error at the current weights.
-        model: none of its own.
-        burst: how many steps are best taken at a time.
+    The first run asked for steps advances the race, so all must be asked for the same number.
     """
 
     steps_per_sync = STEPS_PER_SYNC
     model = None
 
     def __init__(self, race: LineRace, place: int, lr: float) -> None:
-        """Start at the initial weights.
-
-        Args:
-            race: all of the runs.
-            place: of this one among them, from 0.
-            lr: learning rate.
-        """
+        """Start at the initial weights; ``place`` is its index in the race."""
         self._race = race
         self._place = place
         self._taken = 0
@@ -112,7 +94,7 @@ class LineRaceRun:
         self._race.lr[self._place] = lr
 
     def steps(self, count: int) -> Iterator[float]:
-        """Take steps and yield the loss after each, up to the first that is not finite."""
+        """Take steps and yield the loss after each, up to the first non-finite one."""
         race = self._race
         if self._taken == race.taken:
             race.advance(count)

@@ -1,4 +1,4 @@
-"""The problem that settings ask for."""
+"""Loads the problem that settings describe."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MAKERS = {
     "moons": moons,
     "spiral": spiral,
 }
-"""What makes each built-in problem."""
+"""Makers of the built-in problems, by name."""
 
 
 def load(settings: ProblemSettings) -> Problem:
-    """Return the problem that settings ask for.
+    """Return the problem that settings describe.
 
     Raises:
         ProblemError: it cannot be trained; says why.

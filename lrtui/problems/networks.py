@@ -16,11 +16,9 @@ from lrtui.problems.scenes import Picture, classes_scene, curve_scene
 
 
 def network(*widths: int, activation: Callable[[], nn.Module] = nn.Tanh) -> nn.Sequential:
-    """Return a network of linear layers with an activation between each two.
+    """Return a network of linear layers with activations in between.
 
-    Args:
-        widths: number of inputs, of units in each layer, and of outputs.
-        activation: makes the activation.
+    ``widths`` are the numbers of inputs, of units in each layer, and of outputs.
     """
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
@@ -57,7 +55,7 @@ def moons(settings: ProblemSettings) -> Problem:
 
 
 def spiral(settings: ProblemSettings) -> Problem:
-    """Return two classes wound up in each other, 200 points, and a network 2-24-24-1."""
+    """Return two intertwined classes, 200 points, and a network 2-24-24-1."""
     rng = torch.Generator().manual_seed(settings.seed)
     radius = torch.linspace(0.15, 1, 100)
     angle = radius * 2 * math.pi * 1.25
@@ -77,15 +75,7 @@ def fit(
     model: Callable[[], nn.Module],
     target: float,
 ) -> Problem:
-    """Return a fit of targets by the mean squared error.
-
-    Args:
-        settings: of the problem.
-        x: inputs, shape [n, 1].
-        y: targets, shape [n, 1].
-        model: makes the network.
-        target: loss at which a run counts as settled.
-    """
+    """Return a fit of targets by the mean squared error; x and y have shape [n, 1]."""
     scene, picture = curve_scene(x, y)
     return supervised(settings, x, y, model, nn.functional.mse_loss, target, scene, picture)
 
@@ -93,13 +83,9 @@ def fit(
 def two_classes(
     settings: ProblemSettings, x: Tensor, model: Callable[[], nn.Module], target: float
 ) -> Problem:
-    """Return the separation of two classes of equal size, the first half of the points first.
+    """Return the separation of two classes, the first and the second half of the points.
 
-    Args:
-        settings: of the problem.
-        x: points, shape [n, 2].
-        model: makes the network, which has one output: positive for the second class.
-        target: loss at which a run counts as settled.
+    ``x`` has shape [n, 2]; the network has one output, positive for the second class.
     """
     y = (torch.arange(len(x)) >= len(x) // 2).float()[:, None]
     scene, picture = classes_scene(x, y)

@@ -1,4 +1,4 @@
-"""Losses of two weights, seen from above: a long valley and a curved one."""
+"""Losses of two weights, shown as a map: a long valley and a curved one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.problems.problem import Batch, Problem
 
 TARGET = 0.01
-"""Loss at which a run counts as settled; the minimum of both is zero."""
+"""Loss at which a run counts as settled; both minima are zero."""
 
 CELLS = (61, 41)
-"""Points of the map, across and up."""
+"""Points of the map, horizontally and vertically."""
 
 STEEP = 25.0
 """Curvature of the bowl along its second weight; along the first it is 1."""
@@ -26,11 +26,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class Plane(nn.Module):
-    """Two weights and nothing else.
-
-    Attributes:
-        w: the weights.
-    """
+    """A model of two weights and nothing else."""
 
     def __init__(self, start: tuple[float, float]) -> None:
         """Start at these weights."""
@@ -78,16 +74,9 @@ def plane(
     up: tuple[float, float],
     quadratic: Quadratic | None,
 ) -> Problem:
-    """Return the problem of a loss of two weights, with a map of it.
+    """Return the problem of a loss of two weights.
 
-    Args:
-        settings: of the problem.
-        loss: the loss.
-        start: weights that runs start from.
-        minimum: weights at its minimum.
-        across: range of the first weight on the map.
-        up: range of the second weight.
-        quadratic: its closed form, if it has one.
+    ``across`` and ``up`` are the ranges of the weights on the map.
     """
 
     def objective(model: nn.Module, batch: Batch) -> Tensor:

@@ -1,4 +1,4 @@
-"""Pictures of data and of what a model makes of it."""
+"""Pictures of data and of a model's predictions."""
 
 from __future__ import annotations
 
@@ -10,37 +10,32 @@ from torch import Tensor, nn
 from lrtui.messages import ClassesScene, CurveScene
 
 Picture = Callable[[nn.Module], list[float]]
-"""Returns what a model makes of the grid of a scene, as in ``messages.Picture``."""
+"""Returns a model's output on the grid of a scene; see ``messages.Picture``."""
 
 MAX_PREDICTION = 1e38
-"""Where a prediction without bounds is held: far off every chart."""
+"""Bound of predictions, far off every chart."""
 
 CURVE_CELLS = 121
 """Points of a curve."""
 
 CLASS_CELLS = (48, 24)
-"""Cells of a grid of classes, across and up."""
+"""Cells of a grid of classes, horizontally and vertically."""
 
-MOST_POINTS = 2000
-"""Points that are drawn; of more, as many at equal distances in their order."""
+MAX_POINTS = 2000
+"""Most points drawn; of more, evenly spaced ones."""
 
 PICTURE_MARGIN = 0.08
-"""Share of the range of the data that a picture shows beyond it."""
+"""Margin of a picture, as a share of the data's range."""
 
 
 def curve_scene(x: Tensor, y: Tensor) -> tuple[CurveScene, Picture]:
-    """Return the picture of a fit in one dimension.
-
-    Args:
-        x: inputs, shape [n, 1].
-        y: targets, shape [n, 1].
-    """
-    low, high = reach(x)
+    """Return the picture of a fit in one dimension; x and y have shape [n, 1]."""
+    low, high = padded_range(x)
     grid = torch.linspace(low, high, CURVE_CELLS, dtype=x.dtype, device=x.device)[:, None]
 
     def picture(model: nn.Module) -> list[float]:
         return (
-            seen(model, grid)
+            output_on(model, grid)
             .flatten()
             .cpu()
             .double()
@@ -48,7 +43,7 @@ def curve_scene(x: Tensor, y: Tensor) -> tuple[CurveScene, Picture]:
             .tolist()
         )
 
-    rows = some(len(x))
+    rows = subsample(len(x))
     scene = CurveScene(
         x=x[rows].flatten().tolist(), y=y[rows].flatten().tolist(), grid=grid.flatten().tolist()
     )
@@ -60,20 +55,20 @@ def classes_scene(x: Tensor, y: Tensor) -> tuple[ClassesScene, Picture]:
 
     Args:
         x: points, shape [n, 2].
-        y: class of each, shape [n] or [n, 1]. A model with one output says class 1 where it is
-            positive, with several the class of the largest.
+        y: their classes, shape [n] or [n, 1]. A model predicts class 1 by a positive output, or
+            one of several by the largest output.
     """
-    across = torch.linspace(*reach(x[:, 0]), CLASS_CELLS[0], dtype=x.dtype, device=x.device)
-    up = torch.linspace(*reach(x[:, 1]), CLASS_CELLS[1], dtype=x.dtype, device=x.device)
+    across = torch.linspace(*padded_range(x[:, 0]), CLASS_CELLS[0], dtype=x.dtype, device=x.device)
+    up = torch.linspace(*padded_range(x[:, 1]), CLASS_CELLS[1], dtype=x.dtype, device=x.device)
     grid = torch.stack([across.repeat(len(up)), up.repeat_interleave(len(across))], dim=1)
 
     def picture(model: nn.Module) -> list[float]:
-        out = seen(model, grid)
+        out = output_on(model, grid)
         out = out.reshape(len(grid), -1)
         classes = out[:, 0] > 0 if out.shape[1] == 1 else out.argmax(dim=1)
         return classes.cpu().double().tolist()
 
-    rows = some(len(x))
+    rows = subsample(len(x))
     scene = ClassesScene(
         x=x[rows, 0].tolist(),
         y=x[rows, 1].tolist(),
@@ -84,8 +79,8 @@ def classes_scene(x: Tensor, y: Tensor) -> tuple[ClassesScene, Picture]:
     return scene, picture
 
 
-def seen(model: nn.Module, grid: Tensor) -> Tensor:
-    """Return a model's output on a grid, as it is used after training: without dropout."""
+def output_on(model: nn.Module, grid: Tensor) -> Tensor:
+    """Return a model's output on a grid, in evaluation mode."""
     training = model.training
     model.eval()
     try:
@@ -96,13 +91,13 @@ def seen(model: nn.Module, grid: Tensor) -> Tensor:
         model.train(training)
 
 
-def reach(values: Tensor) -> tuple[float, float]:
-    """Return a range that holds values with a margin."""
+def padded_range(values: Tensor) -> tuple[float, float]:
+    """Return the range of values, with a margin."""
     low, high = float(values.min()), float(values.max())
     margin = PICTURE_MARGIN * (high - low) or 1.0
     return low - margin, high + margin
 
 
-def some(number: int) -> slice:
-    """Return which of a number of points are drawn."""
-    return slice(0, number, -(-number // MOST_POINTS))
+def subsample(number: int) -> slice:
+    """Return the slice of points to draw."""
+    return slice(0, number, -(-number // MAX_POINTS))

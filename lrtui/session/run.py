@@ -370,7 +370,7 @@ class Run:
             self._take_without_loss(progress)
             return
         if self.diagnosis:
-            self.diagnosis.see(steps, progress.losses)
+            self.diagnosis.add(steps, progress.losses)
         if self.series is None:
             self.series = LossSeries(self.target)
         self.series.append(steps, progress.losses)
@@ -379,7 +379,7 @@ class Run:
             self.rates.append(steps, progress.scalars["lr"])
         if not self.every_step_sees_all or self.live is not None:
             before = self.spikes.last
-            self.spikes.take(steps, progress.losses)
+            self.spikes.add(steps, progress.losses)
             if (spike := self.spikes.last) is not before and spike is not None:
                 spike.raised = self._raised_before(spike.step)
         if self.live is not None:

@@ -9,7 +9,7 @@ from lrtui.sources.source import Source
 
 
 class FakeSource(Source):
-    """Records the commands it is sent, and answers each with what a function returns.
+    """Records the commands sent to it, and answers each with a function's result.
 
     Attributes:
         sent: commands, oldest first.
@@ -45,4 +45,4 @@ class FakeSource(Source):
         return said
 
     def close(self) -> None:
-        """Do nothing: there is nothing to end."""
+        """Do nothing."""

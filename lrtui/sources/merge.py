@@ -1,4 +1,4 @@
-"""Reports of a run cut into pieces, and put together again."""
+"""Splits and merges the reports of a run."""
 
 from __future__ import annotations
 
@@ -11,59 +11,57 @@ from msgspec.structs import replace
 from lrtui.messages import AnyMessage, Ended, Greeting, Progress, Rewound, Started, State
 
 
-def pieces(progress: Progress, seconds_before: float) -> Iterator[Progress]:
-    """Split a report: one step each as far as it has the weights of each, then the rest.
+def split_steps(progress: Progress, seconds_before: float) -> Iterator[Progress]:
+    """Split a report into single steps as far as it has their weights, and the rest.
 
-    Args:
-        progress: the report.
-        seconds_before: the seconds of the last report of this run.
+    ``seconds_before`` is the time of the run's last report.
     """
     steps, alone = progress.numbered(), len(progress.trajectory)
     per_step = (progress.seconds - seconds_before) / len(steps)
     for first, end in pairwise(sorted({*range(alone + 1), len(steps)})):
-        told = progress.trajectory[first:end]
+        path = progress.trajectory[first:end]
         yield replace(
             progress,
             steps=[*steps[first:end]] if isinstance(progress.steps, list) else steps[first],
             scalars={name: column[first:end] for name, column in progress.scalars.items()},
-            weights=told[-1] if told else progress.weights,
-            trajectory=told,
+            weights=path[-1] if path else progress.weights,
+            trajectory=path,
             seconds=seconds_before + per_step * end if end < len(steps) else progress.seconds,
         )
 
 
-def cut(progress: Progress, step: int) -> tuple[Progress, Progress | None]:
-    """Return a report up to a step, which is not before its first, and the rest if there is one."""
+def split_at(progress: Progress, step: int) -> tuple[Progress, Progress | None]:
+    """Return a report up to a step, at least its first, and the rest if there is any."""
     steps = progress.numbered()
     first = bisect_right(steps, step)
     if first >= len(steps):
         return progress, None
     parts = []
     for part in (slice(0, first), slice(first, None)):
-        told = progress.trajectory[part]
-        weights = told[-1] if part.stop and len(told) == first else progress.weights
+        path = progress.trajectory[part]
+        weights = path[-1] if part.stop and len(path) == first else progress.weights
         parts.append(
             replace(
                 progress,
                 steps=[*steps[part]] if isinstance(progress.steps, list) else steps[part][0],
                 scalars={name: column[part] for name, column in progress.scalars.items()},
-                trajectory=told,
+                trajectory=path,
                 weights=weights,
             )
         )
     return parts[0], parts[1]
 
 
-def joined(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
-    """Return messages with the reports of one run together, as far as that changes nothing.
+def merge_reports(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    """Merge consecutive reports of a run.
 
-    What says how a run is driven stays between them, so that a change of the rate keeps its place.
+    Messages about the state separate reports, so that a change of the rate keeps its place.
     """
     found: list[AnyMessage] = []
     held: dict[int, list[Progress]] = {}
 
     def release() -> None:
-        found.extend(one(reports) for reports in held.values())
+        found.extend(merge(reports) for reports in held.values())
         held.clear()
 
     for message in messages:
@@ -77,8 +75,8 @@ def joined(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
     return found
 
 
-def one(reports: Sequence[Progress]) -> Progress:
-    """Return reports of a run, which follow on each other, as one."""
+def merge(reports: Sequence[Progress]) -> Progress:
+    """Merge consecutive reports of one run."""
     last = reports[-1]
     if len(reports) == 1:
         return last
@@ -90,9 +88,9 @@ def one(reports: Sequence[Progress]) -> Progress:
     ):
         numbers = [*chain.from_iterable(steps)]
     trajectory: list[list[float | None]] = []
-    for report, told in zip(reports, steps, strict=True):
+    for report, path in zip(reports, steps, strict=True):
         trajectory += report.trajectory
-        if len(report.trajectory) < len(told):
+        if len(report.trajectory) < len(path):
             break
     return replace(
         last,

@@ -1,4 +1,4 @@
-"""The trainer process, started and watched."""
+"""Starts the trainer process and watches it."""
 
 from __future__ import annotations
 
@@ -16,45 +16,40 @@ from lrtui import messages as msg
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.sources.source import Source
 
-DETAILS = 8
-"""Lines of the trainer's stderr that are kept to say why it failed."""
+MAX_DETAILS = 8
+"""Last lines of the trainer's stderr kept to explain a failure."""
 
 PRINTS_PER_SECOND = 50
-"""Printed lines that are passed on in a second; more are counted."""
+"""Printed lines forwarded per second; more are only counted."""
 
-LONGEST_PRINT = 4096
-"""Bytes of a printed line that are read at a time."""
+MAX_PRINT = 4096
+"""Bytes of a printed line read at a time."""
 
 STUCK_SECONDS = 5.0
-"""Seconds without an answer from which on another run is started in a new process."""
+"""Seconds without an answer after which a new run starts in a new process."""
 
 QUEUE_SIZE = 1000
-"""Messages that may wait to be polled; a trainer that is further ahead is held up."""
+"""Messages that may wait to be polled before the trainer is blocked."""
 
 Process = subprocess.Popen[bytes]
 
 
 class ProcessSource(Source):
-    """The trainer process. It is started at once, and again by the first run after it failed."""
+    """The trainer process, started at once, and again by the first run after a failure."""
 
     def __init__(self, settings: ProblemSettings, command: Sequence[str] | None = None) -> None:
-        """Start the process.
-
-        Args:
-            settings: of the problem.
-            command: how the process is started; the settings are added to it as JSON.
-        """
+        """Start the process by a command line, to which the settings are added as JSON."""
         self._settings = settings
-        # -P: a torch.py that lies in the user's folder is not torch.
+        # -P: a torch.py in the user's folder is not torch.
         command = command or (sys.executable, "-P", "-m", "lrtui.trainer")
         self._command = [*command, msg.encode(settings).decode()]
         self._messages: Queue[tuple[Process, msg.AnyMessage]] = Queue(QUEUE_SIZE)
-        self._is_over = False  # whether the last message of the process was polled
-        self._asked_at: float | None = None  # when a run was asked for that has not started yet
+        self._is_over = False  # whether Failed, the last message of the process, was polled
+        self._asked_at: float | None = None  # when the run that has not started yet was asked for
         self._process = self._spawn()
 
     def _spawn(self) -> Process:
-        # A session of its own: the terminal's signals are for us, who end it by its stdin.
+        # In a session of its own, out of reach of the terminal's signals: we end it by its stdin.
         pipe = subprocess.PIPE
         process = subprocess.Popen(
             self._command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
@@ -63,10 +58,9 @@ class ProcessSource(Source):
         return process
 
     def send(self, command: msg.Command) -> None:
-        """Send a command; one that starts a run also starts the process, if it is gone.
+        """Send a command; a run also restarts a process that is gone or stuck.
 
-        So it does where the process has not answered the last one: a person's file may go round
-        in a circle, and is mended meanwhile.
+        A person's file may loop forever, and may have been fixed since.
         """
         if isinstance(command, msg.Load):
             self._settings = command.problem
@@ -80,22 +74,22 @@ class ProcessSource(Source):
             self._process = self._spawn()
             self._is_over = False
             if isinstance(command, msg.Load):
-                return  # it was started with that problem
+                return  # already part of its command line
         if isinstance(command, msg.Start):
             self._asked_at = monotonic()
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it is just ending; _listen reports it
+        with contextlib.suppress(BrokenPipeError):  # the process has ended; _listen reports it
             self._process.stdin.write(msg.encode(command) + b"\n")
             self._process.stdin.flush()
 
     def poll(self, timeout: float | None = 0) -> list[msg.AnyMessage]:
-        """Return the messages since the last call, see ``Source.poll``."""
+        """See ``Source.poll``."""
         messages: list[msg.AnyMessage] = []
         try:
             while True:
                 wait = timeout != 0 and not messages and not self._is_over
                 process, message = self._messages.get(wait, timeout if wait else None)
-                # What a process that was replaced left behind is about runs that are over.
+                # Messages of a replaced process are about runs that are over.
                 if process is self._process:
                     messages.append(message)
                     if isinstance(message, msg.Started | msg.Unusable):
@@ -105,10 +99,10 @@ class ProcessSource(Source):
             return messages
 
     def close(self) -> None:
-        """End the process: by the end of its input, and by force if that is not enough."""
+        """Close the input of the process, and kill it if it does not end."""
         process = self._process
         assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it ended before us
+        with contextlib.suppress(BrokenPipeError):  # it has ended already
             process.stdin.close()
         try:
             process.wait(0.3)
@@ -117,10 +111,10 @@ class ProcessSource(Source):
             process.wait()
 
     def _listen(self, process: Process) -> None:
-        """Forward the messages of the process, and how it ended."""
+        """Forward the messages of the process, and report its end."""
         assert process.stdout is not None
-        tail: deque[str] = deque(maxlen=DETAILS)
-        printed = Thread(target=self._pass_on_prints, args=(process, tail), daemon=True)
+        tail: deque[str] = deque(maxlen=MAX_DETAILS)
+        printed = Thread(target=self._forward_prints, args=(process, tail), daemon=True)
         printed.start()
         reason = ""
         with process.stdout as pipe:
@@ -130,8 +124,8 @@ class ProcessSource(Source):
                         self._messages.put((process, message))
                 except ValueError as error:
                     text = line.decode(errors="replace").strip()
-                    said = f"something that is not a message ({error}): {text!r:.80}"
-                    reason = f"the trainer sent {said}"
+                    problem = f"something that is not a message ({error}): {text!r:.80}"
+                    reason = f"the trainer sent {problem}"
                     process.kill()
                     break
         code = process.wait()
@@ -139,35 +133,35 @@ class ProcessSource(Source):
         reason = reason or f"the trainer ended: {how_ended(code)}"
         self._messages.put((process, msg.Failed(reason=reason, details=[*tail])))
 
-    def _pass_on_prints(self, process: Process, tail: deque[str]) -> None:
+    def _forward_prints(self, process: Process, tail: deque[str]) -> None:
         assert process.stderr is not None
         counted_from, count = monotonic(), 0
         with process.stderr as pipe:
-            while line := pipe.readline(LONGEST_PRINT):
+            while line := pipe.readline(MAX_PRINT):
                 text = line.decode(errors="replace").rstrip()
                 tail.append(text)
                 now = monotonic()
                 if now > counted_from + 1:
                     if count > PRINTS_PER_SECOND:
-                        self._messages.put((process, left_out(count - PRINTS_PER_SECOND)))
+                        self._messages.put((process, omission(count - PRINTS_PER_SECOND)))
                     counted_from, count = now, 0
                 count += 1
                 if count <= PRINTS_PER_SECOND:
                     self._messages.put((process, msg.Printed(text=text)))
                 elif count == PRINTS_PER_SECOND + 1:
-                    told = f"(over {PRINTS_PER_SECOND} lines in a second: the others are counted)"
-                    self._messages.put((process, msg.Printed(text=told)))
+                    text = f"(over {PRINTS_PER_SECOND} lines in a second: the others are counted)"
+                    self._messages.put((process, msg.Printed(text=text)))
         if count > PRINTS_PER_SECOND:
-            self._messages.put((process, left_out(count - PRINTS_PER_SECOND)))
+            self._messages.put((process, omission(count - PRINTS_PER_SECOND)))
 
 
-def left_out(count: int) -> msg.Printed:
-    """Say how many printed lines are not told."""
+def omission(count: int) -> msg.Printed:
+    """Return a message about printed lines left out."""
     return msg.Printed(text=f"({count:,} more line{'s' if count > 1 else ''} printed)")
 
 
 def how_ended(code: int) -> str:
-    """Say how a process ended, from its return code."""
+    """Describe the end of a process by its return code."""
     if code >= 0:
         return f"exit code {code}"
     try:

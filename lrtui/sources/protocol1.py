@@ -1,4 +1,4 @@
-"""Reader of files saved by lrtui 0.1: translates protocol 1 into the messages of today."""
+"""Reads files saved by lrtui 0.1: translates protocol 1 to today's messages."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ RENAMED = {
     "rates": "lrs",
     "truth": "true_weights",
 }
-"""Fields that have another name today."""
+"""Renamed fields, with their names of today."""
 
 REPORTS = ("summary", "sweep")
-"""Types of the reports that ``--json`` added to the messages."""
+"""Types of the reports that ``--json`` added, which are ignored."""
 
 
 class Reader:
@@ -44,54 +44,54 @@ class Reader:
         self._lr = 0.0
 
     def read(self, line: bytes) -> list[AnyMessage]:
-        """Return a line's message as those of today.
+        """Return a line as messages of today.
 
         Raises:
-            ValueError: the line is not a message of protocol 1; says in which way.
+            ValueError: the line is not a message of protocol 1; says why.
         """
         try:
-            told = msgspec.json.decode(line, type=dict[str, Any])
-            kind = str(told.pop("type", None))
-            return [] if kind in REPORTS else self._translate(kind, told)
+            fields = msgspec.json.decode(line, type=dict[str, Any])
+            tag = str(fields.pop("type", None))
+            return [] if tag in REPORTS else self._translate(tag, fields)
         except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(str(error)) from error
 
-    def _translate(self, kind: str, told: dict[str, Any]) -> list[AnyMessage]:
-        if kind not in FIELDS:
-            raise ValueError(f"messages of lrtui 0.1 are not of type {kind!r}")
-        if kind == "progress":
-            told.setdefault("path", [])
-        for name in sorted(FIELDS[kind] ^ told.keys()):
-            raise ValueError(f"{kind!r} {'has no' if name in told else 'needs a'} field {name!r}")
-        told = {RENAMED.get(name, name): value for name, value in told.items()}
-        match kind:
+    def _translate(self, tag: str, fields: dict[str, Any]) -> list[AnyMessage]:
+        if tag not in FIELDS:
+            raise ValueError(f"messages of lrtui 0.1 are not of type {tag!r}")
+        if tag == "progress":
+            fields.setdefault("path", [])
+        for name in sorted(FIELDS[tag] ^ fields.keys()):
+            raise ValueError(f"{tag!r} {'has no' if name in fields else 'needs a'} field {name!r}")
+        fields = {RENAMED.get(name, name): value for name, value in fields.items()}
+        match tag:
             case "ready":
-                return self._ready(told)
+                return self._ready(fields)
             case "curvature" if not self._start:
                 raise ValueError("the curvature comes before the data")
             case "curvature":
-                return [_message("quadratic", told, start=self._start)]
+                return [_message("quadratic", fields, start=self._start)]
             case "progress":
-                return self._progress(told)
-        message = _message(kind, told)
+                return self._progress(fields)
+        message = _message(tag, fields)
         if isinstance(message, Started):
             self._lr = message.lr
         return [message]
 
-    def _ready(self, told: dict[str, Any]) -> list[AnyMessage]:
-        self._start = [*msgspec.convert(told["weights"], tuple[float, float])]
-        program = f"lrtui 0.1, torch {msgspec.convert(told['torch'], str)}"
-        title = msgspec.convert(told["problem"], ProblemSettings).title
+    def _ready(self, fields: dict[str, Any]) -> list[AnyMessage]:
+        self._start = [*msgspec.convert(fields["weights"], tuple[float, float])]
+        program = f"lrtui 0.1, torch {msgspec.convert(fields['torch'], str)}"
+        title = msgspec.convert(fields["problem"], ProblemSettings).title
         greeting = Greeting(
             protocol=1, program=program, pid=0, folder="", title=title, capabilities=[]
         )
-        return [greeting, _message("line_scene", told)]
+        return [greeting, _message("line_scene", fields)]
 
-    def _progress(self, told: dict[str, Any]) -> list[AnyMessage]:
-        """Return a report, after a change where its rate is not that of the steps before."""
-        losses = {"loss": told["losses"]}
-        progress = _message("progress", told, steps=told["step"], scalars=losses)
-        change = _message("state", told, paused=False, speed=20.0, asked_by="viewer")
+    def _progress(self, fields: dict[str, Any]) -> list[AnyMessage]:
+        """Return a report, preceded by a state if its rate has changed."""
+        losses = {"loss": fields["losses"]}
+        progress = _message("progress", fields, steps=fields["step"], scalars=losses)
+        change = _message("state", fields, paused=False, speed=20.0, asked_by="viewer")
         assert isinstance(change, State)
         if change.lr == self._lr:
             return [progress]
@@ -101,6 +101,6 @@ class Reader:
         return [msgspec.structs.replace(change, step=change.step - 1), progress]
 
 
-def _message(kind: str, told: dict[str, Any], **more: object) -> AnyMessage:
-    message: AnyMessage = msgspec.convert({**told, **more, "type": kind}, AnyMessage)
+def _message(tag: str, fields: dict[str, Any], **more: object) -> AnyMessage:
+    message: AnyMessage = msgspec.convert({**fields, **more, "type": tag}, AnyMessage)
     return message

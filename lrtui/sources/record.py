@@ -1,4 +1,4 @@
-"""A saved session, read message by message: from its beginning, or from the start of a run."""
+"""Reads a saved session, message by message, from its beginning or the start of a run."""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lrtui import messages as msg
-from lrtui.sources.merge import pieces
+from lrtui.sources.merge import split_steps
 from lrtui.sources.protocol1 import Reader
 from lrtui.text.ascii_fallback import printable
 
 LONGEST_LINE = 2**25
-"""Largest length of a line in bytes: several times that of a hundred thousand points."""
+"""Most bytes of a line: several times as many as a hundred thousand points need."""
 
-OF_THE_PROBLEM = (
+PREAMBLE_TYPES = (
     msg.Greeting | msg.ProblemFacts | msg.Quadratic | msg.SweepResult | msg.GridResult
     | msg.LineScene | msg.CurveScene | msg.ClassesScene | msg.PlaneScene
 )  # fmt: skip
-"""What a session has to be told before a run, whenever it is shown from its start."""
+"""Messages needed before a run is shown from its start."""
 
 
 class Record:
-    """Reads a file, and knows where each run in it begins.
+    """Reads a file, and remembers where each run in it begins.
 
     Attributes:
-        name: of the file, as it may be shown.
-        chapters: where each run begins, as far as was read; of runs in step, the first.
-        chapter_of: which of these a run belongs to, by its number.
+        name: of the file, printable.
+        chapters: beginnings of the runs read so far; runs in step share one.
+        chapter_of: index of a run's chapter, by its number.
         trouble: what is wrong with the file, in a sentence; empty if nothing is.
-        is_over: whether there is nothing more to read.
+        is_over: whether everything is read.
     """
 
     def __init__(self, path: Path, follow: bool) -> None:
-        """Open the file.
-
-        Args:
-            path: the file.
-            follow: whether to wait at its end for more.
+        """Open the file; with ``follow``, wait for more at its end.
 
         Raises:
             OSError: it cannot be read.
@@ -54,13 +50,13 @@ class Record:
         self._messages = self._read(Chapter(0, 0, SequenceCheck(), None, []))
 
     def next(self) -> msg.AnyMessage | None:
-        """Return the next message, ``None`` if there is none now."""
+        """Return the next message, ``None`` if there is none yet."""
         message = next(self._messages, None)
         self.is_over = message is None and (not self._follow or bool(self.trouble))
         return message
 
     def back_to(self, chapter: Chapter) -> None:
-        """Read on from the start of a run."""
+        """Continue from the start of a chapter."""
         self._file.seek(chapter.offset)
         self.trouble, self.is_over = "", False
         self._messages = self._read(chapter)
@@ -70,11 +66,15 @@ class Record:
         self._file.close()
 
     def _read(self, at: Chapter) -> Iterator[msg.AnyMessage | None]:
-        """Yield the messages of the file as far as it can be read, then why it ends there.
+        """Yield the readable messages of the file, then the ends of the runs cut short.
 
-        ``None`` is yielded where a file that is followed has no more yet.
+        ``None`` if a followed file has no more yet.
         """
-        order, reader, known = copy.deepcopy(at.order), copy.copy(at.reader), [*at.known]
+        sequence, reader, preamble = (
+            copy.deepcopy(at.sequence),
+            copy.copy(at.reader),
+            [*at.preamble],
+        )
         number, offset, line = at.number, at.offset, b""
         while True:
             try:
@@ -85,39 +85,41 @@ class Record:
                 if not line:
                     break
                 number += 1
-                if not order.greeted and b'"ready"' in line[:20]:
+                if not sequence.greeted and b'"ready"' in line[:20]:
                     reader = Reader()
                 if len(line) == LONGEST_LINE:
                     raise ValueError(f"longer than {LONGEST_LINE:,} bytes")
                 messages = decode(line, reader)
                 for message in messages:
                     if isinstance(message, msg.Started):
-                        self._note(Chapter(offset, number - 1, order, reader, known), message)
-                    order.check(message)
+                        self._add_chapter(
+                            Chapter(offset, number - 1, sequence, reader, preamble), message
+                        )
+                    sequence.check(message)
             except (OSError, ValueError) as error:
-                said = error.strerror if isinstance(error, OSError) else str(error)
-                self.trouble = f"{self.name}, line {number or 1}: {printable(said or '')}"
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                self.trouble = f"{self.name}, line {number or 1}: {printable(reason or '')}"
                 break
             offset += len(line)
             line = b""
             for message in messages:
                 if isinstance(message, msg.Greeting):
-                    known = []
-                if isinstance(message, OF_THE_PROBLEM):
-                    known.append(message)
+                    preamble = []
+                if isinstance(message, PREAMBLE_TYPES):
+                    preamble.append(message)
                 if isinstance(message, msg.Progress):
-                    yield from pieces(message, order.on[message.run].seconds_before)
+                    yield from split_steps(message, sequence.active[message.run].seconds_before)
                 else:
                     yield message
-        for run, track in order.on.items():
+        for run, track in sequence.active.items():
             step = max(track.step, 0)
             reason = f"the file ends at step {step:,}"
             yield msg.Ended(run=run, outcome="stopped", step=step, loss=track.loss, reason=reason)
-        if self.trouble and order.greeted:
+        if self.trouble and sequence.greeted:
             yield msg.Printed(text=f"{self.trouble}; what comes before it is shown")
 
-    def _note(self, here: Chapter, started: msg.Started) -> None:
-        """Note where a run begins, unless it is known or runs in step with one that is."""
+    def _add_chapter(self, here: Chapter, started: msg.Started) -> None:
+        """Add a chapter, unless the run is known or runs in step with a known one."""
         if started.run in self.chapter_of:
             return
         if not any(run in self.chapter_of for run in started.race):
@@ -125,9 +127,9 @@ class Record:
                 Chapter(
                     here.offset,
                     here.number,
-                    copy.deepcopy(here.order),
+                    copy.deepcopy(here.sequence),
                     copy.copy(here.reader),
-                    [*here.known],
+                    [*here.preamble],
                 )
             )
         self.chapter_of[started.run] = len(self.chapters) - 1
@@ -135,25 +137,25 @@ class Record:
 
 @dataclass(frozen=True)
 class Chapter:
-    """Where a run begins, and what is known before it.
+    """The beginning of a run, and the state of reading before it.
 
     Attributes:
         offset: bytes before its line.
         number: lines before it.
-        order: what was checked so far.
-        reader: of the older protocol, where the file is in that.
-        known: the messages about the problem.
+        sequence: what was checked so far.
+        reader: of protocol 1, ``None`` for today's.
+        preamble: messages of ``PREAMBLE_TYPES``.
     """
 
     offset: int
     number: int
-    order: SequenceCheck
+    sequence: SequenceCheck
     reader: Reader | None
-    known: list[msg.AnyMessage]
+    preamble: list[msg.AnyMessage]
 
 
 def decode(line: bytes, reader: Reader | None) -> list[msg.AnyMessage]:
-    """Return the messages of a line; ``reader`` is of the older protocol, where it is in that.
+    """Return the messages of a line; ``reader`` is needed for protocol 1.
 
     Raises:
         ValueError: it is not a message; says why.
@@ -171,14 +173,14 @@ def decode(line: bytes, reader: Reader | None) -> list[msg.AnyMessage]:
 
 @dataclass
 class Track:
-    """A run that is on.
+    """An active run.
 
     Attributes:
-        started: what began it.
-        step: its last step, -1 before the first.
-        loss: its last finite loss, ``None`` if it has none.
-        seconds: its time.
-        seconds_before: its time before the last progress.
+        started: its first message.
+        step: the last one, -1 before the first.
+        loss: the last finite one, ``None`` without any.
+        seconds: of training.
+        seconds_before: the same before the last report.
     """
 
     started: msg.Started
@@ -190,26 +192,26 @@ class Track:
 
 @dataclass
 class SequenceCheck:
-    """Checks that the messages of a session come in an order that makes sense.
+    """Checks that the messages of a session come in a sensible order.
 
     Attributes:
-        greeted: whether a greeting came.
-        on: the runs that are on, by their number; several where they go in step.
+        greeted: whether there was a greeting.
+        active: runs that have not ended, by number; several if they run in step.
     """
 
     greeted: bool = False
-    on: dict[int, Track] = field(default_factory=dict)
+    active: dict[int, Track] = field(default_factory=dict)
     _last_number: int = 0
-    _dimension: int | None = None  # weights of the loss, where that is known
+    _dimension: int | None = None  # number of weights, ``None`` if unknown
 
     def check(self, message: msg.AnyMessage) -> None:
         """Apply the next message.
 
         Raises:
-            ValueError: it cannot come here; says why.
+            ValueError: it is out of place; says why.
         """
         if isinstance(message, msg.Greeting):
-            self.on, self.greeted, self._dimension = {}, True, None
+            self.active, self.greeted, self._dimension = {}, True, None
             return
         if not self.greeted and not isinstance(message, msg.Printed):
             raise ValueError("a session begins with a greeting")
@@ -222,25 +224,27 @@ class SequenceCheck:
             case msg.Started():
                 if message.run <= self._last_number:
                     raise ValueError(f"run {message.run} comes after run {self._last_number}")
-                self.on = {run: track for run, track in self.on.items() if run in message.race}
-                self.on[message.run] = Track(message)
+                self.active = {
+                    run: track for run, track in self.active.items() if run in message.race
+                }
+                self.active[message.run] = Track(message)
                 self._last_number = message.run
-            case msg.Progress() | msg.Ended() | msg.State() if message.run not in self.on:
+            case msg.Progress() | msg.Ended() | msg.State() if message.run not in self.active:
                 raise ValueError(f"run {message.run} is not on")
             case msg.Progress():
-                self._follow(message, self.on[message.run])
+                self._follow(message, self.active[message.run])
             case msg.Ended():
-                del self.on[message.run]
+                del self.active[message.run]
 
     def _follow(self, progress: msg.Progress, track: Track) -> None:
-        """Apply a report of a run that is on."""
+        """Apply a report of an active run."""
         count, steps = len(progress.weights), track.started.steps
         if self._dimension is not None and count not in (0, self._dimension):
             raise ValueError(f"{count} weights of a loss of {self._dimension}")
         if progress.first <= track.step or (steps is not None and progress.last > steps):
-            told = progress.first if progress.first <= track.step else progress.last
+            step = progress.first if progress.first <= track.step else progress.last
             end = "an open number" if steps is None else f"{steps:,}"
-            raise ValueError(f"step {told:,} of {end} comes after step {track.step:,}")
+            raise ValueError(f"step {step:,} of {end} comes after step {track.step:,}")
         track.step = progress.last
         track.loss = next((v for v in reversed(progress.losses) if v is not None), track.loss)
         track.seconds_before, track.seconds = track.seconds, progress.seconds

@@ -1,4 +1,4 @@
-"""A source whose messages are also written to a file, one JSON object a line."""
+"""Writes the messages of a source to a file, one JSON object a line."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ from lrtui.sources.source import Source
 from lrtui.text.ascii_fallback import printable
 
 STREAMS = {"/dev/stdout": 1, "/dev/stderr": 2}
-"""Duplicated, not opened: where one is a file, both writers must share its position."""
+"""Duplicated instead of opened: if one is a file, both writers must share its position."""
 
 
 class Recorder(Source):
-    """Passes everything on; a file that fails ends the recording, never the training."""
+    """Forwards everything; an error of the file ends the recording, never the training."""
 
     def __init__(self, source: Source, path: Path, append: bool = False) -> None:
         """Create the file, or open a fifo, a device or a standard stream for writing.
 
-        Args:
-            source: whose messages are written.
-            path: the file.
-            append: whether to add to the file if it is there.
+        With ``append``, add to an existing file.
 
         Raises:
-            OSError: it cannot be created, or a file is there already.
+            OSError: it cannot be created, or exists already.
         """
         self._source = source
         self._path = path
@@ -38,14 +35,14 @@ class Recorder(Source):
         else:
             self._file = FileIO(path, "w" if special else "a+" if append else "x")
         if append and not special and stream is None and is_cut_short(self._file):
-            self._write(b"\n")  # what was being written when it ended stays a line of its own
+            self._write(b"\n")  # an incomplete line stays a line of its own
 
     def send(self, command: Command) -> None:
-        """Pass a command on."""
+        """Forward a command."""
         self._source.send(command)
 
     def poll(self, timeout: float | None = 0) -> list[AnyMessage]:
-        """Return the messages since the last call, after they were written."""
+        """Return the messages since the last call, after writing them."""
         messages = self._source.poll(timeout)
         had_trouble = self.trouble
         self._record(messages)
@@ -54,7 +51,7 @@ class Recorder(Source):
         return messages
 
     def note(self, message: Message) -> None:
-        """Write what a person has done with the runs."""
+        """Write a person's mark on a run."""
         self._record([message])
 
     def _record(self, messages: Sequence[Message]) -> None:
@@ -66,7 +63,7 @@ class Recorder(Source):
             self.trouble = f"{printable(str(self._path))} is not complete: {error.strerror}"
 
     def _write(self, data: bytes) -> None:
-        """Write all of it: a pipe or a full disk may take a part at a time."""
+        """Write everything, although a pipe or a full disk may accept only a part at a time."""
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
@@ -78,7 +75,7 @@ class Recorder(Source):
 
 
 def is_cut_short(file: FileIO) -> bool:
-    """Return whether the last line of a file has no end."""
+    """Return whether the last line of a file is incomplete."""
     if file.seek(0, os.SEEK_END) == 0:
         return False
     file.seek(-1, os.SEEK_END)
@@ -86,13 +83,13 @@ def is_cut_short(file: FileIO) -> bool:
 
 
 def kept(path: Path) -> Iterator[AnyMessage]:
-    """Yield the messages of a file that sessions were added to; none where there is no file yet.
+    """Yield the messages of a file that sessions were appended to; none if it does not exist.
 
-    A line that is no message, as one cut short by the end of a session, is left out.
+    Skip lines that are no messages, such as one cut short at the end of a session.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: nothing in it is a message; says so.
+        ValueError: nothing in it is a message.
     """
     if not path.exists():
         return

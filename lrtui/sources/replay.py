@@ -1,4 +1,4 @@
-"""A source that replays a saved session, at a pace of its own, and from any place."""
+"""Replays a saved session at any pace and from any place."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from msgspec.structs import replace
 
 from lrtui import messages as msg
 from lrtui.messages.pace import Pace
-from lrtui.sources.merge import cut, joined
+from lrtui.sources.merge import merge_reports, split_at
 from lrtui.sources.record import Record
 from lrtui.sources.source import Source
 
-BETWEEN_RUNS = 1.0
-"""Seconds between the end of a run and the start of the next one in the file."""
+RUN_GAP_SECONDS = 1.0
+"""Seconds between the end of a run and the start of the next."""
 
 READ_SECONDS = 0.02
-"""Seconds that reading may take at a time, so that a large file never holds up a frame."""
+"""Seconds of reading at a time, so that a large file never delays a frame."""
 
-SEEKING = 0.4
-"""The same on the way to another place, which a person waits for."""
+SEEK_SECONDS = 0.4
+"""The same while seeking, which a person waits for."""
 
-REPORTS = 4096
-"""Reports that can be gone back one by one."""
+MAX_REPORTS = 4096
+"""Reports that a person can step back through."""
 
 CAPABILITIES = ["pause", "step", "speed"]
 
 
 class Goal(NamedTuple):
-    """A place that is gone to without waiting.
+    """A place to seek.
 
     Attributes:
-        chapter: which run, or runs in step.
+        chapter: see ``Record``.
         step: of the run.
-        whole: whether the report that has this step is shown to its end.
-        answers: id of the command that asked for it.
+        whole: whether to show the report of this step to its end.
+        answers: id of the command.
     """
 
     chapter: int
@@ -48,33 +48,32 @@ class Goal(NamedTuple):
 
 
 class Replay(Source):
-    """Replays a file, one step at a time where it has the weights of each, else report by report.
+    """Replays a file step by step if it has the weights of each, else report by report.
 
-    A trainer reports 20 times a second: at that speed a run takes as long as it once did.
-    ``trouble`` says what is wrong with the file.
+    A trainer reports 20 times a second: at that speed a run takes its original time.
     """
 
     def __init__(self, path: Path, speed: float | None, follow: bool = False) -> None:
         """Open the file.
 
         Args:
-            path: the file.
+            path: of the file.
             speed: steps or reports a second, ``None`` for as fast as possible.
-            follow: whether to wait at its end for more, as of a session that is still recorded.
+            follow: whether to wait for more at its end, for a session still being recorded.
 
         Raises:
             OSError: it cannot be read.
-            ValueError: nothing in it is a saved run; says what is wrong with which line.
+            ValueError: it has no saved run; says what is wrong in which line.
         """
         self._pace = Pace(speed, monotonic())
         self._wait_until = 0.0
-        self._run: msg.Started | None = None  # what is shown, and its step and rate
+        self._run: msg.Started | None = None  # the run shown, its step and rate
         self._step, self._lr = 0, 0.0
-        self._reports: deque[int] = deque(maxlen=REPORTS)  # last step of each
+        self._reports: deque[int] = deque(maxlen=MAX_REPORTS)  # last step of each
         self._goal: Goal | None = None
-        self._there: set[int] = set()  # runs that are at the goal
-        self._held: list[msg.AnyMessage] = []  # what comes after it
-        self._pending: deque[msg.AnyMessage] = deque()  # to be shown before more is read
+        self._arrived: set[int] = set()  # runs that have reached the goal
+        self._held: list[msg.AnyMessage] = []  # their messages beyond it
+        self._pending: deque[msg.AnyMessage] = deque()  # to show before reading more
         self._answers: list[msg.AnyMessage] = []
         self._record = Record(path, follow)
         self._next = self._record.next()
@@ -88,18 +87,14 @@ class Replay(Source):
         return self._record.trouble
 
     def send(self, command: msg.Command) -> None:
-        """Change the pace, or go to another place; other commands are ignored."""
+        """Change the pace or the place; ignore other commands."""
         if isinstance(command, msg.Seek):
             self._seek(command)
         elif self._pace.apply(command, monotonic()) and self._run:  # type: ignore[arg-type]
             self._answers.append(self._state(self._run.run, command.id))
 
     def poll(self, timeout: float | None = 0) -> list[msg.AnyMessage]:
-        """Return the messages that are due.
-
-        Args:
-            timeout: seconds to wait for one; ``None`` waits until one is due or all were shown.
-        """
+        """Return the messages that are due; see ``Source.poll``."""
         until = math.inf if timeout is None else monotonic() + timeout
         while not (due := self._due()) and not self._is_over() and monotonic() < until:
             sleep(READ_SECONDS)
@@ -119,7 +114,7 @@ class Replay(Source):
         )
 
     def _seek(self, command: msg.Seek) -> None:
-        """Take up a goal; what is behind is shown again from the start of its run."""
+        """Set a goal; to go back, start again from the beginning of its run."""
         if self._run is None or not self._record.can_seek:
             return
         here = self._chapter_of(self._run)
@@ -138,15 +133,15 @@ class Replay(Source):
             self._answers.append(self._state(self._run.run, command.id))
             return
         self._goal = Goal(chapter, step, bool(command.reports), command.id)
-        self._wait_until, self._there = 0.0, set()
+        self._wait_until, self._arrived = 0.0, set()
         if chapter < here or (chapter == here and step < self._step):
             start = self._record.chapters[chapter]
             first = min(run for run, at in self._record.chapter_of.items() if at == chapter)
-            known = (
+            preamble = (
                 replace(m, capabilities=self._capabilities()) if isinstance(m, msg.Greeting) else m
-                for m in start.known
+                for m in start.preamble
             )
-            self._answers = [msg.Rewound(run=first), *known]
+            self._answers = [msg.Rewound(run=first), *preamble]
             self._record.back_to(start)
             self._pending.clear()
             self._held = []
@@ -159,30 +154,30 @@ class Replay(Source):
         now = monotonic()
         due, self._answers = self._answers, []
         seeking = self._goal is not None
-        until = now + (SEEKING if seeking else READ_SECONDS)
+        until = now + (SEEK_SECONDS if seeking else READ_SECONDS)
         if self._next is None:
-            self._next = self._following()
+            self._next = self._read_next()
         while (message := self._next) is not None and monotonic() < until:
             if self._goal is not None:
-                message = self._towards(self._goal, message)
-            elif self._waits_with(message, now):
+                message = self._limit_to_goal(self._goal, message)
+            elif self._must_wait(message, now):
                 break
             if message is not None:
-                due += self._shown(message, now)
+                due += self._apply(message, now)
             if seeking and self._goal is None:
                 break
         if self._goal is not None and self._is_over():
-            self._reached(self._goal)
+            self._finish_seek(self._goal)
         due, self._answers = [*due, *self._answers], []
-        return joined(due) if seeking else due
+        return merge_reports(due) if seeking else due
 
-    def _towards(self, goal: Goal, message: msg.AnyMessage) -> msg.AnyMessage | None:
-        """Return what of the next message lies before a goal; note when that is reached.
+    def _limit_to_goal(self, goal: Goal, message: msg.AnyMessage) -> msg.AnyMessage | None:
+        """Return the part of the next message up to the goal, and detect that it is reached.
 
-        Of runs in step, one may be there first: what comes of it is held until the others are.
+        Of runs in step, one may arrive first: its later messages are held until the others do.
         """
         if isinstance(message, msg.Started) and self._chapter_of(message) > goal.chapter:
-            self._reached(goal)
+            self._finish_seek(goal)
             return None
         shown: msg.AnyMessage | None = message
         if (
@@ -190,36 +185,36 @@ class Replay(Source):
             and self._chapter_of(self._run) == goal.chapter
         ):
             rest: msg.AnyMessage | None = None
-            if message.run in self._there:
+            if message.run in self._arrived:
                 shown, rest = None, message
             elif isinstance(message, msg.Ended):
-                self._there.add(message.run)
+                self._arrived.add(message.run)
             else:
                 if not goal.whole and message.last > goal.step:
-                    message, rest = cut(message, max(int(goal.step), message.first))
+                    message, rest = split_at(message, max(int(goal.step), message.first))
                     shown = message
                 if message.last >= goal.step:
-                    self._there.add(message.run)
+                    self._arrived.add(message.run)
             if rest is not None:
                 self._held.append(rest)
-        self._next = self._following()
+        self._next = self._read_next()
         runs = {self._run.run, *self._run.race} if self._run else set()
-        if isinstance(message, msg.Progress | msg.Ended) and runs <= self._there:
+        if isinstance(message, msg.Progress | msg.Ended) and runs <= self._arrived:
             if isinstance(message, msg.Progress):
                 self._step = message.last
-            self._reached(goal)
+            self._finish_seek(goal)
         return shown
 
     def _chapter_of(self, started: msg.Started | None) -> int:
-        """Return which of the runs of the file that is, -1 for none."""
+        """Return the chapter of a run, -1 for none."""
         return self._record.chapter_of[started.run] if started else -1
 
-    def _following(self) -> msg.AnyMessage | None:
-        """Return the next message, ``None`` if there is none now."""
+    def _read_next(self) -> msg.AnyMessage | None:
+        """Return the next message, ``None`` if there is none yet."""
         return self._pending.popleft() if self._pending else self._record.next()
 
-    def _reached(self, goal: Goal) -> None:
-        """Go on from here: first with what was held on the way."""
+    def _finish_seek(self, goal: Goal) -> None:
+        """Continue from the goal, first with the messages held on the way."""
         self._goal = None
         if self._held:
             if self._next is not None:
@@ -230,28 +225,28 @@ class Replay(Source):
         if self._run is not None:
             self._answers.append(self._state(self._run.run, goal.answers))
 
-    def _waits_with(self, message: msg.AnyMessage, now: float) -> bool:
-        """Return whether it is too early for a message; take it to be shown if not."""
+    def _must_wait(self, message: msg.AnyMessage, now: float) -> bool:
+        """Return whether it is too early for a message; if not, advance to the next one."""
         match message:
             case msg.Progress() if self._pace.due() > now:
                 return True
             case msg.Progress():
                 self._pace.took_step(now)
-            case msg.Started() if now < self._wait_until or self._holds_before(message):
+            case msg.Started() if now < self._wait_until or self._pauses_before(message):
                 return True
             case msg.Ended() if self._pace.speed is not None:
-                self._wait_until = now + BETWEEN_RUNS
-        self._next = self._following()
+                self._wait_until = now + RUN_GAP_SECONDS
+        self._next = self._read_next()
         return False
 
-    def _holds_before(self, message: msg.Started) -> bool:
-        """Return whether the next run is not to begin: paused at the end of the one before."""
+    def _pauses_before(self, message: msg.Started) -> bool:
+        """Return whether a pause at the end of a run holds back the next one."""
         if self._run is None or self._chapter_of(message) == self._chapter_of(self._run):
             return False
         return self._pace.paused and math.isinf(self._pace.due())
 
-    def _shown(self, message: msg.AnyMessage, now: float) -> list[msg.AnyMessage]:
-        """Return what is shown of a message, and keep what is to be known of it."""
+    def _apply(self, message: msg.AnyMessage, now: float) -> list[msg.AnyMessage]:
+        """Update the state by a message, and return the messages to show."""
         match message:
             case msg.Progress():
                 self._step = message.last
@@ -262,7 +257,7 @@ class Replay(Source):
                 self._reports.clear()
                 return [message, self._state(message.run)]
             case msg.State():
-                # The rate is that of the file; the pace is our own.
+                # The file's rate, our own pace.
                 self._lr = message.lr
                 paused, speed = self._pace.paused, self._pace.speed
                 return [replace(message, paused=paused, speed=speed, answers=0)]

@@ -1,4 +1,4 @@
-"""A training that is not ours, by its socket."""
+"""A running training, connected through its socket."""
 
 from __future__ import annotations
 
@@ -15,84 +15,72 @@ from lrtui.sources.source import Source
 from lrtui.sources.trainings import Connection, Training, find
 
 RETRY_SECONDS = 1.0
-"""Seconds between two looks whether a training has come back."""
+"""Seconds between two attempts to reconnect."""
 
 MAX_READ = 1 << 22
-"""Bytes that are taken in at a time."""
+"""Bytes read at a time."""
 
 
 class SocketSource(Source):
-    """Follows a training; when it is over, waits for one of the same name and folder.
-
-    Each training that comes is a run of its own.
-    """
+    """Follows a training; when it is over, waits for one of the same name and folder, a new run."""
 
     def __init__(self, training: Training, *, read_only: bool = False) -> None:
-        """Connect.
-
-        Args:
-            training: which.
-            read_only: whether nothing can be asked of it.
+        """Connect; with ``read_only``, send no commands.
 
         Raises:
-            OSError: it is not there any more, or does not answer.
-            ValueError: what is there is not a training.
+            OSError: it is gone, or does not answer.
+            ValueError: the socket is not a training's.
         """
         self._path = training.path
         self._read_only = read_only
-        self._offset = self._run = 0  # runs of trainings before this one; the last run so far
+        self._offset = self._run = 0  # runs of earlier trainings; the last run
         self._step = 0
         self._loss: float | None = None
-        self._is_on = False
-        self._look_at = 0.0
+        self._is_running = False
+        self._retry_at = 0.0
         self._connection: Connection | None = None
         self._greeting: msg.Greeting | None = None
         self._data = b""
         self._messages: list[msg.AnyMessage] = []
-        self._take_up(Connection(self._path))
+        self._adopt(Connection(self._path))
 
     def send(self, command: msg.Command) -> None:
-        """Send a command; nobody hears it while there is no training, or where only reading."""
+        """Send a command, dropped while disconnected or read-only."""
         if not self._read_only:
             self._write(command)
 
     def poll(self, timeout: float | None = 0) -> list[msg.AnyMessage]:
-        """Return the messages since the last call.
-
-        Args:
-            timeout: seconds to wait for the first one; ``None`` waits until it comes or the
-                training is over.
-        """
+        """See ``Source.poll``."""
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             if self._connection is None:
                 if timeout is not None:
-                    self._look_again()
+                    self._reconnect()
             else:
                 left = None if until is None else max(until - time.monotonic(), 0)
                 self._read(0 if self._messages else left)
             over = self._connection is None and timeout is None
             late = until is not None and time.monotonic() >= until
             if self._messages or over or late:
-                told, self._messages = self._messages, []
-                return told
+                messages, self._messages = self._messages, []
+                return messages
             if self._connection is None:
                 time.sleep(0.02)
 
     def close(self) -> None:
-        """Leave; the training goes on."""
+        """Disconnect; the training continues."""
         if self._connection is not None:
             self._connection.socket.close()
             self._connection = None
 
-    def _take_up(self, connection: Connection) -> None:
+    def _adopt(self, connection: Connection) -> None:
         greeting = connection.greeting
-        known = self._greeting
-        if known is None or (known.pid, known.since) != (greeting.pid, greeting.since):
+        previous = self._greeting
+        if previous is None or (previous.pid, previous.since) != (greeting.pid, greeting.since):
             self._offset = self._run
         self._is_local = connection.is_local
         self._greeting, self._connection, self._data = greeting, connection, connection.rest
-        self._is_on = True
+        self._is_running = True
         if self._read_only:
             greeting = replace(greeting, capabilities=[])
         self._messages.append(greeting)
@@ -101,7 +89,7 @@ class SocketSource(Source):
 
     def _write(self, command: msg.Command) -> None:
         if self._connection is not None:
-            # One that is gone, or so stuck that it takes no command, shows when reading.
+            # A lost or stuck connection shows when reading.
             with contextlib.suppress(OSError):
                 self._connection.socket.send(msg.encode(command) + b"\n")
 
@@ -137,7 +125,7 @@ class SocketSource(Source):
             self._lose()
 
     def _translated(self, message: msg.AnyMessage) -> msg.AnyMessage:
-        """Return a message with the number that its run has here."""
+        """Return a message with the run's number on this side."""
         if isinstance(message, msg.Greeting) and self._read_only:
             return replace(message, capabilities=[])
         number = getattr(message, "run", None)
@@ -149,27 +137,27 @@ class SocketSource(Source):
                 self._step = message.last
                 self._loss = next((v for v in message.losses[::-1] if v is not None), self._loss)
             case msg.Started():
-                self._run, self._is_on = max(self._run, number), True
+                self._run, self._is_running = max(self._run, number), True
                 self._step, self._loss = 0, None
             case msg.Ended():
-                self._is_on = self._is_on and number < self._run
+                self._is_running = self._is_running and number < self._run
         return renumbered(message, number)
 
     def _lose(self) -> None:
-        """Note that the connection is over; find out whether the training is."""
+        """Handle the end of the connection: reconnect, or report the training as lost."""
         assert self._connection is not None
         self._connection.socket.close()
         self._connection = None
         with contextlib.suppress(OSError, ValueError):
             connection = Connection(self._path)
             if self._greeting is not None and connection.greeting.since == self._greeting.since:
-                self._take_up(connection)  # it has only cut this viewer off
+                self._adopt(connection)  # it has only dropped this viewer
                 return
             connection.socket.close()
-        self._look_at = time.monotonic() + RETRY_SECONDS
-        if not self._is_on:
+        self._retry_at = time.monotonic() + RETRY_SECONDS
+        if not self._is_running:
             return
-        self._is_on = False
+        self._is_running = False
         assert self._greeting is not None
         if not self._is_local:
             how = "the connection to where it runs was lost"
@@ -188,25 +176,25 @@ class SocketSource(Source):
             )
         )
 
-    def _look_again(self) -> None:
-        """Take the training up where it has come back."""
-        if time.monotonic() < self._look_at or self._greeting is None:
+    def _reconnect(self) -> None:
+        """Reconnect if the training is back, or another of its name and folder has begun."""
+        if time.monotonic() < self._retry_at or self._greeting is None:
             return
-        self._look_at = time.monotonic() + RETRY_SECONDS
+        self._retry_at = time.monotonic() + RETRY_SECONDS
         was = self._greeting
         with contextlib.suppress(OSError, ValueError):
-            self._take_up(Connection(self._path, 0.1))
+            self._adopt(Connection(self._path, 0.1))
             return
         with contextlib.suppress(OSError, ValueError):
             there = self._path.parent
             for training in find():
                 now = training.greeting
-                # Where it was; or anywhere, once that folder has gone: names are not unique.
+                # In the same folder of sockets if that still exists, as names are not unique.
                 if there.exists() and training.path.parent != there.resolve():
                     continue
                 if now is not None and (now.name, now.folder) == (was.name, was.folder):
                     self._path = training.path
-                    self._take_up(Connection(self._path))
+                    self._adopt(Connection(self._path))
                     return
 
 
@@ -216,12 +204,12 @@ def renumbered(message: msg.AnyMessage, run: int) -> msg.AnyMessage:
 
 
 def has_ended(pid: int) -> bool:
-    """Return whether a process of this machine has ended, as far as can be told."""
+    """Return whether a process of this machine has ended; false if unknown."""
     try:
         os.kill(pid, 0)
         stat = Path(f"/proc/{pid}/stat").read_text()
     except ProcessLookupError:
         return True
     except OSError:
-        return False  # not ours any more, or a system without /proc
-    return stat.rpartition(")")[2].split()[0] in "ZX"  # nobody has asked how it ended yet
+        return False  # another user's, or a system without /proc
+    return stat.rpartition(")")[2].split()[0] in "ZX"  # a zombie

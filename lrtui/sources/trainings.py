@@ -1,4 +1,4 @@
-"""The trainings of this user on this machine: who listens on the sockets of private folders."""
+"""Finds this user's trainings on this machine by their sockets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrtui.messages import Greeting, decode_message
 from lrtui.messages.sockets import all_paths, peer_of
 
 GREETING_TIMEOUT = 1.0
-"""Seconds that a training has to say who it is."""
+"""Seconds that a training has to send its greeting."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Training:
 
     Attributes:
         path: of its socket.
-        greeting: who it is; ``None`` where it does not answer, as one that is stopped by a signal.
+        greeting: ``None`` if it does not answer, for example while stopped by a signal.
     """
 
     path: Path
@@ -31,12 +31,12 @@ class Training:
 
     @property
     def number(self) -> str:
-        """What it is called by in a command: several trainings of one process differ in it."""
+        """Its name in commands, which distinguishes trainings of one process."""
         return self.path.name.removesuffix(".sock")
 
     @property
     def pid(self) -> int:
-        """Its process, as far as that can be told; 0 where not."""
+        """Its process, 0 if unknown."""
         if self.greeting is not None:
             return self.greeting.pid
         first = self.path.name.partition(".")[0]
@@ -44,7 +44,7 @@ class Training:
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Its name."""
         return self.greeting.name if self.greeting is not None else "(does not answer)"
 
 
@@ -52,18 +52,18 @@ class Connection:
     """A connection to a training.
 
     Attributes:
-        socket: the connection itself.
-        greeting: who is at its other end.
-        rest: what came after the greeting.
-        is_local: whether that process is at the other end itself, and not a tunnel to it.
+        socket: connected.
+        greeting: of the training.
+        rest: data after the greeting.
+        is_local: whether the training's process is connected directly, not through a tunnel.
     """
 
     def __init__(self, path: Path, patience: float = GREETING_TIMEOUT) -> None:
         """Connect.
 
         Raises:
-            OSError: nobody listens there, or does not answer in time, or another user does.
-            ValueError: what listens there is not a training.
+            OSError: nobody listens or answers in time, or another user does.
+            ValueError: the answer is not a training's.
         """
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -97,7 +97,7 @@ class Connection:
             raise
 
     def _connect(self, path: Path) -> bool:
-        """Connect, as far as there is room in the queue."""
+        """Connect; return whether there was room in the queue."""
         try:
             self.socket.connect(os.fspath(path))
         except BlockingIOError:
@@ -106,11 +106,11 @@ class Connection:
 
 
 class NoTraining(LookupError):
-    """No training, or none of the name that was asked for, is running; says so."""
+    """No training, or none of that name, is running."""
 
 
 def find() -> list[Training]:
-    """Return the trainings of this user, oldest first; sockets that nobody serves are removed."""
+    """Return this user's trainings, oldest first; remove sockets of killed ones."""
     found = []
     for path in all_paths():
         try:
@@ -119,21 +119,18 @@ def find() -> list[Training]:
             found.append(Training(path, connection.greeting))
         except (ConnectionRefusedError, FileNotFoundError):
             with contextlib.suppress(OSError):
-                path.unlink()  # it was killed
+                path.unlink()
         except (OSError, ValueError):
             found.append(Training(path, None))
     return sorted(found, key=lambda training: training.greeting.since if training.greeting else 0)
 
 
 def choose(target: str | None) -> Training:
-    """Return the training that a person means.
-
-    Args:
-        target: its process, number, name or socket; ``None`` for the only one.
+    """Return the training with a process, number, name or socket; ``None`` for the only one.
 
     Raises:
         NoTraining: there is none.
-        ValueError: there are several, or the socket is not one; says which there are.
+        ValueError: there are several, which it lists, or the socket is no training's.
     """
     if target is not None and is_socket(target):
         try:
@@ -148,7 +145,7 @@ def choose(target: str | None) -> Training:
     if target is not None:
         found = [each for each in found if target in (str(each.pid), each.number, each.name)]
     if own := os.environ.get("LRTUI_DIR"):
-        # A folder that was chosen for this shell comes first.
+        # Prefer the folder chosen for this shell.
         found = [each for each in found if each.path.parent == Path(own).resolve()] or found
     if len(found) == 1:
         return found[0]

@@ -1,6 +1,6 @@
 """The trainer process: commands on standard input, messages on standard output.
 
-It ends when its standard input ends, so it never outlives the program that started it.
+It ends with its standard input, so it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from lrtui.messages.problem_settings import ProblemSettings
 
 def main() -> None:
     """Serve commands until standard input ends."""
-    # The pipe is for messages alone: what training code prints goes to standard error.
+    # Standard output is for messages only; prints of training code go to standard error.
     pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
-    writing = Lock()  # a timer thread reports a file that takes long to load
+    writing = Lock()  # a timer thread reports slow loading
 
     def send(message: msg.Message) -> None:
         try:
@@ -49,7 +49,7 @@ def main() -> None:
 
     settings = msgspec.json.decode(sys.argv[1], type=ProblemSettings)
     inbox: SimpleQueue[msg.AnyCommand] = SimpleQueue()
-    # Before torch, so that the end of standard input is noticed while torch still loads.
+    # Before torch, to notice the end of standard input while torch loads.
     Thread(target=listen, args=(inbox,), daemon=True).start()
     try:
         greet(settings)
@@ -61,13 +61,13 @@ def main() -> None:
         torch.set_num_threads(1)
         Trainer(settings, inbox, send, greet).serve()
     except BaseException:
-        # sys.exit would abort, because of the thread that still reads standard input.
+        # sys.exit would abort because the thread still reads standard input.
         traceback.print_exc()
         os._exit(1)
 
 
 def listen(inbox: SimpleQueue[msg.AnyCommand]) -> None:
-    """Put every command on standard input into the inbox; end the process with the input."""
+    """Move commands from standard input to the inbox; exit at its end."""
     for line in sys.stdin.buffer:
         try:
             command = msg.decode_command(line)

@@ -1,4 +1,4 @@
-"""Running ahead: the forecast of any run that can be repeated is the same run, run ahead."""
+"""Forecasts a run by training it again, ahead of the one on the screen."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from collections.abc import Iterator, Sequence
 from time import perf_counter
 
 from lrtui.messages import LARGEST, Ahead, Message, Outcome, Start
+from lrtui.messages.quantities import finite_or_none
 from lrtui.problems.problem import Problem
 from lrtui.trainer.beginnings import begin
 from lrtui.trainer.conclusion import conclusion, divergence_threshold
 from lrtui.trainer.schedules import factors
 
 SLICE_SECONDS = 0.002
-"""Seconds of work at a time."""
+"""Seconds of work between two yields."""
 
-TELL_EVERY = 0.1
+SEND_SECONDS = 0.1
 """Seconds of work between two messages."""
 
 MAX_SECONDS = 20.0
-"""Seconds of work on one run, at most."""
+"""Most seconds of work on one run."""
 
 
 def run_ahead(
     problem: Problem, start: Start, changes: Sequence[tuple[int, float]]
 ) -> Iterator[Message | None]:
-    """Take the steps of a run from its start, and tell the losses after the last change.
+    """Take the steps of a run from its start, and report the losses after the last change.
 
-    It starts over rather than copy the run that it is ahead of: that way it needs to know nothing
-    of how the person's model, optimizer and batches keep their state.
+    Starting over needs no copy of the state of a person's model, optimizer and batches.
 
     Args:
-        problem: what is trained.
-        start: the run.
-        changes: steps at which its rate was changed, and what to; ascending.
+        problem: trained here again.
+        start: of the run.
+        changes: steps at which its rate changed, ascending, with the new rates.
 
     Yields:
         ``None`` after each piece of work, and messages.
@@ -40,9 +40,9 @@ def run_ahead(
     since, lr = changes[-1] if changes else (0, start.lr)
     due = dict(changes)
     losses: list[float | None] = []
-    spent, told_at, step, first = 0.0, 0.0, 0, since
+    spent, sent_at, step, first = 0.0, 0.0, 0, since
 
-    def told(outcome: Outcome | None = None, reason: str = "") -> Ahead:
+    def message(outcome: Outcome | None = None, reason: str = "") -> Ahead:
         return Ahead(
             run=start.run,
             since=since,
@@ -53,15 +53,15 @@ def run_ahead(
             reason=reason,
         )
 
-    def note(loss: float) -> None:
+    def add(loss: float) -> None:
         if step >= since:
-            losses.append(loss if abs(loss) <= LARGEST else None)
+            losses.append(finite_or_none(loss))
 
     try:
-        moving = factors(start.schedule, start.steps)
-        training = begin(problem, start.lr, start.optimizer, moving)
+        rate_factors = factors(start.schedule, start.steps)
+        training = begin(problem, start.lr, start.optimizer, rate_factors)
         start_loss = finite = training.loss
-        note(training.loss)
+        add(training.loss)
         while step < start.steps and abs(training.loss) <= LARGEST:
             began = now = perf_counter()
             while (
@@ -75,20 +75,20 @@ def run_ahead(
                 ]
                 for loss in training.steps(min(ends) - step):
                     step += 1
-                    note(loss)
+                    add(loss)
                     finite = loss if abs(loss) <= LARGEST else finite
                 now = perf_counter()
             spent += now - began
             if spent >= MAX_SECONDS:
                 how_far = f"run ahead to step {step:,}, as far as {MAX_SECONDS:g} s of work went"
-                yield told(reason=how_far)
+                yield message(reason=how_far)
                 return
-            if spent - told_at >= TELL_EVERY and losses:
-                yield told()
-                told_at, losses, first = spent, [], step + 1
+            if spent - sent_at >= SEND_SECONDS and losses:
+                yield message()
+                sent_at, losses, first = spent, [], step + 1
             else:
                 yield None
-        most = divergence_threshold(problem, start.optimizer, start.schedule, start_loss)
-        yield told(*conclusion(training.loss, training.lr, step, start_loss, finite, most))
+        threshold = divergence_threshold(problem, start.optimizer, start.schedule, start_loss)
+        yield message(*conclusion(training.loss, training.lr, step, start_loss, finite, threshold))
     except (Exception, SystemExit) as error:
-        yield told("failed", f"at step {step:,}: {problem.explain(error)}")
+        yield message("failed", f"at step {step:,}: {problem.explain(error)}")

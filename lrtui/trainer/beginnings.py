@@ -1,4 +1,4 @@
-"""A new run of a problem, on the path that suits it."""
+"""Begins a new run of a problem: as any model, a line or a race of lines."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lrtui.trainer.training import Training
 
 
 class AnyTraining(Protocol):
-    """One run: a model, and the loss where its weights are now.
+    """One run: a model and its current loss.
 
     Attributes:
-        lr: learning rate, at its peak; may be changed between two steps.
+        lr: peak learning rate; may be changed between two steps.
         loss: at the current weights.
-        burst: how many steps are best taken at a time.
+        steps_per_sync: best number of steps to take at a time.
     """
 
     lr: float
@@ -30,41 +30,35 @@ class AnyTraining(Protocol):
 
     @property
     def model(self) -> nn.Module | None:
-        """The model that is trained; ``None`` if it has none of its own."""
+        """The model, ``None`` if it is part of a batch of runs."""
 
     def steps(self, count: int) -> Iterable[float]:
-        """Take steps and return the loss after each, up to the first that is not finite."""
+        """Take steps and return the loss after each, up to the first non-finite one."""
 
     def weights(self) -> list[float]:
-        """Return the weights where they are few enough to be told, else an empty list."""
+        """Return the weights if they are few, else an empty list."""
 
 
 def begin(
-    problem: Problem, lr: float, optimizer: Optimizer, moving: Iterator[float] | None = None
+    problem: Problem, lr: float, optimizer: Optimizer, rate_factors: Iterator[float] | None = None
 ) -> AnyTraining:
-    """Return a new run at the initial weights.
-
-    Args:
-        problem: what is trained.
-        lr: learning rate.
-        optimizer: of the runs.
-        moving: what the rate is multiplied by at each step, ``None`` for nothing.
+    """Return a new run at the initial weights; for the arguments see ``Training``.
 
     Raises:
         ProblemError: the problem cannot be trained; says why.
     """
     if isinstance(problem, LineFit) and problem.is_exact(optimizer):
-        return LineTraining(problem, lr, moving)
-    return Training(problem, lr, optimizer, moving)
+        return LineTraining(problem, lr, rate_factors)
+    return Training(problem, lr, optimizer, rate_factors)
 
 
 def begin_in_one_batch(problem: Problem, starts: Sequence[Start]) -> list[AnyTraining] | None:
-    """Return new runs that are trained in one batch, ``None`` where that cannot be."""
+    """Return new runs trained in one batch, ``None`` if that is impossible."""
     if len(starts) < 2 or not isinstance(problem, LineFit):
         return None
     if not all(problem.is_exact(start.optimizer) for start in starts):
         return None
     first = starts[0]
-    moving = factors(first.schedule, first.steps)
-    race = LineRace(problem, [start.lr for start in starts], moving)
+    rate_factors = factors(first.schedule, first.steps)
+    race = LineRace(problem, [start.lr for start in starts], rate_factors)
     return [LineRaceRun(race, place, start.lr) for place, start in enumerate(starts)]

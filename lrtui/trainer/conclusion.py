@@ -1,4 +1,4 @@
-"""How a run ended, in a word and in a sentence."""
+"""The outcome of a run, in a word and a sentence."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def conclusion(
     last_finite: float | None,
     threshold: float,
 ) -> tuple[Outcome, str]:
-    """Return how a run that was not interrupted ended, and the sentence that says so.
+    """Return the outcome of a run that was not interrupted, and a sentence about it.
 
     Args:
-        loss: its last loss.
-        lr: learning rate that it ended with.
+        loss: the last one.
+        lr: the last one.
         step: steps taken.
         first: loss at step 0.
-        last_finite: last loss that was finite.
-        threshold: loss above which it has diverged, though it is finite.
+        last_finite: last finite loss.
+        threshold: finite loss above which the run has diverged.
     """
     if not abs(loss) <= LARGEST:
         word = "not a number" if math.isnan(loss) else "infinite"
@@ -43,15 +43,8 @@ def conclusion(
 def divergence_threshold(
     problem: Problem, optimizer: Optimizer, schedule: str, first: float
 ) -> float:
-    """Return the loss above which a run that is over has diverged.
-
-    Args:
-        problem: what was trained.
-        optimizer: of the runs.
-        schedule: how its rate moved.
-        first: loss at step 0.
-    """
+    """Return the finite last loss above which a run has diverged, given its ``first`` loss."""
     if problem.quadratic is not None and optimizer.is_plain and schedule == "constant":
-        return first  # below the limit, the loss of such a run never rises
+        return first  # the loss of a stable run never rises
     growth = DIVERGED_FACTOR_ADAPTIVE if optimizer.is_adaptive else DIVERGED_FACTOR
     return growth * first if first > 0 else math.inf

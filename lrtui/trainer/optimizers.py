@@ -1,4 +1,4 @@
-"""The optimizers of torch, made from the settings in a message."""
+"""Creates torch's optimizers from the settings in a message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrtui.messages import Optimizer
 def make(
     optimizer: Optimizer, parameters: Iterable[nn.Parameter], lr: float
 ) -> torch.optim.Optimizer:
-    """Return the optimizer of torch that a message describes, other than a problem's own."""
+    """Return torch's optimizer for settings other than ``own``."""
     decay = optimizer.weight_decay
     match optimizer.name:
         case "adam":

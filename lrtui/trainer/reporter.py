@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from time import perf_counter
 
-from lrtui.messages import LARGEST, Message, Progress
+from lrtui.messages import Message, Progress
+from lrtui.messages.quantities import finite_or_none
 from lrtui.trainer.beginnings import AnyTraining
 
 REPORT_EVERY = 0.05
 """Seconds between two progress messages."""
 
-TRAJECTORY = 256
+MAX_TRAJECTORY = 256
 """Steps of a run whose weights are reported one by one."""
 
 
 class Reporter:
-    """Collects what a run has done and sends it in batches.
+    """Collects the losses of a run and sends them in batches.
 
     Attributes:
-        step: last step recorded, -1 before the first.
+        step: last step recorded.
         first_loss: loss at step 0.
-        last_finite: last finite loss, ``None`` before there was one.
-        due: time at which the next batch is to be sent, infinite where there is nothing to send.
+        last_finite: last finite loss, ``None`` if there was none.
+        due: when to send the next batch, infinite if there is nothing to send.
     """
 
     def __init__(
@@ -33,13 +34,9 @@ class Reporter:
         send: Callable[[Message], None],
         factors: Iterator[float] | None = None,
     ) -> None:
-        """Record the loss at the initial weights; it is due at once.
+        """Record the loss at the initial weights, due at once.
 
-        Args:
-            run: number of the run.
-            training: asked for its weights.
-            send: takes the messages.
-            factors: what its rate is multiplied by at each step, ``None`` for nothing.
+        ``factors`` are those of the schedule, ``None`` for a constant rate.
         """
         self.step = -1
         self.first_loss = training.loss
@@ -59,28 +56,28 @@ class Reporter:
 
     @property
     def wants_weights(self) -> bool:
-        """Whether the weights after the next step are reported with its loss."""
-        return self.step + 1 < TRAJECTORY and bool(self._training.weights())
+        """Whether the next step is reported with its weights."""
+        return self.step + 1 < MAX_TRAJECTORY and bool(self._training.weights())
 
     def record(self, loss: float) -> None:
         """Record the loss after the next step."""
         self.step += 1
-        finite = abs(loss) <= LARGEST
-        self._losses.append(loss if finite else None)
+        finite = finite_or_none(loss)
+        self._losses.append(finite)
         if self._factors is not None:
             self._rates.append(self._training.lr * next(self._factors))
-        if self.step < TRAJECTORY and (weights := self._training.weights()):
-            self._trajectory.append(told(weights))
-        if finite:
-            self.last_finite = loss
+        if self.step < MAX_TRAJECTORY and (weights := self._training.weights()):
+            self._trajectory.append([*map(finite_or_none, weights)])
+        if finite is not None:
+            self.last_finite = finite
         self.due = self._sent_at + REPORT_EVERY
 
     def restart_clock(self) -> None:
-        """Count time from now on: what passed since the last report was a pause."""
+        """Exclude the time since the last report, which was a pause."""
         self._since = perf_counter()
 
     def flush(self) -> None:
-        """Send what has not been sent yet."""
+        """Send the losses recorded since the last report, if any."""
         if not self._losses:
             return
         now = perf_counter()
@@ -96,13 +93,8 @@ class Reporter:
                 steps=self.step - len(self._losses) + 1,
                 scalars=scalars,
                 seconds=self._seconds,
-                weights=told(self._training.weights()),
+                weights=[*map(finite_or_none, self._training.weights())],
                 trajectory=self._trajectory,
             )
         )
         self._losses, self._rates, self._trajectory = [], [], []
-
-
-def told(numbers: Sequence[float]) -> list[float | None]:
-    """Return numbers as a message has them: ``None`` for one that is not finite."""
-    return [number if abs(number) <= LARGEST else None for number in numbers]

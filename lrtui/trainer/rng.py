@@ -1,4 +1,4 @@
-"""Random states of their own: for runs in step, and for work that no run must notice."""
+"""Separate random states, for runs trained in step and for work beside a run."""
 
 from __future__ import annotations
 
@@ -12,19 +12,14 @@ import torch
 
 
 class RngStream:
-    """Random states of its own for a piece of work.
+    """Random states that are entered and left.
 
-    Within a ``with`` block all random states are those at the end of the last block; after it
-    they are those before it.
+    A ``with`` block continues from the random states at the end of the last block, and restores
+    those of the surrounding code afterwards.
     """
 
     def __init__(self, device: str, seed: int = 0) -> None:
-        """Start from a seed.
-
-        Args:
-            device: where the work is done.
-            seed: of all random states in the first block.
-        """
+        """Seed the first block; ``device`` is one whose generator is used as well."""
         self._seed = seed
         self._device = None if device == "cpu" else getattr(torch, device)
         self._inside: list[Any] | None = None
@@ -34,8 +29,8 @@ class RngStream:
         self._outside = self._states()
         if self._inside is None:
             random.seed(self._seed)
-            np.random.seed(self._seed % 2**32)  # numpy takes no more
-            # torch.manual_seed takes a millisecond, and keeps a note for each device there is not.
+            np.random.seed(self._seed % 2**32)  # numpy's largest seed
+            # torch.manual_seed takes a millisecond and also seeds devices that do not exist.
             torch.default_generator.manual_seed(self._seed)
             if self._device is not None:
                 self._device.manual_seed(self._seed)
@@ -47,7 +42,7 @@ class RngStream:
         self._restore(self._outside)
 
     def _states(self) -> list[Any]:
-        """Return the states of Python's, numpy's and torch's generators, and of the device's."""
+        """Return the states of Python's, numpy's, torch's and the device's generators."""
         states = [random.getstate(), np.random.get_state(), torch.get_rng_state()]
         return states if self._device is None else [*states, self._device.get_rng_state()]
 
@@ -60,10 +55,7 @@ class RngStream:
 
 
 class IsolatedRng(RngStream):
-    """What is done between two steps of a training, and must leave no trace in it.
-
-    Within a ``with`` block random states are its own, and nothing is printed.
-    """
+    """Isolates work between two steps of a training: separate random states, and no prints."""
 
     def __enter__(self) -> None:
         super().__enter__()

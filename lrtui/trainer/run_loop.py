@@ -1,4 +1,4 @@
-"""A run among those that are trained in step, often the only one, and what is reported about it."""
+"""One run, alone or in a race, and its reports."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lrtui.trainer.side_work import SideWork
 
 
 class RunLoop:
-    """One run, and what is reported about it.
+    """One run and its reports.
 
     Attributes:
-        start: what started it.
+        start: the command that started it.
         reporter: of its losses.
-        changes: steps at which its rate was changed, and what to.
-        is_on: whether it has not ended yet.
+        changes: steps at which its rate changed, with the new rates.
+        is_running: false once it has ended.
     """
 
     def __init__(
@@ -39,16 +39,16 @@ class RunLoop:
         """Begin at step 0.
 
         Args:
-            problem: what is trained.
-            start: the run.
-            training: its model and optimizer.
-            rng: the random states that its steps are taken in.
-            send: takes the messages.
-            factors: what its rate is multiplied by at each step, ``None`` for nothing.
+            problem: of the run.
+            start: the command that started it.
+            training: takes the steps.
+            rng: entered for the steps.
+            send: sends a message.
+            factors: see ``Reporter``.
         """
         self.start = start
         self.changes: list[tuple[int, float]] = []
-        self.is_on = True
+        self.is_running = True
         self.reporter = Reporter(start.run, training, send, factors)
         self._problem = problem
         self._training = training
@@ -62,13 +62,13 @@ class RunLoop:
         gauges: tuple[Curvature, Slicer],
         side_work: SideWork,
     ) -> None:
-        """Report that it has begun, and measure at its initial weights.
+        """Report the start, and measure at the initial weights.
 
         Args:
-            race: numbers of all runs that are trained in step, empty if it is the only one.
+            race: numbers of all runs trained in step, empty for a single run.
             pace: of all of them.
-            gauges: what measures the sharpness and the loss along a step.
-            side_work: where measurements are made that take long.
+            gauges: see ``Probes``.
+            side_work: see ``Probes``.
         """
         start = self.start
         own = start.optimizer.name == "own"
@@ -83,49 +83,44 @@ class RunLoop:
                 race=race,
             )
         )
-        self.tell_state(pace, start.id, "")
+        self.send_state(pace, start.id, "")
         share = 1 / max(len(race), 1)
-        self._looks = Probes(
+        self._probes = Probes(
             self._problem, start, self._training, gauges, share, side_work, self._send
         )
-        self._looks.take(self.reporter.step)
+        self._probes.update(self.reporter.step)
 
     @property
     def steps_per_sync(self) -> int:
-        """How many steps are best taken at a time."""
+        """See ``AnyTraining``."""
         return self._training.steps_per_sync
 
     @property
-    def is_over(self) -> bool:
-        """Whether all steps are taken, or the loss allows no more."""
+    def is_finished(self) -> bool:
+        """Whether all steps are taken or the loss is not finite."""
         return self.reporter.step >= self.start.steps or not abs(self._training.loss) <= LARGEST
 
     def advance(self, count: int, alone: bool) -> None:
         """Take steps; see ``Probes.steps``."""
         with self._rng:
-            for loss in self._looks.steps(count, self.reporter.step, alone):
+            for loss in self._probes.steps(count, self.reporter.step, alone):
                 self.reporter.record(loss)
 
     def report(self, now: bool = False) -> None:
-        """Report what is new, after measuring at the current weights.
-
-        Args:
-            now: look whatever the time: the run holds here.
-        """
+        """Report losses and measurements; with ``now``, as the run pauses here, measure first."""
         if now:
-            self._looks.take(self.reporter.step, now=True)
-            self.reporter.flush()
-        else:
-            self.reporter.flush()
-            self._looks.take(self.reporter.step)
+            self._probes.update(self.reporter.step, now=True)
+        self.reporter.flush()
+        if not now:
+            self._probes.update(self.reporter.step)
 
     def change_lr(self, lr: float) -> None:
-        """Go on at another learning rate."""
+        """Continue at another rate."""
         self._training.lr = lr
         self.changes = [*self.changes, (self.reporter.step, lr)]
 
-    def tell_state(self, pace: Pace, answers: int, asked_by: str) -> None:
-        """Report how it is driven."""
+    def send_state(self, pace: Pace, answers: int, asked_by: str) -> None:
+        """Report the state."""
         self._send(
             State(
                 run=self.start.run,
@@ -139,8 +134,8 @@ class RunLoop:
         )
 
     def end(self, outcome: Outcome, reason: str) -> None:
-        """Report that it is over, and how."""
-        self.is_on = False
+        """Report the end."""
+        self.is_running = False
         self.reporter.flush()
         self._send(
             Ended(
@@ -153,14 +148,14 @@ class RunLoop:
         )
 
     def stop(self) -> None:
-        """End it before its time."""
+        """End the run early."""
         self.end("stopped", f"stopped after {self.reporter.step:,} steps")
 
     def conclude(self) -> None:
-        """End it where it has come to."""
+        """End the run after its last step."""
         reporter = self.reporter
-        self._looks.take(reporter.step, now=True)
-        most = divergence_threshold(
+        self._probes.update(reporter.step, now=True)
+        threshold = divergence_threshold(
             self._problem, self.start.optimizer, self.start.schedule, reporter.first_loss
         )
         self.end(
@@ -170,6 +165,6 @@ class RunLoop:
                 reporter.step,
                 reporter.first_loss,
                 reporter.last_finite,
-                most,
+                threshold,
             )
         )

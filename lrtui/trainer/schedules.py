@@ -1,7 +1,6 @@
-"""How a schedule moves the rate: torch's own schedulers, stepped beside the run.
+"""Factors of a schedule on the peak rate, computed by torch's own schedulers.
 
-A run, the same run ahead and every rate of a sweep multiply their peak rate by the same factors;
-so one that is changed by hand, or a group with a rate of its own, moves in proportion.
+As runs multiply their rate by factors, a rate changed by hand follows the schedule in proportion.
 """
 
 from __future__ import annotations
@@ -13,18 +12,13 @@ import torch
 from torch.optim import lr_scheduler
 
 STEP_DROPS = 3
-"""Equal parts of a run between which ``step`` divides the rate by ten."""
+"""Equal parts of a run, between which ``step`` divides the rate by ten."""
 
 
 def factors(schedule: str, steps: int) -> Iterator[float] | None:
-    """Return what the peak rate is multiplied by at each step, the last one again and again.
+    """Return the factor at each step, endlessly repeating the last; ``None`` for a constant rate.
 
-    Args:
-        schedule: its name, see ``ScheduleName``.
-        steps: steps of the run.
-
-    Returns:
-        The factors, ``None`` where the rate does not move.
+    For the names of schedules see ``ScheduleName``.
     """
     return None if schedule == "constant" else _factors(schedule, steps)
 
@@ -33,7 +27,7 @@ def _factors(schedule: str, steps: int) -> Iterator[float]:
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     scheduler = make(schedule, optimizer, steps)
     factor = optimizer.param_groups[0]["lr"]
-    optimizer.step()  # there is nothing to it, but a scheduler expects one before its own
+    optimizer.step()  # schedulers warn without one
     yield factor
     for _ in range(steps - 1):
         scheduler.step()
@@ -43,15 +37,10 @@ def _factors(schedule: str, steps: int) -> Iterator[float]:
 
 
 def make(schedule: str, optimizer: torch.optim.Optimizer, steps: int) -> lr_scheduler.LRScheduler:
-    """Return the scheduler of torch of that name.
+    """Return torch's scheduler of that name, other than ``constant``, for an optimizer at its peak.
 
-    The rate goes down to zero at the end of ``cosine`` and ``linear``; ``onecycle`` rises from a
-    25th of its peak for the first 0.3 of the run, as torch has it, and leaves the momentum alone.
-
-    Args:
-        schedule: its name, other than ``constant``.
-        optimizer: whose rate it moves, at its peak now.
-        steps: steps of the run.
+    ``cosine`` and ``linear`` end at zero; ``onecycle`` rises from a 25th of its peak for the first
+    0.3 of the run, torch's default, and leaves the momentum alone.
     """
     name, _, number = schedule.partition(":")
     match name:

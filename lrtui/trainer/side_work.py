@@ -1,4 +1,4 @@
-"""Work done in the gaps of a run: running ahead, sweeps, and looks at where the weights are."""
+"""Work in the gaps of a run: running ahead, sweeps, measurements."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ from lrtui.messages import Message, NoResult
 from lrtui.trainer.rng import IsolatedRng
 
 PRIORITY = ("sharpness", "ahead", "sweep", "heat")
-"""What is done first: the sharpness keeps to a small share of the time by itself."""
+"""Kinds of work, the most urgent first; sharpness limits its own share of the time."""
 
 Work = Iterator[Message | None]
-"""Yields results, and ``None`` often enough that a piece never takes long."""
+"""Yields results, and ``None`` in between so that no piece takes long."""
 
 
 class SideWork:
-    """Pieces of work, advanced one after another while there is time for them.
-
-    The run that goes on meanwhile notices nothing of it.
-    """
+    """Advances work piece by piece while time remains, isolated from the run."""
 
     def __init__(
         self,
@@ -30,34 +27,34 @@ class SideWork:
         """Start without work.
 
         Args:
-            send: takes the results.
-            device: where the problem is trained.
-            explain: says in a sentence what was raised.
+            send: called with the results.
+            device: of the problem.
+            explain: describes an error in a sentence.
         """
         self._explain = explain
         self._send = send
-        self._works: dict[tuple[str, int], Work] = {}  # by their kind and the run they belong to
-        self._aside = IsolatedRng(device)
+        self._works: dict[tuple[str, int], Work] = {}  # by name and run
+        self._isolated = IsolatedRng(device)
 
-    def begin(self, kind: str, work: Work, run: int = 0) -> None:
-        """Take up new work in place of what was going on of the same kind for the same run.
+    def begin(self, name: str, work: Work, run: int = 0) -> None:
+        """Begin work, replacing any of the same name and run.
 
         Args:
-            kind: one of ``PRIORITY``.
-            work: pieces of it are done one after another.
-            run: number of the run that it belongs to, 0 where it belongs to none.
+            name: one of ``PRIORITY``.
+            work: to advance.
+            run: number of its run, 0 for none.
         """
-        self._works[kind, run] = work
+        self._works[name, run] = work
 
-    def finish(self, kind: str, work: Work, run: int) -> None:
-        """Do all of a piece of work at once, in place of what was going on; see ``begin``."""
-        self._works[kind, run] = work
-        with self._aside:
-            while (kind, run) in self._works:
-                self._go_on((kind, run), work)
+    def run_now(self, name: str, work: Work, run: int) -> None:
+        """Begin work and do all of it at once; see ``begin``."""
+        self._works[name, run] = work
+        with self._isolated:
+            while (name, run) in self._works:
+                self._do_piece((name, run), work)
 
-    def _go_on(self, key: tuple[str, int], work: Work) -> None:
-        """Do a piece of work; what a person's code raises in it ends the work, not the run."""
+    def _do_piece(self, key: tuple[str, int], work: Work) -> None:
+        """Do a piece of work; an error of a person's code ends the work, not the run."""
         try:
             result = next(work)
         except StopIteration:
@@ -69,15 +66,15 @@ class SideWork:
             if result is not None:
                 self._send(result)
 
-    def drop(self, kind: str) -> None:
-        """Give up all work of a kind."""
-        self._works = {key: work for key, work in self._works.items() if key[0] != kind}
+    def drop(self, name: str) -> None:
+        """Drop all work of a name."""
+        self._works = {key: work for key, work in self._works.items() if key[0] != name}
 
     def advance(self, until: float, interrupted: Callable[[], bool]) -> None:
-        """Work until a time on ``perf_counter``'s clock, the end of the work or an interruption."""
+        """Work until a ``perf_counter`` time, the end of all work or an interruption."""
         if not self._works or perf_counter() >= until:
             return
-        with self._aside:
+        with self._isolated:
             while self._works and perf_counter() < until and not interrupted():
                 key = min(self._works, key=lambda key: PRIORITY.index(key[0]))
-                self._go_on(key, self._works[key])
+                self._do_piece(key, self._works[key])

@@ -1,4 +1,4 @@
-"""One run of any problem: a model, an optimizer, and a batch a step."""
+"""One run of any problem: a model, an optimizer, one batch per step."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from lrtui.problems.problem import Batch, Problem, ProblemError, count, trained
 from lrtui.trainer import optimizers
 
 MAX_REPORTED_WEIGHTS = 100
-"""Weights that are told one by one: as many at most, and only in float32's range."""
+"""Most weights of a model whose weights are reported one by one."""
 
 STEPS_PER_SYNC = 50
-"""Steps between two readings of the losses on a device: each reading waits for it."""
+"""Steps between two readings of losses from a device, as each reading synchronizes."""
 
 
 class Training:
     """A run, step by step, as one would write it in a notebook.
 
-    The graph of the loss that was just measured serves the next step, so that a step costs one
-    forward and one backward pass although the loss after the last step is known as well.
+    The graph of a reported loss serves the next step, so that a step costs one forward and one
+    backward pass although the loss after the last step is known as well.
 
     Attributes:
-        model: the model that is trained.
-        optimizer: of the runs.
+        model: in training.
+        optimizer: torch's.
         loss: at the current weights, on the batch of the next step.
-        burst: how many steps are best taken at a time.
-        factor: what the schedule multiplies the learning rate by at the next step.
+        steps_per_sync: best number of steps to take at a time.
+        factor: the schedule's at the next step.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class Training:
         """Start at the initial weights.
 
         Args:
-            problem: what is trained.
-            lr: learning rate.
-            optimizer: of the runs.
-            factors: what the rate is multiplied by at each step, ``None`` for nothing.
+            problem: of the run.
+            lr: peak learning rate.
+            optimizer: settings of its optimizer.
+            factors: of the schedule on the rate at each step, ``None`` for a constant rate.
 
         Raises:
-            ProblemError: the loss is none that can be trained; says why.
+            ProblemError: the loss cannot be trained; says why.
         """
         self.model = problem.model()
         self.steps_per_sync = 1 if problem.device == "cpu" else STEPS_PER_SYNC
@@ -63,21 +63,21 @@ class Training:
             self.optimizer = problem.own_optimizer(self._parameters, lr)
         else:
             self.optimizer = optimizers.make(optimizer, self._parameters, lr)
-        # Groups may have rates of their own; their ratios to the rate stay as they are.
+        # Groups may have rates of their own, which keep their ratios.
         self._ratios = [group["lr"] / lr for group in self.optimizer.param_groups]
         self._factors = factors
         self.factor = next(factors) if factors else 1.0
         self.lr = lr
         needed = inspect.signature(type(self.optimizer).step).parameters.get("closure")
         self._needs_closure = needed is not None and needed.default is inspect.Parameter.empty
-        self._few = count(self._parameters) <= MAX_REPORTED_WEIGHTS
+        self._reports_weights = count(self._parameters) <= MAX_REPORTED_WEIGHTS
         self.batch: Batch = self._next_batch()
-        self._graph = checked(self._loss(self.model, self.batch))
+        self._graph = check_loss(self._loss(self.model, self.batch))
         self.loss = self._graph.item()
 
     @property
     def lr(self) -> float:
-        """The learning rate, at its peak; may be changed between two steps."""
+        """The peak learning rate; may be changed between two steps."""
         return self._lr
 
     @lr.setter
@@ -96,9 +96,9 @@ class Training:
         return self.loss
 
     def steps(self, count: int) -> list[float]:
-        """Take steps and return the loss after each, read from the device in one go.
+        """Take steps and return the loss after each, up to the first non-finite one.
 
-        Where a loss is not finite, what comes after it is left out.
+        The losses are read from the device together.
         """
         if count == 1:
             return [self.step()]
@@ -106,16 +106,16 @@ class Training:
         for _ in range(count):
             self._advance()
             graphs.append(self._graph.detach())
-        # Moved before they are converted: not every device has float64.
+        # To the CPU first, as not every device has float64.
         losses: list[float] = torch.stack(graphs).cpu().double().tolist()
         end = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), count - 1)
         self.loss = losses[end]
         return losses[: end + 1]
 
     def _advance(self) -> None:
-        """Take one step, and measure the loss where it leads without reading it."""
+        """Take one step, and compute the next loss without reading it."""
         if self._needs_closure:
-            self.optimizer.step(self._again)  # type: ignore[arg-type]
+            self.optimizer.step(self._closure)  # type: ignore[arg-type]
         else:
             self._graph.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
@@ -126,8 +126,8 @@ class Training:
         self.batch = self._next_batch()
         self._graph = self._loss(self.model, self.batch)
 
-    def _again(self) -> Tensor:
-        """Measure loss and gradient once more, for an optimizer that asks for it within a step."""
+    def _closure(self) -> Tensor:
+        """Compute loss and gradient, for an optimizer that evaluates them within a step."""
         self.optimizer.zero_grad()
         loss = self._loss(self.model, self.batch)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -137,17 +137,17 @@ class Training:
         return next(self._batches)
 
     def weights(self) -> list[float]:
-        """Return the weights where they are few, else an empty list."""
-        if not self._few:
+        """Return the weights if they are few, else an empty list."""
+        if not self._reports_weights:
             return []
         return [float(w) for p in self._parameters for w in p.detach().flatten().tolist()]
 
 
-def checked(loss: object) -> Tensor:
-    """Return the first loss of a run if it can be trained.
+def check_loss(loss: object) -> Tensor:
+    """Return the first loss of a run as a scalar.
 
     Raises:
-        ProblemError: it cannot; says why.
+        ProblemError: it cannot be trained; says why.
     """
     if not isinstance(loss, Tensor):
         raise ProblemError(f"the loss is {type(loss).__name__}, not a tensor")

@@ -22,7 +22,7 @@ def follow(lr: float, steps: int, take: int | None = None) -> Diagnosis:
     """Follow a run on the quadratic for some of its steps, or for all."""
     diagnosis = Diagnosis(THEORY, lr, steps, THEORY.start)
     for step, (_, value) in enumerate(descent(LOSS, lr, steps if take is None else take)):
-        diagnosis.see([step], [value])
+        diagnosis.add([step], [value])
     return diagnosis
 
 
@@ -60,7 +60,7 @@ def test_while_it_is_on_it_converges_on_one_side_or_from_side_to_side() -> None:
 
 def test_an_open_number_of_steps() -> None:
     diagnosis = Diagnosis(THEORY, 1e-4, None, THEORY.start)
-    diagnosis.see([0], [THEORY.start_loss()])
+    diagnosis.add([0], [THEORY.start_loss()])
     assert diagnosis.read()[0] == "converging"
     assert foresee(THEORY, THEORY.start, 0.51, math.inf) == "diverging"
 
@@ -77,13 +77,13 @@ def test_an_open_number_of_steps() -> None:
 )
 def test_how_much_the_steps_grow(lr: float, grows: str) -> None:
     diagnosis = Diagnosis(THEORY, lr, 100, THEORY.start)
-    diagnosis.see([0, 1], [4.0, 5.0])
+    diagnosis.add([0, 1], [4.0, 5.0])
     assert grows in diagnosis.read()[1]
 
 
 def test_a_loss_that_is_not_finite_is_named_with_its_step() -> None:
     diagnosis = Diagnosis(THEORY, 1e30, 100, THEORY.start)
-    diagnosis.see([0, 1], [40.0, None])
+    diagnosis.add([0, 1], [40.0, None])
     verdict, evidence = diagnosis.read("diverged", "words")
     assert verdict == "diverged"
     assert evidence.startswith("not finite at step 1; past the limit")
@@ -101,7 +101,7 @@ def test_data_that_is_fitted_exactly_has_no_share_of_its_minimum() -> None:
     theory = Theory.of(loss)
     diagnosis = Diagnosis(theory, 0.4, 1000, theory.start)
     for step, (_, value) in enumerate(descent(loss, 0.4, 200)):
-        diagnosis.see([step], [value])
+        diagnosis.add([step], [value])
     verdict, evidence = diagnosis.read("done")
     assert verdict == "settled"
     assert "0.5%" not in evidence
@@ -116,7 +116,7 @@ def test_how_much_of_the_excess_a_step_removes() -> None:
 
 def test_how_much_a_step_removes_where_the_steps_have_gaps() -> None:
     diagnosis = Diagnosis(THEORY, 0.2, 100, THEORY.start)
-    diagnosis.see([0, 10], [1.0 + 8.0, 1.0 + 8.0 / 2**10])
+    diagnosis.add([0, 10], [1.0 + 8.0, 1.0 + 8.0 / 2**10])
     assert diagnosis.shrink() == pytest.approx(0.5)
 
 
@@ -125,10 +125,10 @@ def test_what_float32_rounds_away_is_not_called_a_change() -> None:
     near = Diagnosis(THEORY, 0.2, 100, THEORY.start)
     for step in range(50):
         loss = float(np.float32(1.0 + 2e-6 * rng.uniform()))  # some units in the last place
-        near.see([step], [loss])
+        near.add([step], [loss])
         assert near.shrink() is None
     far = Diagnosis(THEORY, 0.2, 100, THEORY.start)
-    far.see([0, 1], [1.4, 1.2])
+    far.add([0, 1], [1.4, 1.2])
     assert far.shrink() == pytest.approx(0.5)
 
 
@@ -136,7 +136,7 @@ def test_gaps_between_steps() -> None:
     diagnosis = Diagnosis(THEORY, 0.4, 100, THEORY.start)
     told = [value for _, value in descent(LOSS, 0.4, 90)]
     steps = [*range(0, 91, 15)]
-    diagnosis.see(steps, [told[step] for step in steps])
+    diagnosis.add(steps, [told[step] for step in steps])
     first = next(step for step in steps if told[step] <= 1.005)
     assert diagnosis.settled_at == first
     assert diagnosis.read("done")[0] == "settled"
@@ -144,7 +144,7 @@ def test_gaps_between_steps() -> None:
 
 def test_without_a_closed_form_nothing_is_foreseen() -> None:
     diagnosis = Diagnosis(None, 0.1, 10_000)
-    diagnosis.see([0, 1], [4.0, 4.0])
+    diagnosis.add([0, 1], [4.0, 4.0])
     assert diagnosis.read()[0] == "cannot tell yet"
     assert diagnosis.forecast is None
     assert diagnosis.shrink() is None
@@ -152,7 +152,7 @@ def test_without_a_closed_form_nothing_is_foreseen() -> None:
 
 def test_a_run_that_diverged_without_a_closed_form_says_the_reason() -> None:
     diagnosis = Diagnosis(None, 0.1, 100)
-    diagnosis.see([0, 1], [4.0, None])
+    diagnosis.add([0, 1], [4.0, None])
     assert diagnosis.read("diverged", "words") == ("diverged", "words")
 
 
@@ -172,7 +172,7 @@ HEAVY = Theory.of(LOSS, Optimizer(momentum=0.9))
 def follow_by(theory: Theory, lr: float, steps: int | None, take: int) -> Diagnosis:
     """Follow a run of any optimizer that goes as it is foreseen."""
     diagnosis = Diagnosis(theory, lr, steps, theory.start)
-    diagnosis.see(range(take + 1), theory.losses(theory.start, lr, range(take + 1)).tolist())
+    diagnosis.add(range(take + 1), theory.losses(theory.start, lr, range(take + 1)).tolist())
     return diagnosis
 
 
@@ -183,7 +183,7 @@ def test_momentum_is_not_called_settled_while_it_flies_through() -> None:
     assert settles is not None
     told = HEAVY.losses(HEAVY.start, lr, range(settles + 20)).tolist()
     for step, loss in enumerate(told):
-        diagnosis.see([step], [loss])
+        diagnosis.add([step], [loss])
         verdict, evidence = diagnosis.read()
         if step < settles:
             assert (verdict, evidence) == ("converging", f"settles at {settles}")
@@ -211,12 +211,12 @@ def test_momentum_that_is_over_has_settled_only_if_it_would_stay() -> None:
 def test_past_the_limit_nothing_stays_settled() -> None:
     told = [value for _, value in descent(LOSS, 0.4, 90)]
     diagnosis = Diagnosis(THEORY, 0.4, 100, THEORY.start)
-    diagnosis.see(range(91), told)
+    diagnosis.add(range(91), told)
     later = diagnosis.continued(0.6, 90, THEORY.start)
-    later.see([91, 92], [2.0, 4.0])
+    later.add([91, 92], [2.0, 4.0])
     assert later.settled_at is None
     back = later.continued(0.4, 92, THEORY.start)
-    back.see([93], [3.0])
+    back.add([93], [3.0])
     assert back.settled_at is None
 
 

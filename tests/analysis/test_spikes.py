@@ -20,7 +20,7 @@ def watch(losses: Sequence[float | None], portion: int = 7) -> Spike | None:
     watched = SpikeWatch()
     for first in range(0, len(losses), portion):
         part = losses[first : first + portion]
-        watched.take(range(first, first + len(part)), part)
+        watched.add(range(first, first + len(part)), part)
     return watched.last
 
 
@@ -63,7 +63,7 @@ def test_noise_is_no_spike() -> None:
     assert watch(noisy(1.0, 0, 20_000)) is None
     heavy, found = SpikeWatch(), set()
     for step, loss in enumerate(np.exp(0.8 * NOISE).tolist()):  # as of single samples
-        heavy.take([step], [loss])
+        heavy.add([step], [loss])
         found.add(heavy.last.step if heavy.last else None)
     assert len(found - {None}) <= 2
 

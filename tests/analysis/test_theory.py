@@ -199,7 +199,7 @@ def test_a_real_run_is_read_without_flicker() -> None:
             diagnosis = Diagnosis(theory, rate, STEPS, START)
             verdicts = []
             for step, loss in enumerate(told):
-                diagnosis.see([step], [loss])
+                diagnosis.add([step], [loss])
                 verdict, evidence = diagnosis.read()
                 assert evidence
                 verdicts.append(verdict)

@@ -39,7 +39,7 @@ from lrtui.problems.problem import Problem, trained
 from lrtui.session.rate_axis import advice_sweep, ends, outcomes
 from lrtui.session.run import Run
 from lrtui.session.session import Session
-from lrtui.trainer.loop import Trainer, swept
+from lrtui.trainer.loop import Trainer, sweep_work
 from lrtui.trainer.schedules import make
 
 BEYOND = 3000
@@ -126,7 +126,7 @@ class Lab:
         run = session.current
         assert run is not None
         if (sweep := advice_sweep(session, run, BUDGET)) is not None:
-            *_, found = swept(self.problem, sweep)
+            *_, found = sweep_work(self.problem, sweep)
             assert found is not None
             session.apply(found)
         return run
@@ -272,7 +272,7 @@ def of_table(lab: Lab, case: Case, run: Run, verdict: str) -> list[str]:
 
     theory = lab.session.theory_of(run.optimizer, run.schedule)
     command = Sweep(lrs=[case.lr], steps=case.steps, optimizer=case.optimizer)
-    *_, told = swept(lab.problem, command)
+    *_, told = sweep_work(lab.problem, command)
     assert told is not None
     ((word, at),) = outcomes(told, theory, case.steps)
     hair = 1

@@ -171,7 +171,7 @@ def test_nothing_piles_up_without_a_socket(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_nothing_piles_up_after_a_failure_nor_after_the_end() -> None:
     monitor = lrtui.Monitor(optimizer())
     monitor.step(late(ONE))
-    monitor._channel._failed(RuntimeError("broken"))
+    monitor._channel._on_error(RuntimeError("broken"))
     assert losses_alive(lambda step: monitor.step(late(ONE)), 3000) < 10
     monitor.close()
     assert losses_alive(lambda step: monitor.step(late(ONE)), 3000) < 10
@@ -199,7 +199,7 @@ class Strict(Tensor):
 
 def test_a_scaled_loss_is_found_without_a_comparison_of_tensors() -> None:
     failed: list[Exception] = []
-    finder = LossFinder(failed=failed.append)
+    finder = LossFinder(on_error=failed.append)
     try:
         scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
         w = torch.nn.Parameter(torch.ones(2))

@@ -267,14 +267,16 @@ def test_without_the_store_each_order_is_refused(monkeypatch: pytest.MonkeyPatch
     store = dist.TCPStore("127.0.0.1", 0, 1, is_master=True)  # type: ignore[attr-defined]
     monkeypatch.setattr(dist.distributed_c10d, "_get_default_store", lambda: store)
     refused: list[tuple[PendingCommand, str]] = []
-    gate = CommandQueue(lambda order: None)
-    agreed = Agreement(gate, 0, 2, lambda order, why: refused.append((order, why)), lambda c: "")
+    queue = CommandQueue(lambda pending: None)
+    agreed = Agreement(
+        queue, 0, 2, lambda pending, why: refused.append((pending, why)), lambda c: ""
+    )
     monkeypatch.setattr(agreed, "_store", Gone())
     orders = [PendingCommand(Hold(id=number, lr=0.1), asked_by="you") for number in (1, 2)]
-    for order in orders:
-        agreed.ask(order)
+    for pending in orders:
+        agreed.submit(pending)
     until(lambda: len(refused) == 2, "both are refused")
-    assert [order for order, _ in refused] == orders
+    assert [pending for pending, _ in refused] == orders
     assert {why for _, why in refused} == {"the ranks cannot agree any more: RuntimeError"}
     agreed.end()
-    assert gate.is_idle
+    assert queue.is_idle

@@ -185,11 +185,11 @@ def test_a_socket_answers_from_the_moment_that_it_is_there(tmp_path: Path) -> No
         serving = server.Server(
             path,
             greet=lambda: Greeting(program="p", pid=1, folder="/", title="t", capabilities=[]),
-            so_far=list,
-            report=lambda watched: [],
-            ask=lambda command, asked_by, viewer: None,
-            failed=lambda error: None,
-            moved=lambda path: None,
+            history=list,
+            collect=lambda watched: [],
+            on_command=lambda command, asked_by, viewer: None,
+            on_error=lambda error: None,
+            on_move=lambda path: None,
         )
     assert seen == [[]]
     connect(path).close()

@@ -16,7 +16,7 @@ from torch import nn
 from lrtui.monitor import memory
 from lrtui.monitor.publisher import Began, Publisher
 from lrtui.monitor.rate_control import RateControl
-from lrtui.monitor.snapshots import MAX_SNAPSHOTS, SHORTEST, TIME_SHARE, NoRoom, Snapshots
+from lrtui.monitor.snapshots import MAX_SNAPSHOTS, MIN_INTERVAL, TIME_SHARE, NoRoom, Snapshots
 
 
 class Slow:
@@ -68,7 +68,7 @@ def test_the_one_before_the_rise_is_the_newest_of_those_near_the_best() -> None:
     snapshots = Snapshots([Slow()])
     for step, level in ((10, 4.0), (20, 2.0), (30, 2.2), (40, 9.0)):
         snapshots.take(step, level)
-    assert snapshots.before_the_rise == 30
+    assert snapshots.before_rise == 30
     assert snapshots.go_back(None) == 30
     assert snapshots.steps == [10, 20, 30]  # what came after it is gone
 
@@ -100,7 +100,7 @@ def test_the_next_one_is_put_off_for_as_long_as_this_one_is_worth() -> None:
     begin = time.monotonic()
     snapshots.take(1, None)
     took = time.monotonic() - begin
-    assert snapshots.due - time.monotonic() >= max(0.05 / TIME_SHARE, SHORTEST) - took
+    assert snapshots.due - time.monotonic() >= max(0.05 / TIME_SHARE, MIN_INTERVAL) - took
     before = snapshots.due
     snapshots.take(1, None)  # of the same step there is one
     assert snapshots.steps == [1]
@@ -235,4 +235,4 @@ def test_a_snapshot_of_a_rise_that_has_begun_is_none_from_before_it() -> None:
     snapshots = Snapshots([Slow()])
     snapshots.take(10, before)
     snapshots.take(20, teller.level)
-    assert snapshots.before_the_rise == 10
+    assert snapshots.before_rise == 10

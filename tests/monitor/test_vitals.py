@@ -55,7 +55,7 @@ def test_what_was_replaced_is_put_back() -> None:
 
 def test_the_share_of_clipped_steps(vitals: Vitals) -> None:
     vitals.limit = 1.0
-    vitals.see([0.5, 2.0, None, 3.0, 0.1])
+    vitals.add_norms([0.5, 2.0, None, 3.0, 0.1])
     assert vitals.message(1, 5, None).clipped == 0.5
     vitals.limit = math.inf  # only the norm is wanted
     assert vitals.message(1, 5, None).clipped is None
@@ -95,7 +95,7 @@ def test_epochs_are_counted_and_give_the_number_of_steps(vitals: Vitals) -> None
             vitals.take(step)
         with torch.no_grad():  # an evaluation is no epoch
             assert len([*loader]) == 5
-        vitals.look()
+        vitals.search_script()
         told = vitals.message(1, step, None)
         assert (told.epoch, told.epochs) == (epoch + 1, num_epochs)
     assert told.total == 30
@@ -106,17 +106,17 @@ def test_a_stall_says_for_how_long_and_where(
 ) -> None:
     now = 1e6
     monkeypatch.setattr("lrtui.monitor.vitals.time.monotonic", lambda: now)
-    for step in range(10):
+    for _ in range(10):
         now += 1
-        vitals.follow(step, True, 1.0)
+        vitals.track(True, 1.0)
     assert vitals.stalled() == ""
     now += 9
-    vitals.follow(10, True, 0.0)
+    vitals.track(True, 0.0)
     assert vitals.stalled() == ""
     now += 3
     assert vitals.stalled().startswith("no step for 12 s, ")
     assert "test_vitals.py, line" in vitals.stalled()
-    vitals.follow(10, False, 0.0)  # paused: it is no stall
+    vitals.track(False, 0.0)  # paused: it is no stall
     assert vitals.stalled() == ""
 
 

@@ -24,7 +24,7 @@ from lrtui.messages import (
     encode,
 )
 from lrtui.messages.problem_settings import ProblemSettings
-from lrtui.sources.process import DETAILS, ProcessSource, how_ended
+from lrtui.sources.process import MAX_DETAILS, ProcessSource, how_ended
 from tests.in_process import last
 
 START = Start(run=1, lr=0.7, steps=10, speed=None)
@@ -97,7 +97,7 @@ def test_what_it_printed_last_is_told_with_the_failure() -> None:
     source = script("for i in range(99): print(f'line {i}', file=sys.stderr)\nsys.exit(1)")
     told = until_end(source)
     failed = last(told, Failed)
-    assert failed.details == [f"line {i}" for i in range(99 - DETAILS, 99)]
+    assert failed.details == [f"line {i}" for i in range(99 - MAX_DETAILS, 99)]
     shown = [m.text for m in told if isinstance(m, Printed)]
     assert shown == [*(f"line {i}" for i in range(50)), FLOOD, "(49 more lines printed)"]
     source.close()

@@ -197,8 +197,8 @@ def test_the_largest_eigenvalue_as_the_training_goes_on(name: str) -> None:
         assert error <= 0.011 * truth
         training.steps(30)
     assert products <= 3
-    assert curvature._ways[0] is double_backward
-    assert curvature._is_tried
+    assert curvature._methods[0] is double_backward
+    assert curvature._is_chosen
 
 
 def test_adam_sees_the_hessian_preconditioned() -> None:
@@ -253,7 +253,7 @@ def test_fused_attention_is_measured_by_its_plain_form() -> None:
     training = Training(attention, 0.1, Optimizer())
     training.steps(30)
     value, _, _ = measured(curvature, training)
-    way = curvature._ways[0]
+    way = curvature._methods[0]
     weights = [p.detach().clone().requires_grad_() for p in training.model.parameters()]
     loss = curvature._loss(training.model, [k for k, _ in training.model.named_parameters()])
     assert way is not double_backward

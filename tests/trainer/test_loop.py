@@ -257,7 +257,7 @@ def test_the_trajectory_has_the_weights_of_the_first_steps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wants_weights", "burst", "took", "at_once"),
+    ("wants_weights", "steps_per_sync", "took", "at_once"),
     [(False, 1, 1e-5, 10), (False, 1, 0.01, 1), (False, 1, math.inf, 1), (False, 50, 0.01, 50),
      (True, 1, 1e-5, 1), (True, 50, 1e-5, 1)],
 )  # fmt: skip

@@ -149,14 +149,14 @@ def test_commands_are_about_all_runs(name: str) -> None:
     ],
     ids=["line, two optimizers", "line", "bowl"],
 )
-@pytest.mark.parametrize("burst", [1, 50])
+@pytest.mark.parametrize("steps_per_sync", [1, 50])
 def test_a_trajectory_has_the_weights_of_each_step(
     settings: ProblemSettings,
     entrants: list[tuple[float, Optimizer]],
     steps_per_sync: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Flat out, and on a device, all points of a burst were the weights at its end."""
+    """Flat out, and on a device, all points of a steps_per_sync were the weights at its end."""
     begun = Training.__init__
 
     def begin(self: Training, *args: Any) -> None:

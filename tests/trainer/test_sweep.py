@@ -21,9 +21,9 @@ from lrtui.session.rate_axis import outcomes
 from lrtui.trainer.many import stacked, together
 from lrtui.trainer.many import sweep as module
 from lrtui.trainer.many import trials as trials_module
-from lrtui.trainer.many.stacked import note_settled
+from lrtui.trainer.many.stacked import update_settled
 from lrtui.trainer.many.sweep import sweep
-from lrtui.trainer.many.together import Alone, alike, train_alone
+from lrtui.trainer.many.together import Alone, losses_match, train_alone
 from lrtui.trainer.many.trials import Budget, Trials
 from lrtui.trainer.measure.probes import start_sharpness
 from lrtui.trainer.training import Training
@@ -274,7 +274,7 @@ def test_settled_from_the_last_time_it_came_under_the_target(
 def test_settled_is_noted_across_blocks() -> None:
     rows = torch.tensor([[0, 1, 1, 0], [1, 1, 1, 0]]).bool()
     since = torch.tensor([3, 3, -1, 3])
-    note_settled(since, rows, 10)
+    update_settled(since, rows, 10)
     assert since.tolist() == [11, 3, 10, -1]
 
 
@@ -393,10 +393,10 @@ def test_a_batch_that_trains_otherwise_than_a_run_is_not_believed(
 
 def test_alike_within_rounding_and_a_thousandth_of_what_the_loss_moved() -> None:
     alone = [1.0, 0.5, 0.4]
-    assert alike(torch.tensor([1.0, 0.5003, 0.4003]), alone)
-    assert not alike(torch.tensor([1.0, 0.5007, 0.4]), alone)
-    assert not alike(torch.tensor([1.0001, 0.5, 0.4]), alone)
-    assert not alike(torch.tensor([1.0, torch.nan, 0.4]), alone)
+    assert losses_match(torch.tensor([1.0, 0.5003, 0.4003]), alone)
+    assert not losses_match(torch.tensor([1.0, 0.5007, 0.4]), alone)
+    assert not losses_match(torch.tensor([1.0001, 0.5, 0.4]), alone)
+    assert not losses_match(torch.tensor([1.0, torch.nan, 0.4]), alone)
 
 
 def test_the_rate_that_is_compared_moves_the_loss_and_does_not_blow_up() -> None:

@@ -1,4 +1,4 @@
-"""A heat map: every rate at every momentum, from the same start."""
+"""A heat map: every rate with every momentum, from the same start."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from msgspec.structs import replace
 
 from lrtui.messages import GridResult, Heat
 from lrtui.problems.problem import Problem
-from lrtui.trainer.many.sweep import tried
+from lrtui.trainer.many.sweep import run_trials
 from lrtui.trainer.many.trials import Trials, settled_at
 
 T = TypeVar("T")
 
 
 def heat(problem: Problem, command: Heat) -> Iterator[GridResult | None]:
-    """Train one run at each rate and each momentum, in one batch where that can be.
-
-    Args:
-        problem: what is trained.
-        command: what is asked for.
+    """Train one run at each rate and each momentum, in one batch if possible.
 
     Yields:
         ``None`` after each small piece of work, then the result.
@@ -37,7 +33,7 @@ def heat(problem: Problem, command: Heat) -> Iterator[GridResult | None]:
     def rows(cells: Sequence[T]) -> list[list[T]]:
         return [[*cells[at : at + len(rates)]] for at in range(0, len(cells), len(rates))]
 
-    for found in tried(problem, trials, command.seconds):
+    for found in run_trials(problem, trials, command.seconds):
         if found is None:
             yield None
             continue
@@ -45,8 +41,8 @@ def heat(problem: Problem, command: Heat) -> Iterator[GridResult | None]:
             lrs=rates,
             momenta=momenta,
             steps=command.steps,
-            losses=rows([fate.told for fate in found.fates]),
-            settled_at=rows([settled_at(fate, problem) for fate in found.fates]),
+            losses=rows([result.finite_loss for result in found.results]),
+            settled_at=rows([settled_at(result, problem) for result in found.results]),
             finished=rows(found.finished),
             first_loss=found.first_loss,
             optimizer=command.optimizer,

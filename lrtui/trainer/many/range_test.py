@@ -1,10 +1,10 @@
-"""What the usual learning rate range tests would suggest for a problem.
+"""Suggestions of the usual learning rate range tests.
 
-Each is one mock training whose rate grows exponentially, on weights that carry over from rate to
-rate (Smith, "Cyclical Learning Rates for Training Neural Networks", 2015). Run lengths, smoothing
-and rules are those of fastai 2 (``Learner.lr_find``, ``fastai/callback/schedule.py``), Lightning
-2.6 (``lightning/pytorch/tuner/lr_finder.py``) and torch-lr-finder 0.2 (``range_test`` and
-``plot``), with their defaults and their oddities, written from scratch.
+Each trains once at an exponentially growing rate (Smith, "Cyclical Learning Rates for Training
+Neural Networks", 2015). Run lengths, smoothing and rules are those of fastai 2
+(``Learner.lr_find``, ``fastai/callback/schedule.py``), Lightning 2.6
+(``lightning/pytorch/tuner/lr_finder.py``) and torch-lr-finder 0.2 (``range_test`` and ``plot``),
+with their defaults and oddities, written from scratch.
 """
 
 from __future__ import annotations
@@ -24,26 +24,22 @@ STEPS = 100
 """Steps of the mock training, in all three."""
 
 SMOOTHING = 0.98
-"""Weight of what came before in the running average of fastai and Lightning."""
+"""Weight of the past in the running averages of fastai and Lightning."""
 
-SMOOTHED = 0.95
-"""The same in that of torch-lr-finder."""
+FINDER_SMOOTHING = 0.95
+"""The same in torch-lr-finder."""
 
 SKIPPED_RATES = 10
-"""Rates at the beginning that none of them suggests."""
+"""First rates, which none of them suggests."""
 
 Curve = npt.NDArray[np.float64]
-"""Rates, or losses, one for each step taken."""
+"""Rates or losses, one for each step."""
 
 
 def range_test(problem: Problem, optimizer: Optimizer) -> dict[str, float | None]:
-    """Return the rate that each test suggests, by its name; ``None`` if it has none to suggest.
+    """Return the rate that each test suggests, by its name; ``None`` for no suggestion.
 
-    What is random in a training going on meanwhile stays as it is.
-
-    Args:
-        problem: what is trained, from its initial weights in each test.
-        optimizer: of the runs.
+    Random states of a training in progress are not touched.
 
     Raises:
         ProblemError: the problem cannot be trained; says why.
@@ -79,7 +75,7 @@ def fastai(problem: Problem, optimizer: Optimizer) -> dict[str, float | None]:
 
 
 def suggested(rule: Callable[[Curve, Curve], float], lrs: Curve, losses: Curve) -> float | None:
-    """Return what a rule suggests, ``None`` where the losses are too few for it."""
+    """Return a rule's suggestion, ``None`` if it needs more losses."""
     try:
         return float(rule(lrs, losses))
     except (IndexError, ValueError):
@@ -87,10 +83,9 @@ def suggested(rule: Callable[[Curve, Curve], float], lrs: Curve, losses: Curve) 
 
 
 def valley(lrs: Curve, losses: Curve) -> float:
-    """Return the rate in the middle of the longest fall, which may be interrupted by rises.
+    """Return the rate in the middle of the longest decreasing subsequence.
 
-    The fall is the longest decreasing subsequence; it is taken to be as many steps long as it has
-    members.
+    As in fastai, it is assumed to span as many steps as it has members.
     """
     lengths = np.ones(len(losses), dtype=int)
     for i in range(1, len(losses)):
@@ -102,7 +97,7 @@ def valley(lrs: Curve, losses: Curve) -> float:
 
 
 def slide(lrs: Curve, losses: Curve) -> float:
-    """Return the rate 15 steps before where, from the end, the slopes 15 steps apart agree."""
+    """Return the rate 15 steps before the last place where slopes 15 steps apart agree."""
     apart, threshold = 15, 0.005
     slopes = np.gradient(losses)
     right, left = -1, -1 - apart
@@ -114,19 +109,19 @@ def slide(lrs: Curve, losses: Curve) -> float:
 
 
 def tenth_of_minimum(lrs: Curve, losses: Curve) -> float:
-    """Return a tenth of the rate at which the loss was least."""
+    """Return a tenth of the rate with the lowest loss."""
     return float(lrs[losses.argmin()] / 10)
 
 
 def steep(lrs: Curve, losses: Curve) -> float:
-    """Return the rate at which the loss falls most steeply over the logarithm of the rate."""
+    """Return the rate of the steepest fall over the logarithm of the rate."""
     return float(lrs[(np.diff(losses) / np.diff(np.log(lrs))).argmin()])
 
 
 def lightning(problem: Problem, optimizer: Optimizer) -> float | None:
-    """Return the rate of Lightning: where the loss falls most steeply over the rate itself.
+    """Return Lightning's suggestion: the rate of the steepest fall over the rate itself.
 
-    The bias of its average is corrected for one step too many, as Lightning does it.
+    Like Lightning, it corrects the bias of the average for one step too many.
     """
     smallest, growth = 1e-8, 1e8
     lrs = [smallest] + [smallest * growth ** (i / STEPS) for i in range(2, STEPS + 1)]
@@ -149,11 +144,13 @@ def lightning(problem: Problem, optimizer: Optimizer) -> float | None:
 
 
 def torch_lr_finder(problem: Problem, optimizer: Optimizer) -> float | None:
-    """Return the rate of torch-lr-finder: where the loss falls most from step to step."""
+    """Return torch-lr-finder's suggestion: the rate of the steepest fall per step."""
     lrs = [1e-7 * 1e8 ** (i / (STEPS - 1)) for i in range(STEPS)]
     losses: list[float] = []
     for loss in mock_training(problem, optimizer, lrs):
-        losses.append(loss if not losses else SMOOTHED * losses[-1] + (1 - SMOOTHED) * loss)
+        losses.append(
+            loss if not losses else FINDER_SMOOTHING * losses[-1] + (1 - FINDER_SMOOTHING) * loss
+        )
         if losses[-1] > 5 * min(losses):
             break
     curve = np.array(losses[SKIPPED_RATES:-5])
@@ -161,16 +158,7 @@ def torch_lr_finder(problem: Problem, optimizer: Optimizer) -> float | None:
 
 
 def mock_training(problem: Problem, optimizer: Optimizer, lrs: Sequence[float]) -> Iterator[float]:
-    """Train at a rate of its own in each step.
-
-    Args:
-        problem: what is trained.
-        optimizer: of the runs.
-        lrs: rate of each step.
-
-    Yields:
-        The loss before each step, which is taken once the next loss is asked for.
-    """
+    """Train one step at each rate, and yield the loss before it."""
     training = Training(problem, lrs[0], optimizer)
     for lr in lrs:
         yield training.loss

@@ -1,9 +1,9 @@
-"""Copies of a model's weights, one for each rate, and a step of all of them at once."""
+"""Steps of many runs at once, on stacked copies of a model's weights."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,30 +13,30 @@ from lrtui.problems.problem import Objective
 from lrtui.trainer.many.trials import Trials
 
 ADAM_EPSILON = 1e-8
-"""What torch adds to the denominator of Adam."""
+"""Torch's default epsilon of Adam."""
 
 Stack = dict[str, Tensor]
-"""Tensors of a model by name, a copy for each of r rates: their shapes are [r, ...]."""
+"""Tensors of a model by name, stacked for r rates: shapes [r, ...]."""
 
 Each = Callable[[Stack, Stack], Tensor]
-"""Returns the loss of one rate from its weights and its buffers."""
+"""Returns the loss of one rate from its weights and buffers."""
 
 Gradient = Callable[[Each, Stack, Stack], tuple[Tensor, Sequence[Tensor | None]]]
 """Returns the loss of each rate, shape [r], and its gradient with respect to its weights."""
 
 Update = Callable[[Tensor, float], None]
-"""Takes a step against a gradient, at the rates times a factor."""
+"""Takes a step along a gradient at the rates times a schedule's factor."""
 
 
-def note_settled(since: Tensor, under: Tensor, first: int) -> None:
-    """Record from which step on each rate has been under the target.
+def update_settled(since: Tensor, under: Tensor, first: int) -> None:
+    """Update the step since which each rate has been under the target.
 
     Args:
-        since: that step, -1 where the rate is above it; changed in place. Shape [r].
+        since: that step, -1 if the rate is above it; changed in place. Shape [r].
         under: whether it was under it at each step, shape [steps, r].
         first: step of the first row.
     """
-    # The last row above the target, -1 where there is none.
+    # The last row above the target, -1 without any.
     rows = torch.arange(len(under), dtype=torch.int32)[:, None]
     last = torch.where(under, -1, rows).amax(dim=0)
     begun = torch.where(last == len(under) - 1, -1, first + last + 1)
@@ -44,18 +44,12 @@ def note_settled(since: Tensor, under: Tensor, first: int) -> None:
 
 
 def stacked_weights(objective: Objective, trials: Trials) -> tuple[Stack, Update]:
-    """Return a copy of the weights for each rate; frozen ones stay with the model.
+    """Return a copy of the trainable weights for each rate, and a function that updates them all.
 
-    Args:
-        objective: whose weights they are.
-        trials: the rates.
-
-    Returns:
-        The copies by name, and what takes a step of them all: in one vector, whose memory they
-        share, so that it takes few operations.
+    The copies are views of one vector, so that an update takes few operations.
 
     Raises:
-        TypeError: the weights are not all of one type.
+        TypeError: the weights differ in type or device.
     """
     named = {name: p for name, p in objective.named_parameters() if p.requires_grad}
     if len({(p.dtype, p.device) for p in named.values()}) > 1:
@@ -75,18 +69,18 @@ def stacked_weights(objective: Objective, trials: Trials) -> tuple[Stack, Update
 
 
 def stacked_buffers(objective: Objective, count: int) -> Stack:
-    """Return copies of what a model keeps besides its weights, such as running averages."""
+    """Return copies of a model's buffers, such as running averages."""
     return {
         name: b.detach().expand(count, *b.shape).clone() for name, b in objective.named_buffers()
     }
 
 
-def joined(parts: Sequence[Tensor | None], weights: Stack) -> Tensor:
-    """Return a gradient as one vector, zero for weights that a loss does not depend on."""
+def flatten(parts: Sequence[Tensor | None], weights: Iterable[Tensor]) -> Tensor:
+    """Return a gradient as one vector, zero for weights that the loss does not depend on."""
     return torch.cat(
         [
-            (torch.zeros_like(w) if part is None else part).reshape(-1)
-            for part, w in zip(parts, weights.values(), strict=True)
+            (torch.zeros_like(w) if part is None else part).detach().reshape(-1)
+            for part, w in zip(parts, weights, strict=True)
         ]
     )
 
@@ -94,8 +88,8 @@ def joined(parts: Sequence[Tensor | None], weights: Stack) -> Tensor:
 def gradient_of_sum(
     each: Each, weights: Stack, buffers: Stack
 ) -> tuple[Tensor, Sequence[Tensor | None]]:
-    """Return losses and gradients by one backward pass from the sum of the losses."""
-    # Detached, but of the same memory: leaves of a new graph at each step.
+    """Return losses and gradients from one backward pass of the sum of the losses."""
+    # Detached views: leaves of a new graph at each step.
     leaves = {name: w.detach().requires_grad_() for name, w in weights.items()}
     losses: Tensor = vmap(each, randomness="same")(leaves, buffers)
     parts = torch.autograd.grad(losses.sum(), list(leaves.values()), allow_unused=True)
@@ -105,10 +99,7 @@ def gradient_of_sum(
 def gradient_of_each(
     each: Each, weights: Stack, buffers: Stack
 ) -> tuple[Tensor, Sequence[Tensor | None]]:
-    """Return losses and gradients by a backward pass that is itself batched: slower.
-
-    Recurrent layers need it.
-    """
+    """Return losses and gradients from a batched backward pass: slower, for recurrent layers."""
     parts, losses = vmap(grad_and_value(each), randomness="same")(weights, buffers)
     return losses, list(parts.values())
 
@@ -116,18 +107,14 @@ def gradient_of_each(
 def stacked_update(
     trials: Trials, weights: Tensor, each: Callable[[list[float]], Tensor]
 ) -> Update:
-    """Return what takes a step of torch's optimizers, elementwise.
+    """Return an elementwise step of torch's optimizers.
 
     Sources: the formulas in the documentation of torch.optim.SGD, Adam and AdamW.
 
     Args:
-        trials: rates and optimizers; ``own`` is taken for SGD, as it is in a run.
+        trials: rates and optimizers; ``own`` is SGD, as in a run.
         weights: changed in place.
-        each: makes of one number for each rate a tensor that goes with the weights.
-
-    Returns:
-        A function that takes the gradient, as large as the weights, and what the schedule
-        multiplies the rate by.
+        each: turns one number for each rate into a tensor that broadcasts to the weights.
     """
     optimizer, lr = trials.optimizers[0], each(trials.lrs)
     decay, momentum = optimizer.weight_decay, optimizer.momentum

@@ -1,7 +1,4 @@
-"""Every rate from the same start, beside the run that is watched: as many at a time as possible.
-
-What cannot be trained in one batch is trained one rate after another.
-"""
+"""Trains many rates from the same start, beside a run: in batches if possible, else one by one."""
 
 from __future__ import annotations
 
@@ -13,43 +10,44 @@ from time import perf_counter
 import torch
 
 from lrtui.messages import Optimizer, SweepResult
+from lrtui.messages.quantities import finite_or_none
 from lrtui.problems.line import LineFit
 from lrtui.problems.problem import Problem
 from lrtui.trainer.many.line_trials import train_line
 from lrtui.trainer.many.stacked import gradient_of_each, gradient_of_sum
 from lrtui.trainer.many.together import batch_size, steps_of, train_alone, train_together
-from lrtui.trainer.many.trials import Budget, TrialResult, Trials, is_told, settled_at, target_of
+from lrtui.trainer.many.trials import Budget, TrialResult, Trials, settled_at, target_of
 from lrtui.trainer.rng import IsolatedRng
 
 SLICE_SECONDS = 0.005
 """Seconds of work between two yields, unless one step alone takes longer."""
 
 HEAVY_STEP_SECONDS = 0.002
-"""Seconds of a step from which on rates are trained one by one.
+"""Seconds of a step above which rates are trained one by one.
 
-What is saved by training them together is the time that Python takes, little by then.
+Training them together saves Python's overhead, which is then small.
 """
 
 ALLOCATOR_BLOCK = 1 << 22
-"""Numbers of a block that is taken from the system and given back at once, unused.
+"""Numbers of a block that is allocated and freed at once.
 
-Once glibc has seen one of this size, it keeps the memory that a step frees for the next step. To
-give it back and fault it in again took up to a third of the time.
+Freeing one of this size makes glibc keep the memory that a step frees for the next step. Returning
+it and faulting it in again took up to a third of the time.
 """
 
 
 @dataclass(frozen=True)
-class Tried:
-    """What became of many rates.
+class TrialResults:
+    """Results of many rates.
 
     Attributes:
-        fates: of each.
-        steps: that each was to take.
-        first: loss at the start of them all, which may be anything but finite.
-        how: how they were trained, in words.
+        results: of each.
+        steps: planned for each.
+        first: loss at the start; may be non-finite.
+        how: they were trained, in words.
     """
 
-    fates: Sequence[TrialResult]
+    results: Sequence[TrialResult]
     steps: int
     first: float | None
     how: str
@@ -58,25 +56,25 @@ class Tried:
     def finished(self) -> list[bool]:
         """Whether each took all its steps, or diverged before."""
         return [
-            not fate.failure and (fate.taken >= self.steps or fate.told is None)
-            for fate in self.fates
+            not result.failure and (result.taken >= self.steps or result.finite_loss is None)
+            for result in self.results
         ]
 
     @property
     def failures(self) -> list[str]:
-        """Why each could not go on, no list where all could."""
-        failures = [fate.failure for fate in self.fates]
+        """Why each failed, empty if none did; see ``SweepResult``."""
+        failures = [result.failure for result in self.results]
         return failures if any(failures) else []
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether any of them was not tried to the end."""
+        """Whether any of them has steps left."""
         return not all(self.finished)
 
     @property
     def first_loss(self) -> float | None:
-        """The loss at the start as messages tell it."""
-        return self.first if self.first is not None and is_told(self.first) else None
+        """The loss at the start, ``None`` if it is not finite."""
+        return finite_or_none(self.first)
 
 
 def sweep(
@@ -87,15 +85,9 @@ def sweep(
     seconds: float | None,
     schedule: str = "constant",
 ) -> Iterator[SweepResult | None]:
-    """Train one run at each learning rate, all from the same start and on the same batches.
+    """Train one run at each rate, from the same start and on the same batches.
 
-    Args:
-        problem: what is trained.
-        lrs: learning rates.
-        steps: steps of each run.
-        optimizer: of the runs.
-        seconds: of work, ``None`` for as many as it takes.
-        schedule: how each rate moves from its peak.
+    For the arguments see the command ``Sweep``.
 
     Yields:
         ``None`` after each small piece of work, then the result.
@@ -104,16 +96,16 @@ def sweep(
         ProblemError: the problem cannot be trained; says why.
     """
     trials = Trials([*lrs], [optimizer] * len(lrs), steps, schedule)
-    for found in tried(problem, trials, seconds):
+    for found in run_trials(problem, trials, seconds):
         if found is None:
             yield None
             continue
         yield SweepResult(
             lrs=trials.lrs,
             steps=steps,
-            losses=[fate.told for fate in found.fates],
-            settled_at=[settled_at(fate, problem) for fate in found.fates],
-            taken=[fate.taken for fate in found.fates] if found.is_unfinished else [],
+            losses=[result.finite_loss for result in found.results],
+            settled_at=[settled_at(result, problem) for result in found.results],
+            taken=[result.taken for result in found.results] if found.is_unfinished else [],
             first_loss=found.first_loss,
             optimizer=optimizer,
             schedule=schedule,
@@ -122,14 +114,14 @@ def sweep(
         )
 
 
-def _tried_from_start(
+def _with_start_loss(
     problem: Problem, trials: Trials, seconds: float | None
-) -> Iterator[Tried | None]:
-    """Train all rates; of mini-batches tell the first loss on the batch that the last ones are on.
+) -> Iterator[TrialResults | None]:
+    """Train all rates; with mini-batches, measure the first loss on the batch of the last losses.
 
-    Of two batches, the loss of the same weights may differ by more than a slow rate does.
+    Otherwise the difference of two batches may exceed the progress of a slow rate.
     """
-    for found in _tried(problem, trials, seconds):
+    for found in _run_trials(problem, trials, seconds):
         if found is not None and (problem.facts.batch is not None or problem.facts.own_batches):
             first = yield from start_loss(problem, trials.steps)
             yield replace(found, first=first)
@@ -151,15 +143,12 @@ def start_loss(problem: Problem, step: int) -> Generator[None, None, float]:
         return float(problem.loss(model, next(batches)))
 
 
-def tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[Tried | None]:
-    """Train all rates in the first way that works for them.
+def run_trials(
+    problem: Problem, trials: Trials, seconds: float | None
+) -> Iterator[TrialResults | None]:
+    """Train all rates in the fastest way that works for them.
 
-    What is random in a training going on meanwhile stays as it is.
-
-    Args:
-        problem: what is trained.
-        trials: the rates.
-        seconds: see ``sweep``.
+    Random states of a training in progress are not touched.
 
     Yields:
         ``None`` after each small piece of work, then the result.
@@ -168,22 +157,26 @@ def tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[T
         ProblemError: the problem cannot be trained; says why.
     """
     torch.empty(ALLOCATOR_BLOCK)
-    aside = IsolatedRng(problem.device)
-    work = _tried_from_start(problem, trials, seconds)
+    isolated = IsolatedRng(problem.device)
+    work = _with_start_loss(problem, trials, seconds)
     result = None
     while result is None:
         until = perf_counter() + SLICE_SECONDS
-        with aside:
+        with isolated:
             while result is None and perf_counter() < until:
                 result = next(work)
         yield result
 
 
-def _tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[Tried | None]:
+def _run_trials(
+    problem: Problem, trials: Trials, seconds: float | None
+) -> Iterator[TrialResults | None]:
     count = len(trials.lrs)
     if isinstance(problem, LineFit) and problem.takes_batches_of_rates:
-        fates = yield from train_line(problem, trials)
-        yield Tried(fates, trials.steps, problem.start_loss(), f"{count:,} rates in one batch")
+        results = yield from train_line(problem, trials)
+        yield TrialResults(
+            results, trials.steps, problem.start_loss(), f"{count:,} rates in one batch"
+        )
         return
     together: Sequence[TrialResult] | None = None
     first, budget = math.nan, Budget(math.inf if seconds is None else seconds)
@@ -194,28 +187,26 @@ def _tried(problem: Problem, trials: Trials, seconds: float | None) -> Iterator[
             for gradient in (gradient_of_sum, gradient_of_each):
                 try:
                     together = yield from train_together(problem, trials, gradient, alone, budget)
-                except (
-                    Exception
-                ):  # anything at all: a person's model sees tensors it was not made for
+                except Exception:  # a person's model sees tensors that it does not expect
                     continue
                 if together is not None:
                     break
     if together is not None:
         size = batch_size(problem, trials)
         how = "one batch" if count <= size else f"chunks of {size}"
-        found = Tried(together, trials.steps, first, f"{count:,} rates in {how}")
+        found = TrialResults(together, trials.steps, first, f"{count:,} rates in {how}")
         if found.is_unfinished:
             found = replace(found, how=f"{found.how}, as far as {seconds:g} s of work went")
         yield found
         return
-    fates, first = yield from train_one_by_one(problem, trials, budget, first)
-    found = Tried(fates, trials.steps, first, "one by one")
+    results, first = yield from train_one_by_one(problem, trials, budget, first)
+    found = TrialResults(results, trials.steps, first, "one by one")
     if found.is_unfinished:
         within = "" if seconds is None else f" in {seconds:g} s"
         how = f"one by one, {sum(found.finished):,} of {count:,}{within}"
-        failed = next((i for i, fate in enumerate(fates) if fate.failure), None)
+        failed = next((i for i, result in enumerate(results) if result.failure), None)
         if failed is not None:
-            how += f"; {trials.lrs[failed]:.3g} failed {fates[failed].failure}"
+            how += f"; {trials.lrs[failed]:.3g} failed {results[failed].failure}"
         found = replace(found, how=how)
     yield found
 
@@ -225,25 +216,19 @@ def train_one_by_one(
 ) -> Generator[None, None, tuple[list[TrialResult], float]]:
     """Train one rate after another, coarse to fine, until the time is up.
 
-    Args:
-        problem: what is trained.
-        trials: the rates.
-        budget: of the work.
-        first: loss at the start, as far as it is known.
-
     Yields:
         ``None`` after each step.
 
     Returns:
-        What became of each rate, and the first loss.
+        The results, and the first loss, which is ``first`` if the time was up before.
     """
     target, steps, count = target_of(problem), trials.steps, len(trials.lrs)
-    fates: dict[int, TrialResult] = {}
+    results: dict[int, TrialResult] = {}
     # Every 64th, then each halfway between two of them, and so on.
     for i in sorted(range(count), key=lambda i: -((i + 1) & -(i + 1))):
         if budget.left <= 0:
             break
-        with budget.spent_here():
+        with budget.charge():
             training = trials.alone(problem, i)
         first = loss = training.loss
         taken = 0
@@ -251,13 +236,13 @@ def train_one_by_one(
         failure = ""
         while taken < steps and budget.left > 0 and math.isfinite(loss) and not failure:
             try:
-                with budget.spent_here():
+                with budget.charge():
                     for loss in steps_of(training, min(training.steps_per_sync, steps - taken)):
                         taken += 1
                         since = None if not loss <= target else taken if since is None else since
-            except (Exception, SystemExit) as error:  # anything: it is a person's model
+            except (Exception, SystemExit) as error:  # a person's model may raise anything
                 failure = f"at step {taken + 1:,}: {problem.explain(error)}"
             yield
-        fates[i] = TrialResult(loss, since, taken, failure)
+        results[i] = TrialResult(loss, since, taken, failure)
     unbegun = TrialResult(first, None, 0)
-    return [fates.get(i, unbegun) for i in range(count)], first
+    return [results.get(i, unbegun) for i in range(count)], first

@@ -1,8 +1,7 @@
-"""Many rates of any model in one batch, one of them held against a run alone.
+"""Trains many rates of any model in one batch, and checks one of them against a run alone.
 
-The rates are trained together by ``torch.func``: one copy of the weights for each, stacked, and
-one pass for all. A batch of rates is believed only once one of its rates has come to the same
-losses as a run alone.
+The rates are trained by ``torch.func``: a stacked copy of the weights for each, and one pass for
+all. The results only count if one of the rates has the same losses as a run alone.
 """
 
 from __future__ import annotations
@@ -21,45 +20,45 @@ from lrtui.problems.problem import Batch, Objective, Problem
 from lrtui.trainer.many.stacked import (
     Gradient,
     Stack,
-    joined,
-    note_settled,
+    flatten,
     stacked_buffers,
     stacked_weights,
+    update_settled,
 )
 from lrtui.trainer.many.trials import Budget, TrialResult, Trials, target_of
 from lrtui.trainer.training import Training
 
 RATES_PER_CHUNK = 32
-"""Rates of a network that are trained together: perceptrons are quickest so, small convolutions
-with half as many, by a fifth."""
+"""Rates of a network trained together: fastest for perceptrons; small convolutions would be a fifth
+faster with half as many."""
 
 MAX_WEIGHTS_FOR_ALL_RATES = 100
-"""Weights of a model all of whose rates are trained together."""
+"""Most weights of a model whose rates are all trained together."""
 
 CHECKED_STEPS = 30
 """Steps of one rate that are compared with those of a run alone."""
 
 SAME_LOSS = 1e-3
-"""Largest difference of two losses that count as the same, as a share of what the loss moved."""
+"""Largest difference of two equal losses, as a share of the change of the loss so far."""
 
 ROUNDING_ERRORS = 100
-"""Rounding errors by which two losses that count as the same may differ besides."""
+"""Rounding errors by which two equal losses may differ in addition."""
 
-TELLING = 0.01
-"""Share of the first loss by which a rate has to move it for a comparison to tell anything."""
+MIN_CHANGE = 0.01
+"""Share of the first loss by which a rate must change it for a meaningful comparison."""
 
 STEPS_PER_READ = 128
-"""Steps whose losses are read from the device together; more than are compared."""
+"""Steps whose losses are read from the device together; must exceed ``CHECKED_STEPS``."""
 
 
 @dataclass(frozen=True)
 class Alone:
-    """The first steps of one rate, trained alone, that others are held against.
+    """The first steps of one rate, trained alone for comparison.
 
     Attributes:
-        at: which of the rates it is.
+        at: index of the rate.
         losses: from the start on.
-        seconds: what the quickest step took.
+        seconds: of the fastest step.
     """
 
     at: int
@@ -75,20 +74,20 @@ def batch_size(problem: Problem, trials: Trials) -> int:
 
 
 def train_alone(problem: Problem, trials: Trials, budget: Budget) -> Generator[None, None, Alone]:
-    """Take the first steps of a rate at which the loss moves and does not rise, alone.
+    """Take the first steps of a rate at which the loss falls noticeably, alone.
 
-    One with the momentum of the first. Where the loss rises, rounding errors may grow as well, and
-    nothing could be compared.
+    It has the momentum of the first. If the loss rose, rounding errors might grow as well, and make
+    a comparison meaningless.
 
     Yields:
         ``None`` after each step.
 
     Returns:
-        The steps, as far as the loss stayed below twice the first.
+        The steps up to the first with more than twice the first loss.
     """
     steps, optimizers = trials.steps, trials.optimizers
-    alike = [i for i, optimizer in enumerate(optimizers) if optimizer == optimizers[0]]
-    ordered = sorted(alike, key=lambda i: trials.lrs[i])
+    losses_match = [i for i, optimizer in enumerate(optimizers) if optimizer == optimizers[0]]
+    ordered = sorted(losses_match, key=lambda i: trials.lrs[i])
     low, high = 0, len(ordered)
     best: Alone | None = None
     while low < high and (best is None or budget.left > 0):
@@ -100,9 +99,9 @@ def train_alone(problem: Problem, trials: Trials, budget: Budget) -> Generator[N
         while len(losses) <= min(steps, CHECKED_STEPS) and budget.left > 0:
             begun = perf_counter()
             try:
-                with budget.spent_here():
+                with budget.charge():
                     (loss,) = steps_of(training, 1)
-            except (Exception, SystemExit):  # is told where the rates are trained one by one
+            except (Exception, SystemExit):  # reported when the rates are trained one by one
                 break
             quickest = min(quickest, perf_counter() - begun)
             yield
@@ -115,7 +114,7 @@ def train_alone(problem: Problem, trials: Trials, budget: Budget) -> Generator[N
             best = best or run
         else:
             best = run
-            if losses[0] - losses[-1] >= TELLING * abs(losses[0]):
+            if losses[0] - losses[-1] >= MIN_CHANGE * abs(losses[0]):
                 break
             low = middle + 1
     assert best is not None
@@ -123,14 +122,13 @@ def train_alone(problem: Problem, trials: Trials, budget: Budget) -> Generator[N
 
 
 def steps_of(training: Training, count: int) -> list[float]:
-    """Take steps and return the loss after each.
+    """Take steps and return the loss after each, NaN if the model raises at non-finite weights.
 
-    Not a number where the model refuses to go on at weights that are not finite any more, as some
-    do. What is raised at other weights is no divergence, and is raised here.
+    An error at finite weights is no divergence, and is raised.
     """
     try:
         return training.steps(count)
-    except (Exception, SystemExit):  # anything: it is a person's model
+    except (Exception, SystemExit):  # a person's model may raise anything
         if all(bool(p.isfinite().all()) for p in training.model.parameters()):
             raise
         return [math.nan]
@@ -145,21 +143,21 @@ def train_together(
         ``None`` after each step.
 
     Returns:
-        What became of each rate, ``None`` where that is not what becomes of it alone.
+        The results, ``None`` if they differ from those of a run alone.
     """
     count = len(trials.lrs)
     size = batch_size(problem, trials)
     chunks = [range(first, min(first + size, count)) for first in range(0, count, size)]
-    # The one that can be checked comes first.
+    # The chunk that can be checked comes first.
     chunks.sort(key=lambda chunk: alone.at not in chunk)
-    fates: dict[int, TrialResult] = {}
+    results: dict[int, TrialResult] = {}
     for chunk in chunks:
         at = alone.at - chunk[0] if alone.at in chunk else None
-        told = yield from train_chunk(problem, trials.some(chunk), gradient, alone, at, budget)
-        if told is None:
+        trained = yield from train_chunk(problem, trials.subset(chunk), gradient, alone, at, budget)
+        if trained is None:
             return None
-        fates.update(zip(chunk, told, strict=True))
-    return [fates[i] for i in range(count)]
+        results.update(zip(chunk, trained, strict=True))
+    return [results[i] for i in range(count)]
 
 
 def train_chunk(
@@ -170,33 +168,27 @@ def train_chunk(
     at: int | None,
     budget: Budget,
 ) -> Generator[None, None, list[TrialResult] | None]:
-    """Train some rates, all in one batch.
+    """Train some rates in one batch; see ``train_together``.
 
     The gradient of the sum of the losses with respect to the weights of one rate is the gradient
-    of that rate's own loss, so each takes the steps that it would take alone.
+    of that rate's own loss, so each takes the steps of a run alone.
 
     Args:
-        problem: what is trained.
+        problem: of the runs.
         trials: the rates.
-        gradient: how losses and gradients are computed.
-        alone: the first steps of a rate, trained alone.
-        at: which of the rates that is, ``None`` for none of these.
-        budget: of the work; when it is spent, the rates have taken fewer steps.
-
-    Yields:
-        ``None`` after each step.
-
-    Returns:
-        What became of each rate, ``None`` where that is not what becomes of it alone.
+        gradient: computes losses and gradients.
+        alone: for comparison.
+        at: index of its rate among these, ``None`` if it is not one of them.
+        budget: of the work; when it is spent, the rates stop early.
     """
-    # In this order, which is that of a run alone, all of it draws the same random numbers.
+    # In the order of a run alone, to draw the same random numbers.
     model = problem.model()
     objective = Objective(model, problem.loss)
     batches = problem.batches()
     steps, count = trials.steps, len(trials.lrs)
     weights, update = stacked_weights(objective, trials)
     buffers = stacked_buffers(objective, count)
-    moving = trials.factors() or repeat(1.0)
+    rate_factors = trials.factors() or repeat(1.0)
     target = target_of(problem)
     recent: list[Tensor] = []
     since = torch.full((count,), -1)
@@ -213,34 +205,34 @@ def train_chunk(
         recent.append(losses)
         if at is not None and step == len(alone.losses) - 1:
             mine = torch.stack(recent)[:, at]
-            if not alike(mine, alone.losses):
+            if not losses_match(mine, alone.losses):
                 return None
         is_last = step == steps or budget.left <= 0
         if len(recent) == STEPS_PER_READ or is_last:
             block = torch.stack(recent).cpu()
-            note_settled(since, block <= target, step - len(recent) + 1)
+            update_settled(since, block <= target, step - len(recent) + 1)
             recent.clear()
             if is_last:
                 break
             if not block[-1].isfinite().any():
-                step = steps  # they stay so
+                step = steps  # they remain non-finite
                 break
-        update(joined(parts, weights), next(moving))
+        update(flatten(parts, weights.values()), next(rate_factors))
         budget.left -= perf_counter() - begun
         yield
     if at is not None and step < len(alone.losses) - 1:
-        return None  # not held against a run alone
+        return None  # time was up before the comparison
     return [
         TrialResult(loss, k if k >= 0 else None, step)
         for loss, k in zip(block[-1].tolist(), since.tolist(), strict=True)
     ]
 
 
-def alike(losses: Tensor, alone: Sequence[float]) -> bool:
-    """Return whether a rate that was trained with others came to the losses of a run alone.
+def losses_match(losses: Tensor, alone: Sequence[float]) -> bool:
+    """Return whether a rate trained with others has the losses of a run alone.
 
     Args:
-        losses: of the rate, shape [k], in the precision that they were computed in.
+        losses: of the rate, shape [k], in the precision of their computation.
         alone: the k losses of the run alone.
     """
     expected = torch.tensor(alone, dtype=torch.float64)

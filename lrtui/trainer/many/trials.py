@@ -1,4 +1,4 @@
-"""Rates that are tried from the same start, and what became of each."""
+"""Runs at many rates from the same start, and their results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from time import perf_counter
 
 from lrtui.analysis.diagnosis import STEADY
 from lrtui.analysis.theory import Theory
-from lrtui.messages import LARGEST, Optimizer
+from lrtui.messages import Optimizer
+from lrtui.messages.quantities import finite_or_none
 from lrtui.problems.problem import Problem
 from lrtui.trainer.schedules import factors
 from lrtui.trainer.training import Training
@@ -22,9 +23,9 @@ class Trials:
 
     Attributes:
         lrs: learning rate of each.
-        optimizers: one for each run; they differ only in momentum.
-        steps: steps of each.
-        schedule: how each rate moves from its peak.
+        optimizers: of each; they differ only in momentum.
+        steps: of each.
+        schedule: of all.
     """
 
     lrs: list[float]
@@ -32,33 +33,33 @@ class Trials:
     steps: int
     schedule: str = "constant"
 
-    def some(self, which: Sequence[int]) -> Trials:
-        """Return some of them."""
+    def subset(self, which: Sequence[int]) -> Trials:
+        """Return those at some indices."""
         lrs, optimizers = [self.lrs[i] for i in which], [self.optimizers[i] for i in which]
         return Trials(lrs, optimizers, self.steps, self.schedule)
 
     def factors(self) -> Iterator[float] | None:
-        """Return what the rates are multiplied by at each step, ``None`` for nothing."""
+        """Return the factors of the schedule, ``None`` for a constant rate."""
         return factors(self.schedule, self.steps)
 
     def alone(self, problem: Problem, i: int) -> Training:
-        """Return one of them as a run."""
+        """Return one of them as a run of its own."""
         return Training(problem, self.lrs[i], self.optimizers[i], self.factors())
 
 
 @dataclass
 class Budget:
-    """Seconds of work that may still be done.
+    """A time limit of work.
 
     Attributes:
-        left: how many; none where it is not above 0.
+        left: seconds; the time is up at 0 or less.
     """
 
     left: float = math.inf
 
     @contextmanager
-    def spent_here(self) -> Iterator[None]:
-        """Count the time of a block."""
+    def charge(self) -> Iterator[None]:
+        """Subtract the time that a block takes."""
         begun = perf_counter()
         try:
             yield
@@ -68,13 +69,13 @@ class Budget:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What became of one rate.
+    """Result of one rate.
 
     Attributes:
-        loss: the last one, which may be anything but finite.
-        settled_at: first step of the last unbroken stretch under the target, if it ends in one.
+        loss: the last one; may be non-finite.
+        settled_at: step since which it has been under the target, ``None`` if it is not.
         taken: steps.
-        failure: why it could not go on, in a sentence; empty if it did.
+        failure: why it failed, in a sentence; empty if it did not.
     """
 
     loss: float
@@ -83,28 +84,23 @@ class TrialResult:
     failure: str = ""
 
     @property
-    def told(self) -> float | None:
-        """The loss as messages tell it."""
-        return self.loss if is_told(self.loss) else None
+    def finite_loss(self) -> float | None:
+        """The loss, ``None`` if it is not finite."""
+        return finite_or_none(self.loss)
 
 
-def is_told(loss: float) -> bool:
-    """Return whether a loss is finite, in the range of the numbers that messages tell."""
-    return abs(loss) <= LARGEST
+def settled_at(result: TrialResult, problem: Problem) -> int | None:
+    """Return the step since which a rate has been settled, ``None`` if it is not.
 
-
-def settled_at(fate: TrialResult, problem: Problem) -> int | None:
-    """Return the step from which on a rate is settled, as the verdict on a run has it.
-
-    A single batch may be under the target by chance: it has to last.
+    A mini-batch may be under the target by chance, so that must last for ``STEADY`` steps.
     """
-    since, facts = fate.settled_at, problem.facts
+    since, facts = result.settled_at, problem.facts
     sees_few = facts.batch is not None or facts.own_batches
-    return None if since is None or (sees_few and fate.taken - since < STEADY) else since
+    return None if since is None or (sees_few and result.taken - since < STEADY) else since
 
 
 def target_of(problem: Problem) -> float:
-    """Return the loss from which on a run counts as settled, minus infinity if there is none."""
+    """Return the loss below which a run counts as settled, minus infinity if there is none."""
     if problem.facts.target is not None:
         return problem.facts.target
     if problem.quadratic is not None:

@@ -1,7 +1,7 @@
-"""The loss along the step that the optimizer takes: what each rate would have done.
+"""Measures the loss along an optimizer's step: what other rates would have done.
 
-f(t) = loss(w + t·u) with u = (weights after − weights before) / rate of the real step, whichever
-optimizer took it; t is a learning rate.
+f(t) = loss(w + t·u) with u = (weights after − weights before) / rate of the real step, for any
+optimizer; t is a learning rate.
 """
 
 from __future__ import annotations
@@ -14,39 +14,35 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from lrtui.messages import Slice
+from lrtui.messages.quantities import finite_or_none
 from lrtui.problems.line import LineTraining
 from lrtui.problems.problem import Objective, Problem
 from lrtui.trainer.many.stacked import Stack
 from lrtui.trainer.many.together import SAME_LOSS
-from lrtui.trainer.many.trials import is_told
 from lrtui.trainer.rng import IsolatedRng
 from lrtui.trainer.training import Training
 
 POINTS = 25
-"""Rates at which the loss is told."""
+"""Number of rates."""
 
 RATE_SPAN = 100.0
-"""The largest of them is as many times the rate of the step; the smallest is the same below it."""
+"""Ratio of the largest to the rate of the step, and of that to the smallest."""
 
 MAX_WEIGHTS_TOGETHER = 100_000
-"""Weights of a model that is evaluated at all rates together, at most: it is copied for each."""
+"""Most weights of a model that is copied to evaluate all rates together."""
 
 ROUNDING_ERRORS = 16
-"""Rounding errors of a loss that no difference counts below."""
+"""Rounding errors of a loss below which a difference does not count."""
 
 At = Callable[[Tensor, Stack], Tensor]
-"""Returns the loss at a rate, from buffers of its own."""
+"""Returns the loss at a rate, given its own buffers."""
 
 
 class Slicer:
-    """Takes steps of runs of a problem, and tells the loss along them."""
+    """Takes steps of a problem's runs, and measures the loss along them."""
 
     def __init__(self, problem: Problem) -> None:
-        """Start without knowing whether the rates can be evaluated together.
-
-        Args:
-            problem: whose loss is told.
-        """
+        """Start without knowing whether rates can be evaluated together."""
         self._problem = problem
         self._works_together: bool | None = None
 
@@ -55,16 +51,11 @@ class Slicer:
     ) -> tuple[float, Slice | None]:
         """Take the next step of a run, and evaluate the loss along it on the step's own batch.
 
-        What is random is drawn once for all rates, so that they differ in nothing else.
-
-        Args:
-            training: the run.
-            run: its number.
-            step: steps that it has taken.
+        All rates use the same random numbers, so that nothing else differs.
 
         Returns:
-            The loss after the step, as the run itself returns it; and the loss along the step,
-            ``None`` where it is lost in rounding errors.
+            The run's own loss after the step; and the loss along the step, ``None`` if lost in
+            rounding errors.
         """
         objective = Objective(training.model, self._problem.loss)
         named = {name: p for name, p in objective.named_parameters() if p.requires_grad}
@@ -85,10 +76,10 @@ class Slicer:
         with torch.no_grad():
             first, *losses = self._evaluate(at, ts, buffers).tolist()
         noise = ROUNDING_ERRORS * torch.finfo(ts.dtype).eps * abs(first)
-        return after, told(run, step, lr, first, lrs, losses, noise)
+        return after, slice_message(run, step, lr, first, lrs, losses, noise)
 
     def _evaluate(self, at: At, ts: Tensor, buffers: Stack) -> Tensor:
-        """Return the loss at each of some rates: together, where that is known to work."""
+        """Return the loss at some rates, evaluated together if that is known to work."""
         device = self._problem.device
         if self._works_together:
             return evaluate_together(at, ts, buffers, device)
@@ -96,7 +87,7 @@ class Slicer:
         if self._works_together is None:
             try:
                 same = evaluate_together(at, ts, buffers, device)
-            except Exception:  # anything: a model sees tensors that it was not made for
+            except Exception:  # a person's model sees tensors that it does not expect
                 self._works_together = False
             else:
                 self._works_together = (
@@ -107,14 +98,7 @@ class Slicer:
 
 
 def evaluate_together(at: At, ts: Tensor, buffers: Stack, device: str) -> Tensor:
-    """Return the loss at each of k rates from one pass, shape [k].
-
-    Args:
-        at: the loss at a rate, from buffers of its own.
-        ts: the rates, shape [k].
-        buffers: what a model keeps besides its weights.
-        device: where they are.
-    """
+    """Return the loss at k rates ``ts`` from one pass, shape [k]."""
     copies = {name: b.expand(len(ts), *b.shape).clone() for name, b in buffers.items()}
     with IsolatedRng(device):
         losses: Tensor = vmap(at, randomness="same")(ts, copies)
@@ -122,7 +106,7 @@ def evaluate_together(at: At, ts: Tensor, buffers: Stack, device: str) -> Tensor
 
 
 def evaluate_one_by_one(at: At, ts: Tensor, buffers: Stack, device: str) -> Tensor:
-    """Return the loss at each of k rates; see ``evaluate_together``."""
+    """Return the loss at k rates; see ``evaluate_together``."""
     losses = []
     for t in ts:
         with IsolatedRng(device):
@@ -130,7 +114,7 @@ def evaluate_one_by_one(at: At, ts: Tensor, buffers: Stack, device: str) -> Tens
     return torch.stack(losses)
 
 
-def told(
+def slice_message(
     run: int,
     step: int,
     lr: float,
@@ -139,22 +123,12 @@ def told(
     losses: list[float],
     noise: float,
 ) -> Slice | None:
-    """Return the loss along a step as a message.
+    """Return the loss along a step as a message; for the other arguments see ``Slice``.
 
-    Args:
-        run: number of the run.
-        step: steps taken before it.
-        lr: learning rate that it was taken with.
-        before: loss before it.
-        lrs: learning rates, ascending, the middle one ``lr``.
-        losses: the loss at each.
-        noise: difference of two losses that rounding alone can make.
-
-    Returns:
-        The message; ``None`` where the step itself changes the loss by no more than the noise, and
-        no other rate lowers it by more.
+    ``None`` if neither the step changes the loss by more than ``noise``, the possible effect of
+    rounding, nor any other rate lowers it by more.
     """
-    if not is_told(before):
+    if finite_or_none(before) is None:
         return None
     changes = [loss - before for loss in losses]
     own = changes[len(changes) // 2]
@@ -167,6 +141,6 @@ def told(
         lr=lr,
         before=before,
         lrs=lrs,
-        losses=[loss if is_told(loss) else None for loss in losses],
+        losses=[*map(finite_or_none, losses)],
         downhill=beyond < 0,
     )

@@ -1,4 +1,4 @@
-"""Looks at a run on the way: the picture, the sharpness, the loss along a step."""
+"""Measures a run on the way: picture, sharpness, loss along a step."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from lrtui.trainer.side_work import SideWork
 from lrtui.trainer.training import Training
 
 PICTURE_EVERY, SLICE_EVERY = 0.25, 0.5
-"""Seconds between two pictures, and between two slices, at least."""
+"""Least seconds between two pictures, and between two slices."""
 
 SLICE_SHARE = 0.005
-"""Share of the time that slices may take."""
+"""Largest share of the time that slices may take."""
 
 START_SECONDS = 2.0
-"""Time that the measurement of the sharpness at the start may take."""
+"""Time limit of measuring the sharpness at the start."""
 
 
 class Probes:
-    """What is measured of one run besides its losses, each kind within a share of the time."""
+    """Measures one run besides its losses, each quantity within a share of the time."""
 
     def __init__(
         self,
@@ -40,17 +40,17 @@ class Probes:
         side_work: SideWork,
         send: Callable[[Message], None],
     ) -> None:
-        """Begin with nothing seen.
+        """Begin without a measurement.
 
         Args:
-            problem: what is trained.
-            start: the run.
-            training: its model and optimizer.
-            gauges: what measures the sharpness and the loss along a step: they know from other
-                runs of the problem how it is done.
-            share: of the time for looks that this run has; less than 1 where others are beside it.
-            side_work: where measurements are made that take long.
-            send: takes the messages.
+            problem: of the run.
+            start: the command that started it.
+            training: takes its steps.
+            gauges: measure sharpness and loss along a step; they remember from earlier runs of the
+                problem which methods work.
+            share: of the time for measurements that this run may use, less than 1 in a race.
+            side_work: does the long measurements.
+            send: sends a message.
         """
         self._problem = problem
         self._run = start.run
@@ -69,13 +69,8 @@ class Probes:
             largest = quadratic.eigenvalues[-1]
             send(Sharpness(run=start.run, step=0, value=largest, error=0.0))
 
-    def take(self, step: int, now: bool = False) -> None:
-        """Look at where the weights are, as far as it is time to.
-
-        Args:
-            step: steps taken.
-            now: look whatever the time: the run holds here, or has ended.
-        """
+    def update(self, step: int, now: bool = False) -> None:
+        """Measure what is due; with ``now``, as the run pauses here, everything."""
         time = perf_counter()
         if step != self._pictured_step and (now or time >= self._pictured_at + PICTURE_EVERY):
             self._pictured_at, self._pictured_step = time, step
@@ -84,30 +79,30 @@ class Probes:
             return
         if now:
             self._measured_step = step
-            self._side_work.finish("sharpness", self._measure(step), self._run)
+            self._side_work.run_now("sharpness", self._measure_sharpness(step), self._run)
         elif time >= self._sharpness_due.due:
             self._measured_step = step
-            self._sharpness_due.due = math.inf  # until it is done
-            self._side_work.begin("sharpness", self._measure(step), self._run)
+            self._sharpness_due.due = math.inf  # until this one is done
+            self._side_work.begin("sharpness", self._measure_sharpness(step), self._run)
 
     def steps(self, count: int, step: int, alone: bool) -> Iterable[float]:
-        """Take steps and return the loss after each; look along the first where it is time to.
+        """Take steps and return the loss after each; measure along the first if that is due.
 
         Args:
             count: how many.
             step: steps taken before.
-            alone: whether the run holds after it: then it is looked at whatever the time.
+            alone: whether the run pauses after them, which makes it due.
         """
-        began, training = perf_counter(), self._training
+        start, training = perf_counter(), self._training
         if not isinstance(training, Training | LineTraining):
-            return training.steps(count)  # of several in one batch
-        if began < self._slice_due.due and not alone:
+            return training.steps(count)  # in a batch of runs
+        if start < self._slice_due.due and not alone:
             return training.steps(count)
-        loss, cut = self._slicer.step(training, self._run, step)
-        if cut is not None:
-            self._send(cut)
+        loss, slice_ = self._slicer.step(training, self._run, step)
+        if slice_ is not None:
+            self._send(slice_)
         now = perf_counter()
-        self._slice_due.charge(now - began, now)
+        self._slice_due.charge(now - start, now)
         self._slice_due.due = max(self._slice_due.due, now + SLICE_EVERY)
         return [loss, *(training.steps(count - 1) if count > 1 and math.isfinite(loss) else [])]
 
@@ -118,40 +113,33 @@ class Probes:
         try:
             values = picture(model)
         except (Exception, SystemExit) as error:
-            self._problem.picture = None  # it will not do better at the next step
+            self._problem.picture = None  # it would fail again
             self._send(Printed(text=f"no picture: {self._problem.explain(error)}"))
         else:
             self._send(Picture(run=self._run, step=step, values=[*values]))
 
-    def _measure(self, step: int) -> Iterator[Message | None]:
-        """Measure the sharpness at the weights as they are when this begins."""
-        spent, began = 0.0, perf_counter()
+    def _measure_sharpness(self, step: int) -> Iterator[Message | None]:
+        """Measure the sharpness at the current weights."""
+        spent, start = 0.0, perf_counter()
         assert isinstance(self._training, Training)
         for found in self._curvature.measure(self._training.model, self._training.optimizer):
-            spent += perf_counter() - began
+            spent += perf_counter() - start
             if found is not None:
                 value, error = found
                 yield Sharpness(run=self._run, step=step, value=value, error=error)
             else:
                 yield None
-            began = perf_counter()
+            start = perf_counter()
         now = perf_counter()
-        self._sharpness_due.charge(spent + now - began, now)
+        self._sharpness_due.charge(spent + now - start, now)
 
 
 def start_sharpness(
     problem: Problem, training: AnyTraining, send: Callable[[Message], None]
 ) -> float | None:
-    """Return the sharpness where every run starts.
+    """Return the sharpness at the initial weights, ``None`` if measuring fails or takes too long.
 
-    Args:
-        problem: what is trained.
-        training: a run of it that has taken no step.
-        send: takes the message that says why it cannot be measured.
-
-    Returns:
-        The sharpness; ``None`` where measuring it fails or takes too long, which keeps nobody from
-        training.
+    ``training`` has not taken a step. An error is sent, but does not prevent training.
     """
     if problem.quadratic is not None:
         return problem.quadratic.eigenvalues[-1]
