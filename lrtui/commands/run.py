@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrtui.commands.parser import Parser, complain
-from lrtui.monitor.script import run
+from lrtui.monitor.script import RunOptions, run
 
 
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
-    parser.usage = "lrtui run [--name NAME] [--journal FILE] SCRIPT|-m MODULE [arguments]"
+    parser.usage = "lrtui run [--name NAME] [--journal FILE] [--no-vitals] SCRIPT|-m MODULE [ARGS]"
     parser.description = (
         "Run a script or a module as python does, to be watched by lrtui watch: its rate can be "
         "changed, it can be paused and stopped, and nothing in it need be changed for that."
@@ -21,6 +21,7 @@ def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     add("--name", metavar="NAME", help="what the list of trainings calls it (the script's name)")
     add("--journal", metavar="FILE", help="where commands are noted (beside the socket)")
+    add("--no-vitals", action="store_true", help="show loss and rate only")
     add("-m", dest="module", metavar="MODULE", help="a module, as python -m")
     add("script", nargs="?", metavar="SCRIPT", help="a script")
 
@@ -48,8 +49,7 @@ def run_script(words: Sequence[str]) -> int:
             found.module or found.script,
             words[end:],
             is_module=found.module is not None,
-            name=found.name,
-            journal=found.journal,
+            options=RunOptions(found.name, found.journal, not found.no_vitals),
         )
     except ValueError as error:
         complain(str(error))

@@ -25,6 +25,7 @@ from lrtui.monitor.levers import Levers, in_words
 from lrtui.monitor.losses import LossFinder, Number
 from lrtui.monitor.monitor import Monitor
 from lrtui.monitor.rate_control import RateControl, largest
+from lrtui.monitor.script import RunOptions
 
 MAX_OTHERS = 3
 """Further optimizers shown as scalars: scripts with one optimizer per parameter have thousands."""
@@ -62,10 +63,10 @@ class Automatic:
         monitor: of the training, ``None`` before its first step.
     """
 
-    def __init__(self, name: str | None, journal: str | None) -> None:
+    def __init__(self, options: RunOptions) -> None:
         """Attach to all optimizers, existing and future; for the arguments see ``Monitor``."""
         self.monitor: Monitor | None = None
-        self._name, self._journal = name, journal
+        self._options = options
         self._pid = os.getpid()
         self._losses = LossFinder(self._on_error, self._on_loss_before_step)
         self._control: RateControl | None = None
@@ -213,7 +214,7 @@ class Automatic:
         self._levers = levers = Levers(RateControl(optimizer), stop=self._stop, follow=follow)
         self._control = levers.control
         self._control.guard_state(optimizer)
-        self.monitor = Monitor.of_all(optimizer, levers, self._name, self._journal)
+        self.monitor = Monitor.of_all(optimizer, levers, *self._options)
         self.monitor.describe(self._describe(optimizer))
 
     def _add_scalars(self, optimizer: Optimizer, loss: Number | None, rate: Any) -> None:  # noqa: ANN401
@@ -294,7 +295,7 @@ class Automatic:
                 return
             say(NOTHING_STEPS.format(backwards))
             levers = Levers(RateControl(None), stop=self._stop)
-            self.monitor = Monitor.of_all(None, levers, self._name, self._journal)
+            self.monitor = Monitor.of_all(None, levers, *self._options)
             self.monitor.describe("backward passes, no torch.optim step")
         self.monitor.record(loss, {})
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from lrtui.monitor.automatic import Automatic
@@ -48,13 +48,20 @@ class TorchImportHook(MetaPathFinder):
         return spec
 
 
+class RunOptions(NamedTuple):
+    """How to watch a script: see ``Monitor``."""
+
+    name: str | None = None
+    journal: str | None = None
+    vitals: bool = True
+
+
 def run(
     target: str,
     arguments: Sequence[str],
     *,
     is_module: bool,
-    name: str | None,
-    journal: str | None,
+    options: RunOptions,
 ) -> int:
     """Run a script or a module as ``python`` does; return the exit code.
 
@@ -62,14 +69,13 @@ def run(
         target: path of the script, or name of the module.
         arguments: of the script.
         is_module: whether ``target`` is a module.
-        name: see ``Monitor``.
-        journal: see ``Monitor``.
+        options: of the watching.
 
     Raises:
         ValueError: there is no such script or module.
         SystemExit: the script raised it.
     """
-    watching = watch(name, journal)  # before finding the module, whose package may import torch
+    watching = watch(options)  # before finding the module, whose package may import torch
     try:
         code, main = load_module(target) if is_module else load_script(target)
     except SyntaxError as error:
@@ -99,7 +105,7 @@ def run(
     return 0
 
 
-def watch(name: str | None, journal: str | None) -> list[Automatic]:
+def watch(options: RunOptions) -> list[Automatic]:
     """Watch this process and those it spawns once it has imported torch.
 
     Returns:
@@ -110,8 +116,8 @@ def watch(name: str | None, journal: str | None) -> list[Automatic]:
     def begin() -> None:
         from lrtui.monitor.automatic import Automatic
 
-        watching.append(Automatic(name, journal))
-        watch_spawned(name, journal)
+        watching.append(Automatic(options))
+        watch_spawned(options)
 
     if "torch" in sys.modules:
         begin()
@@ -120,7 +126,7 @@ def watch(name: str | None, journal: str | None) -> list[Automatic]:
     return watching
 
 
-def watch_spawned(name: str | None, journal: str | None) -> None:
+def watch_spawned(options: RunOptions) -> None:
     """Watch the processes that this one spawns, such as the ranks of a launcher."""
     from multiprocessing import context
 
@@ -130,7 +136,7 @@ def watch_spawned(name: str | None, journal: str | None) -> None:
         def watched(process: Any, start: Callable[[Any], Any] = start) -> Any:  # noqa: ANN401
             target = process._target
             if target is not None:
-                process._target = WatchedTarget(target, name, journal)
+                process._target = WatchedTarget(target, options)
             try:
                 return start(process)
             finally:
@@ -142,9 +148,9 @@ def watch_spawned(name: str | None, journal: str | None) -> None:
 class WatchedTarget:
     """The target of a spawned process, watched there; picklable without importing torch."""
 
-    def __init__(self, target: Callable[..., Any], name: str | None, journal: str | None) -> None:
+    def __init__(self, target: Callable[..., Any], options: RunOptions) -> None:
         """Wrap the target."""
-        self._target, self._name, self._journal = target, name, journal
+        self._target, self._options = target, options
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Call the target.
@@ -153,7 +159,7 @@ class WatchedTarget:
             SystemExit: its training was stopped by a viewer. Launchers would take an interrupt for
                 their own.
         """
-        watching = watch(self._name, self._journal)
+        watching = watch(self._options)
         result = self._target(*args, **kwargs)
         if any(automatic.was_asked_to_stop() for automatic in watching):
             raise SystemExit(STOPPED)

@@ -42,7 +42,7 @@ class Vitals:
 
     Attributes:
         norm: total gradient norm that the script has just computed for clipping, ``None`` before.
-        headroom: measures how far the rate may rise.
+        headroom: measures how much slope is left after a step.
         search_due: whether the training thread should call ``search_script``.
     """
 

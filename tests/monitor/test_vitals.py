@@ -171,3 +171,15 @@ def test_a_training_that_waits_for_its_loader_says_so(tmp_path: Path) -> None:
         told = last(viewer)
         assert told is not None
         assert "waits for data in vitals.py, line" in told.stalled
+
+
+@pytest.mark.slow
+def test_they_can_be_left_out(tmp_path: Path) -> None:
+    command = [script("vitals"), str(tmp_path / "out"), "30"]
+    with training("-m", "lrtui", "run", "--no-vitals", *command) as running:
+        viewer = running.viewer()
+        viewer.wait_for(lambda: 300 in viewer.column("loss"), "the last step")
+        assert last(viewer) is None
+        assert viewer.column("grad_norm") == {}
+        running.begin()
+        assert running.wait() == 0

@@ -246,11 +246,11 @@ class LineDriver(LinuxDriver):
         return max(self._unanswered - window, 0.0) / MIN_BANDWIDTH
 
     def _window(self) -> float:
-        """Return how many bytes may be unanswered, by what the line was seen to carry.
+        """Return how many bytes may be unanswered, from the measured bandwidth.
 
-        As much as it carries in the time of its way and in a tenth of a second besides, but at
-        most twice what was once sent: a few bytes answered at once prove little. The way is
-        timed by an answer to few bytes, since one to many has waited behind them.
+        What the line carries in a round trip and a tenth of a second, but at most twice what was
+        once sent: a few bytes answered at once prove little. Only answers to few bytes time the
+        round trip, since others waited behind their own output.
         """
         if not self._answers:
             return MAX_UNANSWERED
