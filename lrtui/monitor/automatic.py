@@ -24,8 +24,8 @@ from lrtui.monitor.frameworks import ask_trainer_to_end, variable_of
 from lrtui.monitor.levers import Levers, in_words
 from lrtui.monitor.losses import LossFinder, Number
 from lrtui.monitor.monitor import Monitor
+from lrtui.monitor.options import RunOptions
 from lrtui.monitor.rate_control import RateControl, largest
-from lrtui.monitor.script import RunOptions
 
 MAX_OTHERS = 3
 """Further optimizers shown as scalars: scripts with one optimizer per parameter have thousands."""

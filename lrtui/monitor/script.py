@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from lrtui.monitor.options import RunOptions as RunOptions
 
 if TYPE_CHECKING:
     from lrtui.monitor.automatic import Automatic
@@ -46,14 +48,6 @@ class TorchImportHook(MetaPathFinder):
 
             loader.exec_module = exec_module
         return spec
-
-
-class RunOptions(NamedTuple):
-    """How to watch a script: see ``Monitor``."""
-
-    name: str | None = None
-    journal: str | None = None
-    vitals: bool = True
 
 
 def run(

@@ -1,0 +1,13 @@
+"""Options of ``lrtui run``, apart from torch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class RunOptions(NamedTuple):
+    """How to watch a script: see ``Monitor``."""
+
+    name: str | None = None
+    journal: str | None = None
+    vitals: bool = True
