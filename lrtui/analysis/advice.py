@@ -1,4 +1,4 @@
-"""Which rate to try next, and why."""
+"""Advises which rate to try next, and why."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from lrtui.messages import SweepResult
 from lrtui.text.rates import rate_text
 
 MIN_GAIN = 0.05
-"""Share of its loss by which another rate has to end lower for it to be advised."""
-
+"""Share of the loss by which a rate must end lower to be advised."""
 
 EDGE_FACTOR = 2.0
-"""A rate of a sweep is close to the next one up to this factor."""
+"""Largest factor between two close rates of a sweep."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +22,9 @@ class Advice:
 
     Attributes:
         lr: learning rate.
-        reason: the evidence for it, in a short sentence.
-        steps: step at which it settles, where that is known.
-        more_steps: whether that takes more steps than the run was given.
+        reason: evidence, in a short sentence.
+        steps: step at which it settles, ``None`` if unknown.
+        more_steps: whether that is more than the run has.
     """
 
     lr: float
@@ -41,13 +40,13 @@ def advise(
 
     Args:
         theory: closed form of the loss.
-        lr: rate that was tried.
-        steps: steps that it was given, ``None`` if open.
-        settled_at: step at which its run settled, ``None`` if it did not.
+        lr: rate tried.
+        steps: of its run, ``None`` if open.
+        settled_at: step at which it settled, ``None`` if it did not.
 
     Returns:
-        The advice; ``None`` where the rate tried is as quick as any and has the steps it needs, or
-        where no rate settles.
+        The advice; ``None`` if no rate settles, or none faster than the rate tried, which has
+        enough steps.
     """
     best = theory.best_lr
     needed = theory.settles_at(theory.start, best)
@@ -55,7 +54,7 @@ def advise(
         return None
     own = theory.settles_at(theory.start, lr)
     as_quick = own is not None and own <= needed
-    if settled_at is not None and settled_at <= needed:  # at several rates, it may be quicker
+    if settled_at is not None and settled_at <= needed:  # faster after a change of the rate
         return None
     tried = f"{theory.candidates:,} rates tried in the closed form"
     if steps is not None and needed > steps:
@@ -80,8 +79,8 @@ def advise(
 def best_swept(swept: SweepResult) -> float | None:
     """Return the rate of a sweep that reached the target first, or else ended lowest.
 
-    Rates right below one that ended above its start come last: whether such a run breaks away as
-    well is up to its rounding. ``None`` where none of them ended lower than it began.
+    Rates right below one that ended above its start come last, as rounding decides whether such a
+    run diverges. ``None`` if no rate ended lower than it began.
     """
     rates = range(len(swept.lrs))
     settled = [
@@ -103,7 +102,7 @@ def best_swept(swept: SweepResult) -> float | None:
 
 
 def is_at_edge(swept: SweepResult, i: int) -> bool:
-    """Return whether the next larger rate of a sweep, if it is close, ended above its start."""
+    """Return whether the next larger rate of a sweep is close and ended above its start."""
     if i + 1 == len(swept.lrs) or swept.lrs[i + 1] > EDGE_FACTOR * swept.lrs[i]:
         return False
     loss = swept.losses[i + 1]
@@ -111,7 +110,7 @@ def is_at_edge(swept: SweepResult, i: int) -> bool:
 
 
 def best_of(swept: SweepResult | None, theory: Theory | None) -> float | None:
-    """Return the best rate that is known: of the closed form, or of those tried."""
+    """Return the best known rate: by the closed form, or else of a sweep."""
     if theory is not None:
         return theory.best_lr
     return best_swept(swept) if swept is not None else None
@@ -120,17 +119,17 @@ def best_of(swept: SweepResult | None, theory: Theory | None) -> float | None:
 def advise_from_sweep(
     swept: SweepResult, lr: float, settled_at: int | None = None, loss: float | None = None
 ) -> Advice | None:
-    """Return the rate that did best in a sweep.
+    """Return the best rate of a sweep.
 
     Args:
-        swept: what every rate did.
-        lr: rate that was tried.
+        swept: result of the sweep.
+        lr: rate tried.
         settled_at: step at which its run reached the target, ``None`` if it did not.
-        loss: of its run after as many steps, ``None`` where that is not known or not finite. Where
-            both are ``None``, the rate of the sweep that is next to it stands for it.
+        loss: of its run after as many steps, ``None`` if unknown or non-finite. If both are
+            ``None``, the closest rate of the sweep represents the rate tried.
 
     Returns:
-        The advice; ``None`` where no rate of the sweep did clearly better.
+        The advice; ``None`` if no rate of the sweep was clearly better.
     """
     best = best_swept(swept)
     if best is None:
@@ -156,6 +155,6 @@ def advise_from_sweep(
 
 
 def share(part: float) -> str:
-    """Write a share of 1 in percent, in two digits where it is small: 51%, 0.42%."""
+    """Format a share in percent, with two digits if it is small: 51%, 0.42%."""
     percent = 100 * part
     return f"{percent:.0f}%" if abs(percent) >= 9.95 else f"{percent:.2g}%"

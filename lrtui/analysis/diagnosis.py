@@ -1,7 +1,7 @@
-"""What a run's curve means: one word, and the evidence for it.
+"""The verdict on a run with a closed form: one word, and the evidence for it.
 
-Where the loss has a closed form, the fate of a rate is known before the first step, and the
-measured losses confirm it. Where it has none, see ``lrtui.analysis.measured``.
+The closed form forecasts the run before the first step, and the measured losses confirm it. Without
+one, see ``lrtui.analysis.measured``.
 """
 
 from __future__ import annotations
@@ -37,43 +37,38 @@ Verdict = Literal[
     "unfinished",
     "failed",
 ]
-"""The last eleven are said of losses alone. A ``spike`` is a rise that may soon be over; one that
-has lasted is ``above its level``, since a step that is named and until it has come back.
+"""The last eleven come from losses alone. A ``spike`` is a rise that may soon be over; one that has
+lasted is ``above its level`` until the loss has come back.
 """
 
 EDGE_GROWTH = 10.0
-"""Past the limit, a loss that grows less than this within the run is on the edge if the rate is."""
+"""Growth of the loss within a run below which a rate just past the limit is on the edge."""
 
 EDGE_SHARE = 0.95
-"""A rate is on the edge from this share of the limit on, where each step keeps 90% of the distance
-along the steepest direction, up to where the limit is this share of it."""
+"""A rate is on the edge if the smaller of rate and limit is at least this share of the other. At
+the lower end, each step keeps 90% of the distance along the steepest direction."""
 
 RISEN_FACTOR = 1.05
-"""A loss above that many times the first has risen."""
+"""A loss has risen if it is more than this many times the first."""
 
 STEADY = 50
-"""Batches in a row under the target that make a run settled, where each step sees few samples."""
+"""Mini-batches in a row under the target after which a run has settled."""
 
 STEP_TOLERANCE = 10
 """Steps by which rounding may shift the step at which a run with momentum settles."""
 
 DIVERGED_FACTOR, DIVERGED_FACTOR_ADAPTIVE = 1e3, 1e6
-"""A loss of that many times the first has diverged; Adam comes back from a thousand times."""
+"""A loss has diverged if it is this many times the first; Adam recovers from a thousand times."""
 
 RECENT_LOSSES = 2
-"""Losses that are kept as they came."""
+"""Last losses kept, for the pace."""
 
 LOSS_ROUNDING = 5e-7
-"""Relative rounding of a float32 loss: differences below this share mean nothing."""
+"""Relative rounding error of a float32 loss."""
 
 
 def has_diverged(loss: float | None, first: float) -> bool:
-    """Return whether a run that is over has diverged: the one place where that is decided.
-
-    Args:
-        loss: its last loss; ``None`` where not finite.
-        first: its loss at step 0.
-    """
+    """Return whether a finished run has diverged, from its last loss and its first."""
     return loss is None or not math.isfinite(loss) or loss > first
 
 
@@ -82,16 +77,15 @@ def foresee(theory: Theory, start: Sequence[float], lr: float, steps: float) -> 
 
     Args:
         theory: closed form of the loss.
-        start: weights that it starts from.
+        start: initial weights.
         lr: learning rate.
-        steps: steps given, infinite where that is open.
+        steps: of the run, infinite if open.
 
     Returns:
-        ``converging`` or ``side to side`` for a run that settles in time, with the weights on one
-        side of the steepest direction or changing sides (without momentum). For one that does not:
-        ``too slow`` where a larger rate would, else ``on the edge`` close to the limit, else ``too
-        few steps``. Past the limit ``on the edge`` where it is close and the loss grows less than
-        tenfold, else ``diverging``.
+        ``converging`` or, if the weights cross the valley at each step, ``side to side`` for a run
+        that settles in time. For one that does not: ``too slow`` if a larger rate would, else ``on
+        the edge`` close to the limit, else ``too few steps``. Past the limit ``on the edge`` if it
+        is close and the loss grows less than ``EDGE_GROWTH``, else ``diverging``.
     """
     if lr >= theory.max_stable_lr:
         growth = theory.growth(lr)
@@ -111,17 +105,17 @@ def foresee(theory: Theory, start: Sequence[float], lr: float, steps: float) -> 
 def judge(
     theory: Theory, lr: float, steps: int, loss: float | None, settled_at: int | None
 ) -> tuple[Verdict, int | None]:
-    """Return the verdict on a run that is over, from what was measured.
+    """Return the verdict on a finished run.
 
     Args:
         theory: closed form of the loss.
         lr: learning rate.
-        steps: steps taken.
-        loss: last loss, ``None`` where not finite.
-        settled_at: step from which on the loss was close to where it ends.
+        steps: taken.
+        loss: last one, ``None`` if non-finite.
+        settled_at: step since which the loss was below ``Theory.settled_loss``.
 
     Returns:
-        The verdict, and the step at which it settled if it did and stayed so.
+        The verdict, and the step at which it settled for good.
     """
     first = theory.start_loss()
     if has_diverged(loss, first) and not is_only_above(theory, lr, loss):
@@ -129,7 +123,7 @@ def judge(
     if settled_at is not None and lr < theory.max_stable_lr:
         if theory.optimizer.is_plain:
             return "settled", settled_at
-        # It may be low at the end of its steps and leave again, or have been low before.
+        # With momentum, the loss may be low only for a while.
         forecast = theory.settles_at(theory.start, lr)
         if forecast is not None and forecast <= steps:
             return "settled", settled_at if abs(
@@ -141,9 +135,9 @@ def judge(
 
 
 def is_only_above(theory: Theory, lr: float, loss: float | None) -> bool:
-    """Return whether a last loss above the first one need not mean that the run has diverged.
+    """Return whether a run whose last loss is above its first may still not have diverged.
 
-    With momentum a run may climb and come back, and weight decay may draw it up to where it ends.
+    With momentum the loss may rise and fall again, and weight decay may raise it.
     """
     is_finite = loss is not None and math.isfinite(loss)
     return is_finite and not theory.optimizer.is_plain and lr < theory.max_stable_lr
@@ -151,17 +145,17 @@ def is_only_above(theory: Theory, lr: float, loss: float | None) -> bool:
 
 @dataclass
 class Diagnosis:
-    """Follows one run at one rate, loss by loss, in constant time and memory a step.
+    """Diagnoses a run at one rate, loss by loss, in constant time and memory per step.
 
     Attributes:
         theory: closed form of the loss, ``None`` if there is none.
         lr: learning rate.
-        steps: steps given, ``None`` if open.
-        start: weights that the run, or the part of it at this rate, started from.
-        since: step at which it did.
-        under_since: step from which on it has been close to where it ends. Gradient descent stays
-            there; with momentum a run can fly through.
-        broken: first step whose loss was not finite, once there is one.
+        steps: of the run, ``None`` if open.
+        start: weights at the first step of this rate.
+        since: that step.
+        under_since: step since which the loss has been below ``Theory.settled_loss``. Gradient
+            descent stays there; momentum may overshoot.
+        broken: first step with a non-finite loss, ``None`` if there is none.
     """
 
     theory: Theory | None
@@ -180,30 +174,32 @@ class Diagnosis:
                 self.broken = steps[losses.index(None)]
             finite = [(k, v) for k, v in zip(steps, losses, strict=True) if v is not None]
             steps, losses = [k for k, _ in finite], [v for _, v in finite]
-        known = cast("Sequence[float]", losses)
-        self._recent.extend(zip(steps[-RECENT_LOSSES:], known[-RECENT_LOSSES:], strict=True))
-        if self.theory is None or not known:
+        finite_losses = cast("Sequence[float]", losses)
+        self._recent.extend(
+            zip(steps[-RECENT_LOSSES:], finite_losses[-RECENT_LOSSES:], strict=True)
+        )
+        if self.theory is None or not finite_losses:
             return
         target = self.theory.settled_loss
-        # Below the limit of gradient descent a loss that has settled stays so.
+        # Below the limit, gradient descent stays settled.
         if self.theory.optimizer.is_plain and self.lr < self.theory.max_stable_lr:
-            if self.under_since is None and min(known) <= target:
-                self.under_since = steps[next(i for i, v in enumerate(known) if v <= target)]
+            if self.under_since is None and min(finite_losses) <= target:
+                self.under_since = steps[
+                    next(i for i, v in enumerate(finite_losses) if v <= target)
+                ]
             return
-        over = next((i for i in reversed(range(len(known))) if known[i] > target), -1)
-        if over == len(known) - 1:
+        over = next(
+            (i for i in reversed(range(len(finite_losses))) if finite_losses[i] > target), -1
+        )
+        if over == len(finite_losses) - 1:
             self.under_since = None
         elif over >= 0 or self.under_since is None:
             self.under_since = steps[over + 1]
 
     def continued(self, lr: float, step: int, weights: tuple[float, ...]) -> Diagnosis:
-        """Return the diagnosis of the same run from a step on, at another rate.
+        """Return the diagnosis of the same run after a step, at another rate.
 
-        Args:
-            lr: the new rate.
-            step: last step at the old one.
-            weights: at that step; of another number than the loss has, they are not used. Nor are
-                they where the optimizer has a memory of its own: what comes is then not known.
+        There is no forecast if the optimizer keeps a state, or the weights are unknown.
         """
         if self.theory is not None and remembers(self.theory):
             return Diagnosis(None, lr, self.steps, since=step)
@@ -213,20 +209,19 @@ class Diagnosis:
 
     @property
     def forecast(self) -> int | None:
-        """The step at which it will settle, known at its start; ``None`` if never."""
+        """The step at which it will settle, ``None`` if never or unknown."""
         if self.theory is None or not self.start or not all(map(math.isfinite, self.start)):
             return None
         settles = self.theory.settles_at(self.start, self.lr)
         if settles == 0 and self.since and self.under_since is not None:
-            return self.under_since  # before the rate was changed
+            return self.under_since  # before the change of the rate
         return None if settles is None else self.since + settles
 
     @property
     def settled_at(self) -> int | None:
-        """The step from which on it stays close to where it ends, ``None`` as long as it does not.
+        """The step at which it settled, ``None`` if it has not yet.
 
-        With momentum a loss may be as low before, and leave again: it has settled once the step
-        is come that was forecast.
+        With momentum, not before the step of the forecast, as a low loss may rise again.
         """
         theory = self.theory
         if theory is None or self.lr >= theory.max_stable_lr:
@@ -238,10 +233,10 @@ class Diagnosis:
         return self.under_since if has_come else None
 
     def shrink(self) -> float | None:
-        """Return the share of the excess that a step removed, over the last two losses.
+        """Return the share of the excess loss that a step removed lately, negative if it grew.
 
-        Negative where the excess grew; ``None`` where it cannot be told from rounding, and for
-        momentum and decay, whose excess does not shrink evenly.
+        ``None`` if it is lost in rounding errors, and for momentum and weight decay, with which the
+        excess does not shrink evenly.
         """
         if self.theory is None or not self.theory.optimizer.is_plain or len(self._recent) < 2:
             return None
@@ -256,14 +251,14 @@ class Diagnosis:
         """Return the verdict and its evidence, a short sentence of measured numbers.
 
         Args:
-            outcome: how the run ended, ``None`` while it is on.
-            reason: why, in the words of its source.
+            outcome: of the run, ``None`` before its end.
+            reason: given by its source.
         """
         theory = self.theory
         if theory is None or not self.start:
             if outcome == "diverged":
                 return "diverged", reason
-            return "cannot tell yet", "nothing but its losses is known"
+            return "cannot tell yet", "only the losses are known"
         if outcome == "diverged":
             if self.lr < theory.max_stable_lr or not self._recent:
                 return "diverged", reason
@@ -275,7 +270,7 @@ class Diagnosis:
         if self.settled_at is not None:
             return "settled", f"at step {self.settled_at:,}, {self._near()}"
         if not all(map(math.isfinite, self.start)):
-            return "diverging", "the weights are not finite any more"
+            return "diverging", "the weights are no longer finite"
         left = math.inf if self.steps is None else self.steps - self.since
         verdict = foresee(theory, self.start, self.lr, left)
         if outcome is not None and verdict in ("converging", "side to side"):
@@ -295,7 +290,7 @@ class Diagnosis:
         return f"within 0.5% of the smallest loss, {theory.min_loss:.4g}"
 
     def _beyond(self) -> str:
-        """Say what it means that the rate is past the limit."""
+        """Return the evidence for a rate past the limit."""
         assert self.theory is not None
         growth = self.theory.growth(self.lr)
         if growth < 2:
@@ -334,5 +329,5 @@ class Diagnosis:
 
 
 def remembers(theory: Theory) -> bool:
-    """Return whether a step depends on the steps before, beyond the weights they led to."""
+    """Return whether a step depends on earlier steps, not only on the weights."""
     return theory.optimizer.momentum > 0

@@ -1,11 +1,11 @@
-"""What a curve means where nothing but its losses is known, and perhaps the sharpness.
+"""The verdict on a run of which only the losses are known, and perhaps the sharpness.
 
-Each rule has a known rate of errors. Of the lab's runs: ``tests/analysis/test_measured.py``. Of
-mini-batch trainings of seven kinds of network with AdamW and SGD, on seeds that no rule was tuned
-on (370 trainings, 414,400 steps, ``python -m tests.benchmarks.verdicts``): *falling* was said at 19
-of 671 moments at which the loss without noise was level, *level* at 2 of 2,207 at which it fell,
-*diverged* never though it had not, and of 39 rises after a rate that jumped 38 were told. The trend
-is judged at checkpoints only, so that the words do not flicker.
+Each rule has a known error rate. For runs of the lab see ``tests/analysis/test_measured.py``. On
+mini-batch trainings of seven kinds of network with AdamW and SGD, with seeds that no rule was tuned
+on (370 trainings, 414,400 steps, ``python -m tests.benchmarks.verdicts``): *falling* in 19 of 671
+cases in which the noiseless loss was level, *level* in 2 of 2,207 in which it fell, no false
+*diverged*, and 38 of 39 rises after a jump of the rate detected. The trend is judged at checkpoints
+only, so that the words do not flicker.
 """
 
 from __future__ import annotations
@@ -28,59 +28,59 @@ from lrtui.analysis.spikes import GROWTH_FACTOR, Spike, times_text
 from lrtui.messages import Optimizer
 
 LEVEL_SHARE = 0.05
-"""A loss that moved by less than this share over a quarter of the run, noise included, is level."""
+"""A loss is level if it moved by less than this share over a quarter of the run, noise included."""
 
 WITHIN, BEYOND = 1.73, 2.1
-"""Standard errors that a loss is level within, and falls or rises beyond: one in twenty is wrong by
-chance, on one side and on either, at 18 degrees of freedom."""
+"""Standard errors for a level loss, and for a falling or rising one: the one- and the two-sided 5%
+quantile of Student's t at 18 degrees of freedom."""
 
 BLOCKS = 10
-"""Block means in each of the two quarters that are compared."""
+"""Block means in each of the two quarters compared."""
 
 OCTAVE = 16
-"""Checkpoints while the number of steps doubles: the trend is judged again every 4%."""
+"""Checkpoints per doubling of the steps: the trend is judged every 4%."""
 
 STEPS_ABOVE_START = 100
-"""Losses in a row above the first one that mean something (1 false alarm in 525 runs, against 178
-for a single one)."""
+"""Losses in a row above the first one that are significant: 1 false alarm in 525 runs, against 178
+for a single loss."""
 
 SPIKE_SHOWN_STEPS = 50
-"""Steps for which a spike is still told; of single batches half have to be."""
+"""Steps for which a spike is shown; with mini-batches, half of these losses must be high."""
 
 LAST_BATCHES = 10
-"""Losses of single batches that all have to be above each of the first ``OPENING`` for a loss to
-have risen: those of a level one are so once in 180,000 times."""
+"""Mini-batch losses that must all exceed each of the first ``OPENING`` for a rise: by chance once
+in 180,000 times."""
 
 NON_FINITE_IN_A_ROW = 2
-"""Losses of single batches that have to be non-finite: a GradScaler leaves out a step of one."""
+"""Non-finite mini-batch losses for a divergence, as a GradScaler skips the step of a single one."""
 
 SWING_WINDOW = 50
-"""Steps in which rises are counted."""
+"""Steps in which to count rises."""
 
-FEWEST_RISES = 2
-"""Rises in ``SWING_WINDOW`` steps that make a loss swing: more than 2%."""
+MIN_RISES = 2
+"""Rises in ``SWING_WINDOW`` steps above which a loss swings."""
 
 MIN_RISE = 1e-6
-"""Relative difference from which on a loss rises: less is float32 rounding."""
+"""Least relative rise of a loss, beyond float32 rounding."""
 
 EDGE_SHARE = 0.9
-"""Share of the largest stable product of rate and sharpness from which on a run is at the edge."""
+"""Share of the largest stable product of rate and sharpness above which a run is at the edge."""
 
 MIN_FLOAT32 = 1e-38
-"""The smallest float32, in place of a zero that would be divided by."""
+"""The smallest normal float32, to avoid dividing by zero."""
 
 
 class Trend(NamedTuple):
-    """How the loss moved between the third and the last quarter of a run.
+    """Change of the loss between the third and the last quarter of a run.
 
     Attributes:
-        word: what it did.
-        change: by how much it is lower, negative where it is higher.
-        noise: the standard error of that.
+        word: the verdict.
+        change: decrease of the loss, negative for a rise.
+        noise: standard error of the change.
         level: mean of the last quarter.
-        by: what shares of the level are shares of: the way come where losses can be negative.
-        was: the same for what it was before.
-        quarter: steps of it, where only a part of the run was judged; ``None`` for the whole run.
+        by: unit of a change relative to the level: the total fall if losses can be negative.
+        was: the same relative to the third quarter.
+        quarter: its steps if only a part of the run was judged, ``None`` for the whole run.
     """
 
     word: Verdict
@@ -103,18 +103,18 @@ def measure(
     spike: Spike | None = None,
     is_over: bool = True,
 ) -> tuple[Verdict, str]:
-    """Return what the losses so far mean, and the evidence, a short sentence of measured numbers.
+    """Return the verdict on the losses so far, and the evidence, a short sentence with numbers.
 
-    The same losses always mean the same, in whatever portions they came.
+    It does not depend on the portions in which the losses arrived.
 
     Args:
-        series: the losses; those of a run that was run ahead to its end serve as well.
-        optimizer: the optimizer, in words if it is none of torch's.
+        series: the losses, measured or run ahead.
+        optimizer: in words if unknown.
         lr: learning rate.
         every_step_sees_all: whether each step sees all samples, so that its loss has no noise.
-        sharpness: measured last, of the preconditioned Hessian for Adam; ``None`` if unknown.
+        sharpness: last measured, preconditioned for Adam; ``None`` if unknown.
         target: loss at which the run counts as settled, that of the series.
-        spike: the last one, where steps do not see all samples.
+        spike: the last one, with mini-batches.
         is_over: whether these are all losses of the run.
     """
     if not series.count:
@@ -125,12 +125,12 @@ def measure(
         return "diverged", f"not finite {since} step {lost:,}"
     if not np.isfinite(series.recent).any():
         return "cannot tell yet", "no finite loss"
-    # Of single batches the first may be small by chance.
+    # The first mini-batch loss may be small by chance.
     start = series.first if every_step_sees_all else series.opening
     base, height = scale(series, start)
     known = optimizer if isinstance(optimizer, Optimizer) and optimizer.name != "own" else None
     times = DIVERGED_FACTOR if known and not known.is_adaptive else DIVERGED_FACTOR_ADAPTIVE
-    # A single batch can be off by a factor of thousands and mean nothing, half of them cannot.
+    # A single mini-batch can be off by thousands, half of them cannot.
     late = series.recent[np.isfinite(series.recent)][-SPIKE_SHOWN_STEPS:]
     now = float(late[-2:].max() if every_step_sees_all else np.median(late))
     if now > base + times * height:
@@ -155,7 +155,7 @@ def measure(
         return "cannot tell yet", "too few losses to compare"
     if moved.word == "falling" and every_step_sees_all:
         rises = rises_of_late(series)
-        if rises >= FEWEST_RISES:
+        if rises >= MIN_RISES:
             said = f"it rose in {rises} of the last {SWING_WINDOW} steps"
             allowed = known.threshold if known else math.inf
             if sharpness is not None and lr * sharpness >= EDGE_SHARE * allowed:
@@ -180,13 +180,13 @@ def has_settled(series: LossSeries, every_step_sees_all: bool, is_over: bool) ->
 def rise(
     series: LossSeries, start: float, by: float, every_step_sees_all: bool
 ) -> tuple[Verdict, str] | None:
-    """Return what a loss above where it started means, ``None`` where it is not.
+    """Return the verdict on a loss above its start, ``None`` if it is not.
 
     Args:
         series: the losses.
-        start: the first, or the largest of the first few.
-        by: how far above it a loss has to be.
-        every_step_sees_all: whether its losses have no noise.
+        start: the first, or with mini-batches the largest of the first few.
+        by: least distance from the start.
+        every_step_sees_all: see ``measure``.
     """
     finite = series.recent[np.isfinite(series.recent)]
     above = f"the first was {start:.3g}"
@@ -218,7 +218,7 @@ def rise(
 
 
 def came_back(series: LossSeries, spike: Spike | None) -> int | None:
-    """Return the step at which the loss came back last from a rise or from no finite losses."""
+    """Return the step of the last recovery from a spike or from non-finite losses."""
     lost = series.non_finite()
     steps = [lost[-1][1] + 1] if lost else []
     if spike is not None and spike.over is not None:
@@ -227,10 +227,9 @@ def came_back(series: LossSeries, spike: Spike | None) -> int | None:
 
 
 def scale(series: LossSeries, start: float) -> tuple[float, float]:
-    """Return what a loss is measured from, and what it is measured by.
+    """Return the base and the unit of a loss: zero and the first loss.
 
-    Zero and the first loss; where losses can be negative, the best loss so far and the way that
-    was come.
+    If losses can be negative, the best loss and the fall to it.
     """
     if series.smallest >= 0:
         return 0.0, max(start, MIN_FLOAT32)
@@ -238,7 +237,7 @@ def scale(series: LossSeries, start: float) -> tuple[float, float]:
 
 
 def checkpoint(steps: int) -> int:
-    """Return the last step at which the trend is judged: 2^(j/16), rounded down."""
+    """Return the last checkpoint of the trend: 2^(j/16), rounded down."""
     if steps < 1:
         return 0
     j = math.floor(OCTAVE * math.log2(steps))
@@ -247,15 +246,15 @@ def checkpoint(steps: int) -> int:
 
 
 def trend(series: LossSeries, since: int | None = None) -> Trend | None:
-    """Return how the loss moved recently, ``None`` while there are too few losses.
+    """Return the recent trend of the loss, ``None`` if there are too few losses.
+
+    Compares ten block means of each of the quarters A = (k/2, 3k/4] and B = (3k/4, k] of k steps,
+    with d the difference of their means and e its standard error. Level if |d| + 1.73·e is at most
+    5% of the mean of B, else falling or rising if |d| is over 2.1·e, else cannot tell yet.
 
     Args:
         series: the losses.
-        since: step from which on alone it is judged, where the half before that is part of it.
-
-    Of the quarters A = (k/2, 3k/4] and B = (3k/4, k] of k steps ten block means each are taken,
-    with d the difference of their means and e its standard error. Level if |d| + 1.73·e is at most
-    5% of the mean of B, else falling or rising if |d| is over 2.1·e, else nobody can tell yet.
+        since: step before which losses are ignored, if it is within the two quarters.
     """
     steps = int(series.recent_steps[-1]) - series.origin + 1
     begin = 0 if since is None else since - series.origin
@@ -263,7 +262,7 @@ def trend(series: LossSeries, since: int | None = None) -> Trend | None:
     k = checkpoint(steps - begin)
     if k < 4 * BLOCKS:
         return None
-    # To the last half of the steps there are as many blocks of as equal sizes as can be.
+    # The last half of the steps in blocks of nearly equal sizes.
     back = k * np.arange(2 * BLOCKS, -1, -1) // (4 * BLOCKS)
     means = series.means(begin + k - back)
     if np.isnan(means).any():
@@ -283,7 +282,7 @@ def trend(series: LossSeries, since: int | None = None) -> Trend | None:
 
 
 def rises_of_late(series: LossSeries) -> int:
-    """Return the most rises in ``SWING_WINDOW`` steps in a row, among the recent losses."""
+    """Return the most rises in ``SWING_WINDOW`` consecutive recent steps."""
     losses: Floats = series.recent
     rose = np.diff(losses) > MIN_RISE * np.abs(losses[:-1])
     counts = (
@@ -295,7 +294,7 @@ def rises_of_late(series: LossSeries) -> int:
 
 
 def in_words(moved: Trend) -> str:
-    """Say how the loss moved."""
+    """Describe a trend."""
     if moved.quarter is None:
         before, half = "a quarter of the run ago", "the last half of the run"
     else:

@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MAX_STEP = 10**9
-"""The last step that a forecast looks at."""
+"""Horizon of a forecast."""
 
 
 @dataclass(frozen=True, eq=False)
 class Modes:
     """SGD with momentum at R rates, along each of the d eigenvectors.
 
-    With e the distance from where a run ends and b the rate times the momentum buffer, x = lr·μ,
-    a step is b ← βb + xe, e ← e − b; with Nesterov's momentum e ← e − xe − βb. Torch has b = g at
-    the first step, which is the same from b = 0.
+    With e the distance from the limit point, b the rate times the momentum buffer and x = lr·μ, a
+    step is b ← βb + xe, e ← e − b; with Nesterov's momentum e ← e − xe − βb. Torch's b = g at the
+    first step is the same as starting from b = 0.
 
     Attributes:
         values: eigenvalues of the Hessian, shape [d].
         products: lr·μ with μ the eigenvalue plus the weight decay, shape [R, d].
-        starts: distance of the start from where runs end, shape [d].
-        ends: distance from there to the minimum, shape [d].
+        starts: distance of the start from the limit point, shape [d].
+        ends: distance of the limit point from the minimum, shape [d].
         min_loss: loss at the minimum.
         momentum: β.
-        nesterov: whether it is that of Nesterov.
+        nesterov: whether it is Nesterov's.
     """
 
     values: Floats
@@ -74,8 +74,8 @@ class Modes:
     def _bound(self) -> tuple[Floats, Floats, Floats, Floats, NDArray[np.bool_]]:
         """Factors c and moduli r with |e| ≤ |c₁|r₁^k + |c₂|r₂^k after k steps; each [R, d].
 
-        Where the last part is true, e is c₁r₁^k + c₂r₂^k itself: both roots are real, positive
-        and apart.
+        If the last part is true, both roots are real, positive and distinct, and the right-hand
+        side without moduli is e itself.
         """
         import numpy as np
 
@@ -97,9 +97,9 @@ class Modes:
         return f1, size1, f2, size2, plain
 
     def _settled_by(self, target: float) -> Floats:
-        """Return for each rate a step from which on no loss can be over a target; shape [R].
+        """Return for each rate a step after which no loss exceeds a target; shape [R].
 
-        Infinite where there is none up to the horizon.
+        Infinite if there is none up to ``MAX_STEP``.
         """
         import numpy as np
 
@@ -120,7 +120,7 @@ class Modes:
         return np.where(never, np.inf, np.ceil(2**high))
 
     def settles_at(self, target: float) -> int | None:
-        """Return the step from which on all losses of the only rate are at most a target."""
+        """Return the first step after which no loss of the only rate exceeds a target."""
         import numpy as np
 
         by = float(self._settled_by(target)[0])
@@ -128,7 +128,7 @@ class Modes:
             return None
         size = max(16, 2**14 // len(self.values))
         ranges = [(0, int(by) + 1)]
-        while ranges:  # the last of them first
+        while ranges:  # from the last one
             first, end = ranges.pop()
             if end - first <= size:
                 above = np.flatnonzero(self.losses(np.arange(first, end))[:, 0] > target)
@@ -140,7 +140,7 @@ class Modes:
         return 0
 
     def _most(self, first: int, last: int) -> float:
-        """Return what no loss of the only rate between two steps is larger than."""
+        """Return an upper bound of the only rate's losses between two steps."""
         import numpy as np
 
         f1, r1, f2, r2, plain = self._bound
@@ -155,10 +155,10 @@ class Modes:
         return replace(self, products=self.products[i : i + 1])
 
     def quickest(self, lrs: Floats, target: float) -> tuple[float, int]:
-        """Return the rate that is settled first, the middle one of equals, and its step.
+        """Return the rate that settles first, the middle one of equals, and its step.
 
         Args:
-            lrs: the rates, ascending, all below the limit.
+            lrs: ascending, all below the limit.
             target: loss at which a run counts as settled.
         """
         import numpy as np

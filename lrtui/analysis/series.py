@@ -1,4 +1,4 @@
-"""The losses of a run, in memory that does not grow with the run."""
+"""The losses of a run of any length, in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,39 +11,36 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MAX_BUCKETS = 4096
-"""Buckets of a series: as many steps are exact, 160 kB a run at any length."""
+"""Most buckets of a series, and of exact steps: 160 kB per run."""
 
 RECENT_LOSSES = 128
-"""Losses that are kept exactly at the end of a series, however long it is."""
+"""Last losses, always kept exactly."""
 
 OPENING = 10
-"""Losses at the beginning of a series of which the largest is kept."""
+"""First losses, of which the largest is kept."""
 
 
 class LossSeries:
     """Losses of a run by step, with or without gaps between the steps.
 
-    Of the first ``MAX_BUCKETS`` steps each loss is kept. Then neighbours are merged into buckets of
-    twice as many steps that keep their smallest and largest loss and their mean, again and again:
-    no spike is lost.
+    Up to ``MAX_BUCKETS`` steps, each loss is kept. Beyond that, buckets are merged in pairs, and
+    keep their smallest and largest loss and their mean, so that no spike is lost.
 
     Attributes:
         target: loss at which the run counts as settled, ``None`` if there is none.
-        count: losses taken so far.
-        stride: steps a bucket.
+        count: number of losses.
+        stride: steps per bucket.
         origin: step of the first loss.
         first: first loss.
         opening: largest finite one of the first ``OPENING`` losses.
         last: last finite loss.
         largest: largest finite loss.
         smallest: smallest finite loss.
-        broken: first step whose loss was not finite, if there was one.
-        non_finite_since: first step of the losses at the end that are all not finite; ``None``
-            where the last one is finite.
-        under_since: step from which on every loss so far is at most the target, if there is one.
-        recent: the last losses, NaN where not finite, at most ``RECENT_LOSSES``; never changed in
-            place.
-        recent_steps: the step of each.
+        broken: first step with a non-finite loss, ``None`` if there is none.
+        non_finite_since: step since which all are non-finite, ``None`` if the last is finite.
+        under_since: step since which all are at most the target, ``None`` if the last is not.
+        recent: last ``RECENT_LOSSES`` losses, NaN if non-finite; never changed in place.
+        recent_steps: their steps.
     """
 
     def __init__(self, target: float | None = None) -> None:
@@ -74,7 +71,7 @@ class LossSeries:
         values: Floats = np.array(losses, dtype=float)
         if not len(values):
             return
-        if isinstance(steps, range):  # quicker than one by one
+        if isinstance(steps, range):  # faster
             at: Ints = np.arange(steps.start, steps.stop, steps.step)
         else:
             at = np.fromiter(steps, dtype=np.int64, count=len(values))
@@ -136,7 +133,7 @@ class LossSeries:
         self.stride *= 2
 
     def curve(self) -> tuple[Floats, Floats]:
-        """Return steps and finite losses to draw: all of them, or each bucket's extremes."""
+        """Return steps and finite losses to draw: all, or each bucket's extremes."""
         low, high = self._low[: self._used], self._high[: self._used]
         filled = np.flatnonzero(np.isfinite(low))
         steps: Floats = (self.origin + filled * self.stride).astype(np.float64)
@@ -145,7 +142,7 @@ class LossSeries:
         return np.repeat(steps, 2), np.column_stack([high[filled], low[filled]]).ravel()
 
     def at(self, step: int) -> float | None:
-        """Return the loss at a step, ``None`` where it is not known (any more) or not finite."""
+        """Return the loss at a step, ``None`` if it is unknown, merged or non-finite."""
         bucket = step - self.origin
         if self.stride == 1 and 0 <= bucket < self._used:
             loss = float(self._low[bucket])
@@ -155,25 +152,20 @@ class LossSeries:
         return None if np.isnan(loss) else loss
 
     def around(self, step: int) -> tuple[float, float] | None:
-        """Return the smallest and the largest loss of the bucket of a step.
-
-        ``None`` if there is no finite loss in it. Where each loss is kept, both are that of the
-        step itself.
-        """
+        """Return the extremes of the bucket of a step, ``None`` without a finite loss."""
         bucket = (step - self.origin) // self.stride
         if not 0 <= bucket < self._used or np.isnan(self._low[bucket]):
             return None
         return float(self._low[bucket]), float(self._high[bucket])
 
     def means(self, edges: Ints) -> Floats:
-        """Return the mean loss between neighbouring steps, NaN where there is none.
+        """Return the mean loss of each half-open interval between steps, NaN without a loss.
 
         Args:
-            edges: steps counted from ``origin``, ascending, rounded down to where a bucket begins;
-                a mean takes in the step that it begins with, and not the one that it ends at.
+            edges: steps counted from ``origin``, ascending; rounded down to a bucket's first step.
         """
         at = np.minimum(edges // self.stride, self._used)
-        # Each stretch summed by itself: a running sum keeps no digits of what follows a huge loss.
+        # Summed separately: a running sum would lose all digits after a huge loss.
         total, finite = (
             np.add.reduceat(np.append(column[: self._used], 0.0), at)[:-1]
             for column in (self._sum, self._finite)
@@ -188,10 +180,9 @@ class LossSeries:
         return means
 
     def non_finite(self) -> list[tuple[int, int]]:
-        """Return the first and the last step of each stretch of losses that were not finite.
+        """Return the first and the last step of each stretch of non-finite losses.
 
-        Where losses were merged the stretch begins and ends with buckets; finite ones may be among
-        them.
+        Merged losses count as non-finite if any of their bucket is.
         """
         known_buckets = np.flatnonzero(
             (self._missing[: self._used] > 0) | (self._finite[: self._used] > 0)
@@ -208,9 +199,9 @@ class LossSeries:
         return [*zip(first.tolist(), last.tolist(), strict=True)]
 
     def within_since(self, low: float, high: float) -> int | None:
-        """Return the step from which on every finite loss is between two others.
+        """Return the step since which every finite loss is in a range, ``None`` if the last is not.
 
-        ``None`` where the last one is not. Where losses were merged it is the first of a bucket.
+        For merged losses, the first step of their bucket.
         """
         smallest, largest = self._low[: self._used], self._high[: self._used]
         outside = np.flatnonzero((smallest < low) | (largest > high))

@@ -1,63 +1,63 @@
-"""Rises of a noisy loss far above its level: spikes, and levels it never came back to.
+"""Detects rises of a noisy loss far above its level, brief (spikes) or lasting.
 
-On 370 mini-batch trainings that it was not tuned on one spike was false in 414,400 steps
+On 370 mini-batch trainings that it was not tuned on, one false spike in 414,400 steps
 (``python -m tests.benchmarks.verdicts``).
 """
 
 from __future__ import annotations
 
 import math
-import statistics
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, pstdev
 
 from lrtui.text.rates import rate_cell
 
 LEVEL_WINDOW = 128
-"""Losses whose median is the level that a rise is measured by."""
+"""Losses whose median is the level."""
 
 MIN_LOSSES = 64
-"""Losses before which no level is known."""
+"""Least losses to define a level."""
 
 LEVEL_EVERY = 8
-"""Losses between two looks at the level."""
+"""Losses between two updates of the level."""
 
 RISE_WINDOW = 5
-"""Losses whose mean has to be high."""
+"""Losses whose mean must be high."""
 
 DEVIATIONS = 6.0
-"""Standard errors of such a mean above the level from which on it is high."""
+"""Standard errors above the level at which such a mean is high."""
 
 MIN_RISE_SHARE = 0.1
-"""Share of the level, or of the way come where losses can be negative, that it is above it too."""
+"""Least rise, as a share of the level, or of the total fall if losses can be negative."""
 
 MAX_DEVIATIONS = 12.0
-"""Deviations at which a single loss is held: one bad batch is no spike."""
+"""Deviations to which a single loss is clipped, so that one bad batch is no spike."""
 
 MIN_HIGH_LOSSES = 4
-"""Of ``RISE_WINDOW`` losses as many have to be above ``HIGH_DEVIATIONS`` deviations."""
+"""Of ``RISE_WINDOW`` losses, so many must exceed the level by ``HIGH_DEVIATIONS``."""
 
 HIGH_DEVIATIONS = 1.5
-"""Deviations above the level that each of them has to be."""
+"""Deviations above the level of each loss of a spike."""
 
 MIN_RISE_OF_FIRST = 1e-3
-"""Share of the first loss that a rise has to be, where the level is as good as zero."""
+"""Least rise, as a share of the first loss, for a level close to zero."""
 
 RETURN_WINDOW = 10
-"""Losses whose mean has to be back for a spike to be over."""
+"""Losses whose mean must return to the level to end a spike."""
 
 MAX_SPIKE_STEPS = 128
-"""Losses for which a rise is called a spike. One that lasts longer has left its level."""
+"""Most losses of a spike; a longer rise has left its level."""
 
 GROWTH_FACTOR = 1.1
-"""Times that the last losses are higher than those before them in a rise that goes on."""
+"""Ratio of the last losses to those before them in a continuing rise, both above the level."""
 
 MAD_TO_DEVIATION = 1.4826
-"""What makes the median absolute deviation of a normal distribution its standard deviation."""
+"""Standard deviation of a normal distribution over its median absolute deviation."""
 
 UPPER, UPPER_DEVIATIONS = 0.9, 1.2816
-"""A share of the losses before, and how many deviations of a normal distribution lie below it."""
+"""A quantile, and its distance from the mean of a normal distribution in deviations."""
 
 
 @dataclass
@@ -65,16 +65,16 @@ class Spike:
     """A rise of the loss far above its level.
 
     Attributes:
-        step: where it began.
+        step: its first.
         level: median of the losses before it.
-        times: largest mean of ``RISE_WINDOW`` losses since, over the level; infinite where a loss
-            was not finite or the level is not positive.
-        over: steps until the loss had come back, ``None`` while it has not.
-        count: losses since it began.
+        times: largest mean of ``RISE_WINDOW`` losses over the level; infinite after a non-finite
+            loss or if the level is not positive.
+        over: steps until the loss had returned, ``None`` if it has not.
+        count: losses since its beginning.
         now: mean of the last losses.
-        earlier: mean of as many losses before these, since it began; ``None`` before there are any.
-        raised: last step before the rate was raised, if it was shortly before; and the rate before
-            and after that.
+        earlier: mean of as many losses before these, ``None`` if there are too few.
+        raised: if the rate was raised shortly before, the last step at the old rate, the old and
+            the new rate.
     """
 
     step: int
@@ -88,7 +88,7 @@ class Spike:
 
     @property
     def is_brief(self) -> bool:
-        """Whether it has lasted for no longer than a spike."""
+        """Whether it is short enough for a spike."""
         return self.count <= MAX_SPIKE_STEPS
 
     @property
@@ -99,7 +99,7 @@ class Spike:
         )
 
     def in_words(self) -> str:
-        """Say how high it is now, since when, and after which change of the rate."""
+        """Describe its beginning, the change of the rate before it, and its height."""
         if not math.isfinite(self.now):
             height = "not finite"
         elif self.level > 0:
@@ -114,9 +114,7 @@ class Spike:
 
 
 class SpikeWatch:
-    """Follows the losses of one run, one by one: the same in whatever portions they come.
-
-    A loss that is not finite counts as an infinite one.
+    """Follows the losses of one run, in any portions; a non-finite loss counts as infinite.
 
     Attributes:
         last: the last spike, over or not.
@@ -126,7 +124,7 @@ class SpikeWatch:
         """Start without a loss."""
         self.last: Spike | None = None
         self._before: deque[float] = deque(maxlen=LEVEL_WINDOW)
-        self._waiting: list[float] = []  # at most EVERY, to be taken into the level together
+        self._waiting: list[float] = []  # for the next update of the level
         self._just: deque[tuple[int, float]] = deque(maxlen=2 * RETURN_WINDOW)
         self._first = self._smallest = math.nan
         self._level = self._deviation = self._high = self._back = math.inf
@@ -152,7 +150,7 @@ class SpikeWatch:
                 self._add_to_level(loss)
 
     def _add_to_level(self, loss: float) -> None:
-        """Let a loss count for the level."""
+        """Add a loss to those that define the level."""
         if math.isfinite(loss):
             self._waiting.append(loss)
         if len(self._waiting) < LEVEL_EVERY:
@@ -164,12 +162,12 @@ class SpikeWatch:
         ordered = sorted(self._before)
         level, upper = ordered[len(ordered) // 2], ordered[int(UPPER * len(ordered))]
         deviations = sorted(abs(loss - level) for loss in ordered)
-        # Losses of few samples each are skewed: their upper tail is longer than half of them tells.
+        # Losses of few samples are skewed: their upper tail exceeds what the median suggests.
         deviation = max(
             MAD_TO_DEVIATION * deviations[len(ordered) // 2], (upper - level) / UPPER_DEVIATIONS
         )
-        if not deviation:  # nearly all of them are the same
-            deviation = statistics.pstdev(ordered)
+        if not deviation:  # nearly all of them are equal
+            deviation = pstdev(ordered)
         way = self._first - self._smallest
         least = max(
             MIN_RISE_SHARE * (level if self._smallest >= 0 else way),
@@ -190,11 +188,11 @@ class SpikeWatch:
 
     @property
     def _each(self) -> float:
-        """What a loss of a spike is above."""
+        """Lower bound of a loss of a spike."""
         return self._level + HIGH_DEVIATIONS * self._deviation
 
     def _begin(self) -> None:
-        """Begin a spike with the first of the last losses that belongs to it."""
+        """Begin a spike with the first high one of the last losses."""
         just = [*self._just][-RISE_WINDOW:]
         self._just.clear()
         self._waiting.clear()
@@ -205,22 +203,17 @@ class SpikeWatch:
             self._follow(self.last)
 
     def _follow(self, spike: Spike) -> None:
-        """Update the height of a rise, and whether the loss has come back."""
+        """Update the height of a rise, and whether it is over."""
         spike.count += 1
         just = [loss for _, loss in self._just]
-        spike.now = mean(just[-RETURN_WINDOW:])
-        spike.earlier = mean(just[:RETURN_WINDOW]) if len(just) == 2 * RETURN_WINDOW else None
-        height = mean(just[-RISE_WINDOW:])
+        spike.now = fmean(just[-RETURN_WINDOW:])
+        spike.earlier = fmean(just[:RETURN_WINDOW]) if len(just) == 2 * RETURN_WINDOW else None
+        height = fmean(just[-RISE_WINDOW:])
         spike.times = max(spike.times, height / self._level if self._level > 0 else math.inf)
         if spike.count >= RETURN_WINDOW and spike.now <= self._back:
             spike.over = self._just[-1][0] - spike.step
 
 
-def mean(values: Sequence[float]) -> float:
-    """Return the mean of values, one at least."""
-    return sum(values) / len(values)
-
-
 def times_text(ratio: float) -> str:
-    """Write how many times as large something is: ×1.3, ×1,969."""
+    """Format a ratio: ×1.3, ×1,969."""
     return f"×{ratio:,.0f}" if 1000 <= ratio < 1e6 else f"×{ratio:.3g}"

@@ -1,9 +1,8 @@
-"""What the closed form of a quadratic loss says about a learning rate before a step is taken.
+"""Forecasts runs on a quadratic loss from its closed form.
 
-Along each eigenvector of the Hessian one step of gradient descent multiplies the distance from the
-minimum by 1 − lr·λ; with momentum it is a step of a 2×2 matrix. Source: Goh, "Why Momentum Really
-Works", Distill 2017. Adam has no closed form: of its runs only what was trained is known. The tests
-hold all of it against torch.optim.
+Along each eigenvector of the Hessian, one step of gradient descent multiplies the distance from the
+minimum by 1 − lr·λ; with momentum, a step is a 2×2 matrix. Source: Goh, "Why Momentum Really
+Works", Distill 2017. Adam has no closed form. The tests compare everything with torch.optim.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 SETTLED = 1.005
-"""A run has settled at the first step whose loss is at most this multiple of the minimum."""
+"""A run has settled once its loss is at most this multiple of its limit."""
 
 EXACT_FIT = 1e-12
-"""A loss that counts as zero: where float32 ends on data that is fitted exactly."""
+"""A loss that counts as zero, in view of float32 rounding."""
 
 CANDIDATES = 400
-"""Rates that are compared to find the one that settles first; fewer where weights are many."""
+"""Rates compared to find the one that settles first; fewer with many weights."""
 
 MAX_WEIGHTS_IN_PYTHON = 64
-"""Up to as many weights plain Python is quicker than numpy."""
+"""Most weights for which plain Python is faster than numpy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +44,9 @@ class Theory:
         eigenvectors: one for each eigenvalue.
         minimum: weights at the minimum.
         min_loss: loss there.
-        start: weights that runs start from.
+        start: initial weights.
         optimizer: ``sgd`` or ``nesterov``; the others have no closed form.
-        target: loss at which a run counts as settled, ``None`` for 0.5% above where it ends.
+        target: loss at which a run counts as settled, ``None`` for 0.5% above ``end_loss``.
     """
 
     eigenvalues: tuple[float, ...]
@@ -63,7 +62,7 @@ class Theory:
 
     @classmethod
     def of(cls, quadratic: Quadratic, optimizer: Optimizer = PLAIN) -> Theory:
-        """Return the theory of the loss that a message describes, under an optimizer."""
+        """Return the theory of a loss and an optimizer."""
         return cls(
             eigenvalues=tuple(quadratic.eigenvalues),
             eigenvectors=tuple(map(tuple, quadratic.eigenvectors)),
@@ -75,43 +74,40 @@ class Theory:
         )
 
     def with_optimizer(self, optimizer: Optimizer) -> Theory:
-        """Return the theory of the same loss under another optimizer."""
+        """Return the theory of the same loss with another optimizer."""
         return self if optimizer == self.optimizer else replace(self, optimizer=optimizer)
 
     @property
     def max_stable_lr(self) -> float:
-        """The rate from which on a run diverges.
+        """The smallest rate that diverges.
 
-        See ``Optimizer.threshold``, over the largest eigenvalue plus the weight decay.
+        ``Optimizer.threshold`` over the largest eigenvalue plus the weight decay.
         """
         return self.optimizer.threshold / (self.eigenvalues[-1] + self.optimizer.weight_decay)
 
     @property
     def minimax_lr(self) -> float:
-        """The rate whose slowest direction shrinks fastest, from any start: 2/(λmin + λmax).
-
-        Of plain gradient descent.
-        """
+        """The best rate of plain gradient descent for the worst start: 2/(λmin + λmax)."""
         return 2 / (self.eigenvalues[0] + self.eigenvalues[-1])
 
     @cached_property
     def best_lr(self) -> float:
-        """The rate that settles first from the start, rounded as it is shown."""
+        """The rate that settles first from the start, rounded."""
         return self.rounded(self.quickest(self.start)[0])
 
     @property
     def candidates(self) -> int:
-        """How many rates are compared to find the one that settles first."""
+        """Number of rates compared to find the one that settles first."""
         if self.optimizer.is_plain:
             return CANDIDATES
         return min(CANDIDATES, max(16, int(4e4 / len(self.minimum))))
 
     @cached_property
     def end_loss(self) -> float:
-        """The loss that a run which converges comes to.
+        """The limit of the loss of a converging run.
 
-        That of the minimum, except where weight decay is part of the gradient (not for AdamW):
-        along each eigenvector it then ends at λ/(λ + decay) of the minimum's coordinate.
+        That is the minimum, except if weight decay is part of the gradient (not for AdamW): along
+        each eigenvector the limit is then λ/(λ + decay) of the minimum's coordinate.
         """
         if not any(self._offsets):
             return self.min_loss
@@ -120,7 +116,7 @@ class Theory:
 
     @cached_property
     def _offsets(self) -> tuple[float, ...]:
-        """How far from the minimum along each eigenvector a run ends."""
+        """Distance of the limit from the minimum along each eigenvector."""
         decay = 0.0 if self.optimizer.name == "adamw" else self.optimizer.weight_decay
         if not decay:
             return (0.0,) * len(self.minimum)
@@ -136,12 +132,12 @@ class Theory:
 
     @property
     def fits_exactly(self) -> bool:
-        """Whether the minimum is as good as zero, so that a share of it means nothing."""
+        """Whether the smallest loss is zero up to rounding, with no meaningful shares."""
         return self.min_loss <= EXACT_FIT
 
     @property
     def _enough(self) -> float:
-        """The excess at which a run counts as settled."""
+        """Excess loss at which a run counts as settled."""
         return self.settled_loss - self.min_loss
 
     def start_loss(self) -> float:
@@ -157,7 +153,7 @@ class Theory:
         return np.array(self.eigenvectors)
 
     def distances(self, weights: Sequence[float]) -> tuple[float, ...]:
-        """Return how far weights are from the minimum along each eigenvector."""
+        """Return the distance of weights from the minimum along each eigenvector."""
         if len(self.minimum) > MAX_WEIGHTS_IN_PYTHON:
             return self._many_distances(tuple(weights))
         away = [w - m for w, m in zip(weights, self.minimum, strict=True)]
@@ -170,15 +166,12 @@ class Theory:
         return tuple((self._vectors @ (np.array(weights) - np.array(self.minimum))).tolist())
 
     def factors(self, lr: float) -> tuple[float, ...]:
-        """Return what one step of gradient descent multiplies the distances by.
-
-        Along each eigenvector, from where the run ends; without momentum.
-        """
+        """Return the factor of a step, without momentum, on the distance along each eigenvector."""
         decay = self.optimizer.weight_decay
         return tuple(1 - lr * (value + decay) for value in self.eigenvalues)
 
     def growth(self, lr: float) -> float:
-        """Return what a step multiplies the distance along the steepest eigenvector by at last.
+        """Return the asymptotic factor of a step on the distance along the steepest eigenvector.
 
         The modulus of the larger eigenvalue of its 2×2 matrix; |1 − lr·λ| without momentum.
         """
@@ -192,7 +185,7 @@ class Theory:
         return abs(trace) / 2 + math.sqrt(squared)
 
     def loss_at(self, weights: Sequence[float]) -> float:
-        """Return the loss at weights: the smallest, and λ/2 z² for each eigendirection."""
+        """Return the loss at weights: the smallest plus Σ λ/2 z² over the eigenvectors."""
         away = self.distances(weights)
         return self.min_loss + sum(
             value / 2 * z * z for value, z in zip(self.eigenvalues, away, strict=True)
@@ -203,10 +196,6 @@ class Theory:
 
         After k steps of gradient descent it is ½ Σ λᵢ cᵢ² (1 − lr·λᵢ)^2k, with cᵢ the distance of
         the start from the minimum along eigenvector i.
-
-        Args:
-            start: weights at step 0.
-            lr: learning rate.
         """
         if not self.optimizer.is_plain:
             return lambda step: float(self.losses(start, lr, [step])[0]) - self.min_loss
@@ -223,7 +212,7 @@ class Theory:
             total = 0.0
             for share, power in modes:
                 exponent = power * step if step else 0.0
-                if exponent > 600:  # near the end of float64
+                if exponent > 600:  # near the overflow of float64
                     return math.inf
                 total += share * math.exp(exponent)
             return total
@@ -244,16 +233,7 @@ class Theory:
         return excess
 
     def losses(self, start: Sequence[float], lr: float, at: Sequence[int]) -> Floats:
-        """Return the loss at some steps of a run.
-
-        Args:
-            start: weights at step 0, where the optimizer has no memory yet.
-            lr: learning rate.
-            at: steps.
-
-        Returns:
-            The loss at each, infinite past the end of float64.
-        """
+        """Return the loss at some steps of a run from ``start``, infinite if it overflows."""
         import numpy as np
 
         steps = np.array(at, dtype=np.int64)
@@ -266,11 +246,7 @@ class Theory:
         return np.where(np.isnan(excess), np.inf, self.min_loss + excess)
 
     def settles_at(self, start: Sequence[float], lr: float) -> int | None:
-        """Return the step from which on a run from ``start`` has settled, ``None`` if never.
-
-        With momentum a run can fly through the minimum and leave it again: it has settled once it
-        does so no more.
-        """
+        """Return the step at which a run from ``start`` settles for good, ``None`` if never."""
         if lr >= self.max_stable_lr:
             return None
         if not self.optimizer.is_plain:
@@ -279,7 +255,7 @@ class Theory:
         excess = self.excess(start, lr)
         if excess(0) <= enough:
             return 0
-        # Below the limit the excess only falls: double until it is low enough, then bisect.
+        # Below the limit the excess only falls: double the step, then bisect.
         low, high = 0, 1
         while excess(high) > enough:
             if high > MAX_STEP:
@@ -291,7 +267,7 @@ class Theory:
         return high
 
     def settles_each(self, start: Sequence[float], lrs: Sequence[float]) -> list[int | None]:
-        """Return ``settles_at`` of each of some rates, and remember it."""
+        """Return ``settles_at`` of each of some rates, cached."""
         if self.optimizer.is_plain:
             return [self.settles_at(start, lr) for lr in lrs]
         import numpy as np
@@ -321,7 +297,7 @@ class Theory:
         )
 
     def rounded(self, lr: float) -> float:
-        """Round a rate to three digits, or to as many as it takes to settle about as soon."""
+        """Round a rate to three digits, or to more if it would settle noticeably later."""
         near = [float(f"{lr:.{digits}g}") for digits in range(3, 17)]
         steps = self.settles_at(self.start, lr)
         if steps is not None:
@@ -333,18 +309,17 @@ class Theory:
 
     @lru_cache(maxsize=64)  # noqa: B019 - a session has few theories
     def quickest(self, start: tuple[float, ...]) -> tuple[float, int]:
-        """Return the rate that settles first from ``start``, and its step (at most ``MAX_STEP``).
+        """Return the rate of ``candidates`` that settles first from ``start``, and its step.
 
-        Of plain gradient descent ``minimax_lr`` is the answer for the worst start; from a given
-        one another rate can be quicker, by a third at a condition number of 19. With momentum it
-        is the first of ``candidates`` rates. Of rates that are equally quick this is the
-        middle one, or ``minimax_lr`` itself where that is one of them.
+        The step is at most ``MAX_STEP``. For plain gradient descent, ``minimax_lr`` is best for the
+        worst start, but another rate may be faster from a given one, by a third at a condition
+        number of 19. Of equally fast rates it is the middle one, or ``minimax_lr`` if among them.
         """
         import numpy as np
 
         limit = self.max_stable_lr
         if not self.optimizer.is_plain:
-            # The quickest may be a hundredth of the limit or just below it.
+            # The fastest rate may be a hundredth of the limit or just below it.
             some, others = self.candidates // 2, self.candidates - self.candidates // 2
             low = limit * np.geomspace(1e-4, 1, some, endpoint=False)
             even = limit * (np.arange(others) + 0.5) / others
@@ -365,7 +340,7 @@ class Theory:
         low_step, step = -1, 0
         while not settled(step).any():
             low_step, step = step, max(1, min(2 * step, MAX_STEP))
-        able = settled(step)  # only these can be the first
+        able = settled(step)  # the only candidates left
         lrs, powers = lrs[able], powers[able]
         while step - low_step > 1:
             middle = (low_step + step) // 2

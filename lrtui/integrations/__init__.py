@@ -1,1 +1,1 @@
-"""A Monitor as a callback of other frameworks; each is imported where it is used."""
+"""Monitor callbacks for other frameworks, each imported on use."""

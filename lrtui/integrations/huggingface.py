@@ -1,4 +1,4 @@
-"""A callback of transformers: ``Trainer(..., callbacks=[MonitorCallback()])``."""
+"""A callback for transformers: ``Trainer(..., callbacks=[MonitorCallback()])``."""
 
 from __future__ import annotations
 
@@ -15,19 +15,15 @@ from lrtui.monitor.monitor import Monitor
 class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
     """Lets ``lrtui watch`` see a Trainer and steer it.
 
-    A stop is the Trainer's own ``should_training_stop``, a checkpoint its own ``should_save``. The
-    loss of each step, which the Trainer tells no callback, is what ``backward`` was called on.
+    A stop sets the Trainer's ``should_training_stop``, a checkpoint its ``should_save``. As the
+    Trainer passes no callback the loss of each step, it is taken from ``backward``.
 
     Attributes:
-        monitor: of the training that is on, ``None`` before and after.
+        monitor: of the current training, ``None`` before and after.
     """
 
     def __init__(self, name: str | None = None) -> None:
-        """Wait for a training.
-
-        Args:
-            name: what the list of trainings calls it.
-        """
+        """Wait for a training; for ``name`` see ``Monitor``."""
         self.monitor: Monitor | None = None
         self._name = name
         self._losses: LossFinder | None = None
@@ -60,12 +56,12 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
         )
 
     def _failed(self, error: Exception) -> None:
-        """Say what went wrong, and do without the losses."""
+        """Report an error, and continue without losses."""
         self._detach()
         say(f"the losses of this training cannot be found: {in_words(error)}")
 
     def _detach(self) -> None:
-        """Take back what was put into torch and the optimizer."""
+        """Remove the hooks and patches."""
         while self._hooks:
             self._hooks.pop().remove()
         if self._losses is not None:
@@ -80,17 +76,16 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
             self._loss = self._losses.end_step(optimizer)
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Keep what the Trainer logs, to be told with the next step."""
-        logs = kwargs.get("logs") or {}
-        left_out = ("loss", "learning_rate", "epoch")
+        """Keep what the Trainer logs, to record it with the next step."""
+        ignored = ("loss", "learning_rate", "epoch")
         self._logged |= {
             name: value
-            for name, value in logs.items()
-            if name not in left_out and isinstance(value, int | float)
+            for name, value in (kwargs.get("logs") or {}).items()
+            if name not in ignored and isinstance(value, int | float)
         }
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Note a step; pass on what was asked for."""
+        """Record a step; pass requests of viewers to the Trainer."""
         if self.monitor is None:
             return
         logged, self._logged = self._logged, {}
@@ -102,7 +97,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
             control.should_training_stop = True
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Say that it is over."""
+        """Report the end of the training."""
         self._detach()
         if self.monitor is not None:
             self.monitor.finish()

@@ -1,4 +1,4 @@
-"""A callback of Lightning: ``Trainer(..., callbacks=[MonitorCallback()])``."""
+"""A callback for Lightning: ``Trainer(..., callbacks=[MonitorCallback()])``."""
 
 from __future__ import annotations
 
@@ -14,19 +14,15 @@ from lrtui.monitor.monitor import Monitor
 class MonitorCallback(pl.Callback):  # type: ignore[misc, unused-ignore]
     """Lets ``lrtui watch`` see a fit and steer it.
 
-    A stop is Lightning's own ``trainer.should_stop``, a checkpoint its own as well. What the module
-    logs is shown by its name.
+    A stop sets ``trainer.should_stop``, a checkpoint is Lightning's own. Values that the module
+    logs are shown by their names.
 
     Attributes:
-        monitor: of the fit that is on, ``None`` before and after.
+        monitor: of the current fit, ``None`` before and after.
     """
 
     def __init__(self, name: str | None = None) -> None:
-        """Wait for a fit.
-
-        Args:
-            name: what the list of trainings calls it.
-        """
+        """Wait for a fit; for ``name`` see ``Monitor``."""
         self.monitor: Monitor | None = None
         self._name = name
         self._step = 0
@@ -58,7 +54,7 @@ class MonitorCallback(pl.Callback):  # type: ignore[misc, unused-ignore]
         batch: Any,  # noqa: ANN401
         batch_idx: int,
     ) -> None:
-        """Note a step; of an accumulated one the parts add up."""
+        """Record a step; losses of an accumulated one add up."""
         if self.monitor is None:
             return
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
@@ -75,13 +71,14 @@ class MonitorCallback(pl.Callback):  # type: ignore[misc, unused-ignore]
             trainer.should_stop = True
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
-        """Say that it is over."""
-        if self.monitor is not None:
-            self.monitor.finish()
-            self.monitor = None
+        """Report the end of the fit."""
+        self._finish()
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:  # noqa: ANN401
-        """Say how it ended."""
+        """Report the error that ended the fit."""
+        self._finish(exception)
+
+    def _finish(self, error: BaseException | None = None) -> None:
         if self.monitor is not None:
-            self.monitor.finish(exception)
+            self.monitor.finish(error)
             self.monitor = None

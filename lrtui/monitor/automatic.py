@@ -138,7 +138,7 @@ class Automatic:
         """Report an error of ours once and stop watching; the training continues."""
         if not self._is_off:
             self._yield_to_script()
-            say(f"this training cannot be watched any more: {in_words(error)}")
+            say(f"this training can no longer be watched: {in_words(error)}")
 
     def after_fork(self) -> None:
         """Forget the parent's training in a forked child; what the child trains itself is new."""

@@ -286,10 +286,10 @@ class Channel:
             self._journal = Journal(path.with_suffix(".journal"))
 
     def _on_error(self, error: BaseException) -> None:
-        """Release the training after an error of the server: nobody can resume it any more."""
+        """Release the training after an error of the server, as nobody could resume it."""
         self.queue.release_all()
         self._record_nothing()
-        self.complain(f"this training cannot be watched any more: {in_words(error)}")
+        self.complain(f"this training can no longer be watched: {in_words(error)}")
 
     # --- the end --------------------------------------------------------------------------
 

@@ -1,15 +1,15 @@
-"""How much of the slope is left after a step: whether fresh batches still fall along it.
+"""Measures the slope left after a step: whether the loss of the next batch still falls along it.
 
 With w the weights, g(t) the gradient of step t and u(t) = w(t+1) − w(t) the optimizer's real step,
 
     left = Σ g(t+1)·u(t) / Σ g(t)·u(t)
 
-over pairs of consecutive steps. 1: the slope is all still there on the next batch; 0: the step
-ended at the bottom of its own line; below 0: the next gradients point back. Beside it ``calm``, the
-median cosine of consecutive gradients: near 1, as with full batches, steep directions are not
-excited and ``left`` does not see them. Any optimizer; nothing but its hooks, and no random number.
+over pairs of consecutive steps. 1: all of the slope is left on the next batch; 0: the step ended at
+the bottom of its line; below 0: the next gradients point back. In addition ``calm``, the median
+cosine of consecutive gradients: near 1, as with full batches, steep directions are not excited and
+``left`` cannot see them. Works with any optimizer by its hooks, and draws no random numbers.
 
-The steps are sampled in bursts, so that all of it takes at most a hundredth of the time.
+Steps are sampled in bursts, to keep to ``TIME_SHARE``.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ PAIRS = 27
 """Pairs of consecutive steps of a measurement."""
 
 FIRST_STEP = 20
-"""Steps before the first measurement, in which optimizers fill their averages."""
+"""Steps before the first measurement, while optimizers fill their averages."""
 
 TIME_SHARE = 0.01
-"""Share of the time that measurements may take."""
+"""Largest share of the time for measurements."""
 
 DEVICE_COST = 0.6
-"""Cost of a sampled step in steps, on a device whose work is not waited for: the most seen."""
+"""Highest cost seen of a sampled step, in steps, on a device, where it cannot be timed."""
 
 MEMORY_SHARE = 0.25
-"""Share of the free memory that the two copies of a measurement may take."""
+"""Largest share of the free memory for the two copies of a measurement."""
 
 
 class Headroom:
-    """Measures ``left`` of the training of one optimizer, in the thread that trains.
+    """Measures ``left`` for one optimizer, in the training thread.
 
     Attributes:
-        reading: ``left``, ``calm`` and the number of pairs of the last measurement, until taken.
+        reading: ``left``, ``calm`` and the number of pairs of a new measurement, else ``None``.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -68,13 +68,13 @@ class Headroom:
         ]
 
     def detach(self) -> None:
-        """Leave the optimizer."""
+        """Remove the hooks."""
         while self._hooks:
             self._hooks.pop().remove()
         self._forget()
 
     def _stop(self) -> None:
-        """Measure no more; within a hook, no hook can be removed."""
+        """Stop measuring, without removing the hooks, which is impossible within one."""
         self._forget()
         self._next = NEVER
 
@@ -83,17 +83,17 @@ class Headroom:
 
     @torch.no_grad()
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
-        """Compare the new gradient with the last step, and keep what the next step starts from."""
+        """Compare the new gradient with the last step, and copy weights and gradients."""
         self._steps += 1
         if self._steps < self._next:
             return
         if kwargs.get("closure") is not None or any(each is not None for each in args[1:]):
-            self._stop()  # its gradient is not known yet
+            self._stop()  # the closure has yet to compute the gradient
             return
         began = time.perf_counter()
         try:
             self._sample()
-        except Exception:  # no memory, or parameters of a kind that is not known
+        except Exception:  # such as out of memory
             self._stop()
         self._spent += time.perf_counter() - began
 
@@ -116,7 +116,7 @@ class Headroom:
 
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
-        """Take the slope of the step along its own gradient."""
+        """Measure the slope of the step along its own gradient."""
         if self._weights is None:
             return
         began = time.perf_counter()
@@ -146,7 +146,7 @@ class Headroom:
         return total(across), total(inner) / norms
 
     def _finish(self) -> None:
-        """Turn the pairs into a reading; rest for as long as it takes to keep to the time."""
+        """Compute the reading, and rest long enough to keep to ``TIME_SHARE``."""
         along, across, cosines = torch.stack(self._dots).unbind(dim=1)
         self.reading = {
             "left": across.sum() / along.sum().clamp_max(-1e-30),
@@ -160,7 +160,7 @@ class Headroom:
         self._forget()
 
     def _fits(self) -> bool:
-        """Return whether two copies of the weights fit into a share of what is free."""
+        """Return whether two copies of the weights fit into ``MEMORY_SHARE``."""
         if not self._parameters or any(is_sharded(p) for p in self._parameters):
             return False
         needed = 2 * sum(p.numel() * p.element_size() for p in self._parameters)
@@ -172,10 +172,10 @@ class Headroom:
 
 
 def total(values: Any) -> Tensor:  # noqa: ANN401 - tensors of one element
-    """Return the sum of tensors of one element, on their device."""
+    """Return the sum of one-element tensors, on their device."""
     return torch.stack([*values]).sum()
 
 
 def is_sharded(parameter: Tensor) -> bool:
-    """Return whether a rank has only a part of a parameter, so that its products are not all."""
+    """Return whether this rank has only a part of a parameter."""
     return hasattr(parameter, "full_tensor") or getattr(parameter, "_is_flat_param", False)

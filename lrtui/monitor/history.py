@@ -17,7 +17,7 @@ MAX_SCALARS = 32
 
 
 IN_GAUGE = ("calm", "pairs")
-"""Numbers that a ``Gauge`` has, and no column."""
+"""Scalars sent in a ``Gauge`` instead of a column."""
 
 
 class Row(NamedTuple):

@@ -181,7 +181,7 @@ class Steering:
                 if not control.can_scale:
                     raise ValueError(NO_RATE)
                 if not 0 < control.now()[0] * by < float("inf") and control.now()[0]:
-                    raise ValueError("that would not be a rate any more")
+                    raise ValueError("that would not be a valid rate")
                 control.scale_by(by)
                 return f"rate × {by:.4g}: {format_rate(control.now()[0])}"
             case Release():

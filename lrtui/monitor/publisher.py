@@ -284,7 +284,7 @@ class Publisher:
             self._events.append(message)
 
     def _gauges(self, rows: Sequence[Row]) -> Iterator[msg.Gauge]:
-        """Yield the readings of the headroom in some rows."""
+        """Yield the headroom measured in some rows."""
         for row in rows:
             left, calm = row.others.get("left"), row.others.get("calm")
             if left is not None and calm is not None and math.isfinite(left + calm):

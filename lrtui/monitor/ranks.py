@@ -133,7 +133,7 @@ class Ranks:
                 number += 1
         except Exception as error:  # for example, the process with the store is gone
             self._queue.release_all()
-            self._refuse_all(pending, f"the ranks cannot agree any more: {type(error).__name__}")
+            self._refuse_all(pending, f"the ranks can no longer agree: {type(error).__name__}")
         finally:
             self._queue.release_all()
 

@@ -42,7 +42,7 @@ class Vitals:
 
     Attributes:
         norm: total gradient norm that the script has just computed for clipping, ``None`` before.
-        headroom: measures how much slope is left after a step.
+        headroom: measures how far the rate may rise.
         search_due: whether the training thread should call ``search_script``.
     """
 
@@ -69,13 +69,13 @@ class Vitals:
         self._watch_loaders()
 
     def follow_optimizer(self, optimizer: Optimizer | None) -> None:
-        """Measure the headroom of the training of an optimizer, from its next step on."""
+        """Measure the headroom of this optimizer from its next step on."""
         if self.headroom is not None:
             self.headroom.detach()
         self.headroom = None if optimizer is None else Headroom(optimizer)
 
     def close(self) -> None:
-        """Restore torch's functions, and leave the optimizer."""
+        """Restore torch's functions, and detach from the optimizer."""
         self._patches.undo()
         self.follow_optimizer(None)
 
@@ -146,11 +146,7 @@ class Vitals:
         self._patches.patch(DataLoader, "__iter__", counted_iter)
 
     def take(self, step: int) -> dict[str, Any] | None:
-        """Return the scalars that the step has brought, ``None`` for none.
-
-        Args:
-            step: that was taken.
-        """
+        """Return the scalars of the step just taken, ``None`` for none."""
         self._step = step
         reading = self.headroom.reading if self.headroom is not None else None
         if reading is not None and self.headroom is not None:

@@ -164,7 +164,7 @@ class SocketSource(Source):
         elif has_ended(self._greeting.pid):
             how = "it was killed or crashed"
         else:
-            how = "it does not answer any more"
+            how = "it no longer answers"
         reason = f"lost at step {self._step:,}: {how}; waiting for it to come back"
         self._messages.append(
             msg.Ended(

@@ -1,1 +1,1 @@
-"""Numbers, rates, signs and file names as people write them."""
+"""Reading and formatting of numbers, rates, signs and file names."""

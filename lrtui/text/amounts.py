@@ -1,10 +1,10 @@
-"""Bytes and times as people write them."""
+"""Formats bytes and durations."""
 
 from __future__ import annotations
 
 
 def bytes_text(count: float) -> str:
-    """Write a number of bytes, such as ``321 MB``."""
+    """Format a number of bytes, such as ``321 MB``."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
             return f"{count:.3g} {unit}"
@@ -13,7 +13,7 @@ def bytes_text(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write how long something has taken, such as ``3 h 12``."""
+    """Format a duration, such as ``3 h 12``."""
     minutes = int(seconds) // 60
     if minutes < 1:
         return f"{int(max(seconds, 0))} s"

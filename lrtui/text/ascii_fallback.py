@@ -1,4 +1,4 @@
-"""ASCII characters for terminals without Unicode: a likeness of each sign that lrtui shows."""
+"""ASCII substitutes of the signs that lrtui shows, for terminals without Unicode."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ SIGNS = {
 
 
 def _braille(dots: int) -> str:
-    """Return the character most like the dots of a braille pattern."""
+    """Return the ASCII character most like a braille pattern."""
     left = [row for row, bit in enumerate((0, 1, 2, 6)) if dots >> bit & 1]
     right = [row for row, bit in enumerate((3, 4, 5, 7)) if dots >> bit & 1]
     rows = left + right
@@ -89,12 +89,12 @@ LIKENESSES = SIGNS | {chr(0x2800 + dots): _braille(dots) for dots in range(256)}
 
 
 def printable(text: str) -> str:
-    """Return a text with a blank for every character that could control a terminal."""
+    """Return a text with blanks in place of unprintable characters, which control terminals."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def plain(text: str) -> str:
-    """Return a text in ASCII of the same width, with ``?`` for what has no likeness."""
+    """Return a text in ASCII of the same width, with ``?`` for unknown characters."""
     return "".join(c if c.isascii() else _likeness(c) for c in text)
 
 
@@ -123,7 +123,7 @@ def lacks_unicode(environment: Mapping[str, str]) -> bool:
     """Return whether the locale, judged by its variables, lacks Unicode."""
     names = ["LC_ALL", "LC_CTYPE", "LANG"]
     if sys.flags.utf8_mode and environment.get("LC_CTYPE") == "C.UTF-8":
-        # Where the locale is C or missing, Python sets this itself as it starts.
+        # Python sets this itself at startup if the locale is C or missing.
         names.remove("LC_CTYPE")
     named = next((environment[name] for name in names if environment.get(name)), "C")
     return "utf" not in named.lower()

@@ -1,14 +1,12 @@
-"""Names for the files that are written."""
+"""Names of new files."""
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 
 
 def unused(folder: Path, stem: str, suffix: str) -> Path:
-    """Return a path where there is no file yet: a number goes between name and suffix."""
-    path, number = folder / f"{stem}{suffix}", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}{suffix}"
-    return path
+    """Return a path without a file, with a number before the suffix if needed."""
+    names = chain([f"{stem}{suffix}"], (f"{stem}-{number}{suffix}" for number in count(2)))
+    return next(path for name in names if not (path := folder / name).exists())

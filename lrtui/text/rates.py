@@ -1,4 +1,4 @@
-"""Learning rates as a person types and reads them."""
+"""Parses and formats learning rates."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from lrtui.messages import MOST_ENTRANTS
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 UNFINISHED = re.compile(r"\+?(0*[.,]?0*|\d+[.,]?\d*e[+-]?|[.,]\d+e[+-]?)", re.ASCII | re.IGNORECASE)
-"""What can still become a rate as more is typed."""
+"""The beginning of a rate."""
 
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)
-"""A comma that may separate thousands: 1,000 would be one or a thousand."""
+"""An ambiguous comma: 1,000 may be one or a thousand."""
 
 SEPARATOR = re.compile(r"[,;]?\s+")
-"""What stands between two rates."""
+"""Separates two rates."""
 
 MAX_CHARACTERS = 40
-"""Characters of a rate, at most."""
+"""Most characters of a rate."""
 
 FACTOR = 1.25
-"""What one press of a key makes a rate larger or smaller by."""
+"""Factor on the rate of one key press."""
 
 
 def parse_rate(text: str) -> float:
-    """Read a learning rate such as ``0.1``, ``1e-3``, ``.7`` or ``0,7``.
+    """Parse a learning rate such as ``0.1``, ``1e-3``, ``.7`` or ``0,7``.
 
     Raises:
-        ValueError: it is not a learning rate; says why, in a sentence a person can act on.
+        ValueError: it is not a learning rate; says why, in a sentence for the person.
     """
     text = text.strip()
     if not text:
@@ -54,10 +54,10 @@ def parse_rate(text: str) -> float:
 
 
 def parse_rates(text: str) -> list[float]:
-    """Read the learning rates of a race with blanks between them, such as ``0.1 0.7 1.01``.
+    """Parse the learning rates of a race, such as ``0.1 0.7 1.01``.
 
     Raises:
-        ValueError: one is not a learning rate, or they are too many; says why.
+        ValueError: one is not a learning rate, or there are too many; says why.
     """
     parts = SEPARATOR.split(text.strip())
     if len(parts) > MOST_ENTRANTS:
@@ -66,7 +66,7 @@ def parse_rates(text: str) -> list[float]:
 
 
 def complaint(text: str) -> str:
-    """Say why a text is no list of rates and cannot become one by typing on; empty if it can."""
+    """Return why a text cannot be completed to a list of rates, empty if it can."""
     *whole, last = SEPARATOR.split(text.lstrip())
     try:
         parse_rates(" ".join([*whole, "1"]))
@@ -76,7 +76,7 @@ def complaint(text: str) -> str:
 
 
 def _complaint(text: str) -> str:
-    """Say why a text is not a rate and cannot become one by typing on; empty if it can."""
+    """Return why a text cannot be completed to a rate, empty if it can."""
     if UNFINISHED.fullmatch(text) or (THOUSANDS.fullmatch(text) and text.count(",") == 1):
         return ""
     try:
@@ -87,21 +87,18 @@ def _complaint(text: str) -> str:
 
 
 def scaled(lr: float, factor: float) -> float:
-    """Return the rate times a factor, rounded to the three digits that are shown of it.
-
-    A product that is not a rate any more (zero or infinite) leaves the rate as it is.
-    """
+    """Return the rate times a factor, rounded to three digits; unchanged if that is no rate."""
     new = float(f"{lr * factor:.3g}")
     return new if 0 < new < math.inf else lr
 
 
 def rate_text(lr: float) -> str:
-    """Write a rate in full, up to nine digits."""
+    """Format a rate with up to nine digits."""
     return f"{lr:.9g}"
 
 
 def rate_cell(lr: float, width: int) -> str:
-    """Write a rate in at most ``width`` cells, with as many digits as fit; never cut."""
+    """Format a rate in at most ``width`` cells, with as many digits as fit; never cut."""
     for digits in range(9, 0, -1):
         texts = (
             f"{lr:.{digits}g}",
@@ -114,5 +111,5 @@ def rate_cell(lr: float, width: int) -> str:
 
 
 def shown(text: str) -> str:
-    """Quote what a person typed, shortened where it is long."""
+    """Quote a person's input, shortened if it is long."""
     return repr(text if len(text) <= 24 else text[:23] + "…")

@@ -1,4 +1,4 @@
-"""Readers of what a person types: each returns the value, or raises a sentence to act on."""
+"""Parsers of a person's input: each returns the value or raises a helpful sentence."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 from lrtui.messages import SCHEDULES, ScheduleName
 
 Reader = Callable[[str], object]
-"""Reads a text; raises ``ValueError`` with a sentence where it cannot be read."""
+"""Parses a text; raises ``ValueError`` with a sentence."""
 
 
 def within(low: float, high: float, needed: str) -> Callable[[str], float]:
-    """Return a reader of numbers in a range; ``needed`` names them in the sentence."""
+    """Return a parser of numbers in a range; ``needed`` begins its error sentence."""
 
     def read(text: str) -> float:
         try:
@@ -29,7 +29,7 @@ def within(low: float, high: float, needed: str) -> Callable[[str], float]:
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers in a range, written in digits alone."""
+    """Return a parser of whole numbers in a range, in digits only."""
 
     def read(text: str) -> int:
         if text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high:
@@ -43,14 +43,14 @@ below_one = within(0, math.nextafter(1, 0), "a number from 0 to below 1 is")
 
 
 def read_speed(text: str) -> float | None:
-    """Read steps a second; ``max`` is ``None``, as fast as possible."""
+    """Parse steps a second; ``max`` is ``None``, as fast as possible."""
     if text == "max":
         return None
     return within(0.01, 1e6, "steps a second from 0.01 to 1,000,000, or max, are")(text)
 
 
 def read_schedule(text: str) -> str:
-    """Read the name of a learning rate schedule."""
+    """Parse the name of a learning rate schedule."""
     try:
         return msgspec.convert(text, ScheduleName)
     except msgspec.ValidationError as error:
@@ -59,7 +59,7 @@ def read_schedule(text: str) -> str:
 
 
 def read_betas(text: str) -> tuple[float, float]:
-    """Read the two betas of Adam, such as ``0.9,0.999``."""
+    """Parse Adam's two betas, such as ``0.9,0.999``."""
     read = within(0, math.nextafter(1, 0), "two numbers from 0 to below 1, as 0.9,0.999, are")
     first, _, second = text.partition(",")
     return read(first), read(second)

@@ -1,1 +1,1 @@
-"""Scripts of scenes, and what plays them."""
+"""Scripts of scenes, and their player."""

@@ -1,4 +1,4 @@
-"""The main screen playing a script by itself, the same frames every time."""
+"""Plays a script on the main screen, with the same frames every time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lrtui.tour.lockstep import SPEED, Lockstep
 from lrtui.tour.script import Scene
 
 KEY_SECONDS = 0.3
-"""Between two typed digits, and before Enter."""
+"""Seconds between two typed digits, and before Enter."""
 
 
 def make_tour(
@@ -29,10 +29,10 @@ def make_tour(
 
     Args:
         source: the trainer.
-        scenes: the script.
-        setup: what is trained.
+        scenes: of the script.
+        setup: of the runs.
         fps: frames a second.
-        pace: how many times as fast as the script has it.
+        pace: factor on the script's pace.
     """
     lockstep = Lockstep(source)
     controller = Controller(lockstep, [], setup=setup, speed=SPEED)
@@ -40,10 +40,10 @@ def make_tour(
 
 
 class Tour(MainScreen):
-    """The main screen, with a script that it plays until a person takes over.
+    """The main screen, playing a script until a person takes over.
 
     Attributes:
-        playing: whether it still does.
+        playing: false once a person has taken over.
     """
 
     def __init__(
@@ -55,22 +55,14 @@ class Tour(MainScreen):
         fps: float,
         pace: float,
     ) -> None:
-        """Create the screen.
-
-        Args:
-            controller: of this source.
-            source: told how many steps to take for each frame.
-            scenes: the script.
-            fps: frames a second.
-            pace: how many times as fast as the script has it.
-        """
+        """Create the screen; for the arguments see ``make_tour``."""
         super().__init__(controller, fps)
         self.playing = True
         self._source = source
         self._scenes = scenes
         self._pace = pace
-        self._budget = 0.0  # steps that may be taken by now
-        self._waits = False  # whether the first run stands at its start until it is typed
+        self._budget = 0.0  # steps due
+        self._waits = False  # whether the first run waits at step 0 until it is typed
 
     async def _frames(self) -> None:
         await self._play()
@@ -81,19 +73,19 @@ class Tour(MainScreen):
     async def _play(self) -> None:
         """Play the script, a frame at a time."""
         if self._scenes and self._scenes[0].verb == "say":
-            self.say(self._scenes[0].text)  # it is there while torch loads
+            self.say(self._scenes[0].text)  # shown while torch loads
         await self.frame()
         await self._source.gather(lambda message: isinstance(message, ProblemFacts))
-        self.controller.hear()  # it asks for the sweep
+        self.controller.hear()  # which requests the sweep
         await self._source.gather(lambda message: isinstance(message, SweepResult))
         self.controller.hear()
         first = next((scene.text for scene in self._scenes if scene.verb == "type"), None)
-        if first is not None:  # there is a picture from the first line on
+        if first is not None:  # to show a picture from the start
             self.submit(first)
             self._waits = True
         due = time.monotonic()
         for scene in self._scenes:
-            for _ in self._performed(scene):
+            for _ in self._perform(scene):
                 while self._source.paused and self.playing:
                     await asyncio.sleep(self._frame_time)
                     await self.frame()
@@ -105,7 +97,7 @@ class Tour(MainScreen):
                 steps, self._budget = int(self._budget + 1e-9), self._budget % 1
                 await self._source.advance(steps)
                 while self.line is not None and not self.line.is_free:
-                    await asyncio.sleep(0.005)  # no frame is left out, however slow the line
+                    await asyncio.sleep(0.005)  # skip no frame, however slow the line
                 await self.frame()
                 due = max(due + self._frame_time / self._pace, time.monotonic() - 1)
                 await asyncio.sleep(max(due - time.monotonic(), 0))
@@ -114,8 +106,8 @@ class Tour(MainScreen):
                 if not self.playing:
                     return
 
-    def _performed(self, scene: Scene) -> Iterator[None]:
-        """Do what a line of the script says; yield where a frame is to be shown."""
+    def _perform(self, scene: Scene) -> Iterator[None]:
+        """Perform a line of the script; yield for each frame to show."""
         match scene.verb:
             case "say":
                 self.say(scene.text)
@@ -124,8 +116,8 @@ class Tour(MainScreen):
                 field.clear()
                 for digit in scene.text:
                     field.insert_text_at_cursor(digit)
-                    yield from self._watched(KEY_SECONDS)
-                yield from self._watched(KEY_SECONDS)
+                    yield from self._frames_for(KEY_SECONDS)
+                yield from self._frames_for(KEY_SECONDS)
                 if self._waits:
                     field.clear()
                 else:
@@ -138,17 +130,17 @@ class Tour(MainScreen):
             case "speed":
                 self._source.speed = scene.number
             case "wait":
-                yield from self._watched(scene.number)
+                yield from self._frames_for(scene.number)
             case "until":
                 session = self.view.session
                 while session.is_on and self._furthest() < scene.number:
                     yield
 
     def _furthest(self) -> int:
-        """Return the step of the run that has got furthest."""
+        """Return the step of the most advanced run."""
         return max(run.step for run in self.view.session.current_group)
 
-    def _watched(self, seconds: float) -> Iterator[None]:
+    def _frames_for(self, seconds: float) -> Iterator[None]:
         for _ in range(max(round(seconds / self._frame_time), 1)):
             yield
 
@@ -166,7 +158,7 @@ class Tour(MainScreen):
         self.view.dirty = True
 
     def pressed(self, event: events.Key) -> None:
-        """Hand the screen over at the first key that is about a run, space excepted."""
+        """Hand over at the first key that steers a run, except space."""
         super().pressed(event)
         digit = event.character is not None and event.character in "0123456789"
         action = BY_KEY.get(event.key)
@@ -178,7 +170,7 @@ class Tour(MainScreen):
         if not self.playing:
             return
         self.playing = False
-        for field in self.query(RateField):  # none yet, for a key that comes early
+        for field in self.query(RateField):  # none yet, for an early key
             field.clear()
         self._source.release(SPEED)
         self.say("")

@@ -1,4 +1,4 @@
-"""A tour's script: a file that a person can read, edit and hand on."""
+"""Parses a tour's script, a file that people can read, edit and share."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ NAMES = (None, "edge", "optimizers", "race")
 TOURS: dict[str | None, Path] = {
     name: Path(__file__).parent / f"{name or 'post'}.txt" for name in NAMES
 }
-"""The tours that come with lrtui, by name; none for the post's."""
+"""Built-in tours by name, ``None`` for the post's."""
 
 KEYS = (
     *"abhoprswyz",
     *("tab", "up", "down", "left", "right"),
 )
-"""The keys that a script can press."""
+"""Keys that a script can press."""
 
 VERBS = ("say", "type", "press", "wait", "until", "speed", "problem", "steps")
-"""What a line can begin with."""
+"""First words of a line."""
 
 MAX_BYTES = 10**6
-"""Bytes of a script, at most."""
+"""Most bytes of a script."""
 
 
 class Scene(NamedTuple):
     """One line of a script.
 
     Attributes:
-        verb: ``say``, ``type``, ``press``, ``wait``, ``until``, ``speed``, ``problem``, ``steps``.
-        text: what is said, typed or pressed, or the problem that the tour is about.
-        number: seconds to wait, or the step to wait for, the run's end where it is infinite; steps
-            a second, or steps of a run.
+        verb: one of ``VERBS``.
+        text: to say or type, the key to press, or the problem.
+        number: seconds to wait; the step to wait for, infinite for the run's end; steps a second;
+            or steps of a run.
     """
 
     verb: str
@@ -44,11 +44,11 @@ class Scene(NamedTuple):
 
 
 def read_script(name: str | None) -> list[Scene]:
-    """Read a script: one of lrtui's by its name, the post's where none is named, or a file.
+    """Read a built-in script by its name, the post's for ``None``, or a file.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: a line is not one of a script; says which and why.
+        ValueError: a line is invalid; says which and why.
     """
     path = TOURS.get(name) or Path(str(name))
     with path.open("rb") as file:
@@ -68,10 +68,10 @@ def read_script(name: str | None) -> list[Scene]:
 
 
 def scene(line: str) -> Scene:
-    """Read a line of a script.
+    """Parse a line of a script.
 
     Raises:
-        ValueError: it is not one; says why.
+        ValueError: it is invalid; says why.
     """
     verb, _, text = line.strip().partition(" ")
     text = text.strip()
@@ -105,7 +105,7 @@ def scene(line: str) -> Scene:
 
 
 def number(text: str, most: float, unit: str) -> float:
-    """Read a number of seconds or steps."""
+    """Parse a number of seconds or steps, at most ``most``."""
     try:
         value = float(text)
     except ValueError:

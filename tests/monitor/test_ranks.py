@@ -277,6 +277,6 @@ def test_without_the_store_each_order_is_refused(monkeypatch: pytest.MonkeyPatch
         agreed.submit(pending)
     until(lambda: len(refused) == 2, "both are refused")
     assert [pending for pending, _ in refused] == orders
-    assert {why for _, why in refused} == {"the ranks cannot agree any more: RuntimeError"}
+    assert {why for _, why in refused} == {"the ranks can no longer agree: RuntimeError"}
     agreed.end()
     assert queue.is_idle

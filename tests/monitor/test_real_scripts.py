@@ -314,7 +314,7 @@ m = model(); train(m, torch.optim.SGD(m.parameters(), 0.1), 150); print("steps",
     assert done.returncode == 0
     assert done.stdout.startswith("steps [")
     said = done.stderr.splitlines()
-    assert said == ["lrtui: this training cannot be watched any more: RuntimeError: a bug of ours"]
+    assert said == ["lrtui: this training can no longer be watched: RuntimeError: a bug of ours"]
 
 
 # --- what is not known ------------------------------------------------------------------------
