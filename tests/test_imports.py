@@ -200,7 +200,8 @@ def test_a_script_that_is_run_pays_for_no_other_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lrtui", "run", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert {*done.stdout.split()} == {
-        "lrtui", "lrtui.text", "lrtui.text.ascii_fallback", "lrtui.monitor", "lrtui.monitor.options", "lrtui.monitor.script",
+        "lrtui", "lrtui.text", "lrtui.text.ascii_fallback",
+        "lrtui.monitor", "lrtui.monitor.options", "lrtui.monitor.script",
         "lrtui.commands", "lrtui.commands.parser", "lrtui.commands.run",
     }  # fmt: skip
 

@@ -154,7 +154,7 @@ async def test_runs_are_pinned_named_hidden_and_removed() -> None:
         assert source.noted[-1] == Marked(run=4, removed=True)
         await press(pilot, "x")  # none is highlighted any more
         await frame(pilot)
-        assert "↓ highlights the run" in text(app, "notice")
+        assert "highlight a run with ↓ first" in text(app, "notice")
         assert len(controller.session.runs) == 5
 
 
