@@ -39,8 +39,8 @@ def test_keys_steer_and_the_screen_says_what_took_effect(tmp_path: Path) -> None
     with training(*fit(tmp_path / "out")) as running, watching(running, "fit") as lab:
         lab.wait_for(r"fit · pid \d+.*step [\d,]+ · .* steps/s ● live")
         lab.wait_for(r"in force 0\.0\d+, the schedule's own")
-        for pane in ("loss", "rate", "scalar", "log"):
-            lab.wait_for(rf"─ {pane} ─")
+        for pane in ("loss", "rate", "scalar", "events"):
+            lab.wait_for(rf"[╭├┬] {pane} ")
         lab.type("0.05\r")
         lab.wait_for(r"in force 0\.05 = held, since step [\d,]+; the schedule asks for 0\.0")
         lab.wait_for(r"[\d,]+ rate held at 0\.05 \(you\)|rate held at 0\.05")
@@ -141,8 +141,8 @@ def test_small_screens_show_loss_and_rate(tmp_path: Path) -> None:
         with watching(running, "fit", columns=80, rows=24) as lab:
             lab.wait_for("● live")
             lab.wait_for(r"in force 0\.\d+")
-            lab.wait_for("─ loss ─")
-            lab.wait_for("─ rate ─")
+            lab.wait_for("╭ loss ")
+            lab.wait_for("├ rate ")
         with watching(running, "fit", columns=40, rows=12) as lab:
             lab.wait_for(r"in force 0\.\d+")
             lab.type("\t")

@@ -94,7 +94,8 @@ async def test_one_rate_stands_on_the_screen() -> None:
         now = f"{lrs[-1]:.4g}"
         assert main_screen(app).query_one(RateField).placeholder == now
         assert f"in force {now}, " in text(app, "ruler")
-        assert f"26 groups, 7.8e-06 … {lrs[-1]:.2g}" in text(app, "ruler")
+        lowest = 7.8e-6 * lrs[-1] / lrs[0]  # it has fallen with the largest
+        assert f"26 groups, {lowest:.2g} … {lrs[-1]:.2g}" in text(app, "ruler")
         assert text(app, "rate-in-force").startswith(f"━━ {now}")
         assert "rate" not in text(app, "loss").splitlines()[0]
         # What a command has made of it since the last report is said everywhere at once.

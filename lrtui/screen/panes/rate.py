@@ -106,8 +106,10 @@ def in_force(run: Run) -> list[Row]:
         row.append((f" = schedule {asked:.4g} × {state.scale:.4g}{since}", "strong"))
     else:
         row.append((", the schedule's own", "dim"))
-    if state.groups > 1 and state.lowest is not None:
-        row.append((f"  {state.groups} groups, {state.lowest:.2g} … {lr:.2g}", "dim"))
+    if state.groups > 1 and state.lowest is not None and state.lr > 0:
+        # The state is that of the last command; groups keep their ratio as a schedule goes on.
+        lowest = state.lowest * lr / state.lr
+        row.append((f"  {state.groups} groups, {lowest:.2g} … {lr:.2g}", "dim"))
     if state.stopping and run.is_on:
         row.append(("  stopping", "bad"))
     elif live.vitals is not None:
