@@ -76,7 +76,7 @@ def named_number(name: re.Pattern[str], accept: Callable[[int], bool]) -> tuple[
     for frame in frames():
         if str(frame.f_globals.get("__name__", "")).startswith(NOT_THE_SCRIPT):
             continue
-        for scope in (frame.f_locals, frame.f_globals):
+        for scope in (dict(frame.f_locals), frame.f_globals):
             groups: list[Any] = [scope, *(scope.get(each) for each in SETTINGS)]
             for group in groups:
                 values = group if isinstance(group, dict) else getattr(group, "__dict__", {})

@@ -28,8 +28,8 @@ def key_times(lab: Terminal, count: int) -> list[float]:
             while time.perf_counter() < pause:
                 lab.read_bytes(0.01)
             typed += digit
-            # The field begins in the third cell of the third row; only what differs is sent.
-            place = rb"\x1b\[3;%dH(\x1b\[[\d;]*m)*%s" % (2 + len(typed), digit.encode())
+            # The field begins in the seventh cell of the second row; only what differs is sent.
+            place = rb"\x1b\[2;%dH(\x1b\[[\d;]*m)*%s" % (6 + len(typed), digit.encode())
             start = time.perf_counter()
             lab.type(digit)
             got = b""
