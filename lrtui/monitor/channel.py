@@ -51,7 +51,7 @@ class Training:
     levers: Levers
     full_batch: bool = False
     journal: Path | None = None
-    shows_vitals: bool = True
+    shows_vitals: bool = False
 
     @property
     def began(self) -> Began:

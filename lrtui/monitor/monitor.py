@@ -62,7 +62,7 @@ class Monitor:
         journal: str | os.PathLike[str] | None = None,
         snapshots: bool = True,
         full_batch: bool = False,
-        vitals: bool = True,
+        vitals: bool = False,
     ) -> None:
         """Attach to the optimizers.
 
@@ -78,7 +78,8 @@ class Monitor:
             snapshots: whether to keep snapshots of the model on the CPU, in at most a quarter of
                 the host's free memory.
             full_batch: whether each step sees all data, so that its loss has no noise.
-            vitals: whether to show gradient norm, clipping, waits for data, total steps, memory.
+            vitals: whether to show gradient norm, clipping, waits for data, total steps, memory
+                and the slope left; it costs some microseconds a step.
         """
         if Monitor.made is not None:
             Monitor.made()
@@ -108,7 +109,7 @@ class Monitor:
         levers: Levers,
         name: str | None,
         journal: str | None,
-        vitals: bool = True,
+        vitals: bool = False,
     ) -> Self:
         """Return a Monitor whose caller attaches the optimizers."""
         made = cls.__new__(cls)

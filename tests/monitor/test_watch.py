@@ -62,7 +62,7 @@ def test_keys_steer_and_the_screen_says_what_took_effect(tmp_path: Path) -> None
         lab.wait_for("k again writes a checkpoint")
         lab.type("k")
         lab.wait_for("checkpoint written")
-        lab.wait_for(r"t back to the weights of step [\d,]+")
+        lab.wait_for(r"t back to step [\d,]+")
         lab.type("t")
         lab.wait_for(
             r"t again goes back to the weights of step [\d,]+, on at half the rate of then"
@@ -144,7 +144,7 @@ def test_small_screens_show_loss_and_rate(tmp_path: Path) -> None:
             lab.wait_for("╭ loss ")
             lab.wait_for("├ rate ")
         with watching(running, "fit", columns=40, rows=12) as lab:
-            lab.wait_for(r"in force 0\.\d+")
+            lab.wait_for(r"rate 0\.\d+ +loss 0\.\d+")
             lab.type("\t")
             lab.read(0.5)
 
