@@ -181,7 +181,7 @@ class Channel:
         else:
             say(f"lrtui watch {self._pid} shows this training")
             if self._training.shows_vitals:
-                self.vitals = Vitals()
+                self.vitals = Vitals(self.complain)
                 self.vitals.follow_optimizer(self.steering.levers.control.first)
 
     def _record_nothing(self) -> None:

@@ -15,6 +15,7 @@ Steps are sampled in bursts, to keep to ``TIME_SHARE``.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from lrtui.monitor.command_queue import NEVER
+from lrtui.monitor.levers import in_words
 from lrtui.monitor.memory import free_memory
 
 PAIRS = 27
@@ -48,8 +50,9 @@ class Headroom:
         reading: ``left``, ``calm`` and the number of pairs of a new measurement, else ``None``.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        """Attach to an optimizer."""
+    def __init__(self, optimizer: Optimizer, complain: Callable[[str], None]) -> None:
+        """Attach to an optimizer; ``complain`` is called if it cannot be measured any more."""
+        self._complain = complain
         self.reading: dict[str, Any] | None = None
         self._parameters = [
             p for group in optimizer.param_groups for p in group["params"] if p.requires_grad
@@ -78,6 +81,10 @@ class Headroom:
         self._forget()
         self._next = NEVER
 
+    def _fail(self, error: Exception) -> None:
+        self._stop()
+        self._complain(f"the slope left can no longer be measured: {in_words(error)}")
+
     def _forget(self) -> None:
         self._weights, self._gradients, self._along, self._dots = None, [], None, []
 
@@ -93,8 +100,8 @@ class Headroom:
         began = time.perf_counter()
         try:
             self._sample()
-        except Exception:  # such as out of memory
-            self._stop()
+        except Exception as error:  # such as out of memory
+            self._fail(error)
         self._spent += time.perf_counter() - began
 
     def _sample(self) -> None:
@@ -126,8 +133,8 @@ class Headroom:
                 for p, w, g in zip(self._parameters, self._weights, self._gradients, strict=True)
                 if g is not None
             )
-        except Exception:  # see _before
-            self._stop()
+        except Exception as error:  # see _before
+            self._fail(error)
         self._spent += time.perf_counter() - began
 
     def _products(self) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, dataloader
 from lrtui import messages as msg
 from lrtui.monitor.frameworks import Total, find_epochs, find_total
 from lrtui.monitor.headroom import Headroom
+from lrtui.monitor.levers import in_words
 from lrtui.monitor.memory import memory_of_this_process
 from lrtui.monitor.patches import Patches
 from lrtui.monitor.stack import where
@@ -46,8 +47,13 @@ class Vitals:
         search_due: whether the training thread should call ``search_script``.
     """
 
-    def __init__(self) -> None:
-        """Patch clipping and data loaders; called in the training thread."""
+    def __init__(self, complain: Callable[[str], None]) -> None:
+        """Patch clipping and data loaders; called in the training thread.
+
+        Args:
+            complain: called with a sentence if something can no longer be measured.
+        """
+        self._complain = complain
         self.norm: Any = None
         self.search_due = False
         self.headroom: Headroom | None = None
@@ -72,7 +78,7 @@ class Vitals:
         """Measure the headroom of this optimizer from its next step on."""
         if self.headroom is not None:
             self.headroom.detach()
-        self.headroom = None if optimizer is None else Headroom(optimizer)
+        self.headroom = None if optimizer is None else Headroom(optimizer, self._complain)
 
     def close(self) -> None:
         """Restore torch's functions, and detach from the optimizer."""
@@ -163,8 +169,9 @@ class Vitals:
         try:
             self._total = find_total(self._step) or self._total
             self._epochs = find_epochs() or self._epochs
-        except Exception:  # properties of frameworks and scripts may raise anything
+        except Exception as error:  # properties of frameworks and scripts may raise anything
             self._searches = len(SEARCH_TIMES)
+            self._complain(f"the training's length is not looked for any more: {in_words(error)}")
 
     # --- in the server's thread -----------------------------------------------------------
 

@@ -28,7 +28,7 @@ def fit(make: Make, steps: int, measured: bool) -> tuple[dict[str, Any], dict[st
         nn.Linear(5, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Dropout(0.1), nn.Linear(24, 1)
     )
     optimizer = make(model.parameters())
-    headroom = Headroom(optimizer) if measured else None
+    headroom = Headroom(optimizer, print) if measured else None
     weights, gradients, losses = [], [], []
     parameters = [*model.parameters()]
 
@@ -85,7 +85,7 @@ def test_a_rate_that_overshoots_leaves_no_slope_and_a_small_one_nearly_all() -> 
     def left(lr: float) -> float:
         weight = nn.Parameter(torch.tensor([4.0, 3.0]))
         optimizer = torch.optim.SGD([weight], lr)
-        headroom = Headroom(optimizer)
+        headroom = Headroom(optimizer, print)
         for _ in range(FIRST_STEP + PAIRS + 2):
             optimizer.zero_grad()
             loss: Any = 0.5 * (weight**2).sum()
@@ -104,7 +104,7 @@ def test_it_rests_for_as_long_as_keeps_it_to_its_time(monkeypatch: pytest.Monkey
     monkeypatch.setattr("lrtui.monitor.headroom.time.perf_counter", lambda: clock["now"])
     weight = nn.Parameter(torch.zeros(3))
     optimizer = torch.optim.SGD([weight], 0.1)
-    headroom = Headroom(optimizer)
+    headroom = Headroom(optimizer, print)
     real = headroom._sample
 
     def slow() -> None:
@@ -127,7 +127,7 @@ def test_it_rests_for_as_long_as_keeps_it_to_its_time(monkeypatch: pytest.Monkey
 def test_what_cannot_be_measured_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     weight = nn.Parameter(torch.ones(2))
     lbfgs: Any = torch.optim.LBFGS([weight], 0.1)
-    headroom = Headroom(lbfgs)
+    headroom = Headroom(lbfgs, print)
 
     def closure() -> Any:
         lbfgs.zero_grad()
@@ -140,10 +140,26 @@ def test_what_cannot_be_measured_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
     assert headroom.reading is None
     monkeypatch.setattr("lrtui.monitor.headroom.free_memory", lambda: 10)
     optimizer = torch.optim.SGD([weight], 0.1)
-    small = Headroom(optimizer)
+    small = Headroom(optimizer, print)
     for _ in range(FIRST_STEP + PAIRS + 5):
         weight.grad = torch.ones(2)
         optimizer.step()
     assert small.reading is None
     small.detach()
     assert not optimizer._optimizer_step_pre_hooks
+
+
+def test_what_fails_in_the_midst_is_complained_of_once() -> None:
+    weight = nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([weight], 0.1)
+    complaints: list[str] = []
+    headroom = Headroom(optimizer, complaints.append)
+    for step in range(FIRST_STEP + PAIRS):
+        if step == FIRST_STEP + 5:  # the script resizes a layer under the optimizer
+            weight.data = torch.ones(3)
+        weight.grad = torch.ones_like(weight)
+        optimizer.step()
+    assert headroom.reading is None
+    assert len(complaints) == 1
+    assert "slope left" in complaints[0]
+    headroom.detach()

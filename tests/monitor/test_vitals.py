@@ -25,7 +25,7 @@ from tests.monitor.trainings import Viewer, script, training
 
 @pytest.fixture
 def vitals() -> Any:
-    made = Vitals()
+    made = Vitals(print)
     yield made
     made.close()
 
@@ -51,7 +51,7 @@ def test_the_norm_is_that_of_the_clipping_however_its_name_was_imported(vitals: 
 def test_what_was_replaced_is_put_back() -> None:
     name = "_clip_grads_with_norm_" if SCALES_APART else "clip_grad_norm_"
     clip, begin = getattr(nn.utils.clip_grad, name), DataLoader.__iter__
-    made = Vitals()
+    made = Vitals(print)
     assert getattr(nn.utils.clip_grad, name) is not clip
     made.close()
     assert getattr(nn.utils.clip_grad, name) is clip
@@ -104,6 +104,25 @@ def test_epochs_are_counted_and_give_the_number_of_steps(vitals: Vitals) -> None
         told = vitals.message(1, step, None)
         assert (told.epoch, told.epochs) == (epoch + 1, num_epochs)
     assert told.total == 30
+
+
+def test_a_script_that_cannot_be_searched_is_complained_of_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(step: int) -> None:
+        raise RuntimeError("a property of the script")
+
+    monkeypatch.setattr("lrtui.monitor.vitals.find_total", fail)
+    complaints: list[str] = []
+    made = Vitals(complaints.append)
+    try:
+        made.search_script()
+        made.track(True, 1.0)
+        assert not made.search_due
+        assert len(complaints) == 1
+        assert "a property of the script" in complaints[0]
+    finally:
+        made.close()
 
 
 def test_a_stall_says_for_how_long_and_where(
