@@ -53,9 +53,10 @@ def run(options: FormOptions) -> int:
         by = "environment" if key == "theme" and os.environ.get("TEXTUAL_THEME") else ""
         rows.append((key, value, by or ("file" if is_set else "default")))
     if options.json:
-        told = {key: {"value": value, "from": by} for key, value, by in rows}
-        found = {"path": str(config.path), "exists": bool(config.text), "settings": told}
-        print(json.dumps(found))
+        found = {key: {"value": value, "from": by} for key, value, by in rows}
+        print(
+            json.dumps({"path": str(config.path), "exists": bool(config.text), "settings": found})
+        )
         return 0
     print(config.path, "" if config.text else "(not there)")
     for key, value, by in rows:

@@ -21,7 +21,7 @@ def export(runs: Iterable[Run], folder: Path, suffix: str = ".csv") -> tuple[Pat
     """Write the losses of runs to a new file: run, name, optimizer, step, rate, loss.
 
     A run of more than 4,096 steps has the largest and the smallest loss of each of many equal
-    stretches, see ``LossSeries``. Of each stretch of losses that were not finite the first is told,
+    stretches, see ``LossSeries``. Of each stretch of losses that were not finite it has the first,
     ``inf`` in CSV and ``null`` in JSON.
 
     Args:
@@ -39,17 +39,17 @@ def export(runs: Iterable[Run], folder: Path, suffix: str = ".csv") -> tuple[Pat
     written = [(run, [*rows(run)]) for run in runs]
     with path.open("x", newline="", encoding="utf-8") as file:
         if suffix == ".json":
-            json.dump([as_object(run, told) for run, told in written if told], file)
+            json.dump([as_object(run, found) for run, found in written if found], file)
         else:
             table = csv.writer(file)
             table.writerow(COLUMNS)
-            for run, told in written:
-                for step, rate, loss in told:
+            for run, found in written:
+                for step, rate, loss in found:
                     table.writerow([run.number, run.name, run.by, step, rate, loss])
-    return path, sum(len(told) for _, told in written)
+    return path, sum(len(found) for _, found in written)
 
 
-def as_object(run: Run, told: Sequence[tuple[int, str, str]]) -> dict[str, object]:
+def as_object(run: Run, found: Sequence[tuple[int, str, str]]) -> dict[str, object]:
     """Return a run as JSON has it."""
     return {
         "run": run.number,
@@ -57,9 +57,9 @@ def as_object(run: Run, told: Sequence[tuple[int, str, str]]) -> dict[str, objec
         "problem": run.facts.name if run.facts else "",
         "optimizer": run.by,
         "verdict": run.verdict()[0],
-        "steps": [step for step, _, _ in told],
-        "rates": [float(rate) for _, rate, _ in told],
-        "losses": [None if loss == "inf" else float(loss) for _, _, loss in told],
+        "steps": [step for step, _, _ in found],
+        "rates": [float(rate) for _, rate, _ in found],
+        "losses": [None if loss == "inf" else float(loss) for _, _, loss in found],
     }
 
 
@@ -70,10 +70,9 @@ def rows(run: Run) -> Iterable[tuple[int, str, str]]:
     changes = [*run.changes]
     rate = rate_text(run.first_lr)
     steps, losses = run.series.curve()
-    told = [(int(step), f"{loss:.9g}") for step, loss in zip(steps, losses, strict=True)]
+    finite = [(int(step), f"{loss:.9g}") for step, loss in zip(steps, losses, strict=True)]
     lost = [(first, "inf") for first, _ in run.series.non_finite()]
-    told = sorted([*told, *lost], key=lambda row: row[0])
-    for step, loss in told:
+    for step, loss in sorted([*finite, *lost], key=lambda row: row[0]):
         while changes and step > changes[0][0]:
             rate = rate_text(changes.pop(0)[1])
         yield step, rate, loss

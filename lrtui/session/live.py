@@ -89,8 +89,8 @@ class Live:
 
         steps = progress.numbered()
         for name, column in progress.scalars.items():
-            told = [(at, v) for at, v in zip(steps, column, strict=True) if v is not None]
-            if name in ("loss", "lr") or not told:
+            values = [(at, v) for at, v in zip(steps, column, strict=True) if v is not None]
+            if name in ("loss", "lr") or not values:
                 continue
             if name == "scheduled":
                 series = self.scheduled = self.scheduled or LossSeries()
@@ -98,4 +98,4 @@ class Live:
                 series = self.scalars.setdefault(name, LossSeries())
             else:
                 continue
-            series.append(*map(list, zip(*told, strict=True)))
+            series.append(*map(list, zip(*values, strict=True)))

@@ -205,9 +205,9 @@ class Run:
     @property
     def rate_in_words(self) -> str:
         """Its rate; if it was changed, the first and the last one: ``0.1 → 0.3``."""
-        told = [rate_text(lr) for lr in self.lrs]
-        between = " … → " if len(told) > 2 else " "
-        return told[0] if len(told) == 1 else f"{told[0]} →{between}{told[-1]}"
+        texts = [rate_text(lr) for lr in self.lrs]
+        between = " … → " if len(texts) > 2 else " "
+        return texts[0] if len(texts) == 1 else f"{texts[0]} →{between}{texts[-1]}"
 
     def lr_at(self, step: int) -> float:
         """Return the learning rate of a step, counted from 1."""

@@ -8,7 +8,7 @@ from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.screen.panes.scalar import live_of
 
 LEVELS = "▁▂▃▄▅▆▇█"
-"""Steps a second of late, from none to the most that any rank had."""
+"""Latest steps a second, from none to the most that any rank had."""
 
 CURVE = 6
 """Reports that are drawn."""
@@ -51,7 +51,7 @@ RANKS = Pane(
     place="below",
     heading=False,
     draw=draw,
-    help="The processes that train together: step and steps a second of each, of late.",
+    help="The processes that train together: the step and the latest steps a second of each.",
     applies=lambda view: bool(
         (live := live_of(view)) and live.ranks is not None and len(live.ranks.steps) > 1
     ),
