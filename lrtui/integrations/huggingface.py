@@ -7,9 +7,9 @@ from typing import Any
 from transformers import TrainerCallback
 
 from lrtui.monitor.channel import say
-from lrtui.monitor.levers import in_words
 from lrtui.monitor.losses import LossFinder
 from lrtui.monitor.monitor import Monitor
+from lrtui.text.errors import in_words
 
 
 class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]

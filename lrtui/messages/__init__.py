@@ -8,8 +8,10 @@ one that is known and malformed is an error.
 from lrtui.messages.commands import (
     ALL_CAPABILITIES,
     MOST_ENTRANTS,
+    Adopt,
     Alone,
     AnyCommand,
+    Cancel,
     Capability,
     Checkpoint,
     Command,
@@ -34,6 +36,7 @@ from lrtui.messages.commands import (
     Stop,
     Sweep,
     TakeSnapshot,
+    Try,
     Watch,
 )
 from lrtui.messages.greeting import PROTOCOL, Failed, Greeting, NoResult, Printed, Unusable
@@ -78,6 +81,16 @@ from lrtui.messages.runs import (
     Started,
     State,
 )
-from lrtui.messages.steering import Gauge, LiveReport, Ranks, Snapshots, Steered, Vitals
+from lrtui.messages.steering import (
+    Branch,
+    Gauge,
+    LiveReport,
+    Ranks,
+    Snapshots,
+    Steered,
+    Tried,
+    Trying,
+    Vitals,
+)
 from lrtui.messages.sweeps import GridResult, SweepResult
 from lrtui.messages.wire import AnyMessage, decode_command, decode_message, encode

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from lrtui.messages.optimizer import PLAIN, Optimizer
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.messages.quantities import (
-    LARGEST,
+    Factor,
     Fraction,
     LearningRate,
     Number,
@@ -32,6 +32,10 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="type"):
     """
 
     id: Annotated[int, Meta(ge=0)] = 0
+
+
+USUAL_FACTORS = (0.5, 1.0, 2.0, 4.0)
+"""Factors on the rate of a try."""
 
 
 class Start(Command, tag="start", frozen=True, kw_only=True):
@@ -187,7 +191,7 @@ class Hold(Command, tag="hold", frozen=True, kw_only=True):
 class Scale(Command, tag="scale", frozen=True, kw_only=True):
     """Multiply the rate in force; the schedule continues, scaled."""
 
-    by: Annotated[float, Meta(gt=0, le=LARGEST)]
+    by: Factor
 
 
 class Release(Command, tag="release", frozen=True, kw_only=True):
@@ -217,7 +221,7 @@ class Rewind(Command, tag="rewind", frozen=True, kw_only=True):
     """
 
     step: StepNumber | None = None
-    by: Annotated[float, Meta(gt=0, le=LARGEST)] = 0.5
+    by: Factor = 0.5
 
 
 class Follow(Command, tag="follow", frozen=True, kw_only=True):
@@ -230,11 +234,51 @@ class Follow(Command, tag="follow", frozen=True, kw_only=True):
     optimizer: str = ""
 
 
+class Try(Command, tag="try", frozen=True, kw_only=True):
+    """Replay the next steps at other rates, on the same batches, then restore the training.
+
+    Attributes:
+        factors: on the rate in force.
+        steps: to record and replay.
+        only_ask: whether only to say what it would take.
+    """
+
+    factors: Annotated[list[Factor], Meta(min_length=1, max_length=8)]
+    steps: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    only_ask: bool = False
+
+
+class Cancel(Command, tag="cancel", frozen=True, kw_only=True):
+    """End a try, and restore the training."""
+
+
+class Adopt(Command, tag="adopt", frozen=True, kw_only=True):
+    """Go on from the end of a branch of the last try, at its rate.
+
+    Attributes:
+        factor: of the branch.
+    """
+
+    factor: Factor
+
+
 class Stop(Command, tag="stop", frozen=True, kw_only=True):
     """Stop the training cleanly."""
 
 
-Steering = Hold | Scale | Release | Checkpoint | TakeSnapshot | Rewind | Follow | Stop
+Steering = (
+    Hold
+    | Scale
+    | Release
+    | Checkpoint
+    | TakeSnapshot
+    | Rewind
+    | Follow
+    | Try
+    | Cancel
+    | Adopt
+    | Stop
+)
 AnyCommand = (
     Start
     | Race
@@ -258,7 +302,17 @@ LabCapability = Literal[
 """Capabilities of our own trainer."""
 
 Capability = Literal[
-    LabCapability, "seek", "hold", "scale", "release", "checkpoint", "rewind", "follow", "stop"
+    LabCapability,
+    "seek",
+    "hold",
+    "scale",
+    "release",
+    "checkpoint",
+    "rewind",
+    "follow",
+    "try",
+    "adopt",
+    "stop",
 ]
 """Capabilities of a source: the ``type`` of the commands that it obeys; ``pause`` is resume too."""
 

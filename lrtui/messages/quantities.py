@@ -20,6 +20,7 @@ Column = Annotated[list[Number], Meta(min_length=2, max_length=100_000)]
 StepsPerSecond = Annotated[float, Meta(gt=0)]
 Seconds = Annotated[float, Meta(ge=0)]
 Outcome = Literal["done", "diverged", "stopped", "failed", "disconnected"]
+Factor = Annotated[float, Meta(gt=0, le=LARGEST)]
 Fraction = Annotated[float, Meta(ge=0, lt=1)]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from lrtui.messages.message import Message, check_equal_lengths
 from lrtui.messages.quantities import (
+    Factor,
     Number,
     RateInForce,
     RunNumber,
@@ -122,5 +123,60 @@ class Gauge(Message, tag="gauge", frozen=True, kw_only=True):
     pairs: Annotated[int, Meta(ge=1)]
 
 
-LiveReport = Steered | Ranks | Snapshots | Vitals | Gauge
+class Trying(Message, tag="trying", frozen=True, kw_only=True):
+    """How far a try is; see ``Try``.
+
+    Attributes:
+        phase: what goes on; while steps are replayed, the training waits.
+        factor: being replayed.
+        share: of all steps that are recorded or replayed.
+        seconds_left: as far as known.
+    """
+
+    run: RunNumber
+    phase: Literal["recording", "replaying"]
+    factor: Factor
+    share: Annotated[float, Meta(ge=0, le=1)]
+    seconds_left: Seconds | None = None
+
+
+class Branch(Struct, frozen=True, kw_only=True):
+    """The recorded steps at one rate.
+
+    Attributes:
+        factor: on the rate in force.
+        losses: of each step.
+        difference: of the losses from those at the rate in force, as a share of these; ``None`` if
+            it is not finite or they cannot be compared.
+        word: what that means, empty if nothing; see ``lrtui.analysis.comparison``.
+    """
+
+    factor: Factor
+    losses: list[Number | None]
+    difference: Number | None = None
+    word: str = ""
+
+
+class Tried(Message, tag="tried", frozen=True, kw_only=True):
+    """The result of a try.
+
+    Attributes:
+        steps: recorded.
+        from_step: taken before them.
+        exact: whether the replay at the rate in force was what had happened, bit for bit.
+        branches: by factor, the one in force among them.
+        warning: what limits the meaning of the result, empty if nothing does.
+        answers: ``id`` of the command to its sender, 0 to all others.
+    """
+
+    run: RunNumber
+    steps: Steps
+    from_step: StepNumber
+    exact: bool
+    branches: list[Branch]
+    warning: str = ""
+    answers: int = 0
+
+
+LiveReport = Steered | Ranks | Snapshots | Vitals | Gauge | Trying | Tried
 """What only a training that is not ours reports."""

@@ -28,6 +28,8 @@ AnyMessage = (
     | steering.Snapshots
     | steering.Vitals
     | steering.Gauge
+    | steering.Trying
+    | steering.Tried
     | runs.Progress
     | runs.Ahead
     | runs.Sharpness

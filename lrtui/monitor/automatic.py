@@ -21,11 +21,13 @@ from torch.optim.optimizer import (
 
 from lrtui.monitor.channel import AFTER_FORK, say
 from lrtui.monitor.frameworks import ask_trainer_to_end, variable_of
-from lrtui.monitor.levers import Levers, in_words
+from lrtui.monitor.levers import Levers
 from lrtui.monitor.losses import LossFinder, Number
 from lrtui.monitor.monitor import Monitor
 from lrtui.monitor.options import RunOptions
+from lrtui.monitor.patches import WATCHING
 from lrtui.monitor.rate_control import RateControl, largest
+from lrtui.text.errors import in_words
 
 MAX_OTHERS = 3
 """Further optimizers shown as scalars: scripts with one optimizer per parameter have thousands."""
@@ -150,6 +152,10 @@ class Automatic:
     # --- in the step ----------------------------------------------------------------------
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+        if WATCHING.is_paused:  # a replay, in which only the rate is ours
+            if self._control is not None:
+                self._control.before(optimizer, args, kwargs)
+            return None
         if self._is_off or self._stepping not in (None, optimizer):
             return None  # the same one again means that its last step raised an error
         try:
@@ -164,6 +170,10 @@ class Automatic:
             return None
 
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+        if WATCHING.is_paused:
+            if self._control is not None:
+                self._control.restore(optimizer)
+            return
         if optimizer is not self._stepping:
             return
         self._stepping = None
@@ -211,7 +221,9 @@ class Automatic:
         for other in self._watched.values():
             other.solo_steps.clear()
         follow = self._follow if len(self._watched) > 1 else None
-        self._levers = levers = Levers(RateControl(optimizer), stop=self._stop, follow=follow)
+        self._levers = levers = Levers(
+            RateControl(optimizer), stop=self._stop, follow=follow, optimizers=self._watched
+        )
         self._control = levers.control
         self._control.guard_state(optimizer)
         self.monitor = Monitor.of_all(optimizer, levers, *self._options)

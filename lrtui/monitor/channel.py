@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from lrtui.messages import (
     AnyCommand,
+    Cancel,
     Capability,
     Greeting,
     Outcome,
@@ -28,6 +29,7 @@ from lrtui.messages import (
     Rewind,
     Started,
     Steered,
+    Stop,
     TakeSnapshot,
 )
 from lrtui.messages import Ranks as RanksMessage
@@ -35,11 +37,16 @@ from lrtui.messages.sockets import new_path
 from lrtui.monitor.command_queue import NEVER, PendingCommand
 from lrtui.monitor.device import MAX_WAITING, DeviceRows
 from lrtui.monitor.journal import Journal
-from lrtui.monitor.levers import Levers, Steering, in_words
+from lrtui.monitor.levers import Levers, Steering
 from lrtui.monitor.publisher import Addressed, Began, Finished, Publisher, to_all
 from lrtui.monitor.ranks import Ranks, number_of_ranks
+from lrtui.monitor.rate_try import RateTry
 from lrtui.monitor.server import Server
 from lrtui.monitor.vitals import Vitals
+from lrtui.text.errors import in_words
+
+PROGRESS_SECONDS = 0.25
+"""Seconds between two reports on how far a try is."""
 
 
 @dataclass
@@ -92,6 +99,7 @@ class Channel:
         self.queue = self.steering.queue
         self.queue.attend_at = 0  # to open the socket at the first step
         self._device = DeviceRows()
+        self._progress_due = 0.0
         self.add_row: Callable[[Any], None] = self._publisher.outbox.append
         CHANNELS.append(self)
 
@@ -115,11 +123,13 @@ class Channel:
                 self._start()
             if self.vitals is not None and self.vitals.search_due:
                 self.vitals.search_script()
-            self._copy_rows()
+            with self.steering.tries.hidden():
+                self._copy_rows()
         except Exception as error:
             self.records = False
             self._device.waiting.clear()
             self.complain(f"this training cannot be watched: {in_words(error)}")
+        self.steering.tries.after_step()
         self.queue.attend()
 
     def begin(self, owner: object, training: Training) -> None:
@@ -160,6 +170,7 @@ class Channel:
             self._ranks = Ranks(
                 self.queue, self._rank, self._size, self._refuse, self.steering.why_not
             )
+            self.steering.tries.agree = self._ranks.agree
         if self._rank:
             self._record_nothing()
             return
@@ -204,7 +215,8 @@ class Channel:
         publisher, queue = self._publisher, self.queue
         if self._device.waiting:
             queue.nudge()
-        messages = publisher.collect(queue.paused, watched)
+        waits = queue.paused or self.steering.tries.is_replaying
+        messages = publisher.collect(waits, watched)
         self.steering.levers.control.last_known = publisher.scheduled
         begun = next((i for i, (m, _, _) in enumerate(messages) if isinstance(m, Started)), None)
         if begun is not None:
@@ -214,7 +226,10 @@ class Channel:
         if (journal := self._journal) is not None:
             wrong = [journal.write(m) for m, _, _ in messages if isinstance(m, Steered)]
             messages += [to_all(Printed(text=text)) for text in wrong if text]
+        if (running := self.steering.tries.running) is not None:
+            messages += self._progress_of(running)
         if publisher.count_pace(queue.step):
+            self.steering.pace = publisher.pace
             messages += self._once_a_second(watched)
         snapshots = self.steering.levers.snapshots
         due = snapshots is not None and time.monotonic() >= snapshots.due
@@ -222,6 +237,14 @@ class Channel:
             snapshots.due = math.inf  # until this one is taken
             self._send(PendingCommand(TakeSnapshot(level=publisher.level)))
         return messages
+
+    def _progress_of(self, running: RateTry) -> list[Addressed]:
+        """Return how far a try is, if that is due."""
+        now = time.monotonic()
+        if now < self._progress_due:
+            return []
+        self._progress_due = now + PROGRESS_SECONDS
+        return [to_all(running.progress(self._publisher.run))]
 
     def _greet(self) -> Greeting:
         return self._publisher.greeting(self._step, self.steering.capabilities)
@@ -237,7 +260,8 @@ class Channel:
         vitals, queue, publisher = self.vitals, self.queue, self._publisher
         messages = [to_all(self._ranks_message())] if watched else []
         if vitals is not None:
-            moves = not queue.paused and not self._is_finished and self.is_open
+            waits = queue.paused or self.steering.tries.is_replaying
+            moves = not waits and not self._is_finished and self.is_open
             vitals.track(moves, publisher.pace)
             vitals.add_norms(publisher.pop_norms())
             if vitals.search_due:
@@ -256,6 +280,8 @@ class Channel:
         return RanksMessage(run=run, steps=done, paces=[*paces], ended=left)
 
     def _on_command(self, command: AnyCommand, asked_by: str, viewer: int) -> None:
+        if isinstance(command, Cancel | Stop):
+            self.steering.tries.cancel_soon()
         snapshots = self.steering.levers.snapshots
         if isinstance(command, Rewind) and command.step is None and snapshots:
             # Chosen here, so that all ranks go back to the same snapshot.
@@ -295,6 +321,7 @@ class Channel:
 
     def finish(self, outcome: Outcome, reason: str = "") -> None:
         """Report the end of a training, and wait for another one of this process."""
+        self.steering.tries.drop("the training is over")
         self.steering.levers.control.detach()
         self._copy_rows()
         self.owner, self._is_finished = FINISHED, True
@@ -314,6 +341,7 @@ class Channel:
         if not self.is_open or os.getpid() != self._pid:
             return
         self.is_open = False
+        self.steering.tries.drop("the training is over")
         atexit.unregister(self._at_exit)
         self.queue.attend_at = NEVER
         self.steering.levers.control.detach()
@@ -336,6 +364,8 @@ class Channel:
         """Become a no-op in a forked child."""
         if self._server is not None:
             self._server.after_fork()
+        if self.steering.tries.running is not None:
+            self.steering.tries.running.tape.switch_off()
         self._record_nothing()
         self.queue.attend_at = NEVER
         self._is_started, self.is_open = True, False

@@ -42,6 +42,7 @@ class CommandQueue:
         attend_at: step from which on the training must call ``attend``.
         paused: whether the training is paused.
         pause_at: step after which to pause it.
+        wake_at: step from which on it must call ``attend`` for its own sake.
     """
 
     def __init__(self, carry_out: Callable[[PendingCommand], None]) -> None:
@@ -49,7 +50,7 @@ class CommandQueue:
         self.step = 0
         self.attend_at = NEVER
         self.paused = False
-        self.pause_at = NEVER
+        self.pause_at = self.wake_at = NEVER
         self._carry_out = carry_out
         self._changed = Condition()
         self._pending: list[PendingCommand] = []
@@ -85,7 +86,7 @@ class CommandQueue:
                 self._changed.wait()
             self._inside = False
             waiting = [pending.at for pending in self._pending]
-            self.attend_at = min([self._promised, self.pause_at, *waiting])
+            self.attend_at = min([self._promised, self.pause_at, self.wake_at, *waiting])
             return None
 
     # In any other thread:
@@ -106,7 +107,8 @@ class CommandQueue:
                 return self.step
             while True:
                 # A pause due earlier holds this rank there: no later step will come.
-                self._promised = self.attend_at = min(self.step + ahead, self.pause_at)
+                self._promised = min(self.step + ahead, self.pause_at)
+                self.attend_at = min(self._promised, self.wake_at)
                 # If the training is there by now, it may have read attend_at before this write.
                 if self.step < self._promised or self._promised == self.pause_at:
                     return self._promised

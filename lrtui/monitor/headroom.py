@@ -24,8 +24,9 @@ from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
 from lrtui.monitor.command_queue import NEVER
-from lrtui.monitor.levers import in_words
 from lrtui.monitor.memory import free_memory
+from lrtui.monitor.patches import WATCHING
+from lrtui.text.errors import in_words
 
 PAIRS = 27
 """Pairs of consecutive steps of a measurement."""
@@ -92,7 +93,7 @@ class Headroom:
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         """Compare the new gradient with the last step, and copy weights and gradients."""
         self._steps += 1
-        if self._steps < self._next:
+        if self._steps < self._next or WATCHING.is_paused:
             return
         if kwargs.get("closure") is not None or any(each is not None for each in args[1:]):
             self._stop()  # the closure has yet to compute the gradient
@@ -124,7 +125,7 @@ class Headroom:
     @torch.no_grad()
     def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         """Measure the slope of the step along its own gradient."""
-        if self._weights is None:
+        if self._weights is None or WATCHING.is_paused:
             return
         began = time.perf_counter()
         try:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
+from torch.optim import Optimizer
 
 from lrtui.messages import (
+    Adopt,
     AnyCommand,
+    Cancel,
     Capability,
     Checkpoint,
     Follow,
@@ -25,12 +28,15 @@ from lrtui.messages import (
     Step,
     Stop,
     TakeSnapshot,
+    Try,
 )
 from lrtui.messages import Snapshots as SnapshotsMessage
 from lrtui.monitor.command_queue import NEVER, CommandQueue, PendingCommand
 from lrtui.monitor.publisher import Addressed, to_all, wire_rate
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.snapshots import LEFT_OUT, NoRoom, Snapshots
+from lrtui.monitor.tries import Tries
+from lrtui.text.errors import in_words
 
 
 @dataclass
@@ -42,6 +48,7 @@ class Levers:
         snapshots: ``None`` without a model.
         stop: stops a training that never reads ``should_stop``; returns how.
         follow: follows another optimizer, by name or the next one if empty; returns which.
+        optimizers: all that may step.
     """
 
     control: RateControl
@@ -49,6 +56,7 @@ class Levers:
     snapshots: Snapshots | None = None
     stop: Callable[[], str] | None = None
     follow: Callable[[str], str] | None = None
+    optimizers: Iterable[Optimizer] = ()
 
 
 class Steering:
@@ -59,6 +67,8 @@ class Steering:
         levers: of the current training.
         run: its number.
         stopping: whether it was asked to stop.
+        pace: recent steps a second.
+        tries: of other rates.
     """
 
     def __init__(self, levers: Levers, publish: Callable[[Addressed], None]) -> None:
@@ -67,11 +77,14 @@ class Steering:
         self.levers = levers
         self.run = 1
         self.stopping = False
+        self.pace = 0.0
         self._origin = 0
         self._publish = publish
+        self.tries = Tries(self.queue, self.answer, publish)
 
     def begin(self, levers: Levers, origin: int) -> None:
         """Steer another training, as a new run that begins after step ``origin`` of the queue."""
+        self.tries.drop("another training has begun")
         self.levers, self._origin, self.stopping = levers, origin, False
         self.run += 1
 
@@ -89,6 +102,10 @@ class Steering:
             found.append("rewind")
         if self.levers.follow is not None:
             found.append("follow")
+        if self.levers.control.can_scale:
+            found.append("try")
+        if self.tries.can_adopt:
+            found.append("adopt")
         return found
 
     def why_not(self, command: AnyCommand) -> str:
@@ -98,7 +115,7 @@ class Steering:
         return ""
 
     @property
-    def _step(self) -> int:
+    def step(self) -> int:
         """Steps of the current run."""
         return max(self.queue.step - self._origin, 0)
 
@@ -110,7 +127,7 @@ class Steering:
         queue = self.queue
         return State(
             run=self.run,
-            step=self._step,
+            step=self.step,
             paused=queue.paused or queue.pause_at != NEVER,
             speed=None,
             lr=wire_rate(lr),
@@ -126,7 +143,8 @@ class Steering:
     def carry_out(self, pending: PendingCommand) -> None:
         """Carry out a command and publish the result."""
         try:
-            text, done = self._do(pending.command), True
+            with self.tries.hidden():
+                text, done = self._do(pending), True
         except ValueError as error:
             text, done = str(error), False
         if isinstance(pending.command, TakeSnapshot | Rewind):
@@ -142,7 +160,7 @@ class Steering:
         command = pending.command
         steered = Steered(
             run=self.run,
-            step=self._step,
+            step=self.step,
             command=str(command.__struct_config__.tag),
             text=text,
             done=done,
@@ -160,13 +178,15 @@ class Steering:
             steered = SnapshotsMessage(run=self.run, steps=snapshots.steps, before=before)
             self._publish(to_all(steered))
 
-    def _do(self, command: AnyCommand) -> str:
+    def _do(self, pending: PendingCommand) -> str:
         """Carry out a command; return its effect in words.
 
         Raises:
             ValueError: it cannot be done; says why.
         """
-        control, queue = self.levers.control, self.queue
+        command, control, queue = pending.command, self.levers.control, self.queue
+        if isinstance(command, Hold | Scale | Release | Rewind | Follow):
+            self.tries.drop("the rate or the weights were changed", keep_last=True)
         match command:
             case Hold(lr=lr):
                 if not control.can_hold:
@@ -206,7 +226,22 @@ class Steering:
                 if self.levers.follow is None:
                     raise ValueError("there is no other optimizer to follow")
                 return self.levers.follow(name)
+            case Try():
+                return self.tries.begin(
+                    pending,
+                    command,
+                    control,
+                    self.levers.optimizers,
+                    self.run,
+                    self.step,
+                    self.pace,
+                )
+            case Cancel():
+                return self.tries.cancel()
+            case Adopt(factor=factor):
+                return self.tries.adopt(factor)
             case Stop():
+                self.tries.drop("the training was asked to stop")
                 self.stopping = True
                 queue.paused, queue.pause_at = False, NEVER
                 return "asked to stop"
@@ -225,7 +260,7 @@ class Steering:
         if snapshots is None:
             raise ValueError(NO_SNAPSHOTS)
         try:
-            snapshots.take(self._step, level)
+            snapshots.take(self.step, level)
         except NoRoom as error:
             self._publish(to_all(Printed(text=str(error))))
             raise
@@ -267,8 +302,3 @@ NO_SNAPSHOTS = "there are no snapshots: no model was given to the Monitor"
 def format_rate(lr: float) -> str:
     """Format a rate with four digits."""
     return f"{lr:.4g}"
-
-
-def in_words(error: BaseException) -> str:
-    """Return an error's type and message."""
-    return f"{type(error).__name__}: {error}".rstrip(": ")

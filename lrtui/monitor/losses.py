@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from lrtui.monitor.patches import Patches
+from lrtui.monitor.patches import WATCHING, Patches
 
 MAX_LOSSES = 10_000
 """Most losses kept for the next step, as a loop may never step."""
@@ -81,7 +81,8 @@ class LossFinder:
 
         @functools.wraps(backward)
         def noted_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
-            if self._in_backward:  # called again by a checkpoint or a tensor subclass
+            # Called again by a checkpoint or a tensor subclass, or by a replay.
+            if self._in_backward or WATCHING.is_paused:
                 backward(tensors, *args, **kwargs)
                 return
             self._in_backward = True
@@ -108,7 +109,7 @@ class LossFinder:
         @functools.wraps(scale)
         def noted_scale(scaler: Any, outputs: Any) -> Any:  # noqa: ANN401
             scaled = scale(scaler, outputs)
-            if isinstance(scaled, Tensor) and scaled is not outputs:
+            if isinstance(scaled, Tensor) and scaled is not outputs and not WATCHING.is_paused:
                 self._unscaled[scaled] = outputs
                 self._scales = True
             return scaled
@@ -116,12 +117,13 @@ class LossFinder:
         @functools.wraps(update)
         def noted_update(scaler: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
             update(scaler, *args, **kwargs)
-            self._parts.clear()  # the step may have been skipped after an overflow
+            if not WATCHING.is_paused:
+                self._parts.clear()  # the step may have been skipped after an overflow
 
         @functools.wraps(zero_grad)
         def noted_zero_grad(optimizer: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
             zero_grad(optimizer, *args, **kwargs)
-            if not self._in_step:
+            if not self._in_step and not WATCHING.is_paused:
                 self._guarded(self._discard, optimizer)
 
         self._patches.patch(torch.autograd, "backward", noted_backward)
@@ -209,6 +211,8 @@ class LossFinder:
 
     def begin_step(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:  # noqa: ANN401
         """Begin an optimizer's step; return its arguments with the closure, if any, wrapped."""
+        if WATCHING.is_paused:
+            return None
         self._in_step = True
         if callable(closure := kwargs.get("closure")):
             return args, kwargs | {"closure": self._watched(closure)}
@@ -218,6 +222,8 @@ class LossFinder:
 
     def end_step(self, optimizer: Optimizer) -> Number | None:
         """End an optimizer's step; return its loss, ``None`` if there was none."""
+        if WATCHING.is_paused:
+            return None
         self._in_step, self._on_loss = False, None
         if not self._parts:
             return None

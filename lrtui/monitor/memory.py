@@ -36,6 +36,15 @@ def free_memory() -> int | None:
     return min(found, default=None)
 
 
+def free_bytes(device: torch.device) -> int | None:
+    """Return the bytes free for this process where a tensor is, ``None`` if unknown."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0] + cached)
+    free = free_memory() if device.type == "cpu" else None
+    return None if free is None else free // ranks_of_this_host()
+
+
 def left_of(limit: str, used: str) -> int | None:
     """Return the bytes that a control group has left, ``None`` without a limit."""
     try:

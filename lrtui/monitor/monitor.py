@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lrtui.monitor.channel import Channel, Training, how_it_ended, open_channels
-from lrtui.monitor.levers import Levers, in_words
+from lrtui.monitor.levers import Levers
 from lrtui.monitor.ranks import number_of_ranks
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.snapshots import Snapshots, Stateful
+from lrtui.text.errors import in_words
 
 NO_SCALARS: dict[str, Any] = {}
 
@@ -92,7 +93,7 @@ class Monitor:
         for channel in open_channels():
             # A Monitor of the same optimizers is obsolete: a notebook cell was run again.
             channel.steering.levers.control.detach_if_shared(optimizers)
-        levers = Levers(RateControl(first), checkpoint)
+        levers = Levers(RateControl(first), checkpoint, optimizers=optimizers)
         self._prepare(levers, first, name, journal, full_batch, vitals)
         for each in optimizers:
             try:

@@ -5,6 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 
+class Watching:
+    """Whether the watching of this process is on.
+
+    Attributes:
+        is_paused: while steps are replayed, which are none of the training's.
+    """
+
+    is_paused = False
+
+
+WATCHING = Watching()
+
+
 class Patches:
     """Patched attributes and their originals."""
 
@@ -13,13 +26,13 @@ class Patches:
         self._undo: list[tuple[Any, str, Any, Any]] = []
 
     def patch(self, owner: Any, name: str, new: Any) -> None:  # noqa: ANN401
-        """Replace an attribute."""
-        self._undo.append((owner, name, new, getattr(owner, name)))
+        """Replace an attribute that ``owner``, a class or module, defines itself."""
+        self._undo.append((owner, name, new, vars(owner)[name]))
         setattr(owner, name, new)
 
     def undo(self) -> None:
         """Restore the originals, except where other code has patched since."""
         while self._undo:
             owner, name, new, old = self._undo.pop()
-            if getattr(owner, name) is new:
+            if vars(owner)[name] is new:
                 setattr(owner, name, old)

@@ -32,6 +32,9 @@ ANSWER_POLL_SECONDS = 0.002
 RANK_TIMEOUT = 10.0
 """Seconds that a rank waits for the others."""
 
+VOTE_TIMEOUT = 300.0
+"""Seconds that a rank waits for the others' votes: they may still be in their replays."""
+
 STEPS_AHEAD = 2
 """Steps that a rank may take while it waits for an answer."""
 
@@ -94,6 +97,8 @@ class Ranks:
         name = f"lrtui {next(MONITORS)}"
         self._store = dist.PrefixStore(name, store)  # type: ignore[attr-defined]
         self._requests: SimpleQueue[PendingCommand] = SimpleQueue()
+        self._votes: Any = None  # the training thread's own connection
+        self._vote_numbers = count()
         self._ended = False
         self._reported = 0.0
         self._thread = Thread(target=self._run, name="lrtui ranks", daemon=True)
@@ -102,6 +107,26 @@ class Ranks:
     def submit(self, pending: PendingCommand) -> None:
         """Make all ranks carry out a command; called on rank 0."""
         self._requests.put(pending)
+
+    def agree(self, objection: str) -> str:
+        """Return the objection of any rank, empty for none; called in the training thread of each.
+
+        Raises:
+            TimeoutError: a rank does not answer.
+        """
+        if self._votes is None:
+            self._votes = own_connection(self._store)
+        number, until = next(self._vote_numbers), time.monotonic() + VOTE_TIMEOUT
+        self._votes.set(f"vote {number} {self._rank}", objection)
+        found = ""
+        for rank in range(self._size):
+            while not self._votes.check([key := f"vote {number} {rank}"]):
+                if time.monotonic() > until:
+                    raise TimeoutError(f"rank {rank} does not answer")
+                time.sleep(ANSWER_POLL_SECONDS)
+            if (why := self._votes.get(key).decode()) and not found:
+                found = why if rank == self._rank else f"rank {rank}: {why}"
+        return found
 
     @property
     def is_full(self) -> bool:

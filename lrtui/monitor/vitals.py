@@ -23,10 +23,10 @@ from torch.utils.data import DataLoader, dataloader
 from lrtui import messages as msg
 from lrtui.monitor.frameworks import Total, find_epochs, find_total
 from lrtui.monitor.headroom import Headroom
-from lrtui.monitor.levers import in_words
 from lrtui.monitor.memory import memory_of_this_process
-from lrtui.monitor.patches import Patches
+from lrtui.monitor.patches import WATCHING, Patches
 from lrtui.monitor.stack import where
+from lrtui.text.errors import in_words
 
 CLIPPED_WINDOW = 1000
 """Steps over which the share of clipped gradients is measured."""
@@ -119,7 +119,7 @@ class Vitals:
 
     def _record_norm(self, norm: Any, limit: Any) -> None:  # noqa: ANN401
         # Reading a DTensor would need all ranks at once.
-        if not hasattr(norm, "full_tensor"):
+        if not hasattr(norm, "full_tensor") and not WATCHING.is_paused:
             self.norm = norm
             self.limit = float(limit) if isinstance(limit, float | int) else None
 

@@ -110,6 +110,11 @@ def rate_cell(lr: float, width: int) -> str:
     return f"{lr:.0e}"
 
 
+def factor_text(factor: float) -> str:
+    """Format a factor: ``2×``."""
+    return f"{factor:.4g}×"
+
+
 def shown(text: str) -> str:
     """Quote a person's input, shortened if it is long."""
     return repr(text if len(text) <= 24 else text[:23] + "…")

@@ -1,0 +1,762 @@
+"""Records the steps of an unchanged script, and replays them at other learning rates.
+
+Recorded is what the script does to its networks, at the level of its own lines: calls of modules,
+torch functions of what came out of them, ``backward``, clipping, scaling and optimizer steps, each
+with the random state, the training mode and the options in force. Nothing else runs again: neither
+loader nor logging, nor any other Python of the loop. Inputs that came out of no recorded call are
+kept as they are: these are the batches.
+
+Everything is copied before its first change, so that the training can be restored bit for bit, and
+the replay at the rate in force must reproduce its very losses and weights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+from torch.utils.data import dataloader
+from torch.utils.hooks import RemovableHandle
+from torch.utils.weak import WeakIdKeyDictionary
+
+from lrtui.monitor.patches import Patches
+from lrtui.monitor.rate_control import RateControl
+from lrtui.monitor.saved_state import SavedState, copied, options_of, restore_options
+from lrtui.monitor.snapshots import restore_rng, rng_states
+from lrtui.text.errors import in_words
+
+RANDOM = (
+    "rand",
+    "normal",
+    "bernoulli",
+    "multinomial",
+    "poisson",
+    "exponential",
+    "uniform",
+    "log_normal",
+    "cauchy",
+    "geometric",
+    "gumbel",
+    "rrelu",
+)
+"""What the names of torch functions begin with that draw random numbers."""
+
+RANDOM_PARTS = ("dropout", "attention", "rnn", "lstm", "gru")
+"""What the names of such functions contain otherwise."""
+
+LEAVES_TORCH = ("numpy", "tolist", "__array__")
+"""Functions by which numbers leave torch; they may come back as data."""
+
+READS = ("__int__", "__index__", "__invert__", "__iter__")
+"""Methods that begin like operators in place."""
+
+STALE_DATA = (
+    "the script takes numbers out of the network; if they come back as data, they are those of "
+    "the rate that ran"
+)
+
+UNKNOWN_LOSS = "the loss came out of nothing that can be seen, such as an extension of torch"
+
+EARLIER_GRAPH = "the loss depends on something computed before the first of these steps"
+
+CHANGED_BATCH = "a batch was changed in place after the network had used it"
+
+COMPILED_FUNCTION = "a compiled function is called outside a module, and its calls cannot be seen"
+
+OUTSIDE_FUNCTION = "a custom autograd.Function is called outside a module"
+
+LBFGS = "LBFGS evaluates the loss as often as it likes, so its steps cannot be replayed"
+
+IN_BACKWARD = "the optimizer steps inside backward"
+
+
+class CannotTry(ValueError):
+    """Steps that cannot be recorded or replayed; says why."""
+
+
+class Slot(NamedTuple):
+    """The output of an earlier entry, in place of a value."""
+
+    number: int
+
+
+@dataclass(slots=True)
+class Entry:
+    """A recorded call.
+
+    Attributes:
+        kind: what was called.
+        call: does it again.
+        leaves, spec: arguments as a flattened tree.
+        outputs: positions of tensors among its flat outputs, and their slots.
+        grad: whether gradients were enabled.
+        autocast: for each device, whether mixed precision was enabled, and its type.
+        rng: random states before the call, if it may draw numbers.
+        training: modes of a module and its children.
+        synchronizes: whether DistributedDataParallel was to reduce gradients.
+        stepped: the optimizer of a step, and the options of its groups.
+        losses: slots of the losses that ``backward`` was called on.
+        versions: inputs of a module, and their versions at its call.
+        is_needed: whether something depends on it.
+    """
+
+    kind: Literal["module", "function", "backward", "call", "step"]
+    call: Callable[..., Any]
+    leaves: list[Any]
+    spec: Any
+    outputs: list[tuple[int, int]]
+    grad: bool
+    autocast: tuple[tuple[str, bool, Any], ...]
+    rng: list[Any] | None = None
+    training: list[tuple[nn.Module, bool]] | None = None
+    synchronizes: bool | None = None
+    stepped: tuple[Optimizer, list[dict[str, Any]]] | None = None
+    losses: list[int] = dataclasses.field(default_factory=list)
+    versions: list[tuple[Tensor, int]] | None = None
+    is_needed: bool = True
+
+
+class Mode(TorchFunctionMode):
+    """Passes each torch function of this thread to a tape."""
+
+    def __init__(self, tape: Tape) -> None:
+        """Do so once entered."""
+        super().__init__()
+        self._tape = tape
+
+    def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+        """Call the function and record it."""
+        if torch.compiler.is_compiling():  # a compiled function must stay as it is
+            return func(*args, **(kwargs or {}))
+        return self._tape.run_function(func, args, kwargs or {})
+
+
+class Tape:
+    """A record of consecutive steps.
+
+    Attributes:
+        entries: what was recorded.
+        before: what the training was before.
+        losses: for each recorded step of any optimizer, the losses of its backward passes.
+        hand: what a person had done to the rate.
+        steps: recorded ones of the followed optimizer.
+        trouble: why the steps cannot be replayed, empty while they can.
+        warning: what limits the meaning of a replay, empty if nothing does.
+        nbytes: bytes of the batches kept.
+        restarts: how often recording began anew, after a step of another optimizer.
+    """
+
+    def __init__(
+        self, control: RateControl, optimizers: Iterable[Optimizer], max_bytes: float
+    ) -> None:
+        """Record nothing yet.
+
+        Args:
+            control: of the rate; scales it for a replay.
+            optimizers: that may step.
+            max_bytes: most bytes of batches to keep.
+        """
+        self.restarts = 0
+        self.trouble = self.warning = ""
+        self._control = control
+        self.hand = control.state_dict()
+        self._optimizers = [*optimizers]
+        self._max_bytes = max_bytes
+        self._thread = threading.get_ident()
+        self._is_on = False
+        self._depth = 0  # of calls recorded as one, and of our own
+        self._patches = Patches()
+        self._mode = Mode(self)
+        self._stack_size = sys.maxsize  # of torch's modes, with this one on top
+        self._pre_hook: RemovableHandle | None = None
+        self._post_hooks: dict[int, RemovableHandle] = {}
+        self._waiting: Callable[[], None] | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        """Forget all entries, and copy what the optimizers change."""
+        self.entries: list[Entry] = []
+        self.losses: list[list[Tensor]] = []
+        self.nbytes = self.steps = 0
+        self.before = SavedState()
+        for optimizer in self._optimizers:
+            self.before.add_optimizer(optimizer)
+        self._count = 0
+        self._slots: Any = WeakIdKeyDictionary()
+        self._has_graph: dict[int, bool] = {}  # by slot: whether it required a gradient
+        self._base: dict[int, Tensor] = {}  # by slot: the tensor that it is a view of
+        self._unscaled: dict[int, tuple[int, Tensor]] = {}  # by slot of a scaled loss
+        self._parts: list[Tensor] = []  # losses since the last step
+        self._seen: set[int] = set()  # ids of the batches, which the entries keep alive
+        self._stepping: tuple[Optimizer, Any, list[dict[str, Any]]] | None = None
+
+    # --- recording ------------------------------------------------------------------------
+
+    @property
+    def _is_away(self) -> bool:
+        """Whether calls are not to be recorded: part of another one, or of another thread."""
+        return bool(self._depth) or not self._is_on or threading.get_ident() != self._thread
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call that is recorded as one has not returned, such as a scaler's step."""
+        return bool(self._depth)
+
+    def when_free(self, do: Callable[[], None]) -> None:
+        """Call a function once that has returned."""
+        self._waiting = do
+
+    @contextlib.contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Record nothing of what happens within."""
+        self._depth += 1
+        try:
+            # Torch has taken the mode away itself while it calls it.
+            with _pop_mode_temporarily() if self._is_mode_on else contextlib.nullcontext():
+                yield
+        finally:
+            self._depth -= 1
+            if not self._is_on:
+                self._leave_mode()
+
+    @property
+    def _is_mode_on(self) -> bool:
+        """Whether torch passes its functions to this tape, rather than being called by it."""
+        return torch._C._len_torch_function_stack() >= self._stack_size
+
+    def _leave_mode(self) -> None:
+        if self._is_mode_on:
+            self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            self._stack_size = sys.maxsize
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Record nothing of what happens within, which may stop the recording."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def start(self) -> None:
+        """Begin to record.
+
+        Raises:
+            CannotTry: the optimizer is one whose steps cannot be replayed.
+        """
+        if torch._C._current_graph_task_id() != -1:
+            raise CannotTry(IN_BACKWARD)
+        if any(isinstance(optimizer, torch.optim.LBFGS) for optimizer in self._optimizers):
+            raise CannotTry(LBFGS)
+        self._is_on = True
+        self._patch_modules()
+        scaler: Any = torch.amp.GradScaler
+        for owner, name in (
+            (Optimizer, "zero_grad"),
+            (nn.Module, "zero_grad"),
+            (nn.utils, "clip_grad_norm_"),
+            (nn.utils, "clip_grad_value_"),
+            (nn.utils.clip_grad, "clip_grad_norm_"),
+            (nn.utils.clip_grad, "clip_grad_value_"),
+            (scaler, "scale"),
+            (scaler, "unscale_"),
+            (scaler, "step"),
+            (scaler, "update"),
+        ):
+            self._record_as_one(owner, name)
+        self._hide(dataloader._BaseDataLoaderIter, "__next__")
+        self._patch_backward()
+        hook: Any = torch.compiler.disable(self._before_step)  # type: ignore[no-untyped-call]
+        self._pre_hook = register_optimizer_step_pre_hook(hook)
+        self._mode.__enter__()  # type: ignore[no-untyped-call]
+        self._stack_size = torch._C._len_torch_function_stack()
+
+    def stop(self) -> None:
+        """End the recording."""
+        if not self._is_on:
+            return
+        self._is_on = False
+        self._leave_mode()
+        self._patches.undo()
+        if self._pre_hook is not None:
+            self._pre_hook.remove()
+        for hook in self._post_hooks.values():
+            hook.remove()
+        changed = any(t._version != v for e in self.entries for t, v in e.versions or ())
+        if changed:
+            self._fail(CHANGED_BATCH)
+        self._slots = WeakIdKeyDictionary()
+        self._mark_needed()
+
+    def switch_off(self) -> None:
+        """Record nothing in a forked child."""
+        self._is_on = False
+
+    def _fail(self, why: str) -> None:
+        self.trouble = self.trouble or why
+
+    def _patch_modules(self) -> None:
+        """Record calls of modules, of compiled ones as well."""
+        compiled = getattr(sys.modules.get("torch._dynamo.eval_frame"), "OptimizedModule", None)
+        for owner in (nn.Module, compiled):
+            if owner is None or "__call__" not in vars(owner):
+                continue
+            call: Any = owner.__call__
+
+            def recorded(module: Any, *args: Any, _call: Any = call, **kwargs: Any) -> Any:  # noqa: ANN401
+                if torch.compiler.is_compiling() or self._is_away:
+                    return _call(module, *args, **kwargs)
+                return self._run_module(_call, module, args, kwargs)
+
+            self._patches.patch(owner, "__call__", recorded)
+
+    def _patch_backward(self) -> None:
+        """Record ``backward`` of several tensors, and custom functions outside modules."""
+        backward: Any = torch.autograd.backward
+        apply: Any = vars(torch.autograd.Function)["apply"].__func__
+
+        @functools.wraps(backward)
+        def recorded_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+            if self._is_away:
+                backward(tensors, *args, **kwargs)
+            else:
+                self._run_backward(backward, (tensors, *args), kwargs)
+
+        @functools.wraps(apply)
+        def recorded_apply(cls: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            if torch.compiler.is_compiling() or self._is_away:
+                return apply(cls, *args, **kwargs)
+            rng = rng_states()
+            with self.hidden():
+                out = apply(cls, *args, **kwargs)
+            self._record("function", apply, (cls, *args), kwargs, out, rng=rng)
+            return out
+
+        self._patches.patch(torch.autograd, "backward", recorded_backward)
+        self._patches.patch(torch.autograd.Function, "apply", classmethod(recorded_apply))
+
+    def _hide(self, owner: Any, name: str) -> None:  # noqa: ANN401
+        """Record nothing of what a function does."""
+        call = vars(owner)[name]
+
+        @functools.wraps(call)
+        def hidden_call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            if self._is_away:
+                return call(*args, **kwargs)
+            with self.hidden():
+                return call(*args, **kwargs)
+
+        self._patches.patch(owner, name, hidden_call)
+
+    def _record_as_one(self, owner: Any, name: str) -> None:  # noqa: ANN401
+        """Record a function as one call, whatever it does inside."""
+        call = vars(owner)[name]
+        of_scaler = owner is torch.amp.GradScaler
+
+        @functools.wraps(call)
+        def recorded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            if self._is_away:
+                return call(*args, **kwargs)
+            args = tuple([*x] if isinstance(x, types.GeneratorType) else x for x in args)
+            kwargs = {
+                key: [*x] if isinstance(x, types.GeneratorType) else x for key, x in kwargs.items()
+            }
+            optimizer = next((x for x in args if isinstance(x, Optimizer)), None)
+            with self.hidden():
+                if of_scaler:
+                    self.before.add_scaler(args[0])
+                if optimizer is not None:
+                    self.before.add_optimizer(optimizer)
+                steps = of_scaler and name == "step" and optimizer is not None
+                options = self._options(optimizer) if steps and optimizer is not None else None
+                out = call(*args, **kwargs)
+            entry = self._record("step" if steps else "call", call, args, kwargs, out)
+            if entry is None:
+                return out
+            if optimizer is not None and options is not None:
+                self._add_step(entry, optimizer, options)
+            if of_scaler and name == "scale" and isinstance(out, Tensor):
+                loss = args[1] if len(args) > 1 else kwargs.get("outputs")
+                slot = entry.leaves[1]
+                if isinstance(loss, Tensor) and isinstance(slot, Slot):
+                    self._unscaled[entry.outputs[0][1]] = (slot.number, loss.detach())
+            if self._waiting is not None:
+                do, self._waiting = self._waiting, None
+                do()
+            return out
+
+        self._patches.patch(owner, name, recorded)
+
+    def _options(self, optimizer: Optimizer) -> list[dict[str, Any]]:
+        """Return the options of an optimizer's groups, with the schedule's rates."""
+        options = options_of(optimizer)
+        if (changed := self._control.originals.get(id(optimizer))) is not None:
+            for group, lr in zip(options, changed[1], strict=False):
+                group["lr"] = copied(lr)
+        return options
+
+    def _record(
+        self,
+        kind: Literal["module", "function", "backward", "call", "step"],
+        call: Callable[..., Any],
+        args: Any,  # noqa: ANN401
+        kwargs: dict[str, Any],
+        out: Any,  # noqa: ANN401
+        rng: list[Any] | None = None,
+    ) -> Entry | None:
+        """Add an entry for a call; return it, ``None`` if that failed."""
+        try:
+            with self.hidden():
+                return self._entry(kind, call, args, kwargs, out, rng)
+        except Exception as error:  # of ours: the training goes on
+            self._fail(f"the steps cannot be recorded: {in_words(error)}")
+            return None
+
+    def _entry(
+        self,
+        kind: Literal["module", "function", "backward", "call", "step"],
+        call: Callable[..., Any],
+        args: Any,  # noqa: ANN401
+        kwargs: dict[str, Any],
+        out: Any,  # noqa: ANN401
+        rng: list[Any] | None,
+    ) -> Entry:
+        plain_kwargs = {key: as_tree(value) for key, value in kwargs.items()}
+        values, spec = tree_flatten((tuple(map(as_tree, args)), plain_kwargs))
+        leaves: list[Any] = []
+        for value in values:
+            if not isinstance(value, Tensor):
+                leaves.append(value)
+                continue
+            slot = self._slots.get(value)
+            leaves.append(value if slot is None else Slot(slot))
+            if slot is None and value.grad_fn is not None:
+                compiled = "Compiled" in type(value.grad_fn).__name__
+                self._fail(COMPILED_FUNCTION if compiled else EARLIER_GRAPH)
+            elif slot is None:
+                self._keep(value)
+            elif value.requires_grad and not self._has_graph[slot]:
+                # Since enabled: of a leaf by the script, else by a function that was not seen.
+                is_enabled = kind == "function" and value.is_leaf
+                if not is_enabled:
+                    self._fail(OUTSIDE_FUNCTION)
+        entry = Entry(kind, call, leaves, spec, [], torch.is_grad_enabled(), autocast_state(), rng)
+        if kind == "module":
+            entry.versions = [
+                (leaf, leaf._version)
+                for leaf in leaves
+                if isinstance(leaf, Tensor) and not leaf.requires_grad and not leaf.is_inference()
+            ]
+        for position, value in enumerate(flat(out)):
+            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+                self._count += 1
+                self._slots[value] = self._count
+                self._has_graph[self._count] = value.requires_grad
+                entry.outputs.append((position, self._count))
+        self.entries.append(entry)
+        return entry
+
+    def _keep(self, value: Tensor) -> None:
+        """Count the bytes of a batch that is kept; give up if there are too many."""
+        if value.requires_grad or id(value) in self._seen:
+            return
+        self._seen.add(id(value))
+        self.nbytes += value.nbytes
+        if self.nbytes > self._max_bytes:
+            self._fail(f"the batches take more than {self._max_bytes / 1e6:,.0f} MB")
+
+    def _run_module(self, call: Any, module: nn.Module, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+        with self.hidden():
+            self.before.add_module(module)
+            rng = rng_states()
+            training = [(part, part.training) for part in module.modules()]
+        synchronizes = getattr(module, "require_backward_grad_sync", None)
+        with self.hidden():
+            out = call(module, *args, **kwargs)
+        entry = self._record("module", call, (module, *args), kwargs, out, rng)
+        if entry is not None:
+            entry.training, entry.synchronizes = training, synchronizes
+        return out
+
+    def run_function(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+        """Call a torch function, and record it if it concerns the networks."""
+        if self._is_away:
+            return func(*args, **kwargs)
+        name = getattr(func, "__name__", "")
+        if func is Tensor.backward:
+            return self._run_backward(func, args, kwargs)
+        in_place = is_in_place(name, kwargs)
+        live = any(map(self._is_live, leaves_of((*args, *kwargs.values()))))
+        if not live and (not in_place or name == "__set__"):
+            return func(*args, **kwargs)
+        if name in LEAVES_TORCH:
+            self.warning = STALE_DATA
+        target = args[0] if args else None
+        rng = None
+        with self.hidden():
+            if in_place and name != "__set__":
+                for tensor in leaves_of((target, kwargs.get("out"))):
+                    self._save_before_write(tensor)
+            if name.startswith(RANDOM) or any(part in name for part in RANDOM_PARTS):
+                rng = rng_states()
+            out = func(*args, **kwargs)
+        if not in_place and not any(isinstance(value, Tensor) for value in flat(out)):
+            return out
+        wrote_target = isinstance(out, Tensor) and out is target
+        entry = self._record("function", func, args, kwargs, None if wrote_target else out, rng)
+        if entry is not None and entry.outputs and isinstance(target, Tensor):
+            self._note_views(target, out)
+        return out
+
+    def _is_live(self, tensor: Tensor) -> bool:
+        """Return whether a tensor is a weight or came out of a recorded call."""
+        if isinstance(tensor, nn.Parameter) or tensor in self._slots:
+            return True
+        return tensor.requires_grad and tensor.is_leaf
+
+    def _save_before_write(self, tensor: Tensor) -> None:
+        """Copy a tensor of the script before it is written to."""
+        slot = self._slots.get(tensor)
+        written = tensor if slot is None else self._base.get(slot)
+        if written is not None:
+            self.before.add_tensor(written)
+
+    def _note_views(self, target: Tensor, out: Any) -> None:  # noqa: ANN401
+        """Note outputs that are views of a tensor of the script: writing to them changes it."""
+        for value in flat(out):
+            if not isinstance(value, Tensor) or value not in self._slots:
+                continue
+            with contextlib.suppress(RuntimeError, NotImplementedError):  # without storage
+                if value.untyped_storage().data_ptr() != target.untyped_storage().data_ptr():
+                    continue
+                slot = self._slots.get(target)
+                base = target if slot is None else self._base.get(slot)
+                if base is not None:
+                    self._base[self._slots[value]] = base
+
+    def _run_backward(self, call: Any, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+        roots = args[0] if isinstance(args[0], list | tuple) else (args[0],)
+        slots = []
+        for root in roots:
+            slot = self._slots.get(root)
+            if slot is None:
+                if root.grad_fn is None or "Compiled" not in type(root.grad_fn).__name__:
+                    self._fail(UNKNOWN_LOSS)
+            elif root.numel() == 1:
+                original, loss = self._unscaled.get(slot, (slot, root))
+                slots.append(original)
+                self._parts.append(loss.detach().clone())
+        entry = self._record("backward", call, args, kwargs, None)
+        if entry is not None:
+            entry.losses = slots
+        with self.hidden():
+            call(*args, **kwargs)
+
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+        """Note the options of a step, and record its closure, if any, call by call."""
+        if self._is_away:
+            return None
+        if id(optimizer) not in self._post_hooks:
+            hook: Any = torch.compiler.disable(self._after_step)  # type: ignore[no-untyped-call]
+            self._post_hooks[id(optimizer)] = optimizer.register_step_post_hook(hook)
+        with self.hidden():
+            self.before.add_optimizer(optimizer)
+            if isinstance(optimizer, torch.optim.LBFGS):
+                self._fail(LBFGS)
+        positional = len(args) > 1 and callable(args[1])
+        closure = args[1] if positional else kwargs.get("closure")
+        self._stepping = (optimizer, closure, self._options(optimizer))
+        self._enter_step()
+        if closure is None or isinstance(optimizer, torch.optim.LBFGS):
+            return None
+
+        def recorded_closure() -> Any:  # noqa: ANN401
+            self._leave_step()
+            try:
+                return closure()
+            finally:
+                self._enter_step()
+
+        rest = args[2:] if positional else args[1:]
+        return (args[0], *rest), {**kwargs, "closure": recorded_closure}
+
+    def _enter_step(self) -> None:
+        self._depth += 1
+
+    def _leave_step(self) -> None:
+        self._depth -= 1
+
+    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+        if self._stepping is None or optimizer is not self._stepping[0]:
+            return
+        _, closure, options = self._stepping
+        self._stepping = None
+        self._leave_step()
+
+        def step(optimizer: Optimizer) -> None:
+            optimizer.step() if closure is None else optimizer.step(closure=lambda: None)  # type: ignore[arg-type, return-value]
+
+        entry = self._record("step", step, (optimizer,), {}, None)
+        if entry is not None:
+            self._add_step(entry, optimizer, options)
+
+    def _add_step(self, entry: Entry, optimizer: Optimizer, options: list[dict[str, Any]]) -> None:
+        entry.stepped = (optimizer, options)
+        self.steps += self._is_followed(entry)
+        self.losses.append(self._parts)
+        self._parts = []
+        can_restart = not self.restarts and optimizer is not self._control.first
+        if self.trouble == EARLIER_GRAPH and can_restart:
+            # As of a GAN's generator, whose fakes were computed before the discriminator's step.
+            self.restarts, self.trouble = 1, ""
+            with self.hidden():
+                self._clear()
+
+    def _mark_needed(self) -> None:
+        """Leave out evaluations: calls without an effect whose results nothing uses."""
+        used: set[int] = set()
+        for entry in reversed(self.entries):
+            changes = entry.kind not in ("module", "function") or not entry.outputs
+            changes = changes or any(mode for _, mode in entry.training or ())
+            changes = changes or is_in_place(getattr(entry.call, "__name__", ""), {})
+            entry.is_needed = changes or any(slot in used for _, slot in entry.outputs)
+            if entry.is_needed:
+                used.update(leaf.number for leaf in entry.leaves if isinstance(leaf, Slot))
+                used.update(entry.losses)
+
+    # --- replaying ------------------------------------------------------------------------
+
+    def _is_followed(self, entry: Entry) -> bool:
+        return entry.stepped is not None and entry.stepped[0] is self._control.first
+
+    def own_losses(self, losses: Sequence[Sequence[Tensor]]) -> list[float]:
+        """Return the loss of each step of the followed optimizer, NaN for a step without one."""
+        steps = [entry for entry in self.entries if entry.stepped is not None]
+        return [
+            float(sum(part.double() for part in parts)) if parts else float("nan")
+            for entry, parts in zip(steps, losses, strict=False)
+            if self._is_followed(entry)
+        ]
+
+    def replay(self, factor: float, go_on: Callable[[int], None]) -> list[list[Tensor]]:
+        """Take the recorded steps again from the state before them, at another rate.
+
+        Args:
+            factor: on the rate that was in force.
+            go_on: called after each step with their number; may raise to stop.
+
+        Returns:
+            The losses of each step.
+        """
+        control = self._control
+        self.before.restore()
+        force, hand = (control.in_force, control.scheduled), control.state_dict()
+        control.load_state_dict(self.hand)
+        control.scale_by(factor)
+        try:
+            return self._run_entries(go_on)
+        finally:
+            control.load_state_dict(hand)
+            control.in_force, control.scheduled = force
+
+    def _run_entries(self, go_on: Callable[[int], None]) -> list[list[Tensor]]:
+        needed = [entry for entry in self.entries if entry.is_needed]
+        last_use: dict[int, int] = {}
+        for i, entry in enumerate(needed):
+            for slot in entry.losses:
+                last_use[slot] = i
+            for leaf in entry.leaves:
+                if isinstance(leaf, Slot):
+                    last_use[leaf.number] = i
+        ends: list[list[int]] = [[] for _ in needed]
+        for slot, i in last_use.items():
+            ends[i].append(slot)
+        values: dict[int, Any] = {}
+        losses: list[list[Tensor]] = []
+        parts: list[Tensor] = []
+        for entry, ending in zip(needed, ends, strict=True):
+            parts += [values[slot].detach().clone() for slot in entry.losses]
+            out = self._run_entry(entry, values)
+            if entry.outputs:
+                found = flat(out)
+                values.update(
+                    (slot, found[position]) for position, slot in entry.outputs if slot in last_use
+                )
+            for slot in ending:
+                values.pop(slot, None)
+            if entry.stepped is not None:
+                losses.append(parts)
+                parts = []
+                go_on(len(losses))
+            del out
+        return losses
+
+    def _run_entry(self, entry: Entry, values: dict[int, Any]) -> Any:  # noqa: ANN401
+        leaves = [values[leaf.number] if isinstance(leaf, Slot) else leaf for leaf in entry.leaves]
+        args, kwargs = tree_unflatten(leaves, entry.spec)
+        if entry.rng is not None:
+            restore_rng(entry.rng)
+        for module, training in entry.training or ():
+            module.training = training
+        if entry.synchronizes is not None:
+            args[0].require_backward_grad_sync = entry.synchronizes
+        if entry.stepped is not None:
+            restore_options(*entry.stepped)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(torch.set_grad_enabled(entry.grad))
+            if entry.autocast != autocast_state():
+                for device, enabled, dtype in entry.autocast:
+                    stack.enter_context(torch.autocast(device, dtype, enabled=enabled))
+            return entry.call(*args, **kwargs)
+
+
+def as_tree(value: Any) -> Any:  # noqa: ANN401
+    """Return an argument that torch's trees do not look into as one that they do."""
+    return dict(value) if type(value).__name__ in ("BatchEncoding", "BatchFeature") else value
+
+
+def flat(value: Any) -> list[Any]:  # noqa: ANN401
+    """Return the leaves of what a call returned."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type | dict):
+        value = vars(value)
+    leaves: list[Any] = tree_leaves(as_tree(value))
+    return leaves
+
+
+def leaves_of(values: Iterable[Any]) -> Iterator[Tensor]:
+    """Yield the tensors among arguments, also those in lists."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from leaves_of(value)
+
+
+def is_in_place(name: str, kwargs: dict[str, Any]) -> bool:
+    """Return whether a torch function of that name writes to its argument."""
+    if name in ("__set__", "__setitem__") or kwargs.get("out") is not None:
+        return True
+    if name.startswith("__"):
+        return name.startswith("__i") and name not in READS
+    return name.endswith("_")
+
+
+def autocast_state() -> tuple[tuple[str, bool, Any], ...]:
+    """Return for each device whether mixed precision is enabled, and its type."""
+    return tuple(
+        (device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
+        for device in ("cpu", "cuda")
+    )

@@ -1,0 +1,94 @@
+"""Run trainings as they are, or with a try in their midst; print a line of JSON for each.
+
+    tried.py plain|watched|FACTORS|scale=FACTOR|adopt=FACTOR NAME...
+
+With ``watched`` they are watched and nothing is tried. FACTORS are those of a try, such as 0.5,1,2.
+With ``scale`` the rate is scaled where a try would begin, with ``adopt`` a branch adopted as soon
+as the try is over.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0])
+import setups
+
+STEPS, AT, RECORDED = 60, 12, 20
+
+
+def seed() -> None:
+    torch.manual_seed(1)
+    random.seed(1)
+    np.random.seed(1)
+
+
+def main() -> None:
+    mode, *names = sys.argv[1:]
+    torch.set_num_threads(1)
+    found: dict[str, Any] = {}
+    if mode != "plain":
+        watch(mode, found)
+    for name in names:
+        seed()
+        found.clear()
+        print(json.dumps({"name": name, "digest": getattr(setups, name)(STEPS), **found}))
+
+
+def watch(mode: str, found: dict[str, Any]) -> None:
+    """Watch all trainings of this process, and try FACTORS after the step AT of each."""
+    from lrtui import messages as msg
+    from lrtui.monitor.automatic import Automatic
+    from lrtui.monitor.channel import Channel
+    from lrtui.monitor.command_queue import PendingCommand
+    from lrtui.monitor.monitor import Monitor
+    from lrtui.monitor.options import RunOptions
+
+    begin, publish, record = Channel.begin, Channel._publish, Monitor.record
+    verb, _, value = mode.partition("=")
+
+    def commands() -> Iterator[tuple[msg.AnyCommand, int]]:
+        if verb == "scale":
+            yield msg.Scale(id=1, by=float(value)), AT
+        elif verb != "watched":
+            factors = [*map(float, (value or verb).split(","))]
+            yield msg.Try(id=1, factors=factors, steps=RECORDED), AT
+        if verb == "adopt":
+            yield msg.Adopt(id=2, factor=float(value)), AT + RECORDED
+
+    def posting_begin(channel: Channel, *args: Any) -> None:
+        begin(channel, *args)
+        if "asked" not in found:
+            found["asked"] = True
+            channel.queue.attend_at = 0
+            for command, at in commands():
+                channel.queue.post(PendingCommand(command, "test", 1, channel.queue.step + at))
+
+    def noting_record(monitor: Monitor, loss: Any, scalars: Any) -> None:
+        found.setdefault("losses", []).append(None if loss is None else float(loss))
+        record(monitor, loss, scalars)
+
+    def noting_publish(channel: Channel, message: Any) -> None:
+        publish(channel, message)
+        said = message.message
+        if isinstance(said, msg.Steered) and said.command in ("try", "adopt"):
+            found["done"], found["text"] = said.done, said.text
+        if isinstance(said, msg.Tried):
+            found["branches"] = [[b.factor, b.losses, b.word] for b in said.branches]
+            found["warning"] = said.warning
+
+    Channel.begin = posting_begin  # type: ignore[method-assign]
+    Monitor.record = noting_record  # type: ignore[method-assign]
+    Channel._publish = noting_publish  # type: ignore[method-assign]
+    Automatic(RunOptions())
+
+
+if __name__ == "__main__":
+    main()
