@@ -57,6 +57,15 @@ AS_GOOD = "no difference beyond the noise"
 TOO_FEW = f"no word on fewer than {MIN_STEPS} steps"
 IN_FORCE = "the rate in force"
 
+STAYED = (101, 101)
+"""Of the rates that were better within a try, those that were better once the rate was decayed in
+the end, and all."""
+
+MEANINGS = {
+    BETTER: "better; such stayed better once the rate decayed: {} of {}".format(*STAYED),
+}
+"""Words that need an explanation."""
+
 
 def compare(factor: float, losses: Sequence[float], base: Sequence[float]) -> Comparison:
     """Compare the losses at ``factor`` times the rate in force with those at that rate.

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from lrtui import messages as msg
+from lrtui.analysis.comparison import MEANINGS
 from lrtui.commands.arguments import FormOptions, add_form, argument, typed
 from lrtui.commands.parser import BadInput, Parser, complain
+from lrtui.session.tried import difference_text
 from lrtui.sources.trainings import Connection, NoTraining, Training, choose
 from lrtui.text.ascii_fallback import printable
-from lrtui.text.rates import parse_rate
-from lrtui.text.readers import within
+from lrtui.text.rates import factor_text, parse_rate
+from lrtui.text.readers import whole, within
 
 USAGE = (
     "lr RATE, scale FACTOR, release, pause, resume, step, checkpoint, rewind [STEP], "
-    "follow [OPTIMIZER] or stop"
+    "follow [OPTIMIZER], try [FACTOR …], cancel, adopt FACTOR or stop"
 )
 
 PLAIN: dict[str, msg.AnyCommand] = {
@@ -28,11 +32,18 @@ PLAIN: dict[str, msg.AnyCommand] = {
     "resume": msg.Resume(),
     "step": msg.Step(),
     "checkpoint": msg.Checkpoint(),
+    "cancel": msg.Cancel(),
     "stop": msg.Stop(),
 }
 """Commands of one word."""
 
-VERBS = ("lr", "scale", "rewind", "follow", *PLAIN)
+ARGUMENTS = {"lr": (1, 1), "scale": (1, 1), "rewind": (0, 1), "follow": (0, 1), "adopt": (1, 1)}
+"""Fewest and most words after a verb, where there are any."""
+
+VERBS = ("try", *ARGUMENTS, *PLAIN)
+
+MAX_FACTORS = 8
+"""Most factors of a try."""
 
 LARGEST = 1e6
 """The largest factor, and one over the smallest."""
@@ -43,6 +54,7 @@ class TellOptions(FormOptions):
     """Options of ``lrtui tell``."""
 
     words: list[str]
+    steps: int
     wait: float
 
 
@@ -51,14 +63,18 @@ def add_arguments(parser: Parser) -> None:
     parser.usage = "lrtui tell [PID|NAME|SOCKET] COMMAND [--wait SECONDS]"
     parser.description = (
         "Steer a training and print the step at which it took effect. COMMAND: lr RATE, "
-        "scale FACTOR, release, pause, resume, step, checkpoint, rewind [STEP], stop. Exit code 0 "
-        "when it took effect, 1 when it could not be done, 2 for bad input."
+        "scale FACTOR, release, pause, resume, step, checkpoint, rewind [STEP], try [FACTOR …], "
+        "cancel, adopt FACTOR, stop. try replays the next steps at factors of the rate (0.5x 1x 2x "
+        "4x), leaves the training as it was, and prints a line for each. Exit code 0 when it took "
+        "effect, 1 when it could not be done, 2 for bad input."
     )
     add = parser.add_argument
     seconds = argument(within(0.1, 1e9, "a number of seconds is"))
     add("words", nargs="*", metavar="COMMAND", help="see above")
+    number = argument(whole(1, 10_000))
+    add("--steps", type=number, default=100, metavar="N", help="of a try (100)")
     add("--wait", type=seconds, default=60.0, metavar="SECONDS", help="for an answer (60)")
-    add_form(parser)
+    add_form(parser, "json")
 
 
 def options(found: argparse.Namespace) -> TellOptions:
@@ -73,23 +89,55 @@ def run(options: TellOptions) -> int:
         BadInput: it is not a command, or the socket cannot be used.
     """
     try:
-        target, command = parse_command(options.words)
+        target, command = parse_command(options.words, options.steps)
         training = choose(target)
     except NoTraining as error:
         complain(str(error))
         return 1
     except (OSError, ValueError) as error:
         raise BadInput(str(error)) from error
-    text, done = tell(training, command, options.wait)
-    if done:
-        print(printable(text))
+    answer = tell(training, command, options.wait)
+    if not answer.done:
+        complain(answer.text)
+    elif answer.tried is None:
+        print(printable(answer.text))
+    elif options.json:
+        print(msg.encode(answer.tried).decode())
     else:
-        complain(text)
-    return 0 if done else 1
+        for line in lines_of(answer.tried):
+            print(printable(line))
+    return 0 if answer.done else 1
 
 
-def parse_command(words: Sequence[str]) -> tuple[str | None, msg.AnyCommand]:
+class Answer(NamedTuple):
+    """What came of a command.
+
+    Attributes:
+        text: in words.
+        done: whether it took effect.
+        tried: the result of a try.
+    """
+
+    text: str
+    done: bool
+    tried: msg.Tried | None = None
+
+
+def lines_of(tried: msg.Tried) -> list[str]:
+    """Return the result of a try, one line for each factor."""
+    found = [f"tried on the same {tried.steps:,} steps from {tried.from_step:,}, control exact"]
+    for branch in tried.branches:
+        said = MEANINGS.get(branch.word, branch.word)
+        found.append(f"{factor_text(branch.factor):>6}  {difference_text(branch):<16}  {said}")
+    return found + ([tried.warning] if tried.warning else [])
+
+
+def parse_command(words: Sequence[str], steps: int) -> tuple[str | None, msg.AnyCommand]:
     """Read what is to be told, and to which training, ``None`` for the only one.
+
+    Args:
+        words: of the command line.
+        steps: of a try.
 
     Raises:
         ValueError: it is not a command; says why.
@@ -102,9 +150,13 @@ def parse_command(words: Sequence[str]) -> tuple[str | None, msg.AnyCommand]:
     verb, *rest = words
     if verb not in VERBS:
         raise ValueError(f"{verb[:24]!r} cannot be told; {USAGE} can")
-    needed = {"lr": 1, "scale": 1}.get(verb, 0)
-    if len(rest) < needed or len(rest) > max(needed, verb in ("rewind", "follow")):
-        raise ValueError(f"{verb} takes {needed or 'no'} number{'s' * (needed == 0)}")
+    if verb == "try":
+        return target, msg.Try(factors=factors(rest), steps=steps)
+    fewest, most = ARGUMENTS.get(verb, (0, 0))
+    if not fewest <= len(rest) <= most:
+        raise ValueError(f"{verb} takes {fewest or 'no'} number{'s' * (fewest == 0)}")
+    if verb == "adopt":
+        return target, msg.Adopt(factor=factors(rest)[0])
     if verb == "lr":
         return target, msg.Hold(lr=parse_rate(rest[0]))
     if verb == "scale":
@@ -114,6 +166,19 @@ def parse_command(words: Sequence[str]) -> tuple[str | None, msg.AnyCommand]:
     if verb == "follow":
         return target, msg.Follow(optimizer=rest[0] if rest else "")
     return target, PLAIN[verb]
+
+
+def factors(words: Sequence[str]) -> list[float]:
+    """Read the factors of a try, such as ``2x``; return the usual ones for none.
+
+    Raises:
+        ValueError: one of them is no factor, or there are too many.
+    """
+    if len(words) > MAX_FACTORS:
+        raise ValueError(f"a try takes at most {MAX_FACTORS} factors")
+    return [factor(word.removesuffix("x").removesuffix("×")) for word in words] or [
+        *msg.USUAL_FACTORS
+    ]
 
 
 def factor(text: str) -> float:
@@ -143,25 +208,22 @@ def step(text: str) -> int:
     return int(digits)
 
 
-def tell(training: Training, command: msg.AnyCommand, patience: float) -> tuple[str, bool]:
+def tell(training: Training, command: msg.AnyCommand, patience: float) -> Answer:
     """Send a command to a training and wait for its answer.
 
     Args:
         training: which.
         command: what to tell it.
-        patience: seconds to wait.
-
-    Returns:
-        What came of it, and whether it took effect.
+        patience: seconds to wait for an answer; a try that has begun is waited for to its end.
     """
     kind = str(command.__struct_config__.tag)
     try:
         connection = Connection(training.path)
     except (OSError, ValueError) as error:
-        return f"the training cannot be reached: {error}", False
+        return Answer(f"the training cannot be reached: {error}", False)
     with connection.socket as link:
         if missing := unable(connection.greeting, kind):
-            return missing, False
+            return Answer(missing, False)
         until = time.monotonic() + patience
         data = connection.rest
         try:
@@ -170,23 +232,32 @@ def tell(training: Training, command: msg.AnyCommand, patience: float) -> tuple[
                 *lines, data = data.split(b"\n")
                 for line in lines:
                     message = msg.decode_message(line)
-                    if isinstance(message, msg.Steered) and message.answers == 1:
-                        return in_words(message), message.done
-                link.settimeout(max(until - time.monotonic(), 0.001))
+                    if isinstance(message, msg.Tried) and message.answers == 1:
+                        return Answer("", True, message)
+                    if not (isinstance(message, msg.Steered) and message.answers == 1):
+                        continue
+                    if isinstance(command, msg.Try) and message.done:
+                        until = math.inf  # it has begun
+                    else:
+                        return Answer(in_words(message), message.done)
+                left = max(until - time.monotonic(), 0.001)
+                link.settimeout(None if left == math.inf else left)
                 if not (more := link.recv(65536)):
-                    return "the training ended before it could", False
+                    return Answer("the training ended before it could", False)
                 data += more
         except TimeoutError:
-            return f"no answer within {patience:g} s; it may still take effect", False
+            return Answer(f"no answer within {patience:g} s; it may still take effect", False)
         except (OSError, ValueError) as error:
-            return f"the training cannot be reached any more: {error}", False
+            return Answer(f"the training cannot be reached any more: {error}", False)
 
 
 def unable(greeting: msg.Greeting, kind: str) -> str:
     """Say why a training cannot do something, empty if it can."""
-    able = "pause" if kind == "resume" else kind
+    able = {"resume": "pause", "cancel": "try"}.get(kind, kind)
     if able in greeting.capabilities:
         return ""
+    if kind == "adopt":
+        return "there is no try to adopt a branch of"
     needs = {"checkpoint": "checkpoint=", "rewind": "model="}.get(kind)
     why = f": its Monitor was given no {needs}" if needs else ""
     return f"{greeting.name} cannot {kind}{why}"

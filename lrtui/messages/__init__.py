@@ -8,6 +8,7 @@ one that is known and malformed is an error.
 from lrtui.messages.commands import (
     ALL_CAPABILITIES,
     MOST_ENTRANTS,
+    USUAL_FACTORS,
     Adopt,
     Alone,
     AnyCommand,

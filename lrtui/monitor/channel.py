@@ -215,8 +215,8 @@ class Channel:
         publisher, queue = self._publisher, self.queue
         if self._device.waiting:
             queue.nudge()
-        waits = queue.paused or self.steering.tries.is_replaying
-        messages = publisher.collect(waits, watched)
+        replays = self.steering.tries.is_replaying
+        messages = publisher.collect(queue.paused or replays, watched)
         self.steering.levers.control.last_known = publisher.scheduled
         begun = next((i for i, (m, _, _) in enumerate(messages) if isinstance(m, Started)), None)
         if begun is not None:
@@ -228,7 +228,7 @@ class Channel:
             messages += [to_all(Printed(text=text)) for text in wrong if text]
         if (running := self.steering.tries.running) is not None:
             messages += self._progress_of(running)
-        if publisher.count_pace(queue.step):
+        if publisher.count_pace(queue.step, replays):
             self.steering.pace = publisher.pace
             messages += self._once_a_second(watched)
         snapshots = self.steering.levers.snapshots

@@ -299,9 +299,17 @@ class Publisher:
         self._norms.clear()
         return norms
 
-    def count_pace(self, step: int) -> bool:
-        """Measure the pace; return whether it is a second or more since the last measurement."""
+    def count_pace(self, step: int, waits: bool) -> bool:
+        """Measure the pace; return whether it is a second or more since the last measurement.
+
+        Args:
+            step: taken so far.
+            waits: whether the training waits for a replay, which says nothing of its pace.
+        """
         now = time.monotonic()
+        if waits:
+            self._counted, self._counted_at = step, now
+            return False
         passed = now - self._counted_at
         if passed < PACE_SECONDS:
             return False

@@ -75,6 +75,7 @@ class RateTry:
         self.factors = [1.0, *dict.fromkeys(f for f in command.factors if f != 1)]
         self.total = command.steps * (1 + len(self.factors))
         self._control, self._agree_with_ranks = control, agree
+        self._stopped: dict[float, str] = {}  # why a replay at a factor ended early
         self._began = time.monotonic()
         optimizers = [*optimizers]
         allowed = allowed_bytes(optimizers)
@@ -124,25 +125,24 @@ class RateTry:
         finally:
             WATCHING.is_paused = False
         base = losses[1.0]
-        branches = []
-        for factor, found in sorted(losses.items()):
-            verdict = compare(factor, found, base)
-            numbers: list[float | None] = [finite_or_none(loss) for loss in found]
-            branches.append(
-                msg.Branch(
-                    factor=factor,
-                    losses=numbers,
-                    difference=finite_or_none(verdict.difference),
-                    word=verdict.word,
-                )
-            )
         return msg.Tried(
             run=run,
             steps=len(base),
             from_step=self.from_step,
             exact=True,
-            branches=branches,
+            branches=[self._branch(f, found, base) for f, found in sorted(losses.items())],
             warning=self.tape.warning,
+        )
+
+    def _branch(self, factor: float, losses: list[float], base: list[float]) -> msg.Branch:
+        """Return the losses at a factor, and what they show."""
+        verdict = compare(factor, losses, base)
+        stopped = self._stopped.get(factor)
+        return msg.Branch(
+            factor=factor,
+            losses=[finite_or_none(loss) for loss in losses],
+            difference=None if stopped else finite_or_none(verdict.difference),
+            word=stopped or verdict.word,
         )
 
     def _replay_all(self, now: SavedState) -> dict[float, list[float]]:
@@ -160,14 +160,23 @@ class RateTry:
 
     def _replay(self, factor: float) -> tuple[list[list[Tensor]], str]:
         """Return the losses of a replay, and why it could not be carried out."""
+        losses: list[list[Tensor]] = []
         try:
-            return self.tape.replay(factor, self._count_and_check), ""
+            self.tape.replay(factor, losses, self._count_and_check)
         except Stopped:
-            return [], CANCELLED
-        except torch.OutOfMemoryError as error:
-            return [], f"out of memory: {in_words(error)}"
+            return losses, CANCELLED
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            return losses, f"out of memory: {in_words(error)}"
         except Exception as error:  # of the script's own modules, or of torch
-            return [], f"a replay at {factor_text(factor)} failed: {in_words(error)}"
+            if factor == 1 or not self._is_alone:
+                return losses, f"a replay at {factor_text(factor)} failed: {in_words(error)}"
+            self._stopped[factor] = f"stopped at step {len(losses) + 1}: {in_words(error)}"
+        return losses, ""
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether there are no other ranks, which would wait for this one."""
+        return self._agree_with_ranks is alone
 
     def _agree(self, objection: str) -> str:
         """Return the objection of any rank, empty for none."""
@@ -176,11 +185,9 @@ class RateTry:
         except Exception as error:  # a rank or the store is gone
             return f"the ranks can no longer agree: {in_words(error)}"
 
-    def _count_and_check(self, step: int) -> None:
+    def _count_and_check(self) -> None:
         self.done += 1
-        if (
-            self.is_cancelled and self._agree_with_ranks is alone
-        ):  # ranks stop together, after a replay
+        if self.is_cancelled and self._is_alone:  # ranks stop together, after a replay
             raise Stopped
 
     def _control_differs(self, losses: list[list[Tensor]], now: SavedState) -> str:
@@ -201,7 +208,8 @@ class RateTry:
         WATCHING.is_paused = True
         try:
             now = self.tape.before.retaken()
-            if why := self._agree(self._replay(factor)[1]):
+            why = self._replay(factor)[1] or self._stopped.get(factor, "")
+            if why := self._agree(why):
                 now.restore()
                 raise CannotTry(why)
             now.restore_loop()
@@ -252,8 +260,8 @@ def cost_text(command: msg.Try, optimizers: Iterable[Optimizer], pace: float) ->
     allowed_bytes(optimizers)
     factors = [f for f in command.factors if f != 1]
     replayed = command.steps * (1 + len(factors))
-    halts = f"halts it for about {duration(replayed / pace)}" if pace else "then halts it"
+    halts = f" for about {duration(replayed / pace)}" if pace else ""
     return (
-        f"try {' '.join(map(factor_text, command.factors))}: records {command.steps:,} steps, "
-        f"{halts}, takes {bytes_text(2 * size_of(optimizers))} and the batches"
+        f"try {' '.join(map(factor_text, command.factors))} on the next {command.steps:,} steps, "
+        f"then training waits{halts}; memory {bytes_text(2 * size_of(optimizers))} and the batches"
     )

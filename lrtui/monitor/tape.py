@@ -651,15 +651,15 @@ class Tape:
             if self._is_followed(entry)
         ]
 
-    def replay(self, factor: float, go_on: Callable[[int], None]) -> list[list[Tensor]]:
+    def replay(
+        self, factor: float, losses: list[list[Tensor]], after_step: Callable[[], None]
+    ) -> None:
         """Take the recorded steps again from the state before them, at another rate.
 
         Args:
             factor: on the rate that was in force.
-            go_on: called after each step with their number; may raise to stop.
-
-        Returns:
-            The losses of each step.
+            losses: where to append the losses of each step.
+            after_step: called after each; may raise to stop.
         """
         control = self._control
         self.before.restore()
@@ -667,12 +667,12 @@ class Tape:
         control.load_state_dict(self.hand)
         control.scale_by(factor)
         try:
-            return self._run_entries(go_on)
+            self._run_entries(losses, after_step)
         finally:
             control.load_state_dict(hand)
             control.in_force, control.scheduled = force
 
-    def _run_entries(self, go_on: Callable[[int], None]) -> list[list[Tensor]]:
+    def _run_entries(self, losses: list[list[Tensor]], after_step: Callable[[], None]) -> None:
         needed = [entry for entry in self.entries if entry.is_needed]
         last_use: dict[int, int] = {}
         for i, entry in enumerate(needed):
@@ -685,7 +685,6 @@ class Tape:
         for slot, i in last_use.items():
             ends[i].append(slot)
         values: dict[int, Any] = {}
-        losses: list[list[Tensor]] = []
         parts: list[Tensor] = []
         for entry, ending in zip(needed, ends, strict=True):
             parts += [values[slot].detach().clone() for slot in entry.losses]
@@ -700,9 +699,8 @@ class Tape:
             if entry.stepped is not None:
                 losses.append(parts)
                 parts = []
-                go_on(len(losses))
+                after_step()
             del out
-        return losses
 
     def _run_entry(self, entry: Entry, values: dict[int, Any]) -> Any:  # noqa: ANN401
         leaves = [values[leaf.number] if isinstance(leaf, Slot) else leaf for leaf in entry.leaves]

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from torch.optim import Optimizer
 
 from lrtui import messages as msg
+from lrtui.analysis.comparison import BETTER, NOT_TOO_HIGH
 from lrtui.monitor.command_queue import NEVER, CommandQueue, PendingCommand
 from lrtui.monitor.publisher import Addressed
 from lrtui.monitor.rate_control import RateControl
@@ -104,7 +105,7 @@ class Tries:
         self._give_up_at = self._queue.step + 2 * command.steps + 10
         self._queue.wake_at = self._queue.step + 1
         factors = " ".join(map(factor_text, command.factors))
-        return f"trying {factors}: records {command.steps:,} steps"
+        return f"trying {factors} on the next {command.steps:,} steps"
 
     def hidden(self) -> contextlib.AbstractContextManager[None]:
         """Record nothing of what lrtui itself does."""
@@ -136,21 +137,23 @@ class Tries:
 
     def _finish(self, running: RateTry) -> None:
         """Replay what was recorded, and report the result."""
-        text, done = "", False
+        tried, why = None, ""
         try:
             tried = running.result(self._run)
-            self._last, self._forget_at = running, self._queue.step + ADOPTABLE_STEPS
-            text, done = result_text(tried), True
-            if running.pending.asked_by:
-                answered = replace(tried, answers=running.pending.command.id)
-                self._publish(Addressed(tried, answered, running.pending.viewer))
         except CannotTry as error:
-            text = str(error)
-            self._was_cancelled = text == CANCELLED
+            why = str(error)
         finally:
-            self.running = None
-            self._queue.wake_at = self._forget_at
-        self._report(running, text, done)
+            self.running, self._queue.wake_at = None, NEVER
+        if tried is None:
+            self._was_cancelled = why == CANCELLED
+            self._report(running, f"the try is {why}" if self._was_cancelled else why, False)
+            return
+        self._last = running
+        self._forget_at = self._queue.wake_at = self._queue.step + ADOPTABLE_STEPS
+        if running.pending.asked_by:
+            answered = replace(tried, answers=running.pending.command.id)
+            self._publish(Addressed(tried, answered, running.pending.viewer))
+        self._report(running, result_text(tried), True)
 
     def _report(self, running: RateTry, text: str, done: bool) -> None:
         if running.pending.asked_by:
@@ -213,18 +216,16 @@ class Tries:
 def result_text(tried: msg.Tried) -> str:
     """Return the result of a try in a line."""
     said = [
-        f"{factor_text(branch.factor)} {in_words(branch)}"
+        f"{factor_text(branch.factor)} {in_short(branch)}"
         for branch in tried.branches
         if branch.factor != 1
     ]
-    return f"tried on the same {tried.steps:,} steps: {'; '.join(said)}"
+    return f"tried on {tried.steps:,} steps: {', '.join(said)}"
 
 
-def in_words(branch: msg.Branch) -> str:
-    """Return what a branch shows."""
+def in_short(branch: msg.Branch) -> str:
+    """Return the difference of a branch's losses, and its word if that is good for an advice."""
     if branch.difference is None:
-        return branch.word or "cannot be compared: the loss is not positive throughout"
-    if branch.difference > 1:
-        return f"{1 + branch.difference:.3g} times as high ({branch.word})"
-    lower = "lower" if branch.difference < 0 else "higher"
-    return f"{100 * abs(branch.difference):.2g} % {lower} ({branch.word})"
+        return branch.word or "not comparable"
+    word = {BETTER: " (better)", NOT_TOO_HIGH: " (worse)"}.get(branch.word, "")
+    return f"{branch.difference:+.1%}{word}".replace("-", "−")

@@ -14,13 +14,18 @@ from lrtui.screen.control.controller import Controller
 from lrtui.session.session import Session
 
 STEERING = frozenset(
-    ("pause", "step", "hold", "scale", "release", "checkpoint", "rewind", "follow", "stop")
+    (
+        *("pause", "step", "hold", "scale", "release", "checkpoint", "rewind", "follow"),
+        *("try", "adopt", "stop"),
+    )
 )
 """What can be asked of a training that is not ours, as long as it is on."""
 
 NEEDS = {
     "rewind": "needs the model: lrtui.Monitor(optimizer, model=model)",
     "follow": "needs a script of several optimizers, under lrtui run",
+    "try": "needs an optimizer of torch with a rate",
+    "adopt": "needs the result of a try that is not long ago",
     "checkpoint": "needs a function that writes one: lrtui.Monitor(optimizer, checkpoint=save)",
 }
 """What a training has to be given for what it cannot be asked for otherwise."""
@@ -205,6 +210,14 @@ ACTIONS = (
            "Go back to the weights before the loss rose, at half the rate (press twice).",
            lambda s: s.controller.steering.rewind(),
            "back", needs="rewind"),
+    Action("try", "T", "try other rates",
+           "Try half, twice and four times the rate on the next 100 steps (press twice).",
+           lambda s: s.controller.steering.try_rates(),
+           "try", needs="try"),
+    Action("adopt", "A", "adopt a branch",
+           "Go on from the better branch of the last try, at its rate (press twice).",
+           lambda s: s.controller.steering.adopt(),
+           "adopt", needs="adopt"),
     Action("checkpoint", "k", "checkpoint",
            "Write a checkpoint (press twice).",
            lambda s: s.controller.steering.checkpoint(),

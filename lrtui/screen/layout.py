@@ -14,6 +14,7 @@ from lrtui.screen.panes.pane import TALL, WIDE, Pane
 from lrtui.screen.panes.runs import MAX_WIDTH, RUNS
 from lrtui.screen.panes.small import is_small
 from lrtui.screen.panes.status import rows as status_rows
+from lrtui.screen.panes.tried import rows as tried_rows
 
 FRAME = ("main", "side", "below", "foot")
 """Places whose panes tab shows alone."""
@@ -91,7 +92,7 @@ def places(view: View) -> tuple[dict[str, Region], dict[str, Region]]:
     panes = shown(view)
     if is_small(view):
         return {panes[0].id: Region(0, 0, columns, rows)}, {}
-    heights = {"status": status_rows(view), "caption": 2}
+    heights = {"status": status_rows(view), "tried": tried_rows(view), "caption": 2}
     plain: dict[str, Region] = {}
     top = 0
     for pane in panes:

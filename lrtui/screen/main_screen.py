@@ -230,7 +230,9 @@ class MainScreen(Keys):
             self.controller.clear_notice()
 
     def key_escape(self) -> None:
-        """Clear the field, the cursor and the message."""
+        """Cancel or close a try, else clear the field, the cursor and the message."""
+        if not self.view.typed and self.controller.steering.leave_try():
+            return
         self.view.cursor = self.view.place = self.view.rate = None
         for field in self.query(RateField):
             field.clear()

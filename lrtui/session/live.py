@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lrtui.analysis.spikes import Spike
-from lrtui.messages import Gauge, LiveReport, Progress, Ranks, Snapshots, State, Steered, Vitals
+from lrtui.messages import (
+    Gauge,
+    LiveReport,
+    Progress,
+    Ranks,
+    Snapshots,
+    State,
+    Steered,
+    Tried,
+    Trying,
+    Vitals,
+)
 
 if TYPE_CHECKING:
     from lrtui.analysis.series import LossSeries
@@ -35,6 +46,8 @@ class Live:
         snapshots: the last ``Snapshots``.
         vitals: the last ``Vitals``.
         gauge: the last ``Gauge``.
+        trying: how far a try is, ``None`` while none is on.
+        tried: the result of the last try.
         scheduled: rate that its schedule asks for at each step.
         scalars: other scalars by name.
         spike: the last spike.
@@ -48,6 +61,8 @@ class Live:
     snapshots: Snapshots | None = None
     vitals: Vitals | None = None
     gauge: Gauge | None = None
+    trying: Trying | None = None
+    tried: Tried | None = None
     scheduled: LossSeries | None = None
     scalars: dict[str, LossSeries] = field(default_factory=dict)
     spike: Spike | None = None
@@ -62,7 +77,7 @@ class Live:
         """Step since which the rate is set by a person, ``None`` if it is the schedule's."""
         if self.state is None or (self.state.held is None and self.state.scale == 1):
             return None
-        kinds = ("hold", "scale", "rewind")
+        kinds = ("hold", "scale", "rewind", "adopt")
         return next((s.step for s in reversed(self.steered) if s.done and s.command in kinds), None)
 
     def note(self, message: LiveReport) -> None:
@@ -72,6 +87,10 @@ class Live:
                 self.snapshots = message
             case Gauge():
                 self.gauge = message
+            case Trying():
+                self.trying = message
+            case Tried():
+                self.trying, self.tried = None, message
             case Vitals():
                 self.vitals = message
             case Ranks(paces=paces):
@@ -80,8 +99,12 @@ class Live:
                     self.paces.setdefault(rank, deque(maxlen=PACES)).append(pace)
             case Steered():
                 self.steered.append(message)
-                if message.command == "rewind" and message.done:
+                if message.command in ("rewind", "adopt") and message.done:
                     self.rewinds.append(message.step)
+                if message.command in ("adopt", "cancel") or not message.done:
+                    self.trying = None
+                if message.command == "adopt" and message.done:
+                    self.tried = None
 
     def take(self, progress: Progress) -> None:
         """Add the scalars of a report, besides the loss and the rate in force."""

@@ -317,7 +317,7 @@ class Run:
         """Apply a report of a training that is not ours."""
         if self.live is not None:
             self.live.note(message)
-        moves = ("hold", "scale", "release", "rewind")
+        moves = ("hold", "scale", "release", "rewind", "adopt")
         if isinstance(message, msg.Steered) and message.done and message.command in moves:
             self.changes.append((message.step, message.lr))
 

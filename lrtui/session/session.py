@@ -321,7 +321,7 @@ class Session:
                 return [Change("ended", message, run, text=reason)]
             case msg.Vitals():
                 return [self._note_vitals(run, message)]
-            case msg.Ranks() | msg.Snapshots() | msg.Gauge():
+            case msg.Ranks() | msg.Snapshots() | msg.Gauge() | msg.Trying() | msg.Tried():
                 run.note(message)
             case msg.Ahead():
                 run.look_ahead(message)

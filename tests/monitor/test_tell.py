@@ -16,7 +16,9 @@ import pytest
 from lrtui.__main__ import main
 from lrtui.commands.tell import parse_command
 from lrtui.messages import (
+    Adopt,
     AnyCommand,
+    Cancel,
     Checkpoint,
     Hold,
     Pause,
@@ -26,6 +28,7 @@ from lrtui.messages import (
     Scale,
     Step,
     Stop,
+    Try,
 )
 from tests.monitor.test_monitor import at, fit
 from tests.monitor.trainings import Running, training
@@ -57,10 +60,14 @@ def lrtui(running: Running | Path, *words: str) -> subprocess.CompletedProcess[s
         (["x", "rewind"], "x", Rewind()),
         (["rewind", "1,200"], None, Rewind(step=1200)),
         (["stop"], None, Stop()),
+        (["try"], None, Try(factors=[0.5, 1, 2, 4])),
+        (["x", "try", "2x", "0.3", "4×"], "x", Try(factors=[2, 0.3, 4])),
+        (["cancel"], None, Cancel()),
+        (["adopt", "2x"], None, Adopt(factor=2)),
     ],
 )
 def test_what_can_be_told(words: list[str], target: str | None, command: AnyCommand) -> None:
-    assert parse_command(words) == (target, command)
+    assert parse_command(words, 100) == (target, command)
 
 
 @pytest.mark.parametrize(
@@ -77,11 +84,14 @@ def test_what_can_be_told(words: list[str], target: str | None, command: AnyComm
         (["scale", "1e9"], "a factor such as 0.5 is needed"),
         (["rewind", "soon"], "the step of a snapshot is needed"),
         (["stop", "now"], "stop takes no numbers"),
+        (["try", "twice"], "a factor such as 0.5 is needed"),
+        (["try", *"123456789"], "at most 8 factors"),
+        (["adopt"], "adopt takes 1 number"),
     ],
 )
 def test_what_cannot_be_told(words: list[str], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        parse_command(words)
+        parse_command(words, 100)
 
 
 @pytest.mark.slow

@@ -13,10 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from lrtui.messages import Adopt, Cancel, Scale, State, Steered, Tried, Try, Trying
+from lrtui.monitor.command_queue import CommandQueue, PendingCommand
+from lrtui.monitor.rate_control import RateControl
+from lrtui.monitor.tape import CannotTry, Tape
+from lrtui.monitor.tries import Tries
 from tests.monitor.scripts.setups import EXACT, REFUSED
 from tests.monitor.scripts.tried import AT, RECORDED, STEPS
-from tests.monitor.trainings import script
+from tests.monitor.test_ranks import torchrun
+from tests.monitor.trainings import Running, script, training
 
 FACTORS = "0.5,1,2,4"
 QUICK = ("mlp", "accumulation")
@@ -98,3 +105,165 @@ def test_what_limits_the_result_is_said() -> None:
     assert tried["transformer"]["warning"] == ""
     # Its loss is below zero, so a share of it means nothing.
     assert [word for factor, _, word in tried["bandit"]["branches"] if factor != 1] == [""] * 3
+
+
+def ddp(folder: Path, ranks: int, steps: int, *more: str, watched: bool) -> list[str]:
+    folder.mkdir()
+    ours = ["-m", "lrtui", "run"] if watched else []
+    return torchrun(ranks, *ours, script("ddp"), str(folder), str(steps), *more)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_all_ranks_try_together_and_go_on_as_if_they_had_not(ranks: int, tmp_path: Path) -> None:
+    plain, tried = tmp_path / "plain", tmp_path / "tried"
+    with training(*ddp(plain, ranks, 400, watched=False)) as running:
+        assert running.wait(240) == 0, running.output()
+    with training(*ddp(tried, ranks, 400, watched=True)) as running:
+        viewer = running.viewer()
+        number = viewer.send(Try(factors=[0.5, 1.0, 3.0], steps=20))
+        result = viewer.result(number)
+        assert isinstance(result, Tried), result
+        assert result.exact
+        assert [branch.factor for branch in result.branches] == [0.5, 1, 3]
+        assert running.wait(240) == 0, running.output()
+    assert [f.read_text() for f in sorted(tried.iterdir())] == [
+        f.read_text() for f in sorted(plain.iterdir())
+    ]
+
+
+@pytest.mark.slow
+def test_one_rank_that_cannot_be_replayed_refuses_for_all(tmp_path: Path) -> None:
+    with training(*ddp(tmp_path / "t", 2, 300, "hidden", watched=True)) as running:
+        viewer = running.viewer()
+        result = viewer.result(viewer.send(Try(factors=[1.0, 2.0], steps=10)))
+        assert isinstance(result, Steered)
+        assert "the replay at the rate in force did not reproduce the training" in result.text
+        assert running.wait(240) == 0, running.output()
+
+
+@pytest.mark.slow
+def test_an_error_of_the_script_at_another_rate_ends_that_branch_alone() -> None:
+    plain, tried = outcomes("plain", ("strict",)), outcomes("1,2,1e5", ("strict",))
+    found = tried["strict"]
+    assert found["done"]
+    (_, control, _), (_, doubled, _), (factor, losses, word) = found["branches"]
+    assert (len(control), len(doubled), factor) == (RECORDED, RECORDED, 1e5)
+    assert len(losses) < RECORDED
+    assert word == f"stopped at step {len(losses) + 1}: ValueError: the output exploded"
+    assert found["digest"] == plain["strict"]["digest"]
+
+
+def fitted(steps: int) -> list[str]:
+    return ["-m", "lrtui", "run", script("setups"), "mlp", str(steps)]
+
+
+def digest_of(running: Running) -> str:
+    assert running.wait(240) == 0, running.output()
+    return running.output().split()[-1]
+
+
+@pytest.mark.slow
+def test_a_try_cancelled_at_any_stage_leaves_the_training_as_it_was(tmp_path: Path) -> None:
+    with training(script("setups"), "mlp", "6000") as running:
+        plain = digest_of(running)
+    with training(*fitted(6000)) as running:
+        viewer = running.viewer()
+        for stage in ("recording", "replaying"):
+            asked = viewer.send(Try(factors=[0.5, 2.0, 4.0, 8.0], steps=600))
+            viewer.messages.clear()
+            viewer.wait_for(
+                lambda stage=stage: any(  # type: ignore[misc]
+                    isinstance(m, Trying) and m.phase == stage for m in viewer.messages
+                ),
+                stage,
+            )
+            answer = viewer.tell(Cancel())
+            assert answer.done, answer.text
+            assert answer.text == "the try is cancelled; the training is as it was"
+            result = viewer.result(asked)
+            assert isinstance(result, Steered)
+            assert result.text == answer.text
+        assert not viewer.tell(Cancel()).done
+        assert not viewer.tell(Adopt(factor=2)).done
+        assert digest_of(running) == plain
+
+
+@pytest.mark.slow
+def test_a_viewer_that_dies_in_a_try_changes_nothing(tmp_path: Path) -> None:
+    with training(script("setups"), "mlp", "3000") as running:
+        plain = digest_of(running)
+    with training(*fitted(3000)) as running:
+        viewer = running.viewer()
+        viewer.tell(Try(factors=[0.5, 2.0], steps=300))
+        viewer.close()
+        running.viewers.clear()
+        other = running.viewer()
+        other.wait_for(lambda: any(isinstance(m, Tried) for m in other.messages), "the result")
+        assert digest_of(running) == plain
+
+
+@pytest.mark.slow
+def test_what_changes_the_rate_ends_a_try(tmp_path: Path) -> None:
+    with training(*fitted(100_000)) as running:
+        viewer = running.viewer()
+        asked = viewer.send(Try(factors=[2.0], steps=10_000))
+        viewer.tell(Scale(by=0.5))
+        result = viewer.result(asked)
+        assert isinstance(result, Steered)
+        assert result.text == "the try has ended: the rate or the weights were changed"
+        # While the rate is scaled by hand, factors are of the rate in force.
+        result = viewer.result(viewer.send(Try(factors=[1.0, 2.0], steps=30)))
+        assert isinstance(result, Tried)
+        adopted = viewer.send(Adopt(factor=2))
+        states = (m for m in viewer.messages if isinstance(m, State) and m.answers == adopted)
+        viewer.wait_for(lambda: viewer.answer(adopted) is not None and viewer.read(), "an answer")
+        assert [(state.scale, state.lr) for state in states] == [(1.0, 0.05)]
+
+
+def test_without_memory_nothing_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrtui.monitor.rate_try.free_bytes", lambda device: 1000)
+    model = torch.nn.Linear(100, 10)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    for only_ask in (True, False):
+        with pytest.raises(CannotTry, match=r"takes 16.2 kB for copies .* is 500 bytes"):
+            tries().begin(
+                PendingCommand(Try(factors=[2.0], only_ask=only_ask)),
+                Try(factors=[2.0], only_ask=only_ask),
+                RateControl(optimizer),
+                [optimizer],
+                run=1,
+                step=0,
+                pace=1.0,
+            )
+
+
+def test_batches_that_take_too_much_memory_end_the_recording() -> None:
+    model = torch.nn.Linear(100, 10)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    tape = Tape(RateControl(optimizer), [optimizer], max_bytes=10_000)
+    tape.start()
+    for _ in range(3):
+        model(torch.zeros(10, 100)).sum().backward()
+        optimizer.step()
+    tape.stop()
+    assert "the batches take more than" in tape.trouble
+
+
+def tries() -> Tries:
+    queue = CommandQueue(lambda pending: None)
+    return Tries(queue, lambda pending, text, done: None, lambda message: None)
+
+
+def test_what_a_try_would_take_is_said_beforehand() -> None:
+    model = torch.nn.Linear(1000, 250, bias=False)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    command = Try(factors=[0.5, 1.0, 2.0], only_ask=True)
+    said = tries().begin(
+        PendingCommand(command), command, RateControl(optimizer), [optimizer], 1, 0, pace=10.0
+    )
+    # 300 replayed steps at ten a second; weights and gradients, twice.
+    assert said == (
+        "try 0.5× 1× 2× on the next 100 steps, then training waits for about 30 s; "
+        "memory 4 MB and the batches"
+    )

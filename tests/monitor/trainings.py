@@ -21,6 +21,7 @@ from lrtui.messages import (
     Progress,
     Started,
     Steered,
+    Tried,
     Watch,
     decode_message,
     encode,
@@ -147,6 +148,22 @@ class Viewer:
     def answer(self, number: int) -> Steered | None:
         answers = [m for m in self.messages if isinstance(m, Steered) and m.answers == number]
         return answers[0] if answers else None
+
+    def result(self, number: int) -> Tried | Steered:
+        """Return the result of a try, or why there is none."""
+        found: list[Tried | Steered] = []
+
+        def is_over() -> bool:
+            found[:] = [
+                m
+                for m in self.messages
+                if (isinstance(m, Tried) and m.answers == number)
+                or (isinstance(m, Steered) and m.answers == number and not m.done)
+            ]
+            return bool(found)
+
+        self.wait_for(is_over, "the result of a try")
+        return found[0]
 
     def read_all(self) -> None:
         """Read to the end."""

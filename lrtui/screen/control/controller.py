@@ -401,6 +401,8 @@ class Controller:
                 self._confirm(state)
             case msg.Steered(answers=answers) if change.kind == "refusal" and answers:
                 self.complain(change.text)
+            case msg.Steered(answers=answers, command="try") if answers:
+                self.steering.answered(change.text)
 
     def _note_start(self, started: msg.Started, *, again: bool) -> None:
         """Show a run that nobody started here: of a training that is not ours, or of a record."""

@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from lrtui.messages import Checkpoint, Command, Follow, Hold, Release, Rewind, Scale, Stop
+from lrtui.messages import (
+    USUAL_FACTORS,
+    Adopt,
+    Cancel,
+    Checkpoint,
+    Command,
+    Follow,
+    Hold,
+    Release,
+    Rewind,
+    Scale,
+    Stop,
+    Try,
+)
 from lrtui.screen.control.view import View
+from lrtui.session.tried import advised
+from lrtui.text.rates import factor_text
 
-CONFIRM_SECONDS = 5.0
-"""Seconds within which the second press must follow."""
+CONFIRM_SECONDS, READ_SECONDS = 5.0, 30.0
+"""Seconds within which the second press must follow; after an answer that has to be read first."""
 
 
 class Steering:
@@ -32,7 +47,8 @@ class Steering:
         """
         self._view = view
         self._send, self._is_on, self._notify = send, is_on, notify
-        self._asked, self._asked_at = "", 0.0
+        self._asked, self._until = "", 0.0
+        self._asks_cost = False  # whether the training was asked what a try would take
 
     def hold(self, lr: float) -> None:
         """Hold the rate."""
@@ -77,12 +93,49 @@ class Steering:
         if self._sure("t", back):
             self._send(Rewind(step=snapshots.before))
 
+    def try_rates(self) -> None:
+        """Ask what a try would take; try it if that was answered just now."""
+        if not self._is_on():
+            return
+        sure = self._asked == "T" and monotonic() < self._until
+        self._asked, self._asks_cost = "", not sure
+        self._send(Try(factors=[*USUAL_FACTORS], only_ask=not sure))
+
+    def answered(self, text: str) -> None:
+        """Pass on what a try would take, and wait for the second press."""
+        if self._asks_cost:
+            self._asks_cost = False
+            self._asked, self._until = "T", monotonic() + READ_SECONDS
+            self._notify(f"T again: {text}", "strong")
+
+    def adopt(self) -> None:
+        """Go on from the branch of the last try that is advised."""
+        run = self._view.session.current
+        tried = run.live.tried if run and run.live else None
+        best = advised(tried) if tried is not None else None
+        if best is None:
+            self._notify("no branch of the last try is better; lrtui tell adopts any", "dim")
+        elif self._sure("A", f"goes on from the branch at {factor_text(best.factor)}"):
+            self._send(Adopt(factor=best.factor))
+
+    def leave_try(self) -> bool:
+        """Cancel a try that is on, or close its result; return whether there was either."""
+        run = self._view.session.current
+        live = run.live if run is not None else None
+        if live is not None and live.trying is not None:
+            self._send(Cancel())
+            return True
+        if live is None or live.tried is None or live.tried is self._view.closed:
+            return False
+        self._view.closed, self._view.dirty = live.tried, True
+        return True
+
     def _sure(self, key: str, does: str) -> bool:
         """Return whether this is the second press of a key; the first says what it does."""
         now = monotonic()
-        if self._asked == key and now < self._asked_at + CONFIRM_SECONDS:
+        if self._asked == key and now < self._until:
             self._asked = ""
             return True
-        self._asked, self._asked_at = key, now
+        self._asked, self._until = key, now + CONFIRM_SECONDS
         self._notify(f"{key} again {does}", "strong")
         return False

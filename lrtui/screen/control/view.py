@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lrtui.messages import SweepResult
+from lrtui.messages import SweepResult, Tried
 from lrtui.screen.draw.spans import Span
 from lrtui.session.run import Run
 from lrtui.session.session import Session
@@ -54,6 +54,7 @@ class View:
         heat_cursor: momentum and rate that the heat map points at, ``None`` for none.
         curves: the small curve of each run in the table, and what it was drawn for.
         size: columns and rows of the terminal.
+        closed: result of a try that is no longer shown.
         silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
         dirty: whether there is something new to show; cleared once it is shown.
     """
@@ -79,6 +80,7 @@ class View:
     heat_cursor: tuple[float, float] | None = None
     curves: dict[int, tuple[object, str]] = field(default_factory=dict)
     size: tuple[int, int] = (0, 0)
+    closed: Tried | None = None
     silent_for: int = 0
     dirty: bool = True
 

@@ -26,6 +26,7 @@ from lrtui.screen.panes.sharpness import SHARPNESS
 from lrtui.screen.panes.slice import SLICE
 from lrtui.screen.panes.small import SMALL
 from lrtui.screen.panes.status import STATUS
+from lrtui.screen.panes.tried import TRIED
 
 PANES: tuple[Pane, ...] = (
     SMALL,
@@ -33,6 +34,7 @@ PANES: tuple[Pane, ...] = (
     NUMBERS,
     RULER,
     STATUS,
+    TRIED,
     FIT,
     CURVE,
     CLASSES,

@@ -18,7 +18,7 @@ OURS = (
 """The keys of a run of ours that a person must know, what matters most first."""
 
 STEERED = (
-    *("shrink", "pause", "release", "rewind", "checkpoint", "stop"),
+    *("shrink", "pause", "try", "release", "rewind", "checkpoint", "stop"),
     *("step", "scalar", "zoom", "export", "cursor_left"),
 )
 """Those of a training that is watched."""

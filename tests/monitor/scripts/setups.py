@@ -635,3 +635,25 @@ REFUSED = {
     reused_buffer: "the losses differ",
 }
 """Trainings whose steps cannot be replayed, and what the refusal says."""
+
+
+class Strict(nn.Module):
+    """A loss that raises an error where the network's output is too large."""
+
+    def forward(self, out: Tensor, y: Tensor) -> Any:
+        if float(out.detach().abs().max()) > 1e3:
+            raise ValueError("the output exploded")
+        return F.cross_entropy(out, y)
+
+
+def strict(steps: int) -> str:
+    model = network()
+    return fit(model, torch.optim.SGD(model.parameters(), 0.05), steps, loss_of=Strict())
+
+
+if __name__ == "__main__":
+    import sys
+
+    torch.manual_seed(1)
+    torch.set_num_threads(1)
+    print(globals()[sys.argv[1]](int(sys.argv[2])))
