@@ -143,12 +143,12 @@ class SavedState:
         restore_rng(self._rng)
 
     @contextlib.contextmanager
-    def same_versions(self) -> Iterator[None]:
-        """Leave the version counters as they are.
+    def same_versions(self, more: Iterable[Tensor] = ()) -> Iterator[None]:
+        """Leave the version counters as they are, those of ``more`` tensors as well.
 
         A graph that the script still holds must not take what is put back for a change.
         """
-        tensors = [p for o, _ in self._optimizers.values() for p in parameters_of(o)]
+        tensors = [*more, *(p for o, _ in self._optimizers.values() for p in parameters_of(o))]
         tensors += [t for t, _ in self._tensors.values()]
         for _, saved in self._modules.values():
             tensors += [b for m, _ in saved.buffers for b in m._buffers.values() if b is not None]

@@ -160,7 +160,12 @@ class Tape:
     """
 
     def __init__(
-        self, control: RateControl, optimizers: Iterable[Optimizer], max_bytes: float
+        self,
+        control: RateControl,
+        optimizers: Iterable[Optimizer],
+        max_bytes: float,
+        *,
+        forward_only: bool = False,
     ) -> None:
         """Record nothing yet.
 
@@ -168,6 +173,8 @@ class Tape:
             control: of the rate; scales it for a replay.
             optimizers: that may step.
             max_bytes: most bytes of batches to keep.
+            forward_only: whether only losses are to be computed again, so that neither weights
+                nor optimizers are copied.
         """
         self.restarts = 0
         self.trouble = self.warning = ""
@@ -175,6 +182,7 @@ class Tape:
         self.hand = control.state_dict()
         self._optimizers = [*optimizers]
         self._max_bytes = max_bytes
+        self._forward_only = forward_only
         self._thread = threading.get_ident()
         self._is_on = False
         self._depth = 0  # of calls recorded as one, and of our own
@@ -378,7 +386,7 @@ class Tape:
             with self.hidden():
                 if of_scaler:
                     self.before.add_scaler(args[0])
-                if optimizer is not None:
+                if optimizer is not None and not self._forward_only:
                     self.before.add_optimizer(optimizer)
                 steps = of_scaler and name == "step" and optimizer is not None
                 options = self._options(optimizer) if steps and optimizer is not None else None
@@ -573,7 +581,8 @@ class Tape:
             hook: Any = torch.compiler.disable(self._after_step)  # type: ignore[no-untyped-call]
             self._post_hooks[id(optimizer)] = optimizer.register_step_post_hook(hook)
         with self.hidden():
-            self.before.add_optimizer(optimizer)
+            if not self._forward_only:
+                self.before.add_optimizer(optimizer)
             if isinstance(optimizer, torch.optim.LBFGS):
                 self._fail(LBFGS)
         positional = len(args) > 1 and callable(args[1])
@@ -702,7 +711,26 @@ class Tape:
                 after_step()
             del out
 
-    def _run_entry(self, entry: Entry, values: dict[int, Any]) -> Any:  # noqa: ANN401
+    def forward(self) -> list[Tensor]:
+        """Return the losses of the recorded steps at the weights as they are now."""
+        used: set[int] = set()
+        wanted: list[Entry] = []
+        for entry in reversed(self.entries):
+            used.update(entry.losses)
+            if entry.kind not in ("module", "function"):
+                continue
+            slots = [leaf.number for leaf in entry.leaves if isinstance(leaf, Slot)]
+            writes = not entry.outputs and bool(slots) and slots[0] in used
+            if writes or any(slot in used for _, slot in entry.outputs):
+                wanted.append(entry)
+                used.update(slots)
+        values: dict[int, Any] = {}
+        for entry in reversed(wanted):
+            found = flat(self._run_entry(entry, values, grad=False))
+            values.update((slot, found[position]) for position, slot in entry.outputs)
+        return [values[slot].detach().clone() for e in self.entries for slot in e.losses]
+
+    def _run_entry(self, entry: Entry, values: dict[int, Any], *, grad: bool = True) -> Any:  # noqa: ANN401
         leaves = [values[leaf.number] if isinstance(leaf, Slot) else leaf for leaf in entry.leaves]
         args, kwargs = tree_unflatten(leaves, entry.spec)
         if entry.rng is not None:
@@ -714,7 +742,7 @@ class Tape:
         if entry.stepped is not None:
             restore_options(*entry.stepped)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(torch.set_grad_enabled(entry.grad))
+            stack.enter_context(torch.set_grad_enabled(entry.grad and grad))
             if entry.autocast != autocast_state():
                 for device, enabled, dtype in entry.autocast:
                     stack.enter_context(torch.autocast(device, dtype, enabled=enabled))

@@ -1,0 +1,181 @@
+"""Measures by how much longer a step could be before it raised the loss of its own batch.
+
+With w the weights before a step, u the optimizer's real step and L the loss of its own batch,
+L(w), L(w + u/2) and L(w + u) are averaged over ``STEPS`` steps; ``own`` is the multiple of u at
+which the parabola through them is back at its start. The batch is had again from a tape of the
+step, without gradients: two forward passes, and one at w that must give the very loss that the
+script had.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import torch
+from torch import Tensor
+
+from lrtui.monitor.command_queue import NEVER
+from lrtui.monitor.memory import free_bytes
+from lrtui.monitor.patches import WATCHING
+from lrtui.monitor.rate_control import RateControl
+from lrtui.monitor.saved_state import parameters_of, same
+from lrtui.monitor.tape import CannotTry, Tape
+
+STEPS = 7
+"""Steps that a reading is averaged over."""
+
+FIRST_STEP = 60
+"""Steps before the first measurement."""
+
+TIME_SHARE = 0.01
+"""Largest share of the time for measurements."""
+
+MEMORY_SHARE = 0.25
+"""Largest share of the free memory for the three copies of a measurement."""
+
+FARTHEST = 1000.0
+"""Largest reading: the loss falls all along the step."""
+
+
+class OwnLine:
+    """Measures ``own`` for the first optimizer of a training, in the training thread.
+
+    Attributes:
+        reading: a new measurement, else ``None``.
+    """
+
+    def __init__(self, control: RateControl, step: int = 0) -> None:
+        """Measure after ``step``."""
+        self.reading: float | None = None
+        self._control = control
+        self._due = step + FIRST_STEP
+        self._changes = control.changes
+        self._tape: Tape | None = None
+        self._weights: list[Tensor] = []
+        self._losses: list[tuple[float, float, float]] = []
+        self._began = self._spent = 0.0
+
+    def detach(self) -> None:
+        """Stop measuring for good."""
+        if self._tape is not None:
+            self._tape.stop()
+            self._tape = None
+        self._due, self._weights = NEVER, []
+
+    def after_step(self, step: int) -> None:
+        """Record the next step if that is due, or measure the one just recorded."""
+        if self._tape is None and step < self._due:
+            return
+        began = time.perf_counter()
+        if (tape := self._tape) is None:
+            self._record()
+        elif tape.is_busy:
+            tape.when_free(lambda: self._measure(tape))
+        else:
+            self._measure(tape)
+        self._spent += time.perf_counter() - began
+        if self._tape is None and self._due < NEVER:
+            # A step recorded is slower, by about as much as this.
+            self._due = step + self._rest()
+
+    def _rest(self) -> int:
+        """Return how many steps to take before the next measurement."""
+        passed = max(time.perf_counter() - self._began, 1e-9)
+        self._began = time.perf_counter()
+        share, self._spent = 2 * self._spent / passed, 0.0
+        return int(max(share / TIME_SHARE, 1)) * STEPS
+
+    def _record(self) -> None:
+        """Record the next step."""
+        optimizer = self._control.first
+        parameters = parameters_of(optimizer) if optimizer is not None else []
+        if not parameters or not all(p.is_floating_point() for p in parameters):
+            self.detach()
+            return
+        free = free_bytes(parameters[0].device)
+        if free is not None and 3 * sum(p.nbytes for p in parameters) > MEMORY_SHARE * free:
+            self.detach()
+            return
+        self._weights = [p.detach().clone() for p in parameters]
+        self._tape = Tape(self._control, (), math.inf, forward_only=True)
+        self._began = time.perf_counter()
+        try:
+            self._tape.start()
+        except CannotTry:
+            self.detach()
+
+    def _measure(self, tape: Tape) -> None:
+        """Evaluate the loss along the step that was recorded."""
+        self._tape, before, self._weights = None, self._weights, []
+        tape.stop()
+        try:
+            found = None if tape.trouble or tape.steps != 1 else self._along(tape, before)
+        except Exception:  # of the script's modules at other weights, or out of memory
+            found = None
+        if found is None:  # the next step would not be another one
+            self.detach()
+            return
+        if self._changes != self._control.changes:
+            self._changes = self._control.changes
+            self._losses.clear()
+        self._losses.append(found)
+        if len(self._losses) == STEPS:
+            self.reading = crossing(*(sum(column) for column in zip(*self._losses, strict=True)))
+            self._losses.clear()
+
+    @torch.no_grad()
+    def _along(self, tape: Tape, before: list[Tensor]) -> tuple[float, float, float] | None:
+        """Return the losses at the start, middle and end of a step.
+
+        ``None`` if the loss at the start is not the one that the script had.
+        """
+        assert self._control.first is not None
+        parameters = parameters_of(self._control.first)
+        after = [p.detach().clone() for p in parameters]
+        WATCHING.is_paused = True
+        now = tape.before.retaken()
+        try:
+            with tape.before.same_versions(parameters):
+                try:
+                    end = tape.forward()
+                    move(parameters, before, after, 0.5)
+                    middle = tape.forward()
+                    move(parameters, before, after, 0.0)
+                    start = tape.forward()
+                finally:
+                    move(parameters, before, after, 1.0)
+                    now.restore()
+        finally:
+            WATCHING.is_paused = False
+        if not same(start, tape.losses[0]):
+            return None
+        return total(start), total(middle), total(end)
+
+
+def move(parameters: list[Tensor], before: list[Tensor], after: list[Tensor], share: float) -> None:
+    """Put weights where they were after a share of a step."""
+    for p, old, new in zip(parameters, before, after, strict=True):
+        p.detach().copy_(new if share == 1 else torch.lerp(old, new, share))
+
+
+def total(losses: list[Tensor]) -> float:
+    """Return the sum of the losses of a step."""
+    return float(sum(loss.double() for loss in losses))
+
+
+def crossing(start: float, middle: float, end: float) -> float:
+    """Return where a parabola is back at its start.
+
+    Args:
+        start: its value at 0.
+        middle: at ½.
+        end: at 1.
+    """
+    slope = 4 * middle - 3 * start - end
+    bend = 2 * (start - 2 * middle + end)
+    if not math.isfinite(slope + bend):
+        return 0.0
+    if slope >= 0:
+        return 0.0
+    return min(-slope / bend, FARTHEST) if bend > 0 else FARTHEST
