@@ -51,7 +51,7 @@ class Training:
     levers: Levers
     full_batch: bool = False
     journal: Path | None = None
-    shows_vitals: bool = False
+    shows_vitals: bool = True
 
     @property
     def began(self) -> Began:

@@ -18,6 +18,9 @@ MAX_COMMANDS = 1000
 PACES = 60
 """Reports of steps a second kept for each rank."""
 
+GAUGES = 12
+"""Measurements of the headroom kept."""
+
 SCALARS = 32
 """Named scalars kept."""
 
@@ -34,7 +37,7 @@ class Live:
         paces: recent steps a second of each rank.
         snapshots: the last ``Snapshots``.
         vitals: the last ``Vitals``.
-        gauge: the last ``Gauge``.
+        gauges: the last ``Gauge`` of each measurement, oldest first.
         scheduled: rate that its schedule asks for at each step.
         scalars: other scalars by name.
         spike: the last spike.
@@ -47,10 +50,15 @@ class Live:
     paces: dict[int, deque[float]] = field(default_factory=dict)
     snapshots: Snapshots | None = None
     vitals: Vitals | None = None
-    gauge: Gauge | None = None
+    gauges: deque[Gauge] = field(default_factory=lambda: deque(maxlen=GAUGES))
     scheduled: LossSeries | None = None
     scalars: dict[str, LossSeries] = field(default_factory=dict)
     spike: Spike | None = None
+
+    @property
+    def gauge(self) -> Gauge | None:
+        """The last ``Gauge``."""
+        return self.gauges[-1] if self.gauges else None
 
     @property
     def pace(self) -> float | None:
@@ -71,7 +79,9 @@ class Live:
             case Snapshots():
                 self.snapshots = message
             case Gauge():
-                self.gauge = message
+                if self.gauge is not None and self.gauge.step == message.step:
+                    self.gauges.pop()  # its word is withdrawn
+                self.gauges.append(message)
             case Vitals():
                 self.vitals = message
             case Ranks(paces=paces):

@@ -111,7 +111,7 @@ def bags(n: int, g: torch.Generator) -> Batch:
     return x, ((radius > 0.8) & (radius < 1.6)).sum(1).clamp_max(7)
 
 
-def finite(make: Callable[[int, torch.Generator], Batch], total: int) -> Any:  # noqa: ANN401
+def finite(make: Callable[[int, torch.Generator], Batch], total: int) -> Any:
     """Return batches of a fixed set of data in place of ever new ones."""
     whole = make(total, rng(99))
 
@@ -241,7 +241,7 @@ class Waves(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList([nn.Linear(2, 48), nn.Linear(48, 48), nn.Linear(48, 1)])
         with torch.no_grad():
-            self.layers[0].weight.mul_(10)  # type: ignore[operator, union-attr]
+            self.layers[0].weight.mul_(10)  # type: ignore[operator]
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in [*self.layers][:-1]:
@@ -267,11 +267,11 @@ class Bags(nn.Module):
 class Lion(torch.optim.Optimizer):
     """Steps by the sign of an average (Chen and others 2023)."""
 
-    def __init__(self, params: Any, lr: float) -> None:  # noqa: ANN401
+    def __init__(self, params: Any, lr: float) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": 0.01})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # noqa: ANN401
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for p in group["params"]:
                 mean = self.state[p].setdefault("mean", torch.zeros_like(p))
@@ -280,17 +280,17 @@ class Lion(torch.optim.Optimizer):
                 mean.lerp_(p.grad, 0.01)
 
 
-def classes(net: Any, batch: Batch) -> Tensor:  # noqa: ANN401
+def classes(net: Any, batch: Batch) -> Tensor:
     """Cross-entropy."""
     return fn.cross_entropy(net(batch[0]), batch[1])
 
 
-def next_letter(net: Any, batch: Batch) -> Tensor:  # noqa: ANN401
+def next_letter(net: Any, batch: Batch) -> Tensor:
     """Cross-entropy of each letter."""
     return fn.cross_entropy(net(batch[0]).flatten(0, 1), batch[1].flatten())
 
 
-def itself(net: Any, batch: Batch) -> Tensor:  # noqa: ANN401
+def itself(net: Any, batch: Batch) -> Tensor:
     """Return what the network computes as its loss."""
     loss: Tensor = net(batch[0])
     return loss
@@ -478,7 +478,8 @@ def show(found: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Run all trials; ``--keep FILE`` keeps them as lines of JSON."""
     torch.set_num_threads(1)
-    began, found = time.monotonic(), []
+    began = time.monotonic()
+    found: list[dict[str, Any]] = []
     for name, setup in SETUPS.items():
         for seed in SEEDS:
             for base in setup.rates:
