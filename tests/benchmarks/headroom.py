@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from lrtui.analysis.headroom import LEAST_PAIRS, NO_ROOM, ROOM, word
+from lrtui.analysis.headroom import LEAST_PAIRS, MOST_CALM, NO_ROOM, ROOM, word
 from lrtui.monitor.headroom import Headroom
 from lrtui.monitor.rate_control import RateControl
 
@@ -428,13 +428,10 @@ def trials(name: str, seed: int, base: float) -> Iterator[dict[str, Any]]:
         reading = {key: float(value) for key, value in headroom.reading.items()}
         headroom.reading = None
         headroom.due = next((s for s in SNAPSHOTS if s > step + 1), 10**6) - LEAST_PAIRS - 1
-        said = word(reading["left"], reading["calm"], reading["growth"], int(reading["pairs"]))
-        zeros = [p.grad for p in net.parameters() if p.grad is not None]
-        share = sum(int((g == 0).sum()) for g in zeros) / sum(g.numel() for g in zeros)
         after = {times: training.continued(step + 1, times) for times in (1, 2, 4)}
         yield {
-            "setup": name, "seed": seed, "base": base, "step": step + 1, "word": said,
-            "zeros": share, "after": list(after.values()), **reading,
+            "setup": name, "seed": seed, "base": base, "step": step + 1,
+            "after": list(after.values()), **reading,
         }  # fmt: skip
 
 
@@ -450,12 +447,28 @@ def four_is_worse(trial: dict[str, Any]) -> bool:
     return not four <= TOLERANCE * as_was
 
 
+def said_of(trial: dict[str, Any], before: str = "") -> str:
+    """Return the word for a trial."""
+    reading = (trial["left"], trial["calm"], trial["growth"], int(trial["pairs"]))
+    return word(*reading, before=before)
+
+
+def falls_back(trial: dict[str, Any]) -> bool:
+    """Return whether the slope left would have said that there is no room for ×4, if it could."""
+    return bool(trial["left"] <= -0.25 and trial["calm"] <= MOST_CALM)
+
+
 def show(found: list[dict[str, Any]]) -> None:
     """Print how often each word was said, and how often it was wrong."""
     trainings = {(t["setup"], t["seed"], t["base"]) for t in found}
     print(f"headroom: {len(found)} snapshots of {len(trainings)} trainings, {len(SETUPS)} set-ups")
-    for name, holds in ((ROOM, doubling_lowers), (NO_ROOM, four_is_worse)):
-        said = [trial for trial in found if trial["word"] == name]
+    rules: tuple[tuple[str, Callable[[Any], bool], Callable[[Any], bool]], ...] = (
+        (ROOM, lambda trial: said_of(trial) == ROOM, doubling_lowers),
+        (f"{ROOM}, once said", lambda trial: said_of(trial, ROOM) == ROOM, doubling_lowers),
+        (f"{NO_ROOM} by the slope left, which is not said", falls_back, four_is_worse),
+    )
+    for name, says, holds in rules:
+        said = [trial for trial in found if says(trial)]
         wrong = [trial for trial in said if not holds(trial)]
         always = sum(not holds(trial) for trial in found) / len(found)
         print(
@@ -468,11 +481,8 @@ def show(found: list[dict[str, Any]]) -> None:
                 f"left {trial['left']:.2f}, calm {trial['calm']:.2f}"
             )
     for setup in SETUPS:
-        here = [trial["word"] for trial in found if trial["setup"] == setup]
-        print(
-            f"  {setup}: {len(here)} snapshots, room {here.count(ROOM)}, "
-            f"no room {here.count(NO_ROOM)}"
-        )
+        here = [said_of(trial) for trial in found if trial["setup"] == setup]
+        print(f"  {setup}: {len(here)} snapshots, {here.count(ROOM)} with room")
 
 
 def main() -> None:

@@ -171,7 +171,7 @@ def whole_script(width: int) -> None:
         short, long = *seconds(500, []), *seconds(2500, [])
         step = max(long - short, 0.1) / 2000
         run = ["-m", "lrtui", "run"]
-        ways = ([], run, [*run, "--no-vitals"])
+        ways: list[list[str]] = [[], run, [*run, "--no-vitals"]]
         taken = [seconds(int(10 / step), *ways) for _ in range(5)]
         for number, name in ((1, "lrtui run"), (2, "lrtui run --no-vitals")):
             ratios = [each[number] / each[0] for each in taken]
