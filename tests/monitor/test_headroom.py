@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from lrtui.analysis.headroom import ROOM
+from lrtui.messages import Gauge, State, Steered
 from lrtui.monitor.headroom import FIRST_STEP, PAIRS, Headroom
+from lrtui.monitor.publisher import Addressed, Began, Publisher, to_all
 from lrtui.monitor.rate_control import RateControl
+from tests.monitor.trainings import training
 
 Make = Callable[[Any], torch.optim.Optimizer]
 OPTIMIZERS: dict[str, Make] = {
@@ -259,3 +267,73 @@ def test_what_fails_in_the_midst_is_complained_of_once() -> None:
     assert len(complaints) == 1
     assert "slope left" in complaints[0]
     headroom.detach()
+
+
+SCRIPT = """
+import json, sys, time, torch
+from torch import nn
+torch.manual_seed(2); torch.set_num_threads(1)
+layers = nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Dropout(0.1), nn.Linear(16, 1)
+net = nn.Sequential(*layers)
+optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.5)
+losses = []
+for step in range(150):
+    x = torch.randn(64, 4)
+    loss = ((net(x) - x.sum(1, keepdim=True)) ** 2).mean()
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+    losses.append(loss.item())
+    time.sleep(0.002)
+state = [v.double().tolist() for v in net.state_dict().values()]
+json.dump([losses, state, torch.rand(3).tolist()], open(sys.argv[1], "w"))
+input()
+"""
+
+
+@pytest.mark.slow
+def test_a_training_with_a_low_rate_has_room_and_is_not_changed(tmp_path: Path) -> None:
+    path, plain, watched = (tmp_path / name for name in ("slope.py", "plain", "watched"))
+    path.write_text(SCRIPT)
+    command = [sys.executable, str(path), str(plain)]
+    subprocess.run(command, input=b"\n", check=True, timeout=100)
+    with training("-m", "lrtui", "run", str(path), str(watched)) as running:
+        viewer = running.viewer()
+
+        def gauges() -> list[Gauge]:
+            return [m for m in viewer.messages if isinstance(m, Gauge)]
+
+        viewer.wait_for(lambda: bool(gauges()), "a measurement")
+        found = gauges()[0]
+        assert (found.step, found.pairs, found.word) == (FIRST_STEP + PAIRS, PAIRS, ROOM)
+        assert 0.3 <= found.left <= 1.1
+        viewer.wait_for(lambda: 150 in viewer.column("loss"), "the last step")
+        running.begin()
+        assert running.wait() == 0
+    assert watched.read_text() == plain.read_text()
+
+
+def test_a_word_ends_with_the_rate_that_it_was_said_of() -> None:
+    publisher = Publisher(Began("train.py", "SGD", full_batch=False))
+    reading = {"slope left": 0.6, "slope calm": 0.1, "slope growth": 0.0, "slope pairs": 27.0}
+
+    def words(*items: Any) -> list[str]:
+        publisher.outbox.extend(items)
+        sent = [m for m, _, _ in publisher.collect(paused=False, watched=True)]
+        return [m.word for m in sent if isinstance(m, Gauge)]
+
+    def steered(command: str, done: bool = True) -> Addressed:
+        told = {"run": 1, "step": 50, "command": command, "text": "", "lr": 0.1}
+        return to_all(Steered(**told, done=done, asked_by="a person", at=0.0))  # type: ignore[arg-type]
+
+    assert words((47, 1.0, 0.1, 0.1, reading)) == [ROOM]
+    assert words(steered("checkpoint"), steered("hold", done=False)) == []
+    assert words(steered("hold"), steered("scale")) == [""]
+    assert words((90, 1.0, 0.1, 0.1, reading | {"slope left": 0.27})) == [""]  # no longer kept on
+    assert words((120, 1.0, 0.1, 0.1, reading)) == [ROOM]
+    assert words((150, 1.0, 0.1, 0.1, reading | {"slope left": 0.27})) == [ROOM]
+    assert words((151, 1.0, 0.1, 0.1, reading | {"slope left": math.nan})) == []
+    state = State(run=1, step=151, paused=False, speed=None, lr=0.1)
+    kept = [m.word for m in publisher.history(state) if isinstance(m, Gauge)]
+    assert kept == [ROOM, "", "", ROOM, ROOM]
+    everything = Publisher(Began("train.py", "SGD", full_batch=True))
+    everything.outbox.append((47, 1.0, 0.1, 0.1, reading))
+    assert [m.word for m, _, _ in everything.collect(False, False) if isinstance(m, Gauge)] == [""]
