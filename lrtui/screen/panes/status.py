@@ -51,13 +51,14 @@ def state(run: Run, paused: bool) -> str:
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the verdict, and in the last rows what can be done about it, if anything."""
-    under = [row for row in below(view, width, height) if row]
-    room = max(height - len(under), 1)
     if view.race and not urgent(view):
-        rows = race_rows(view, width, room)
+        under = below(view, width, 1)
+        rows = race_rows(view, width, max(height - len(under), 1))
     else:
         sign, text, tone = verdict_of(view)
         lines = textwrap.wrap(text, max(width - 4, 1)) or [""]
+        under = below(view, width, height - len(lines))
+        room = max(height - len(under), 1)
         if len(lines) > room:
             lines = lines[:room]
             lines[-1] = lines[-1][: max(width - 5, 0)] + "…"
@@ -157,21 +158,23 @@ def verdict_of(view: View) -> Verdict:
 
 
 def below(view: View, width: int, height: int) -> list[Row]:
-    """Return the last rows: what a trainer that failed said, or what a live training can do."""
+    """Return the last rows: what a trainer that failed said, or what a live training can do.
+
+    Two only where the height allows it.
+    """
     session = view.session
     if session.failure and view.details:
         last = next((line for line in reversed(view.details) if line.strip()), "")
         return [fitted([("  ", "dim"), (last[: max(view.size[0] - 6, 0)], "dim")], width)]
     if session.current is None or session.current.live is None:
         return []
-    results = results_of(session.current)
-    if not (forms := headroom_of(session.current)):
-        return [fitted(results, width)]
-    if height > 2 and width >= 110:
-        return [next(row for row in forms if length(row) <= width), fitted(results, width)]
-    # Both in one row, in more words where the results leave room.
-    row = next((row for row in forms if length(row) + length(results) <= width), forms[-1])
-    return [fitted([*row, *results], width)]
+    results, forms = results_of(session.current), headroom_of(session.current)
+    if not results or not forms or height < 2:  # one row, in as many words as fit
+        room = width - length(results)
+        said = next((row for row in forms if length(row) <= room or row is forms[-1]), [])
+        row = fitted([*said, *results], width)
+        return [row] if row else []
+    return [next((row for row in forms if length(row) <= width), []), fitted(results, width)]
 
 
 def why_advised(view: View, width: int) -> Row:
