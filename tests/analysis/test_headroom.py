@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from lrtui.analysis.headroom import NO_ROOM, ROOM, sentence, word
+from lrtui.analysis.headroom import LOWERED, NO_ROOM, ROOM, TRIALS, sentence, word
+from lrtui.guide import page_text
 
 
 def said(left: float, **changed: object) -> str:
@@ -53,6 +54,11 @@ def test_a_word_that_was_said_ends_a_little_later() -> None:
     assert said(0.26, before=NO_ROOM) == ""
     assert said(0.0, own=3.1, before=NO_ROOM) == NO_ROOM
     assert said(0.0, own=3.2, before=NO_ROOM) == ""
+
+
+def test_the_counts_are_those_of_the_guide() -> None:
+    row = "| room for ×2: the loss is lower at twice the rate | {} of {} |"
+    assert row.format(TRIALS - LOWERED, TRIALS) in page_text("what-is-said")
 
 
 def test_the_sentences() -> None:
