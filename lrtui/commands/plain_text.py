@@ -64,6 +64,8 @@ class Printer:
                 by = f" ({message.asked_by})" if message.asked_by else ""
                 done = "" if message.done else "refused: "
                 return [f"step {message.step:>6}  {done}{change.text}{by}"]
+            case "headroom":
+                return [f"step {change.step:>6}  {change.text}"]
             case "progress" if run:
                 assert isinstance(message, msg.Progress)
                 return [*loss_lines(message, run, self.every)]

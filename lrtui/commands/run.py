@@ -13,7 +13,7 @@ from lrtui.monitor.script import RunOptions, run
 
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
-    parser.usage = "lrtui run [--name NAME] [--journal FILE] [--vitals] SCRIPT|-m MODULE [ARGS]"
+    parser.usage = "lrtui run [--name NAME] [--journal FILE] [--no-vitals] SCRIPT|-m MODULE [ARGS]"
     parser.description = (
         "Run a script or a module as python does, to be watched by lrtui watch: its rate can be "
         "changed, it can be paused and stopped, and nothing in it need be changed for that."
@@ -21,7 +21,12 @@ def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     add("--name", metavar="NAME", help="what the list of trainings calls it (the script's name)")
     add("--journal", metavar="FILE", help="where commands are noted (beside the socket)")
-    add("--vitals", action="store_true", help="show norms, waits, time left as well")
+    add(
+        "--no-vitals",
+        dest="vitals",
+        action="store_false",
+        help="show no gradient norm, waits, time left or room for a higher rate",
+    )
     add("-m", dest="module", metavar="MODULE", help="a module, as python -m")
     add("script", nargs="?", metavar="SCRIPT", help="a script")
 

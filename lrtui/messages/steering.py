@@ -114,6 +114,9 @@ class Gauge(Message, tag="gauge", frozen=True, kw_only=True):
         left: share of the slope that fresh batches still have along the last steps.
         calm: median cosine of consecutive gradients; above 0.97 ``left`` says nothing.
         pairs: pairs of consecutive steps that it was measured on.
+        own: how many times as long a step would have to be before it raised the loss of its own
+            batch; ``None`` if unknown.
+        word: what that says of the rate, see ``lrtui.analysis.headroom``; empty if nothing.
     """
 
     run: RunNumber
@@ -121,6 +124,8 @@ class Gauge(Message, tag="gauge", frozen=True, kw_only=True):
     left: Number
     calm: Number
     pairs: Annotated[int, Meta(ge=1)]
+    own: Number | None = None
+    word: str = ""
 
 
 class Trying(Message, tag="trying", frozen=True, kw_only=True):

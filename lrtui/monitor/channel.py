@@ -58,7 +58,7 @@ class Training:
     levers: Levers
     full_batch: bool = False
     journal: Path | None = None
-    shows_vitals: bool = False
+    shows_vitals: bool = True
 
     @property
     def began(self) -> Began:
@@ -145,7 +145,7 @@ class Channel:
             self._publisher.outbox.append(training.began)
         training.levers.control.reattach()
         if self.vitals is not None:
-            self.vitals.follow_optimizer(training.levers.control.first)
+            self.vitals.follow(training.levers.control)
         self.owner, self._training, self._is_finished = owner, training, False
 
     def accepts(self, size: int) -> bool:
@@ -193,7 +193,7 @@ class Channel:
             say(f"lrtui watch {self._pid} shows this training")
             if self._training.shows_vitals:
                 self.vitals = Vitals(self.complain)
-                self.vitals.follow_optimizer(self.steering.levers.control.first)
+                self.vitals.follow(self.steering.levers.control)
 
     def _record_nothing(self) -> None:
         """Record no more rows, since nobody can read them."""

@@ -7,9 +7,10 @@ With w the weights, g(t) the gradient of step t and u(t) = w(t+1) − w(t) the o
 over pairs of consecutive steps. 1: all of the slope is left on the next batch; 0: the step ended at
 the bottom of its line; below 0: the next gradients point back. In addition ``calm``, the median
 cosine of consecutive gradients: near 1, as with full batches, steep directions are not excited and
-``left`` cannot see them. Works with any optimizer by its hooks, and draws no random numbers.
+``left`` cannot see them; and ``growth``, by how much steps still get longer. Works with any
+optimizer, and draws no random numbers.
 
-Steps are sampled in bursts, to keep to ``TIME_SHARE``.
+Steps are sampled in bursts, to keep to ``TIME_SHARE``; between them nothing is called in a step.
 """
 
 from __future__ import annotations
@@ -20,12 +21,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
 
 from lrtui.monitor.command_queue import NEVER
 from lrtui.monitor.memory import free_memory
-from lrtui.monitor.patches import WATCHING
+from lrtui.monitor.rate_control import RateControl
 from lrtui.text.errors import in_words
 
 PAIRS = 27
@@ -43,133 +42,158 @@ DEVICE_COST = 0.6
 MEMORY_SHARE = 0.25
 """Largest share of the free memory for the two copies of a measurement."""
 
+RETRY_STEPS = 10_000
+"""Steps until the memory is looked at again."""
+
 
 class Headroom:
-    """Measures ``left`` for one optimizer, in the training thread.
+    """Measures ``left`` for the first optimizer of a training, in the training thread.
 
     Attributes:
-        reading: ``left``, ``calm`` and the number of pairs of a new measurement, else ``None``.
+        reading: a new measurement by name, else ``None``.
+        due: step after which the next measurement begins.
     """
 
-    def __init__(self, optimizer: Optimizer, complain: Callable[[str], None]) -> None:
-        """Attach to an optimizer; ``complain`` is called if it cannot be measured any more."""
+    def __init__(
+        self, control: RateControl, complain: Callable[[str], None], step: int = 0
+    ) -> None:
+        """Measure after ``step``; ``complain`` is called if that fails."""
+        self._control = control
         self._complain = complain
         self.reading: dict[str, Any] | None = None
-        self._parameters = [
-            p for group in optimizer.param_groups for p in group["params"] if p.requires_grad
-        ]
-        self._steps = 0
-        self._next = FIRST_STEP  # step at which the next measurement begins
-        self._dots: list[Tensor] = []  # of each pair: [g(t)·u(t), g(t+1)·u(t), cosine]
-        self._weights: list[Tensor] | None = None
-        self._gradients: list[Tensor | None] = []
-        self._along: Tensor | None = None
-        self._spent, self._since = 0.0, time.perf_counter()
-        disable: Any = torch.compiler.disable
-        self._hooks: list[RemovableHandle] = [
-            optimizer.register_step_pre_hook(disable(self._before)),
-            optimizer.register_step_post_hook(disable(self._after)),
-        ]
+        self.due = step + FIRST_STEP - 1
+        self._changes = control.changes
+        groups = control.first.param_groups if control.first is not None else []
+        self._parameters = [p for g in groups for p in g["params"] if p.requires_grad]
+        self._step = step
+        self._dots: list[Tensor] = []  # of each pair, see _products
+        self._rates: list[Any] = []  # of each pair
+        self._weights: list[Tensor] | None = None  # before the last step
+        self._gradients: list[Tensor | None] = []  # of the last step
+        self._length: tuple[int, Tensor] | None = None  # of the steps of the last measurement
+        self._spent, self._since = 0.0, 0.0
 
     def detach(self) -> None:
-        """Remove the hooks."""
-        while self._hooks:
-            self._hooks.pop().remove()
+        """Stop measuring."""
+        self._control.observe = None
         self._forget()
+        self.due = NEVER
 
-    def _stop(self) -> None:
-        """Stop measuring, without removing the hooks, which is impossible within one."""
-        self._forget()
-        self._next = NEVER
-
-    def _fail(self, error: Exception) -> None:
-        self._stop()
-        self._complain(f"the slope left can no longer be measured: {in_words(error)}")
+    def after_step(self, step: int) -> None:
+        """Begin a measurement if one is due, or once the rate was set or weights put back."""
+        self._step = step
+        control = self._control
+        if step < self.due and self._changes == control.changes:
+            return
+        if control.observe is None and self.due < NEVER:
+            self._changes = control.changes
+            if self._fits():
+                self._since, self._spent = time.perf_counter(), 0.0
+                control.observe = self._before
+            else:
+                self.due = step + RETRY_STEPS
 
     def _forget(self) -> None:
-        self._weights, self._gradients, self._along, self._dots = None, [], None, []
+        self._weights, self._gradients, self._dots, self._rates = None, [], [], []
 
     @torch.no_grad()
-    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
-        """Compare the new gradient with the last step, and copy weights and gradients."""
-        self._steps += 1
-        if self._steps < self._next or WATCHING.is_paused:
-            return
+    def _before(self, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+        """Sample before the optimizer's step."""
         if kwargs.get("closure") is not None or any(each is not None for each in args[1:]):
-            self._stop()  # the closure has yet to compute the gradient
+            self.detach()  # the closure has yet to compute the gradient
             return
         began = time.perf_counter()
         try:
             self._sample()
         except Exception as error:  # such as out of memory
-            self._fail(error)
+            self.detach()
+            self._complain(f"the slope left can no longer be measured: {in_words(error)}")
         self._spent += time.perf_counter() - began
 
     def _sample(self) -> None:
-        if self._weights is None:
-            if not self._fits():
-                self._next = self._steps + 10_000
-                return
-            self._since, self._spent = time.perf_counter(), 0.0
-        elif self._along is not None:
-            across, cosine = self._products()
-            self._dots.append(torch.stack([self._along, across, cosine]))
+        """Compare the new gradient with the last step; copy weights and gradients."""
+        control = self._control
+        if self._parameters[0].is_cuda and torch.cuda.is_current_stream_capturing():
+            self.detach()  # the copies would become part of a CUDA graph
+            return
+        if any(p.grad is not None and p.grad.is_sparse for p in self._parameters):
+            self.detach()
+            return
+        if self._changes != control.changes:
+            self._changes = control.changes
+            self._forget()
+        if self._weights is not None:
+            self._dots.append(self._products())
+            self._rates.append(control.in_force)  # still that of the last step
         if len(self._dots) == PAIRS:
             self._finish()
-            return
-        self._weights = [p.detach().clone() for p in self._parameters]
-        self._gradients = [
-            None if p.grad is None else p.grad.detach().clone() for p in self._parameters
-        ]
+        elif self._weights is None:
+            self._weights = [p.detach().clone() for p in self._parameters]
+            self._gradients = [None if p.grad is None else p.grad.clone() for p in self._parameters]
+        else:
+            for i, p in enumerate(self._parameters):
+                self._weights[i].copy_(p)
+                if p.grad is None or (old := self._gradients[i]) is None:
+                    self._gradients[i] = None if p.grad is None else p.grad.clone()
+                else:
+                    old.copy_(p.grad)
 
-    @torch.no_grad()
-    def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
-        """Measure the slope of the step along its own gradient."""
-        if self._weights is None or WATCHING.is_paused:
-            return
-        began = time.perf_counter()
-        try:
-            self._along = total(
-                (g.float() * (p.detach() - w).float()).sum()
-                for p, w, g in zip(self._parameters, self._weights, self._gradients, strict=True)
-                if g is not None
-            )
-        except Exception as error:  # see _before
-            self._fail(error)
-        self._spent += time.perf_counter() - began
-
-    def _products(self) -> tuple[Tensor, Tensor]:
-        """Return g(t+1)·u(t), and the cosine of g(t+1) and g(t)."""
+    def _products(self) -> Tensor:
+        """Return g(t)·u(t), g(t+1)·u(t), g(t)·g(t+1), |g(t)|², |g(t+1)|² and |u(t)|²."""
         assert self._weights is not None
-        across, inner, new, old = [], [], [], []
+        found = []
         for p, w, g in zip(self._parameters, self._weights, self._gradients, strict=True):
             if p.grad is None or g is None:
                 continue
-            now, before = p.grad.detach().float(), g.float()
-            across.append((now * (p.detach() - w).float()).sum())
-            inner.append((now * before).sum())
-            new.append((now * now).sum())
-            old.append((before * before).sum())
-        norms = (total(new) * total(old)).sqrt().clamp_min(1e-30)
-        return total(across), total(inner) / norms
+            step = (p - w).float().flatten()
+            new, old = p.grad.float().flatten(), g.float().flatten()
+            pairs = ((old, step), (new, step), (old, new), (old, old), (new, new), (step, step))
+            found.append(torch.stack([torch.dot(a, b) for a, b in pairs]))
+        return torch.stack(found).sum(dim=0)
 
     def _finish(self) -> None:
         """Compute the reading, and rest long enough to keep to ``TIME_SHARE``."""
-        along, across, cosines = torch.stack(self._dots).unbind(dim=1)
+        self._control.observe = None
+        along, across, inner, old, new, squares = torch.stack(self._dots).unbind(dim=1)
         self.reading = {
             "left": across.sum() / along.sum().clamp_max(-1e-30),
-            "calm": cosines.median(),
+            "calm": (inner / (old * new).sqrt().clamp_min(1e-30)).median(),
+            "growth": self._growth(squares.sqrt()),
             "pairs": float(PAIRS),
         }
         on_cpu = self._parameters[0].is_cpu
         passed = time.perf_counter() - self._since
         share = self._spent / max(passed - self._spent, 1e-9) if on_cpu else DEVICE_COST
-        self._next = self._steps + int(PAIRS * max(share / TIME_SHARE, 1)) + 1
+        self.due = self._step + int(PAIRS * max(share / TIME_SHARE, 1)) + 1
         self._forget()
+
+    def _growth(self, lengths: Tensor) -> Tensor:
+        """Return by how much steps get longer each step, as a logarithm.
+
+        The largest of three: of the rate; of their length at the same rate, within this measurement
+        and since the one before. Those two less two standard errors.
+        """
+        if any(isinstance(rate, Tensor) for rate in self._rates):
+            device = lengths.device
+            rates = torch.stack([torch.as_tensor(r, device=device).float() for r in self._rates])
+        else:
+            rates = torch.tensor(self._rates, device=lengths.device)
+        logs = (lengths / rates).log()
+        at = torch.arange(PAIRS, device=lengths.device) - (PAIRS - 1) / 2
+        mean, spread = logs.mean(), (at * at).sum()
+        slope = (at * logs).sum() / spread
+        noise = ((logs - mean - slope * at).square().sum() / (PAIRS - 2)).sqrt()
+        found = [(rates[-1] / rates[0]).log() / (PAIRS - 1), slope - 2 * noise / spread.sqrt()]
+        if self._length is not None:
+            step, before = self._length
+            error = noise * (2 / PAIRS) ** 0.5
+            found.append((mean - before - 2 * error) / (self._step - step))
+        self._length = self._step, mean
+        return torch.stack(found).max()
 
     def _fits(self) -> bool:
         """Return whether two copies of the weights fit into ``MEMORY_SHARE``."""
-        if not self._parameters or any(is_sharded(p) for p in self._parameters):
+        if not self._parameters or not all(map(is_measurable, self._parameters)):
             return False
         needed = 2 * sum(p.numel() * p.element_size() for p in self._parameters)
         if self._parameters[0].is_cuda:
@@ -179,11 +203,7 @@ class Headroom:
         return free is None or needed <= MEMORY_SHARE * free
 
 
-def total(values: Any) -> Tensor:  # noqa: ANN401 - tensors of one element
-    """Return the sum of one-element tensors, on their device."""
-    return torch.stack([*values]).sum()
-
-
-def is_sharded(parameter: Tensor) -> bool:
-    """Return whether this rank has only a part of a parameter."""
-    return hasattr(parameter, "full_tensor") or getattr(parameter, "_is_flat_param", False)
+def is_measurable(parameter: Tensor) -> bool:
+    """Return whether a parameter is real, and all of it on this rank."""
+    is_sharded = hasattr(parameter, "full_tensor") or getattr(parameter, "_is_flat_param", False)
+    return parameter.is_floating_point() and not is_sharded

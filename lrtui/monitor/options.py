@@ -10,4 +10,4 @@ class RunOptions(NamedTuple):
 
     name: str | None = None
     journal: str | None = None
-    vitals: bool = False
+    vitals: bool = True

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from lrtui import messages as msg
+from lrtui.analysis.headroom import word
 from lrtui.messages.quantities import LARGEST
 from lrtui.monitor.device import Batch, Raw
 from lrtui.monitor.history import History, Row, extremes, progress
@@ -31,6 +32,12 @@ ROWS_PER_MESSAGE = 2000
 
 MAX_EVENTS = 1000
 """Events kept for viewers that join later."""
+
+MAX_GAUGES = 12
+"""Measurements of the headroom kept for them."""
+
+GAUGE = ("slope left", "slope calm", "slope growth", "slope pairs")
+"""Scalars of such a measurement."""
 
 LEVEL_WINDOW = 20
 """Losses whose median is the level of the loss."""
@@ -129,6 +136,7 @@ class Publisher:
         self._step = 0
         self._ended: msg.Ended | None = None
         self._has_loss = False
+        self._gauge: msg.Gauge | None = None
         self._without_loss: list[Row] = []
 
     @property
@@ -212,6 +220,7 @@ class Publisher:
                 self._flush(rows, messages, watched)
                 self._keep_event(item.message)
                 messages.append(item)
+                messages += map(to_all, self._withdraw_word(item.message))
             elif isinstance(item, Began):
                 self._flush(rows, messages, watched)
                 messages += map(to_all, self._end_run(item))
@@ -276,22 +285,42 @@ class Publisher:
         rows.clear()
 
     def _keep_event(self, message: msg.AnyMessage) -> None:
-        """Keep an event for viewers that join later; snapshots and gauges replace earlier ones."""
+        """Keep an event for viewers that join later, of snapshots and gauges only the last."""
         if isinstance(message, msg.Snapshots | msg.Gauge):
-            for old in [e for e in self._events if type(e) is type(message)]:
+            most = MAX_GAUGES if isinstance(message, msg.Gauge) else 1
+            for old in [e for e in self._events if type(e) is type(message)][: 1 - most or None]:
                 self._events.remove(old)
         if isinstance(message, msg.Steered | msg.Snapshots | msg.Gauge | msg.Printed):
             self._events.append(message)
 
     def _gauges(self, rows: Sequence[Row]) -> Iterator[msg.Gauge]:
-        """Yield the headroom measured in some rows."""
+        """Yield the headroom measured in some rows, with the word for it."""
         for row in rows:
-            left, calm = row.others.get("left"), row.others.get("calm")
-            if left is not None and calm is not None and math.isfinite(left + calm):
-                pairs = int(row.others["pairs"] or 1)
-                gauge = msg.Gauge(run=self.run, step=row.step, left=left, calm=calm, pairs=pairs)
-                self._keep_event(gauge)
-                yield gauge
+            left, calm, growth, pairs = map(row.others.get, GAUGE)
+            if left is None or calm is None or not math.isfinite(left + calm):
+                continue
+            before = self._gauge.word if self._gauge is not None else ""
+            pairs = int(pairs or 1)
+            is_full = self._full_batch
+            said = word(left, calm, growth, pairs, before=before, full_batch=is_full)
+            self._gauge = msg.Gauge(
+                run=self.run, step=row.step, left=left, calm=calm, pairs=pairs, word=said
+            )
+            self._keep_event(self._gauge)
+            yield self._gauge
+
+    def _withdraw_word(self, message: msg.AnyMessage) -> Iterator[msg.Gauge]:
+        """Yield the last headroom without its word if a command has changed rate or weights."""
+        if (
+            self._gauge is not None
+            and self._gauge.word
+            and isinstance(message, msg.Steered)
+            and message.done
+            and message.command in ("hold", "scale", "release", "rewind", "adopt")
+        ):
+            self._gauge = replace(self._gauge, word="")
+            self._keep_event(self._gauge)
+            yield self._gauge
 
     def pop_norms(self) -> list[float | None]:
         """Return the gradient norms since the last call."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -35,6 +35,9 @@ class RateControl:
         last_known: the latest schedule's rate copied from a device.
         first: the first optimizer, ``None`` without a torch optimizer.
         originals: by id, optimizers whose rates are changed right now, with their schedule's rates.
+        changes: how often the rate was set by hand, or put back with a snapshot.
+        observe: called before a step of the first optimizer with its arguments, while ``in_force``
+            is still the rate of the last one.
     """
 
     def __init__(self, optimizer: Optimizer | None) -> None:
@@ -43,6 +46,8 @@ class RateControl:
         self.scale = 1.0
         self.first = optimizer
         self.originals: dict[int, tuple[Optimizer, list[Rate | None]]] = {}
+        self.changes = 0
+        self.observe: Callable[[Any, Any], None] | None = None
         self.scheduled = self.in_force = self._scheduled()
         self.last_known = math.nan
         self._active = False
@@ -129,6 +134,7 @@ class RateControl:
 
     def _activate(self) -> None:
         """Start or stop changing rates; post-hooks exist only while they are changed."""
+        self.changes += 1
         self._active = self.held is not None or self.scale != 1.0
         while self._afters:
             self._afters.pop().remove()
@@ -172,6 +178,8 @@ class RateControl:
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         """Change the rates of an optimizer before its step."""
         first = optimizer is self.first
+        if self.observe is not None and first:
+            self.observe(args, kwargs)
         if not self._active:
             if self.originals:
                 self.restore(optimizer)  # its last step raised an error

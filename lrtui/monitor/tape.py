@@ -673,6 +673,7 @@ class Tape:
         control = self._control
         self.before.restore()
         force, hand = (control.in_force, control.scheduled), control.state_dict()
+        changes, observe, control.observe = control.changes, control.observe, None
         control.load_state_dict(self.hand)
         control.scale_by(factor)
         try:
@@ -680,6 +681,7 @@ class Tape:
         finally:
             control.load_state_dict(hand)
             control.in_force, control.scheduled = force
+            control.changes, control.observe = changes, observe
 
     def _run_entries(self, losses: list[list[Tensor]], after_step: Callable[[], None]) -> None:
         needed = [entry for entry in self.entries if entry.is_needed]

@@ -1,7 +1,8 @@
 """Measures gradient norm, data waits, total steps, memory and stalls of a training.
 
 Everything is read from what the script does anyway. The hooks cost a microsecond a step; the rest
-is read once a second in the server's thread.
+is read once a second in the server's thread. Only the headroom is computed, for at most 1 % of the
+time.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lrtui.monitor.frameworks import Total, find_epochs, find_total
 from lrtui.monitor.headroom import Headroom
 from lrtui.monitor.memory import memory_of_this_process
 from lrtui.monitor.patches import WATCHING, Patches
+from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.stack import where
 from lrtui.text.errors import in_words
 
@@ -74,16 +76,18 @@ class Vitals:
         self._watch_clipping()
         self._watch_loaders()
 
-    def follow_optimizer(self, optimizer: Optimizer | None) -> None:
-        """Measure the headroom of this optimizer from its next step on."""
+    def follow(self, control: RateControl) -> None:
+        """Measure the headroom of another training from its next step on."""
         if self.headroom is not None:
             self.headroom.detach()
-        self.headroom = None if optimizer is None else Headroom(optimizer, self._complain)
+        self.headroom = Headroom(control, self._complain, self._step)
 
     def close(self) -> None:
-        """Restore torch's functions, and detach from the optimizer."""
+        """Restore torch's functions, and stop measuring."""
         self._patches.undo()
-        self.follow_optimizer(None)
+        if self.headroom is not None:
+            self.headroom.detach()
+            self.headroom = None
 
     # --- in the training thread -----------------------------------------------------------
 
@@ -154,9 +158,12 @@ class Vitals:
     def take(self, step: int) -> dict[str, Any] | None:
         """Return the scalars of the step just taken, ``None`` for none."""
         self._step = step
-        reading = self.headroom.reading if self.headroom is not None else None
-        if reading is not None and self.headroom is not None:
-            self.headroom.reading = None
+        reading = None
+        if (headroom := self.headroom) is not None:
+            headroom.after_step(step)
+            reading, headroom.reading = headroom.reading, None
+        if reading is not None:  # no script's own scalars are called that
+            reading = {f"slope {name}": value for name, value in reading.items()}
         if self.norm is None:
             return reading
         norm, self.norm = self.norm, None

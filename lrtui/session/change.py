@@ -16,6 +16,7 @@ Kind = Literal[
     "started",
     "restarted",  # the history of the same run is sent again
     "state",
+    "headroom",  # there is another word on it, with its evidence in the text
     "total",  # the number of steps is known; the text says by whom
     "rate",  # somebody changed the rate of a run
     "answer",  # a command took effect

@@ -29,6 +29,9 @@ MAX_COMMANDS = 1000
 PACES = 60
 """Reports of steps a second kept for each rank."""
 
+GAUGES = 12
+"""Measurements of the headroom kept."""
+
 SCALARS = 32
 """Named scalars kept."""
 
@@ -45,9 +48,9 @@ class Live:
         paces: recent steps a second of each rank.
         snapshots: the last ``Snapshots``.
         vitals: the last ``Vitals``.
-        gauge: the last ``Gauge``.
         trying: how far a try is, ``None`` while none is on.
         tried: the result of the last try.
+        gauges: the last ``Gauge`` of each measurement, oldest first.
         scheduled: rate that its schedule asks for at each step.
         scalars: other scalars by name.
         spike: the last spike.
@@ -60,12 +63,17 @@ class Live:
     paces: dict[int, deque[float]] = field(default_factory=dict)
     snapshots: Snapshots | None = None
     vitals: Vitals | None = None
-    gauge: Gauge | None = None
     trying: Trying | None = None
     tried: Tried | None = None
+    gauges: deque[Gauge] = field(default_factory=lambda: deque(maxlen=GAUGES))
     scheduled: LossSeries | None = None
     scalars: dict[str, LossSeries] = field(default_factory=dict)
     spike: Spike | None = None
+
+    @property
+    def gauge(self) -> Gauge | None:
+        """The last ``Gauge``."""
+        return self.gauges[-1] if self.gauges else None
 
     @property
     def pace(self) -> float | None:
@@ -86,7 +94,9 @@ class Live:
             case Snapshots():
                 self.snapshots = message
             case Gauge():
-                self.gauge = message
+                if self.gauge is not None and self.gauge.step == message.step:
+                    self.gauges.pop()  # its word is withdrawn
+                self.gauges.append(message)
             case Trying():
                 self.trying = message
             case Tried():

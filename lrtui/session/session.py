@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from lrtui import messages as msg
 from lrtui.analysis.advice import Advice, advise, advise_from_sweep, best_of
 from lrtui.analysis.diagnosis import Diagnosis
+from lrtui.analysis.headroom import sentence
 from lrtui.analysis.spikes import times_text
 from lrtui.analysis.theory import Theory
 from lrtui.session.change import Change
@@ -321,7 +322,9 @@ class Session:
                 return [Change("ended", message, run, text=reason)]
             case msg.Vitals():
                 return [self._note_vitals(run, message)]
-            case msg.Ranks() | msg.Snapshots() | msg.Gauge() | msg.Trying() | msg.Tried():
+            case msg.Gauge():
+                return [self._note_gauge(run, message)]
+            case msg.Ranks() | msg.Snapshots() | msg.Trying() | msg.Tried():
                 run.note(message)
             case msg.Ahead():
                 run.look_ahead(message)
@@ -362,6 +365,14 @@ class Session:
         if vitals.total is None or (before is not None and before.total == vitals.total):
             return Change("other", vitals, run)
         return Change("total", vitals, run, text=f"{vitals.total:,} steps ({vitals.total_by})")
+
+    def _note_gauge(self, run: Run, gauge: msg.Gauge) -> Change:
+        """Apply a measurement of the headroom; say its word when that is another one."""
+        before = run.live.gauge if run.live is not None else None
+        run.note(gauge)
+        text = sentence(gauge.word, gauge.left, gauge.own)
+        is_new = before is None or before.word != gauge.word
+        return Change("headroom" if text and is_new else "other", gauge, run, gauge.step, text)
 
     def _confirm(self, run: Run, state: msg.State) -> Change:
         """Apply how a run is driven."""

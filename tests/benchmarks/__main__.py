@@ -18,6 +18,7 @@ NAMES = (
     "bounded",
     "lab_truth",
     "verdicts",
+    "headroom",
 )
 
 for name in sys.argv[1:] or NAMES:

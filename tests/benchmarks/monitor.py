@@ -28,21 +28,24 @@ KEEP = str(1 << 30)
 LOOP = """
 import json, sys, time, torch, lrtui
 torch.set_num_threads(1)
-pace, seconds, out = float(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+pace, seconds, out, vitals = float(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:]
+clipping = torch.nn.utils.clip_grad
+own_scale = clipping._clip_grads_with_norm_
 w = torch.nn.Parameter(torch.ones(4)); w.grad = torch.zeros(4)
 loss = torch.tensor(1.25)
 
-def take(optimizer, note, steps):
+def take(optimizer, note, steps, scale):
     # The CPU time of steps of this thread, spread over the cache as between real steps.
-    clock = time.thread_time
+    clipping._clip_grads_with_norm_, clock = scale, time.thread_time
     begin = clock()
     for _ in range(steps):
-        optimizer.step(); note(loss)
+        torch.nn.utils.clip_grad_norm_(w, 1.0); optimizer.step(); note(loss)
     return (clock() - begin) / steps
 
 bare, watched = torch.optim.SGD([w], lr=0.0), torch.optim.SGD([w], lr=0.0)
-monitor = lrtui.Monitor(watched)
+monitor = lrtui.Monitor(watched, vitals=vitals == "vitals")
 watched.step(); monitor.step(loss)
+noted_scale = clipping._clip_grads_with_norm_
 print("ready", flush=True)
 sys.stdin.readline()
 thread = time.thread_time
@@ -50,14 +53,17 @@ begin, whole, own = time.perf_counter(), time.process_time(), thread()
 steps, inside = 0, 0.0
 while time.perf_counter() - begin < seconds:
     end = time.perf_counter() + pace
-    watched.step(); monitor.step(loss)
+    torch.nn.utils.clip_grad_norm_(w, 1.0); watched.step(); monitor.step(loss)
     steps += 1
     while (left := end - time.perf_counter()) > 0:
         if left > 2e-4: time.sleep(left - 1e-4)  # frees the interpreter, as torch's kernels do
 took = time.perf_counter() - begin
 others = (time.process_time() - whole) - (thread() - own)
 nothing = lambda loss: None
-calls = sorted(take(watched, monitor.step, 2000) - take(bare, nothing, 2000) for _ in range(9))
+calls = sorted(
+    take(watched, monitor.step, 2000, noted_scale) - take(bare, nothing, 2000, own_scale)
+    for _ in range(9)
+)
 json.dump({"steps": steps, "took": took, "others": others, "call": calls[4]}, open(out, "w"))
 monitor.close()
 """
@@ -107,11 +113,14 @@ for _ in range({steps}):
 """
 
 
-def cost(pace: float, reading: int, stuck: int) -> tuple[float, float, float]:
+def cost(
+    pace: float, reading: int, stuck: int, vitals: str = "vitals"
+) -> tuple[float, float, float]:
     """Return the shares of a step: in the training's thread, in lrtui's, and together."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        running = Running(Path(folder) / "s", ["-c", LOOP, str(pace), str(SECONDS), str(out)], {})
+        command = ["-c", LOOP, str(pace), str(SECONDS), str(out), vitals]
+        running = Running(Path(folder) / "s", command, {})
         viewers = []
         try:
             path = running.socket()
@@ -133,14 +142,17 @@ def cost(pace: float, reading: int, stuck: int) -> tuple[float, float, float]:
 
 def costs() -> None:
     """Print what a step costs."""
-    for pace, reading, stuck, name in (
+    for pace, reading, stuck, name, *vitals in (
         (1e-3, 0, 0, "1 ms step, no viewer"),
+        (1e-3, 0, 0, "1 ms step, no viewer, no vitals", "none"),
         (1e-3, 1, 0, "1 ms step, one viewer"),
+        (1e-3, 1, 0, "1 ms step, one viewer, no vitals", "none"),
         (1e-3, 0, 1, "1 ms step, one that is stuck"),
         (1e-3, 4, 4, "1 ms step, eight of which four are stuck"),
+        (1e-2, 1, 0, "10 ms step, one viewer"),
         (1e-4, 1, 0, "0.1 ms step, one viewer"),
     ):
-        inside, beside, both = cost(pace, reading, stuck)
+        inside, beside, both = cost(pace, reading, stuck, *vitals)
         print(
             f"monitor, {name}: {both:.2%} of a step "
             f"({inside:.2%} in its thread, {beside:.2%} beside it)"
@@ -148,7 +160,7 @@ def costs() -> None:
 
 
 def whole_script(width: int) -> None:
-    """Print how long a script of ten seconds takes under ``lrtui run``, over ``python``."""
+    """Print the CPU time of a script of ten seconds under ``lrtui run``, over ``python``."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "script.py"
 
@@ -158,14 +170,15 @@ def whole_script(width: int) -> None:
 
         short, long = *seconds(500, []), *seconds(2500, [])
         step = max(long - short, 0.1) / 2000
-        ratios = []
-        for _ in range(5):
-            alone, run = seconds(int(10 / step), [], ["-m", "lrtui", "run"])
-            ratios.append(run / alone)
-        print(
-            f"lrtui run over python, CPU time of a script with steps of {1e3 * step:.1f} ms: "
-            f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
-        )
+        run = ["-m", "lrtui", "run"]
+        ways: list[list[str]] = [[], run, [*run, "--no-vitals"]]
+        taken = [seconds(int(10 / step), *ways) for _ in range(5)]
+        for number, name in ((1, "lrtui run"), (2, "lrtui run --no-vitals")):
+            ratios = [each[number] / each[0] for each in taken]
+            print(
+                f"{name} over python, CPU time of a script with steps of {1e3 * step:.1f} ms: "
+                f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+            )
 
 
 def in_turn(commands: list[list[str]]) -> list[float]:
@@ -196,7 +209,7 @@ def in_turn(commands: list[list[str]]) -> list[float]:
 def until_it_takes_effect() -> None:
     """Print how long after a command its answer is there, at steps of 1 ms."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["-c", LOOP, "0.001", "6", str(Path(folder) / "out")]
+        command = ["-c", LOOP, "0.001", "6", str(Path(folder) / "out"), "vitals"]
         running = Running(Path(folder) / "s", command, {})
         viewer = running.viewer()
         running.begin()
@@ -279,6 +292,7 @@ def main() -> None:
     until_it_takes_effect()
     whole_script(128)
     whole_script(512)
+    whole_script(3072)
     for count in (2, 4):
         control_of_ranks(count)
         ranks(count)

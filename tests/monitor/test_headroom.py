@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from lrtui.analysis.headroom import ROOM
+from lrtui.messages import Gauge, State, Steered
 from lrtui.monitor.headroom import FIRST_STEP, PAIRS, Headroom
+from lrtui.monitor.publisher import Addressed, Began, Publisher, to_all
+from lrtui.monitor.rate_control import RateControl
+from tests.monitor.trainings import training
 
 Make = Callable[[Any], torch.optim.Optimizer]
 OPTIMIZERS: dict[str, Make] = {
@@ -21,6 +30,14 @@ OPTIMIZERS: dict[str, Make] = {
 }
 
 
+def gauge(
+    optimizer: torch.optim.Optimizer, complain: Callable[[str], None] = print
+) -> tuple[Headroom, RateControl]:
+    control = RateControl(optimizer)
+    control.attach(optimizer)
+    return Headroom(control, complain), control
+
+
 def fit(make: Make, steps: int, measured: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Train a network; return the reading, and all that a training consists of."""
     torch.manual_seed(1)
@@ -28,7 +45,7 @@ def fit(make: Make, steps: int, measured: bool) -> tuple[dict[str, Any], dict[st
         nn.Linear(5, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Dropout(0.1), nn.Linear(24, 1)
     )
     optimizer = make(model.parameters())
-    headroom = Headroom(optimizer, print) if measured else None
+    headroom = gauge(optimizer)[0] if measured else None
     weights, gradients, losses = [], [], []
     parameters = [*model.parameters()]
 
@@ -46,6 +63,8 @@ def fit(make: Make, steps: int, measured: bool) -> tuple[dict[str, Any], dict[st
         gradients.append(flat(p.grad for p in parameters))
         losses.append(loss.item())
         optimizer.step()
+        if headroom is not None:
+            headroom.after_step(step + 1)
     first = FIRST_STEP - 1  # the step of the first pair, from 0
     pairs = range(first, first + PAIRS)
     steps_ = [weights[t + 1] - weights[t] for t in pairs]
@@ -85,12 +104,13 @@ def test_a_rate_that_overshoots_leaves_no_slope_and_a_small_one_nearly_all() -> 
     def left(lr: float) -> float:
         weight = nn.Parameter(torch.tensor([4.0, 3.0]))
         optimizer = torch.optim.SGD([weight], lr)
-        headroom = Headroom(optimizer, print)
-        for _ in range(FIRST_STEP + PAIRS + 2):
+        headroom, _ = gauge(optimizer)
+        for step in range(FIRST_STEP + PAIRS + 2):
             optimizer.zero_grad()
             loss: Any = 0.5 * (weight**2).sum()
             loss.backward()
             optimizer.step()
+            headroom.after_step(step + 1)
         assert headroom.reading is not None
         return float(headroom.reading["left"])
 
@@ -99,35 +119,116 @@ def test_a_rate_that_overshoots_leaves_no_slope_and_a_small_one_nearly_all() -> 
         assert left(lr) == pytest.approx(1 - lr, abs=1e-4)
 
 
+def take(headroom: Headroom, optimizer: torch.optim.Optimizer, steps: int, since: int = 0) -> int:
+    """Take steps along a gradient of ones; return how many measurements there were."""
+    (weight,) = optimizer.param_groups[0]["params"]
+    readings = 0
+    for step in range(since, since + steps):
+        weight.grad = torch.ones_like(weight)
+        optimizer.step()
+        headroom.after_step(step + 1)
+        readings += headroom.reading is not None
+        headroom.reading = None
+    return readings
+
+
 def test_it_rests_for_as_long_as_keeps_it_to_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = {"now": 0.0}
     monkeypatch.setattr("lrtui.monitor.headroom.time.perf_counter", lambda: clock["now"])
-    weight = nn.Parameter(torch.zeros(3))
-    optimizer = torch.optim.SGD([weight], 0.1)
-    headroom = Headroom(optimizer, print)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(3))], 0.1)
+    headroom, control = gauge(optimizer)
     real = headroom._sample
+    watched = []
 
     def slow() -> None:
         clock["now"] += 0.002
         real()
 
-    monkeypatch.setattr(headroom, "_sample", slow)
-    readings = 0
-    for _ in range(3000):
+    def tick(*_: Any) -> None:
         clock["now"] += 0.010
-        weight.grad = torch.ones(3)
-        optimizer.step()
-        readings += headroom.reading is not None
-        headroom.reading = None
-    # A burst costs 28 × 2 ms: once in about 560 steps of 10 ms.
+        watched.append(control.observe is not None)
+
+    monkeypatch.setattr(headroom, "_sample", slow)
+    optimizer.register_step_post_hook(tick)
+    readings = take(headroom, optimizer, 3000)
+    # A measurement costs 28 × 2 ms: once in about 560 steps of 10 ms.
     assert 4 <= readings <= 6
     assert 0.002 * 28 * readings <= 0.0115 * 3000 * 0.010
+    assert sum(watched) < 28 * 6  # at all other steps there is nothing to call
+
+
+@pytest.mark.parametrize("change", ["hold", "release", "load_state_dict"])
+def test_after_a_change_by_hand_all_pairs_are_new(change: str) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(3))], 0.1)
+    headroom, control = gauge(optimizer)
+    assert take(headroom, optimizer, 40) == 0  # in the midst of the first measurement
+    argument = {"hold": (0.2,), "release": (), "load_state_dict": ({"held": 0.2, "scale": 1.0},)}
+    getattr(control, change)(*argument[change])
+    assert take(headroom, optimizer, PAIRS, 40) == 0
+    assert take(headroom, optimizer, 1, 40 + PAIRS) == 1
+    # Long before the next one is due, another change has it begin at once.
+    headroom.due = 10_000
+    getattr(control, change)(*argument[change])
+    assert take(headroom, optimizer, PAIRS + 1, 100) == 0
+    assert take(headroom, optimizer, 1, 101 + PAIRS) == 1
+
+
+Shape = Callable[[int], float]
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "grows"),
+    [
+        (lambda p: torch.optim.SGD(p, 1.0), lambda step: 1.0, None),
+        (lambda p: torch.optim.SGD(p, 1.0), lambda step: (step + 1) / 1000, 1 / 34),
+        (lambda p: torch.optim.SGD(p, 1.0), lambda step: 0.99**step, None),
+        (lambda p: torch.optim.RAdam(p, 1.0), lambda step: 1.0, 0.016),
+    ],
+    ids=["still", "warm-up", "decay", "RAdam"],
+)
+def test_growing_steps_are_seen_whatever_makes_them_grow(
+    make: Make, shape: Shape, grows: float | None
+) -> None:
+    weight = nn.Parameter(torch.zeros(50))
+    optimizer = make([weight])
+    headroom, _ = gauge(optimizer)
+    generator = torch.Generator().manual_seed(3)
+    for step in range(FIRST_STEP + PAIRS):
+        optimizer.param_groups[0]["lr"] = 0.01 * shape(step)
+        weight.grad = torch.ones(50) + 0.5 * torch.randn(50, generator=generator)
+        optimizer.step()
+        headroom.after_step(step + 1)
+    assert headroom.reading is not None
+    growth = float(headroom.reading["growth"])
+    if grows is None:
+        assert growth <= 0.001
+    else:  # the rate: from step 20 to 46 by a factor of 46 ÷ 20, a thirty-fourth each
+        assert 0.7 * grows < growth < 1.5 * grows
+
+
+def test_growth_since_the_measurement_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = nn.Parameter(torch.zeros(50))
+    optimizer = torch.optim.SGD([weight], 0.1)
+    headroom, _ = gauge(optimizer)
+    found = []
+    for step in range(700):
+        # In a measurement lost in the noise; over 500 steps e, without any doubt.
+        noise = 1 + 0.3 * ((step * 7919) % 13 - 6) / 6
+        weight.grad = torch.full((50,), noise * 2.718281828 ** (step / 500))
+        optimizer.step()
+        headroom.after_step(step + 1)
+        if headroom.reading is not None:
+            found.append(float(headroom.reading["growth"]))
+            headroom.reading = None
+            headroom.due = 570
+    assert found[0] <= 0.001
+    assert found[1] == pytest.approx(1 / 500, rel=0.2)
 
 
 def test_what_cannot_be_measured_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     weight = nn.Parameter(torch.ones(2))
     lbfgs: Any = torch.optim.LBFGS([weight], 0.1)
-    headroom = Headroom(lbfgs, print)
+    headroom, control = gauge(lbfgs)
 
     def closure() -> Any:
         lbfgs.zero_grad()
@@ -135,31 +236,104 @@ def test_what_cannot_be_measured_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
         loss.backward()
         return loss
 
-    for _ in range(FIRST_STEP + PAIRS + 5):
+    for step in range(FIRST_STEP + PAIRS + 5):
         lbfgs.step(closure)
-    assert headroom.reading is None
+        headroom.after_step(step + 1)
+    assert (headroom.reading, control.observe) == (None, None)
     monkeypatch.setattr("lrtui.monitor.headroom.free_memory", lambda: 10)
     optimizer = torch.optim.SGD([weight], 0.1)
-    small = Headroom(optimizer, print)
-    for _ in range(FIRST_STEP + PAIRS + 5):
-        weight.grad = torch.ones(2)
+    small, control = gauge(optimizer)
+    assert take(small, optimizer, FIRST_STEP + PAIRS + 5) == 0
+    assert control.observe is None
+    table = nn.Embedding(5, 2, sparse=True)
+    optimizer = torch.optim.SGD(table.parameters(), 0.1)
+    complaints: list[str] = []
+    headroom, _ = gauge(optimizer, complaints.append)
+    for step in range(FIRST_STEP + PAIRS + 5):
+        table(torch.tensor([step % 5])).sum().backward()
         optimizer.step()
-    assert small.reading is None
-    small.detach()
-    assert not optimizer._optimizer_step_pre_hooks
+        headroom.after_step(step + 1)
+    assert (headroom.reading, complaints) == (None, [])
 
 
 def test_what_fails_in_the_midst_is_complained_of_once() -> None:
     weight = nn.Parameter(torch.ones(2))
     optimizer = torch.optim.SGD([weight], 0.1)
     complaints: list[str] = []
-    headroom = Headroom(optimizer, complaints.append)
-    for step in range(FIRST_STEP + PAIRS):
-        if step == FIRST_STEP + 5:  # the script resizes a layer under the optimizer
-            weight.data = torch.ones(3)
-        weight.grad = torch.ones_like(weight)
-        optimizer.step()
-    assert headroom.reading is None
+    headroom, _ = gauge(optimizer, complaints.append)
+    assert take(headroom, optimizer, FIRST_STEP + 5) == 0
+    weight.data = torch.ones(3)  # the script resizes a layer under the optimizer
+    assert take(headroom, optimizer, 2 * PAIRS, FIRST_STEP + 5) == 0
     assert len(complaints) == 1
     assert "slope left" in complaints[0]
     headroom.detach()
+
+
+SCRIPT = """
+import json, sys, time, torch
+from torch import nn
+torch.manual_seed(2); torch.set_num_threads(1)
+layers = nn.Linear(4, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Dropout(0.1), nn.Linear(16, 1)
+net = nn.Sequential(*layers)
+optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.5)
+losses = []
+for step in range(150):
+    x = torch.randn(64, 4)
+    loss = ((net(x) - x.sum(1, keepdim=True)) ** 2).mean()
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+    losses.append(loss.item())
+    time.sleep(0.002)
+state = [v.double().tolist() for v in net.state_dict().values()]
+json.dump([losses, state, torch.rand(3).tolist()], open(sys.argv[1], "w"))
+input()
+"""
+
+
+@pytest.mark.slow
+def test_a_training_with_a_low_rate_has_room_and_is_not_changed(tmp_path: Path) -> None:
+    path, plain, watched = (tmp_path / name for name in ("slope.py", "plain", "watched"))
+    path.write_text(SCRIPT)
+    command = [sys.executable, str(path), str(plain)]
+    subprocess.run(command, input=b"\n", check=True, timeout=100)
+    with training("-m", "lrtui", "run", str(path), str(watched)) as running:
+        viewer = running.viewer()
+
+        def gauges() -> list[Gauge]:
+            return [m for m in viewer.messages if isinstance(m, Gauge)]
+
+        viewer.wait_for(lambda: bool(gauges()), "a measurement")
+        found = gauges()[0]
+        assert (found.step, found.pairs, found.word) == (FIRST_STEP + PAIRS, PAIRS, ROOM)
+        assert 0.3 <= found.left <= 1.1
+        viewer.wait_for(lambda: 150 in viewer.column("loss"), "the last step")
+        running.begin()
+        assert running.wait() == 0
+    assert watched.read_text() == plain.read_text()
+
+
+def test_a_word_ends_with_the_rate_that_it_was_said_of() -> None:
+    publisher = Publisher(Began("train.py", "SGD", full_batch=False))
+    reading = {"slope left": 0.6, "slope calm": 0.1, "slope growth": 0.0, "slope pairs": 27.0}
+
+    def words(*items: Any) -> list[str]:
+        publisher.outbox.extend(items)
+        sent = [m for m, _, _ in publisher.collect(paused=False, watched=True)]
+        return [m.word for m in sent if isinstance(m, Gauge)]
+
+    def steered(command: str, done: bool = True) -> Addressed:
+        told = {"run": 1, "step": 50, "command": command, "text": "", "lr": 0.1}
+        return to_all(Steered(**told, done=done, asked_by="a person", at=0.0))  # type: ignore[arg-type]
+
+    assert words((47, 1.0, 0.1, 0.1, reading)) == [ROOM]
+    assert words(steered("checkpoint"), steered("hold", done=False)) == []
+    assert words(steered("hold"), steered("scale")) == [""]
+    assert words((90, 1.0, 0.1, 0.1, reading | {"slope left": 0.27})) == [""]  # no longer kept on
+    assert words((120, 1.0, 0.1, 0.1, reading)) == [ROOM]
+    assert words((150, 1.0, 0.1, 0.1, reading | {"slope left": 0.27})) == [ROOM]
+    assert words((151, 1.0, 0.1, 0.1, reading | {"slope left": math.nan})) == []
+    state = State(run=1, step=151, paused=False, speed=None, lr=0.1)
+    kept = [m.word for m in publisher.history(state) if isinstance(m, Gauge)]
+    assert kept == [ROOM, "", "", ROOM, ROOM]
+    everything = Publisher(Began("train.py", "SGD", full_batch=True))
+    everything.outbox.append((47, 1.0, 0.1, 0.1, reading))
+    assert [m.word for m, _, _ in everything.collect(False, False) if isinstance(m, Gauge)] == [""]

@@ -164,7 +164,7 @@ def test_an_unchanged_script_shows_what_it_computed_and_is_not_changed(tmp_path:
     command = [script("vitals"), str(plain), "60", "0.0004"]
     subprocess.run([sys.executable, *command], input=b"\n", check=True, timeout=100)
     command[1] = str(watched)
-    with training("-m", "lrtui", "run", "--vitals", *command) as running:
+    with training("-m", "lrtui", "run", *command) as running:
         viewer = running.viewer()
         viewer.wait_for(lambda: 600 in viewer.column("grad_norm"), "the last step")
         told = next(m for m in viewer.messages if isinstance(m, Told) and m.total is not None)
@@ -190,7 +190,7 @@ def test_an_unchanged_script_shows_what_it_computed_and_is_not_changed(tmp_path:
 @pytest.mark.slow
 def test_a_training_that_waits_for_its_loader_says_so(tmp_path: Path) -> None:
     command = [script("vitals"), str(tmp_path / "out"), "100", "0.0005", "20"]
-    with training("-m", "lrtui", "run", "--vitals", *command) as running:
+    with training("-m", "lrtui", "run", *command) as running:
         viewer = running.viewer()
         viewer.wait_for(lambda: bool((last(viewer) or Told(run=1)).stalled), "a stall")
         told = last(viewer)
@@ -201,7 +201,7 @@ def test_a_training_that_waits_for_its_loader_says_so(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_they_can_be_left_out(tmp_path: Path) -> None:
     command = [script("vitals"), str(tmp_path / "out"), "30"]
-    with training("-m", "lrtui", "run", *command) as running:
+    with training("-m", "lrtui", "run", "--no-vitals", *command) as running:
         viewer = running.viewer()
         viewer.wait_for(lambda: 300 in viewer.column("loss"), "the last step")
         assert last(viewer) is None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import pytest
 
-from lrtui.messages import Ranks, Vitals
+from lrtui.analysis.headroom import LOWERED, ROOM, TRIALS
+from lrtui.commands.plain_text import Printer
+from lrtui.messages import Gauge, Ranks, Snapshots, Vitals
 from tests.screen.fake import frame, main_screen, text
 from tests.screen.live import falling, live_app, told
 
@@ -50,3 +54,52 @@ async def test_a_stall_comes_before_the_verdict() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot, 2)
         assert f"! {stalled}; " in text(app, "status")
+
+
+def measured(step: int, left: float, word: str) -> Gauge:
+    return Gauge(run=1, step=step, left=left, calm=0.1, pairs=27, word=word)
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (40, 12)])
+async def test_whether_the_rate_may_go_up(size: tuple[int, int]) -> None:
+    said = told(falling(600), grad_norm=[0.8] * 600)
+    gauges = (measured(47, -0.6, ""), measured(300, 0.2, ""), measured(500, 0.53, ROOM))
+    app = live_app(*said, *gauges)
+    async with app.run_test(size=size) as pilot:
+        await frame(pilot, 2)
+        status, log = text(app, "status"), [*main_screen(app).view.log]
+        assert "↑ room for ×2" in status
+        sentence = "room for ×2: fresh batches still slope along the last steps (53%)"
+        counts = f"; doubling lowered the loss in {LOWERED} of {TRIALS} such trials"
+        assert (sentence in status) == (size[0] >= 80)
+        assert (counts in status) == (size[0] == 120)
+        assert ("500 room for ×2", "text") in log
+        if size[0] == 120:
+            assert "slope left 53%  ▁▄▆" in text(app, "numbers")
+        # The rate is changed: what was said was said of another one.
+        for message in (measured(500, 0.53, ""), Snapshots(run=1, steps=[40], before=40)):
+            main_screen(app).controller.take(message)
+        await frame(pilot, 2)
+        assert "room" not in text(app, "status")
+        main_screen(app).controller.take(measured(700, 0.9, ROOM))
+        await frame(pilot, 2)
+        status = text(app, "status")
+        assert "↑ room for ×2" in status
+        assert "t back to step 40" in status
+
+
+def test_as_plain_text_once_for_each_word() -> None:
+    out = StringIO()
+    printer = Printer(every=10_000, as_json=False, out=out)
+    for message in told(falling(600)):
+        printer.take(message)
+    for left, word in ((0.1, ""), (0.53, ROOM), (0.6, ROOM), (0.1, ""), (0.4, ROOM)):
+        printer.take(measured(int(100 * left), left, word))
+    lines = [line for line in out.getvalue().splitlines() if "room" in line]
+    assert [line.partition(": fresh")[0] for line in lines] == [
+        "step     53  room for ×2",
+        "step     40  room for ×2",
+    ]
+    assert lines[0].endswith(
+        f"(53%); doubling lowered the loss in {LOWERED} of {TRIALS} such trials"
+    )

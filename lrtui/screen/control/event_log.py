@@ -64,6 +64,8 @@ class Log:
                 assert isinstance(message, msg.Steered)
                 who = "you" if message.answers else message.asked_by
                 self.write(f"{message.step:,} {text} ({who})", "text")
+            case "headroom":
+                self.write(f"{at}{text.partition(':')[0]}", "text")
             case "settled" | "spike" | "recovery":
                 tone = {"settled": "good", "spike": "warn"}.get(change.kind, "text")
                 self.write(f"{by}{at}{text or change.kind}", tone)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from lrtui.analysis.headroom import MOST_CALM
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.pane import Pane, Press
+from lrtui.screen.panes.ranks import LEVELS
 from lrtui.session.run import Run
 from lrtui.session.sentences import advice_text
 
 FIELD = 18
 """Cells of the word before the field of the rate, and of that field."""
 
-CALM = 0.97
-"""Above this cosine of consecutive gradients the slope that is left says nothing."""
+LOWEST_LEFT = -0.5
+"""Slope left that is drawn as low as can be; all of it is drawn as high as can be."""
 
 HINTS = ("type a rate and press Enter; p runs the presets", "type a rate, press Enter")
 """What a newcomer does first; the shorter one where there is less room."""
@@ -59,20 +63,27 @@ def scalars_of(run: Run) -> Row:
     row: Row = []
     vitals = run.live.vitals
     for name, series in run.live.scalars.items():
-        if name == "left":
+        if name == "slope left":
             continue
         label = "norm" if name == "grad_norm" else name
         row += [(f"{label} ", "dim"), (f"{series.last:<7.3g} ", "strong")]
         if name == "grad_norm" and vitals is not None and vitals.clipped is not None:
             row.append((f"{vitals.clipped:>4.0%} clipped   ", "dim"))
-    if (gauge := run.live.gauge) is not None and gauge.calm <= CALM:
-        row += [("slope left ", "dim"), (f"{gauge.left:<6.0%}", "strong")]
+    if (gauge := run.live.gauge) is not None and gauge.calm <= MOST_CALM:
+        row += [("slope left ", "dim"), (f"{gauge.left:<5.0%}", "strong")]
+        row.append((f"{curve(each.left for each in run.live.gauges)}  ", "dim"))
     if vitals is not None and vitals.data_wait is not None:
         row += [("data wait ", "dim"), (f"{vitals.data_wait:<5.0%}", "strong")]
     if vitals is not None and vitals.epoch is not None:
         of = "" if vitals.epochs is None else f"/{vitals.epochs:,}"
         row += [("epoch ", "dim"), (f"{vitals.epoch:,}{of}", "strong")]
     return row
+
+
+def curve(lefts: Iterable[float]) -> str:
+    """Return the course of the slope left in small."""
+    shares = ((left - LOWEST_LEFT) / (1 - LOWEST_LEFT) for left in lefts)
+    return "".join(LEVELS[min(max(int(8 * share), 0), 7)] for share in shares)
 
 
 def advice(view: View) -> list[Row]:

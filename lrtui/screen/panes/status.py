@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Callable
 
+from lrtui.analysis.headroom import ROOM, sentence
 from lrtui.analysis.spikes import times_text
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted, length
@@ -49,22 +50,22 @@ def state(run: Run, paused: bool) -> str:
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw the verdict, and in the last row what can be done about it, if anything."""
-    under = fitted(below(view), width)
-    room = max(height - bool(under), 1)
+    """Draw the verdict, and in the last rows what can be done about it, if anything."""
     if view.race and not urgent(view):
-        rows = race_rows(view, width, room)
+        under = below(view, width, 1)
+        rows = race_rows(view, width, max(height - len(under), 1))
     else:
         sign, text, tone = verdict_of(view)
         lines = textwrap.wrap(text, max(width - 4, 1)) or [""]
+        under = below(view, width, height - len(lines))
+        room = max(height - len(under), 1)
         if len(lines) > room:
             lines = lines[:room]
             lines[-1] = lines[-1][: max(width - 5, 0)] + "…"
         rows = [[("   " if i else f" {sign} ", tone), (line, tone)] for i, line in enumerate(lines)]
     if not under and len(rows) < height:
-        under = why_advised(view, width)
-    rows = [*rows, under] if under else rows
-    return [*rows, *([[]] * (height - len(rows)))][:height]
+        under = [why_advised(view, width)]
+    return [*rows, *under, *([[]] * height)][:height]
 
 
 def race_rows(view: View, width: int, height: int) -> list[Row]:
@@ -156,15 +157,24 @@ def verdict_of(view: View) -> Verdict:
     return sign, text, tone
 
 
-def below(view: View) -> Row:
-    """Return the last row: what a trainer that failed said, or what a live training can do."""
+def below(view: View, width: int, height: int) -> list[Row]:
+    """Return the last rows: what a trainer that failed said, or what a live training can do.
+
+    Two only where the height allows it.
+    """
     session = view.session
     if session.failure and view.details:
         last = next((line for line in reversed(view.details) if line.strip()), "")
-        return [("  ", "dim"), (last[: max(view.size[0] - 6, 0)], "dim")]
-    if session.current is not None and session.current.live is not None:
-        return results_of(session.current)
-    return []
+        return [fitted([("  ", "dim"), (last[: max(view.size[0] - 6, 0)], "dim")], width)]
+    if session.current is None or session.current.live is None:
+        return []
+    results, forms = results_of(session.current), headroom_of(session.current)
+    if not results or not forms or height < 2:  # one row, in as many words as fit
+        room = width - length(results)
+        said = next((row for row in forms if length(row) <= room or row is forms[-1]), [])
+        row = fitted([*said, *results], width)
+        return [row] if row else []
+    return [next((row for row in forms if length(row) <= width), []), fitted(results, width)]
 
 
 def why_advised(view: View, width: int) -> Row:
@@ -183,24 +193,34 @@ def rows(view: View) -> int:
     if height < TALL:
         return 2
     if run is not None and run.live is not None:
-        return 2 if columns >= 110 else 3
+        return 3
     return 2 if columns < 110 or view.race or session.failure or session.unusable else 1
+
+
+def headroom_of(run: Run) -> list[Row]:
+    """Return whether the rate may go up, from most to fewest words; nothing if nobody can tell."""
+    gauge = run.live.gauge if run.live is not None and run.is_on else None
+    if gauge is None or not (text := sentence(gauge.word, gauge.left, gauge.own)):
+        return []
+    sign, tone = (" ↑ ", "good") if gauge.word == ROOM else (" ▔ ", "warn")
+    forms = [text, text.partition(";")[0], gauge.word]
+    return [[(sign, tone), (form, tone)] for form in forms]
 
 
 def results_of(run: Run) -> Row:
     """Return what a live training can go back to, and its last spike once that is over."""
     live = run.live
     assert live is not None
-    row: Row = [("   ", "dim")]
+    row: Row = []
     if live.snapshots is not None and run.is_on:
-        row += [("t ", "strong"), (f"back to step {live.snapshots.before:,}  ", "text")]
+        row += [("   t ", "strong"), (f"back to step {live.snapshots.before:,}", "text")]
     # One that is not over is the verdict itself, with its figures.
     if (spike := live.spike) is not None and spike.over is not None:
         height = (
             f"{times_text(spike.times)} its level" if math.isfinite(spike.times) else "not finite"
         )
         over = f"recovered in {spike.over:,} steps"
-        row.append((f"last spike at {spike.step:,}, {height}; {over}", "dim"))
+        row.append((f"   last spike at {spike.step:,}, {height}; {over}", "dim"))
     return row
 
 
