@@ -42,6 +42,7 @@ from lrtui.monitor.publisher import Addressed, Began, Finished, Publisher, to_al
 from lrtui.monitor.ranks import Ranks, number_of_ranks
 from lrtui.monitor.rate_try import RateTry
 from lrtui.monitor.server import Server
+from lrtui.monitor.tape import Tape
 from lrtui.monitor.vitals import Vitals
 from lrtui.text.errors import in_words
 
@@ -364,8 +365,8 @@ class Channel:
         """Become a no-op in a forked child."""
         if self._server is not None:
             self._server.after_fork()
-        if self.steering.tries.running is not None:
-            self.steering.tries.running.tape.switch_off()
+        if Tape.active is not None:
+            Tape.active.switch_off()
         self._record_nothing()
         self.queue.attend_at = NEVER
         self._is_started, self.is_open = True, False

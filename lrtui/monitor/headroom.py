@@ -104,7 +104,8 @@ class Headroom:
             return
         began = time.perf_counter()
         try:
-            self._sample()
+            with torch._C.DisableTorchFunction():  # no tape is to record it
+                self._sample()
         except Exception as error:  # such as out of memory
             self.detach()
             self._complain(f"the slope left can no longer be measured: {in_words(error)}")

@@ -16,7 +16,7 @@ MAX_SCALARS = 32
 """Most scalars of a message besides the loss and the rates."""
 
 
-IN_GAUGE = ("slope calm", "slope growth", "slope pairs")
+IN_GAUGE = ("slope calm", "slope growth", "slope pairs", "slope own")
 """Scalars sent in a ``Gauge`` instead of a column."""
 
 

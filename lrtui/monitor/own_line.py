@@ -10,6 +10,7 @@ script had.
 from __future__ import annotations
 
 import math
+import sys
 import time
 
 import torch
@@ -18,9 +19,10 @@ from torch import Tensor
 from lrtui.monitor.command_queue import NEVER
 from lrtui.monitor.memory import free_bytes
 from lrtui.monitor.patches import WATCHING
+from lrtui.monitor.ranks import number_of_ranks
 from lrtui.monitor.rate_control import RateControl
-from lrtui.monitor.saved_state import parameters_of, same
-from lrtui.monitor.tape import CannotTry, Tape
+from lrtui.monitor.saved_state import parameters_of
+from lrtui.monitor.tape import INTERRUPTED, CannotTry, Tape
 
 STEPS = 7
 """Steps that a reading is averaged over."""
@@ -34,6 +36,10 @@ TIME_SHARE = 0.01
 MEMORY_SHARE = 0.25
 """Largest share of the free memory for the three copies of a measurement."""
 
+ROUNDING = 1e-4
+"""Difference of two evaluations of a loss by rounding: without gradients, torch may take another
+path."""
+
 FARTHEST = 1000.0
 """Largest reading: the loss falls all along the step."""
 
@@ -43,13 +49,14 @@ class OwnLine:
 
     Attributes:
         reading: a new measurement, else ``None``.
+        due: step after which the next measurement begins.
     """
 
     def __init__(self, control: RateControl, step: int = 0) -> None:
         """Measure after ``step``."""
         self.reading: float | None = None
         self._control = control
-        self._due = step + FIRST_STEP
+        self.due = step + FIRST_STEP
         self._changes = control.changes
         self._tape: Tape | None = None
         self._weights: list[Tensor] = []
@@ -61,11 +68,14 @@ class OwnLine:
         if self._tape is not None:
             self._tape.stop()
             self._tape = None
-        self._due, self._weights = NEVER, []
+        self.due, self._weights = NEVER, []
 
     def after_step(self, step: int) -> None:
         """Record the next step if that is due, or measure the one just recorded."""
-        if self._tape is None and step < self._due:
+        if step < self.due and self._tape is None:
+            return
+        if self._tape is None and Tape.active is not None:
+            self.due = step + STEPS  # of a try
             return
         began = time.perf_counter()
         if (tape := self._tape) is None:
@@ -75,9 +85,9 @@ class OwnLine:
         else:
             self._measure(tape)
         self._spent += time.perf_counter() - began
-        if self._tape is None and self._due < NEVER:
+        if self._tape is None and self.due < NEVER:
             # A step recorded is slower, by about as much as this.
-            self._due = step + self._rest()
+            self.due = step + self._rest()
 
     def _rest(self) -> int:
         """Return how many steps to take before the next measurement."""
@@ -89,6 +99,11 @@ class OwnLine:
     def _record(self) -> None:
         """Record the next step."""
         optimizer = self._control.first
+        if number_of_ranks()[1] > 1 or has_compiled():
+            # Forward passes would have to be in step on all ranks, and compiled functions would be
+            # compiled again to be recorded.
+            self.detach()
+            return
         parameters = parameters_of(optimizer) if optimizer is not None else []
         if not parameters or not all(p.is_floating_point() for p in parameters):
             self.detach()
@@ -113,8 +128,9 @@ class OwnLine:
             found = None if tape.trouble or tape.steps != 1 else self._along(tape, before)
         except Exception:  # of the script's modules at other weights, or out of memory
             found = None
-        if found is None:  # the next step would not be another one
-            self.detach()
+        if found is None:
+            if tape.trouble != INTERRUPTED:  # the next step would not be another one
+                self.detach()
             return
         if self._changes != self._control.changes:
             self._changes = self._control.changes
@@ -138,19 +154,31 @@ class OwnLine:
         try:
             with tape.before.same_versions(parameters):
                 try:
-                    end = tape.forward()
+                    end = evaluate(tape)
                     move(parameters, before, after, 0.5)
-                    middle = tape.forward()
+                    middle = evaluate(tape)
                     move(parameters, before, after, 0.0)
-                    start = tape.forward()
+                    start = evaluate(tape)
                 finally:
                     move(parameters, before, after, 1.0)
                     now.restore()
         finally:
             WATCHING.is_paused = False
-        if not same(start, tape.losses[0]):
+        if not math.isclose(start, total(tape.losses[0]), rel_tol=ROUNDING, abs_tol=ROUNDING):
             return None
-        return total(start), total(middle), total(end)
+        return start, middle, end
+
+
+def evaluate(tape: Tape) -> float:
+    """Return the loss of the recorded step's batch at the weights as they are now."""
+    tape.before.restore()  # what modules count and average
+    return total(tape.forward())
+
+
+def has_compiled() -> bool:
+    """Return whether torch has compiled anything in this process."""
+    counters = getattr(sys.modules.get("torch._dynamo.utils"), "counters", {})
+    return bool(counters.get("stats", {}).get("unique_graphs"))
 
 
 def move(parameters: list[Tensor], before: list[Tensor], after: list[Tensor], share: float) -> None:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -36,8 +36,8 @@ MAX_EVENTS = 1000
 MAX_GAUGES = 12
 """Measurements of the headroom kept for them."""
 
-GAUGE = ("slope left", "slope calm", "slope growth", "slope pairs")
-"""Scalars of such a measurement."""
+SLOPE = ("slope left", "slope calm", "slope growth", "slope pairs")
+"""Scalars of a measurement of the slope left."""
 
 LEVEL_WINDOW = 20
 """Losses whose median is the level of the loss."""
@@ -137,6 +137,8 @@ class Publisher:
         self._ended: msg.Ended | None = None
         self._has_loss = False
         self._gauge: msg.Gauge | None = None
+        self._slope: Any = None  # the last numbers of SLOPE
+        self._own: float | None = None
         self._without_loss: list[Row] = []
 
     @property
@@ -296,29 +298,42 @@ class Publisher:
     def _gauges(self, rows: Sequence[Row]) -> Iterator[msg.Gauge]:
         """Yield the headroom measured in some rows, with the word for it."""
         for row in rows:
-            left, calm, growth, pairs = map(row.others.get, GAUGE)
-            if left is None or calm is None or not math.isfinite(left + calm):
+            slope, own = [*map(row.others.get, SLOPE)], row.others.get("slope own")
+            if own is not None:
+                self._own = own
+            if None not in slope and math.isfinite(sum(slope)):  # type: ignore[arg-type]
+                self._slope = slope
+            elif own is None:
                 continue
+            if self._slope is None:
+                continue
+            left, calm, growth, pairs = self._slope
             before = self._gauge.word if self._gauge is not None else ""
-            pairs = int(pairs or 1)
-            is_full = self._full_batch
-            said = word(left, calm, growth, pairs, before=before, full_batch=is_full)
+            full = self._full_batch
+            said = word(left, calm, growth, int(pairs), self._own, before=before, full_batch=full)
             self._gauge = msg.Gauge(
-                run=self.run, step=row.step, left=left, calm=calm, pairs=pairs, word=said
+                run=self.run,
+                step=row.step,
+                left=left,
+                calm=calm,
+                own=self._own,
+                pairs=int(pairs),
+                word=said,
             )
             self._keep_event(self._gauge)
             yield self._gauge
 
     def _withdraw_word(self, message: msg.AnyMessage) -> Iterator[msg.Gauge]:
         """Yield the last headroom without its word if a command has changed rate or weights."""
-        if (
-            self._gauge is not None
-            and self._gauge.word
-            and isinstance(message, msg.Steered)
+        if not (
+            isinstance(message, msg.Steered)
             and message.done
             and message.command in ("hold", "scale", "release", "rewind", "adopt")
         ):
-            self._gauge = replace(self._gauge, word="")
+            return
+        self._slope = self._own = None
+        if self._gauge is not None and self._gauge.word:
+            self._gauge = replace(self._gauge, word="", own=None)
             self._keep_event(self._gauge)
             yield self._gauge
 

@@ -20,7 +20,7 @@ import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +79,8 @@ COMPILED_FUNCTION = "a compiled function is called outside a module, and its cal
 OUTSIDE_FUNCTION = "a custom autograd.Function is called outside a module"
 
 LBFGS = "LBFGS evaluates the loss as often as it likes, so its steps cannot be replayed"
+
+INTERRUPTED = "another recording has begun"
 
 IN_BACKWARD = "the optimizer steps inside backward"
 
@@ -157,7 +159,10 @@ class Tape:
         warning: what limits the meaning of a replay, empty if nothing does.
         nbytes: bytes of the batches kept.
         restarts: how often recording began anew, after a step of another optimizer.
+        active: the tape that records, ``None`` if none does.
     """
+
+    active: ClassVar[Tape | None] = None
 
     def __init__(
         self,
@@ -267,6 +272,10 @@ class Tape:
         """
         if torch._C._current_graph_task_id() != -1:
             raise CannotTry(IN_BACKWARD)
+        if Tape.active is not None:
+            Tape.active.stop()
+            Tape.active.trouble = INTERRUPTED
+        Tape.active = self
         if any(isinstance(optimizer, torch.optim.LBFGS) for optimizer in self._optimizers):
             raise CannotTry(LBFGS)
         self._is_on = True
@@ -296,7 +305,7 @@ class Tape:
         """End the recording."""
         if not self._is_on:
             return
-        self._is_on = False
+        self._is_on, Tape.active = False, None
         self._leave_mode()
         self._patches.undo()
         if self._pre_hook is not None:
@@ -311,7 +320,7 @@ class Tape:
 
     def switch_off(self) -> None:
         """Record nothing in a forked child."""
-        self._is_on = False
+        self._is_on, Tape.active = False, None
 
     def _fail(self, why: str) -> None:
         self.trouble = self.trouble or why

@@ -25,6 +25,7 @@ from lrtui import messages as msg
 from lrtui.monitor.frameworks import Total, find_epochs, find_total
 from lrtui.monitor.headroom import Headroom
 from lrtui.monitor.memory import memory_of_this_process
+from lrtui.monitor.own_line import OwnLine
 from lrtui.monitor.patches import WATCHING, Patches
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.stack import where
@@ -59,6 +60,7 @@ class Vitals:
         self.norm: Any = None
         self.search_due = False
         self.headroom: Headroom | None = None
+        self._own: OwnLine | None = None
         self.limit: float | None = None
         self._total: Total | None = None
         self._epochs: int | None = None
@@ -80,7 +82,10 @@ class Vitals:
         """Measure the headroom of another training from its next step on."""
         if self.headroom is not None:
             self.headroom.detach()
+        if self._own is not None:
+            self._own.detach()
         self.headroom = Headroom(control, self._complain, self._step)
+        self._own = OwnLine(control, self._step)
 
     def close(self) -> None:
         """Restore torch's functions, and stop measuring."""
@@ -88,6 +93,9 @@ class Vitals:
         if self.headroom is not None:
             self.headroom.detach()
             self.headroom = None
+        if self._own is not None:
+            self._own.detach()
+            self._own = None
 
     # --- in the training thread -----------------------------------------------------------
 
@@ -164,6 +172,11 @@ class Vitals:
             reading, headroom.reading = headroom.reading, None
         if reading is not None:  # no script's own scalars are called that
             reading = {f"slope {name}": value for name, value in reading.items()}
+        if (own := self._own) is not None:
+            own.after_step(step)
+            if own.reading is not None:
+                reading = {"slope own": own.reading, **(reading or {})}
+                own.reading = None
         if self.norm is None:
             return reading
         norm, self.norm = self.norm, None

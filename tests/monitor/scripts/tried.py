@@ -45,13 +45,19 @@ def main() -> None:
 def watch(mode: str, found: dict[str, Any]) -> None:
     """Watch all trainings of this process, and try FACTORS after the step AT of each."""
     from lrtui import messages as msg
+    from lrtui.monitor import headroom, own_line
     from lrtui.monitor.automatic import Automatic
     from lrtui.monitor.channel import Channel
     from lrtui.monitor.command_queue import PendingCommand
     from lrtui.monitor.monitor import Monitor
     from lrtui.monitor.options import RunOptions
+    from lrtui.monitor.vitals import Vitals
 
+    if mode == "watched":  # as often as can be
+        own_line.FIRST_STEP, own_line.TIME_SHARE = 5, 1e9
+        headroom.FIRST_STEP, headroom.TIME_SHARE = 5, 1e9
     begin, publish, record = Channel.begin, Channel._publish, Monitor.record
+    take = Vitals.take
     verb, _, value = mode.partition("=")
 
     def commands() -> Iterator[tuple[msg.AnyCommand, int]]:
@@ -62,6 +68,12 @@ def watch(mode: str, found: dict[str, Any]) -> None:
             yield msg.Try(id=1, factors=factors, steps=RECORDED), AT
         if verb == "adopt":
             yield msg.Adopt(id=2, factor=float(value)), AT + RECORDED
+
+    def noting_take(vitals: Vitals, step: int) -> Any:
+        taken = take(vitals, step)
+        for name in taken or ():
+            found[name] = found.get(name, 0) + 1
+        return taken
 
     def posting_begin(channel: Channel, *args: Any) -> None:
         begin(channel, *args)
@@ -85,9 +97,10 @@ def watch(mode: str, found: dict[str, Any]) -> None:
             found["warning"] = said.warning
 
     Channel.begin = posting_begin  # type: ignore[method-assign]
+    Vitals.take = noting_take  # type: ignore[method-assign]
     Monitor.record = noting_record  # type: ignore[method-assign]
     Channel._publish = noting_publish  # type: ignore[method-assign]
-    Automatic(RunOptions())
+    Automatic(RunOptions(vitals=mode == "watched"))
 
 
 if __name__ == "__main__":
