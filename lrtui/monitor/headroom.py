@@ -193,14 +193,15 @@ class Headroom:
 
     def _fits(self) -> bool:
         """Return whether two copies of the weights fit into ``MEMORY_SHARE``."""
-        if not self._parameters or not all(map(is_measurable, self._parameters)):
+        devices = {p.device for p in self._parameters}
+        if len(devices) != 1 or not all(map(is_measurable, self._parameters)):
             return False
         needed = 2 * sum(p.numel() * p.element_size() for p in self._parameters)
         if self._parameters[0].is_cuda:
-            free: int | None = torch.cuda.mem_get_info(self._parameters[0].device)[0]
+            free: int | None = torch.cuda.mem_get_info(devices.pop())[0]
         else:
             free = free_memory()
-        return free is None or needed <= MEMORY_SHARE * free
+        return free is not None and needed <= MEMORY_SHARE * free
 
 
 def is_measurable(parameter: Tensor) -> bool:

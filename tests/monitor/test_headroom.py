@@ -245,6 +245,10 @@ def test_what_cannot_be_measured_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
     small, control = gauge(optimizer)
     assert take(small, optimizer, FIRST_STEP + PAIRS + 5) == 0
     assert control.observe is None
+    monkeypatch.setattr("lrtui.monitor.headroom.free_memory", lambda: None)
+    small, control = gauge(optimizer)
+    assert take(small, optimizer, FIRST_STEP + PAIRS + 5) == 0
+    monkeypatch.setattr("lrtui.monitor.headroom.free_memory", lambda: 10**9)
     table = nn.Embedding(5, 2, sparse=True)
     optimizer = torch.optim.SGD(table.parameters(), 0.1)
     complaints: list[str] = []
