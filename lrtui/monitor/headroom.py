@@ -15,6 +15,7 @@ Steps are sampled in bursts, to keep to ``TIME_SHARE``; between them nothing is 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -173,35 +174,37 @@ class Headroom:
 
         The largest of three: of the rate; of their length at the same rate, within this measurement
         and since the one before. Those two less two standard errors.
+        Nothing is copied to the device, as that would wait for it.
         """
-        if any(isinstance(rate, Tensor) for rate in self._rates):
-            device = lengths.device
-            rates = torch.stack([torch.as_tensor(r, device=device).float() for r in self._rates])
-        else:
-            rates = torch.tensor(self._rates, device=lengths.device)
-        logs = (lengths / rates).log()
-        at = torch.arange(PAIRS, device=lengths.device) - (PAIRS - 1) / 2
+        logs = torch.stack([(u / r).log() for u, r in zip(lengths, self._rates, strict=True)])
+        at = torch.ones_like(logs).cumsum(0) - (PAIRS + 1) / 2
         mean, spread = logs.mean(), (at * at).sum()
         slope = (at * logs).sum() / spread
         noise = ((logs - mean - slope * at).square().sum() / (PAIRS - 2)).sqrt()
-        found = [(rates[-1] / rates[0]).log() / (PAIRS - 1), slope - 2 * noise / spread.sqrt()]
+        growth = slope - 2 * noise / spread.sqrt()
         if self._length is not None:
             step, before = self._length
             error = noise * (2 / PAIRS) ** 0.5
-            found.append((mean - before - 2 * error) / (self._step - step))
+            growth = growth.maximum((mean - before - 2 * error) / (self._step - step))
         self._length = self._step, mean
-        return torch.stack(found).max()
+        first, last = self._rates[0], self._rates[-1]
+        if isinstance(last, Tensor):
+            return growth.maximum((last / first).log() / (PAIRS - 1))
+        return growth.clamp_min(
+            math.log(last / first) / (PAIRS - 1) if first > 0 < last else math.nan
+        )
 
     def _fits(self) -> bool:
         """Return whether two copies of the weights fit into ``MEMORY_SHARE``."""
-        if not self._parameters or not all(map(is_measurable, self._parameters)):
+        devices = {p.device for p in self._parameters}
+        if len(devices) != 1 or not all(map(is_measurable, self._parameters)):
             return False
         needed = 2 * sum(p.numel() * p.element_size() for p in self._parameters)
         if self._parameters[0].is_cuda:
-            free: int | None = torch.cuda.mem_get_info(self._parameters[0].device)[0]
+            free: int | None = torch.cuda.mem_get_info(devices.pop())[0]
         else:
             free = free_memory()
-        return free is None or needed <= MEMORY_SHARE * free
+        return free is not None and needed <= MEMORY_SHARE * free
 
 
 def is_measurable(parameter: Tensor) -> bool:

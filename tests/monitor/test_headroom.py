@@ -19,6 +19,7 @@ from lrtui.messages import Gauge, State, Steered
 from lrtui.monitor.headroom import FIRST_STEP, PAIRS, Headroom
 from lrtui.monitor.publisher import Addressed, Began, Publisher, to_all
 from lrtui.monitor.rate_control import RateControl
+from tests.monitor.late import LateTensor
 from tests.monitor.trainings import training
 
 Make = Callable[[Any], torch.optim.Optimizer]
@@ -245,6 +246,10 @@ def test_what_cannot_be_measured_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
     small, control = gauge(optimizer)
     assert take(small, optimizer, FIRST_STEP + PAIRS + 5) == 0
     assert control.observe is None
+    monkeypatch.setattr("lrtui.monitor.headroom.free_memory", lambda: None)
+    small, control = gauge(optimizer)
+    assert take(small, optimizer, FIRST_STEP + PAIRS + 5) == 0
+    monkeypatch.setattr("lrtui.monitor.headroom.free_memory", lambda: 10**9)
     table = nn.Embedding(5, 2, sparse=True)
     optimizer = torch.optim.SGD(table.parameters(), 0.1)
     complaints: list[str] = []
@@ -337,3 +342,24 @@ def test_a_word_ends_with_the_rate_that_it_was_said_of() -> None:
     everything = Publisher(Began("train.py", "SGD", full_batch=True))
     everything.outbox.append((47, 1.0, 0.1, 0.1, reading))
     assert [m.word for m, _, _ in everything.collect(False, False) if isinstance(m, Gauge)] == [""]
+
+
+def test_on_a_device_it_waits_for_nothing() -> None:
+    generator = torch.Generator().manual_seed(5)
+    gradients = [torch.ones(6) + 0.5 * torch.randn(6, generator=generator) for _ in range(60)]
+    found = []
+    for move in (lambda tensor: tensor, LateTensor):
+        weight: Any = move(torch.zeros(6)).requires_grad_()
+        optimizer = torch.optim.SGD([weight], 0.1, foreach=False)
+        complaints: list[str] = []
+        headroom, _ = gauge(optimizer, complaints.append)
+        for step, gradient in enumerate(gradients):
+            with torch.no_grad():
+                weight.grad = move(gradient)
+            optimizer.step()
+            headroom.after_step(step + 1)
+        assert complaints == []
+        assert headroom.reading is not None
+        values = [v.inner if isinstance(v, LateTensor) else v for v in headroom.reading.values()]
+        found.append([float(value) for value in values])
+    assert found[0] == found[1]
