@@ -19,6 +19,7 @@ NAMES = (
     "lab_truth",
     "verdicts",
     "headroom",
+    "tries",
 )
 
 for name in sys.argv[1:] or NAMES:

@@ -23,6 +23,8 @@ from torch.nn import functional as fn
 
 from lrtui.analysis.headroom import LEAST_PAIRS, MOST_CALM, NO_ROOM, ROOM, word
 from lrtui.monitor.headroom import Headroom
+from lrtui.monitor.own_line import STEPS as OWN_STEPS
+from lrtui.monitor.own_line import OwnLine
 from lrtui.monitor.rate_control import RateControl
 
 SNAPSHOTS, STEPS, LAST, SEEDS = (60, 160, 420), 120, 40, (0, 1)
@@ -419,9 +421,14 @@ def trials(name: str, seed: int, base: float) -> Iterator[dict[str, Any]]:
     control.attach(optimizer)
     headroom = Headroom(control, print)
     headroom.due = SNAPSHOTS[0] - LEAST_PAIRS - 1
+    line, own = OwnLine(control), None
     for step in range(SNAPSHOTS[-1]):
         if not math.isfinite(training.step(step)):
             return
+        # Seven steps before each snapshot, as near to it as the slope's.
+        line.due = 0 if any(0 < s - step <= 3 * OWN_STEPS for s in SNAPSHOTS) else 10**6
+        line.after_step(step + 1)
+        own, line.reading = line.reading if line.reading is not None else own, None
         headroom.after_step(step + 1)
         if headroom.reading is None:
             continue
@@ -431,8 +438,9 @@ def trials(name: str, seed: int, base: float) -> Iterator[dict[str, Any]]:
         after = {times: training.continued(step + 1, times) for times in (1, 2, 4)}
         yield {
             "setup": name, "seed": seed, "base": base, "step": step + 1,
-            "after": list(after.values()), **reading,
+            "after": list(after.values()), "own": own, **reading,
         }  # fmt: skip
+        own = None
 
 
 def doubling_lowers(trial: dict[str, Any]) -> bool:
@@ -449,7 +457,7 @@ def four_is_worse(trial: dict[str, Any]) -> bool:
 
 def said_of(trial: dict[str, Any], before: str = "") -> str:
     """Return the word for a trial."""
-    reading = (trial["left"], trial["calm"], trial["growth"], int(trial["pairs"]))
+    reading = (trial["left"], trial["calm"], trial["growth"], int(trial["pairs"]), trial["own"])
     return word(*reading, before=before)
 
 
@@ -465,6 +473,8 @@ def show(found: list[dict[str, Any]]) -> None:
     rules: tuple[tuple[str, Callable[[Any], bool], Callable[[Any], bool]], ...] = (
         (ROOM, lambda trial: said_of(trial) == ROOM, doubling_lowers),
         (f"{ROOM}, once said", lambda trial: said_of(trial, ROOM) == ROOM, doubling_lowers),
+        (NO_ROOM, lambda trial: said_of(trial) == NO_ROOM, four_is_worse),
+        (f"{NO_ROOM}, once said", lambda trial: said_of(trial, NO_ROOM) == NO_ROOM, four_is_worse),
         (f"{NO_ROOM} by the slope left, which is not said", falls_back, four_is_worse),
     )
     for name, says, holds in rules:
@@ -482,7 +492,9 @@ def show(found: list[dict[str, Any]]) -> None:
             )
     for setup in SETUPS:
         here = [said_of(trial) for trial in found if trial["setup"] == setup]
-        print(f"  {setup}: {len(here)} snapshots, {here.count(ROOM)} with room")
+        print(
+            f"  {setup}: {len(here)} snapshots, {here.count(ROOM)} with room, {here.count(NO_ROOM)} without"
+        )
 
 
 def main() -> None:
