@@ -1,4 +1,4 @@
-"""What a person does with runs: starts and steers them, and hears what became of them."""
+"""Starts and steers runs as the user asks, and applies the messages that come back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lrtui.text.rates import rate_text, scaled
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 NOTICE_SECONDS, NOTICE_LETTERS = 4.0, 20.0
-"""Seconds that an answer is shown, and letters a second that are read besides."""
+"""Seconds that a message is shown, plus one for so many letters."""
 
 SILENCE = 5.0
 """Seconds without a message before the status line reports it."""
@@ -36,15 +36,15 @@ SILENCE = 5.0
 class Controller:
     """The runs of a session, and the source that carries them out.
 
-    What is shown is what messages confirmed. What was last asked for is kept as well, because the
-    next key goes on from there: two presses of ``]`` are two steps up, however slow the source.
+    The screen shows what messages confirmed. The last request is kept as well, because the next key
+    builds on it: two presses of ``]`` raise the rate twice, however slow the source.
 
     Attributes:
         view: the state of the screen.
         session: the runs so far.
         setup: what the next run trains, but for its rate.
-        steering: what is asked of a training that is not ours.
-        table: what is done with the runs that are listed.
+        steering: commands to a live training.
+        table: actions on the listed runs.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Controller:
             source: answers commands with messages.
             lrs: learning rates to run, one race after another; a race of one is a run.
             speed: steps a second, ``None`` for as fast as possible.
-            setup: what is trained; ``None`` where nothing is.
+            setup: what is trained, ``None`` if nothing is.
         """
         self.session = Session()
         self.setup = setup or Setup()
@@ -85,10 +85,10 @@ class Controller:
         self._heard = monotonic()
         self._notice_until = math.inf
 
-    # --- what is asked for ----------------------------------------------------------------
+    # --- requests -------------------------------------------------------------------------
 
     def run(self, lr: float, steps: int | None = None) -> None:
-        """Start a new run from the initial weights, instead of any that were to follow.
+        """Start a new run from the initial weights; drop the rates still queued.
 
         Args:
             lr: learning rate.
@@ -104,7 +104,7 @@ class Controller:
         self._start([(lr, self.setup.optimizer)])
 
     def race(self, entrants: Sequence[tuple[float, msg.Optimizer]]) -> None:
-        """Start new runs that are trained in step, each of a rate and an optimizer."""
+        """Race new runs, each with its rate and optimizer."""
         if len(entrants) == 1 and self.session.offers("hold") and self.session.greeting:
             self.steering.hold(entrants[0][0])
         elif len(entrants) == 1:
@@ -116,15 +116,15 @@ class Controller:
             self._start(entrants)
 
     def race_rates(self, lrs: Sequence[float]) -> None:
-        """Start new runs in step, one for each rate."""
+        """Race new runs, one for each rate."""
         self.race([(lr, self.setup.optimizer) for lr in lrs])
 
     def race_optimizers(self) -> None:
-        """Start new runs in step at the same rate, one for each optimizer."""
+        """Race new runs at the same rate, one for each optimizer."""
         self.race([(self._lr, optimizer) for optimizer in optimizers(self.session.facts)])
 
     def go_on_alone(self) -> None:
-        """Go on with the run in focus alone; where no race is on, run the highlighted one again."""
+        """Continue the run in focus alone; without a race, run the highlighted one again."""
         session = self.session
         highlighted = next((r for r in session.runs if r.number == self.view.highlighted), None)
         if self.view.race and session.is_on and session.current and session.current.is_on:
@@ -138,7 +138,7 @@ class Controller:
             self.complain("a learning rate is needed, such as 0.1")
 
     def run_next(self) -> None:
-        """Start the next of the rates that were given, if there is one."""
+        """Start the next of the given rates, if any are left."""
         if self._queue:
             self._start([(lr, self.setup.optimizer) for lr in self._queue.popleft()])
 
@@ -152,7 +152,7 @@ class Controller:
             self._log.begin(run.number, run.lr)
 
     def _clear_answers(self) -> None:
-        """Take back what was said of the run before."""
+        """Remove messages about the previous run."""
         self.view.details = []
         self.clear_notice()
 
@@ -168,7 +168,7 @@ class Controller:
         self.run(scaled(self._lr, factor))
 
     def run_preset(self) -> None:
-        """Run the next of the rates that are worth seeing for this problem."""
+        """Run the next preset of this problem."""
         lrs = self.setup.settings.lrs
         if self._lr in lrs:
             self.run(lrs[(lrs.index(self._lr) + 1) % len(lrs)])
@@ -180,7 +180,7 @@ class Controller:
         self._run_with(self.setup.with_next_optimizer(self.session.facts))
 
     def run_next_schedule(self) -> None:
-        """Restart at the same rate, the peak, with the next schedule."""
+        """Restart with the next schedule; the rate stays its peak."""
         self._run_with(self.setup.with_next_schedule())
 
     def run_cell(self, lr: float, momentum: float) -> None:
@@ -189,17 +189,17 @@ class Controller:
         self._run_with(replace(self.setup, optimizer=by), lr)
 
     def _run_with(self, setup: Setup, lr: float | None = None) -> None:
-        """Run a rate, else the same one, with another setup, and ask what other rates would do."""
+        """Run a rate, by default the current one, with another setup; request its sweep."""
         self._set_setup(setup)
         self.run(self._lr if lr is None else lr)
         self._sweeps.ask(setup)
 
     def heat(self) -> None:
-        """Ask what every rate would do at every momentum, unless it is known."""
+        """Request the heat map of rates and momenta, unless it is known."""
         self._sweeps.ask_heat(self.setup)
 
     def command_line(self) -> str:
-        """Return the command line that reproduces the last start; empty before there was one."""
+        """Return the command line that reproduces the last start; empty if there is none."""
         lrs = [lr for lr, _ in self._entrants] or [self._lr]
         if len({by for _, by in self._entrants}) > 1:
             self.complain("no command line races optimizers; O does")
@@ -229,7 +229,7 @@ class Controller:
         self.setup, self.view.steps = setup, setup.steps
 
     def run_advice(self) -> None:
-        """Take the advice: run the rate, with more steps if it says so."""
+        """Run the advised rate, with more steps if advised."""
         advice = self.session.advice()
         if advice is not None:
             self.run(advice.lr, advice.steps if advice.more_steps else None)
@@ -251,7 +251,7 @@ class Controller:
             self._send(msg.SetLr(lr=self._lr))
 
     def seek(self, to: msg.Seek) -> None:
-        """Show another place of a record."""
+        """Go to another place in a record."""
         self._send(to)
 
     def hold_at_end(self) -> None:
@@ -261,12 +261,12 @@ class Controller:
 
     @property
     def seeks(self) -> bool:
-        """Whether what is shown is a record, of which any place can be shown."""
+        """Whether the source is a record."""
         session = self.session
         return session.greeting is not None and session.offers("seek")
 
     def seek_step(self, text: str) -> None:
-        """Go to a step that was typed, or say what is wrong with it."""
+        """Go to a typed step, or show why it is invalid."""
         digits = text.strip().replace(",", "")
         if digits.isascii() and digits.isdigit() and len(digits) <= 12:
             run, step = self.session.current, int(digits)
@@ -321,7 +321,7 @@ class Controller:
         self.clear_notice()
 
     def _is_on(self) -> bool:
-        """Return whether a run is on; say so if none is."""
+        """Return whether a run is on; tell the user if none is."""
         if self.session.is_on:
             return True
         again = "; r restarts, or type a rate" if self.session.offers("start") else ""
@@ -329,23 +329,23 @@ class Controller:
         return False
 
     def notify(self, text: str, tone: str) -> None:
-        """Answer above the footer, for as long as it takes to read."""
+        """Show a message above the footer, long enough to read it."""
         self.view.notice = (text, tone)
         self.view.preview = None
         self._notice_until = monotonic() + NOTICE_SECONDS + len(text) / NOTICE_LETTERS
         self.view.dirty = True
 
     def complain(self, text: str) -> None:
-        """Say what is wrong with what was asked for."""
+        """Show why a request cannot be carried out."""
         self.notify(text, "bad")
 
     def clear_notice(self) -> None:
-        """Take back what was answered."""
+        """Remove the message above the footer."""
         self.notify("", "dim")
         self._notice_until = math.inf
 
     def preview(self, lr: float, does: str) -> None:
-        """Say what a rate would do before it is run; run it where that was said already.
+        """Describe what a rate would do; run it if that was the last description shown.
 
         Args:
             lr: the rate.
@@ -376,7 +376,7 @@ class Controller:
             self.view.dirty = True
 
     def take(self, message: msg.AnyMessage) -> None:
-        """Apply a message, and follow what it changed."""
+        """Apply a message and react to its changes."""
         for change in self.session.apply(message):
             self._follow(change)
             self._log.follow(change)
@@ -405,7 +405,7 @@ class Controller:
                 self.steering.answered(change.text)
 
     def _note_start(self, started: msg.Started, *, again: bool) -> None:
-        """Show a run that nobody started here: of a training that is not ours, or of a record."""
+        """Show a run that was not started here: of a live training or a record."""
         run = self.session.current
         self.view.steps = started.steps or self.view.steps
         if run and run.live:
@@ -415,7 +415,7 @@ class Controller:
         self._clear_answers()
 
     def _confirm(self, state: msg.State) -> None:
-        """Adopt what a state confirms, unless something else has been asked for since."""
+        """Adopt the confirmed state, unless a newer request is pending."""
         if state.answers == self._unanswered:
             self._unanswered = 0
         if not self._unanswered:
@@ -424,6 +424,6 @@ class Controller:
                 self._lr = state.lr
 
     def zoom_ruler(self) -> None:
-        """Zoom the ruler round the rate that is pointed at, further, and back to all rates."""
+        """Zoom the ruler around the selected rate, further each time, then back to all rates."""
         if not self._sweeps.zoom(self.setup):
             self.complain("the ruler is not there yet")

@@ -1,4 +1,4 @@
-"""Textual's command palette, made safe against keys that arrive bundled."""
+"""Textual's command palette, safe when several keys arrive at once."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from textual.widgets import Input, LoadingIndicator, OptionList
 from textual.worker import Worker
 
 ASKS = Input.Changed | Input.Submitted | OptionList.OptionSelected
-"""What its widgets ask of it."""
+"""Messages of its widgets."""
 
 
 class Commands(CommandList):
-    """The list of commands; a click on one that has just gone from the list does nothing."""
+    """The list of commands; ignores a click on a command that has just been removed."""
 
     async def _on_click(self, event: Click) -> None:
-        """Keep textual's own handler from an option that is not there any more."""
+        """Skip textual's handler for an option that no longer exists."""
         if event.style.meta.get("option", 0) >= self.option_count:
             event.prevent_default()
 
 
 class Palette(CommandPalette):
-    """The palette; it closes once, however many Enters or clicks arrive at the same time."""
+    """The palette; closes only once, even if several Enters or clicks arrive together."""
 
     def __init__(self, providers: ProviderSource | None = None, placeholder: str = "") -> None:
-        """Make the palette, without textual's fixed id, which two of them cannot share.
+        """Create the palette without textual's fixed id, as two of them may exist briefly.
 
         Args:
             providers: of its commands, ``None`` for those of the app.
@@ -50,7 +50,7 @@ class Palette(CommandPalette):
                 yield LoadingIndicator()
 
     def dismiss(self, result: object = None) -> AwaitComplete:
-        """Close, unless it is closing already or under another screen: textual closes the top."""
+        """Close, unless already closing or covered: textual would close the screen on top."""
         if self._is_closing or self.app.screen is not self:
             return AwaitComplete()
         self._is_closing = True
@@ -59,7 +59,7 @@ class Palette(CommandPalette):
         return closed
 
     async def _on_message(self, message: Message) -> None:
-        """Ignore what its widgets still have to say while it closes, a second Enter above all."""
+        """While closing, ignore further messages of its widgets, such as a second Enter."""
         if not (self._is_closing and isinstance(message, ASKS)):
             await super()._on_message(message)
 
@@ -68,7 +68,7 @@ class Palette(CommandPalette):
         work: Callable[[], Awaitable[None]],
         **settings: Any,  # noqa: ANN401 - as textual has them
     ) -> Worker[None]:
-        """Run a search, unless the list is gone before it begins: closed, or the app left."""
+        """Run a search, unless the list has been removed before it starts."""
 
         async def search() -> None:
             if self.query(CommandList):
@@ -77,11 +77,11 @@ class Palette(CommandPalette):
         return super().run_worker(search, **settings)
 
     def _on_click(self, event: Click) -> None:  # type: ignore[override]
-        """Keep textual's own handler from a click beside what has just become smaller."""
+        """Skip textual's handler for a click outside the palette, which may just have shrunk."""
         if not self.region.contains(event.screen_x, event.screen_y):
             event.prevent_default()
 
     def _action_command_list(self, action: str) -> None:
-        """Move in the list, unless the terminal is so small that there are no lines to move by."""
+        """Move in the list, unless it has no room for a line."""
         if self.query_one(CommandList).scrollable_content_region.area:
             super()._action_command_list(action)

@@ -30,13 +30,13 @@ times the gradient a step. Only the rate differs between two runs."""
 
 
 def rest(session: Session) -> list[Action]:
-    """Return the other actions that have a line."""
+    """Return the actions that are not on the first page."""
     known = {sign for action in essential(session) for sign in action.signs}
     return [action for action in offered(session) if not known & {action.sign}]
 
 
 def lines(actions: Sequence[Action]) -> Iterator[tuple[str, str]]:
-    """Yield key and meaning of each action; two that are a pair share a line."""
+    """Yield the keys and the meaning of each action; a pair shares a line."""
     seconds = {sign for action in actions for sign in action.signs[1:]}
     for action in actions:
         if action.sign not in seconds:
@@ -44,7 +44,7 @@ def lines(actions: Sequence[Action]) -> Iterator[tuple[str, str]]:
 
 
 class Help(ModalScreen[None]):
-    """Says what each key does and what each pane shows."""
+    """Describes the keys and the panes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape,question_mark,q,enter,ctrl+j", "leave", "Back"),
@@ -55,7 +55,7 @@ class Help(ModalScreen[None]):
         """Create the page.
 
         Args:
-            view: what is offered now.
+            view: the state of the screen; only keys that work now are listed.
         """
         super().__init__()
         self._view = view
@@ -90,7 +90,7 @@ class Help(ModalScreen[None]):
             yield Static(others)
 
     def action_leave(self) -> None:
-        """Go back, once: keys may come faster than the page goes."""
+        """Close the page once, even if several keys arrive before it is gone."""
         if self.app.screen is self:
             self.dismiss()
 

@@ -1,4 +1,4 @@
-"""The panel of settings: what is trained, and by which optimizer, each with what it may be."""
+"""The settings panel: problem, optimizer, steps, seed and more, with their allowed values."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from textual.widgets import Static
 from lrtui.session.setup import FIELDS, Field, Setup
 
 DIGITS = tuple("0123456789.")
-"""What a number is typed with."""
+"""Characters of a number."""
 
 MAX_DIGITS = 12
-"""Characters of a number."""
+"""Most characters of a number."""
 
 
 def rows(setup: Setup) -> list[Field]:
@@ -24,7 +24,7 @@ def rows(setup: Setup) -> list[Field]:
 
 
 class SettingsPanel(ModalScreen[Setup | None]):
-    """Lets a person change the settings; what it returns is to be run, ``None`` for nothing."""
+    """Edits a setup; returns the one to run, ``None`` if cancelled."""
 
     def __init__(self, setup: Setup) -> None:
         """Show a setup."""
@@ -63,7 +63,7 @@ class SettingsPanel(ModalScreen[Setup | None]):
             shown.update(lines)
 
     def _set(self, row: Field, text: str) -> bool:
-        """Take a value over, or show what is wrong with it; return whether it was taken."""
+        """Set a field, or show why the value is invalid; return whether it was set."""
         try:
             self.setup = self.setup.changed(row.name, text)
         except ValueError as error:
@@ -83,7 +83,7 @@ class SettingsPanel(ModalScreen[Setup | None]):
             self._at = (self._at + by) % len(rows(self.setup))
 
     def _turn(self, by: int) -> None:
-        """Take the next of the choices, or the one before."""
+        """Select the next or the previous value."""
         self._typed = ""
         row = rows(self.setup)[self._at]
         choices, now = row.values_of(self.setup), row.text(self.setup)
@@ -91,7 +91,7 @@ class SettingsPanel(ModalScreen[Setup | None]):
         self._set(row, choices[(at + by) % len(choices)])
 
     def on_key(self, event: events.Key) -> None:
-        """Do what a key asks for: here, as bindings come late where keys arrive bundled."""
+        """Handle a key directly: bindings run too late when several keys arrive at once."""
         event.stop()
         if self.app.screen is not self:
             return  # it is leaving already

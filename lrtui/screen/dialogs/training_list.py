@@ -1,4 +1,4 @@
-"""The list of trainings to choose one from, kept fresh."""
+"""The list of running trainings, refreshed while it is shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrtui.session.sentences import training_line
 from lrtui.sources.trainings import Training, find
 
 REFRESH_SECONDS = 2.0
-"""Seconds between two looks at what is running."""
+"""Seconds between two refreshes."""
 
 HEAD = "lrtui  trainings of this machine   ↑↓ choose   enter watch   q leave"
 
@@ -58,12 +58,12 @@ class Trainings(App[str]):
         yield OptionList()
 
     def on_mount(self) -> None:
-        """Look at once, and again and again."""
+        """Refresh the list now and repeatedly."""
         self.look()
         self.set_interval(REFRESH_SECONDS, self.look)
 
     def look(self) -> None:
-        """Look what is running."""
+        """List the running trainings."""
         found = find()
         listed = self.query_one(OptionList)
         at = listed.highlighted
