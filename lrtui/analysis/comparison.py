@@ -62,7 +62,7 @@ STAYED = (101, 101)
 the end, and all."""
 
 MEANINGS = {
-    BETTER: "better; such stayed better once the rate decayed: {} of {}".format(*STAYED),
+    BETTER: "better; stayed so once the rate decayed: {} of {}".format(*STAYED),
 }
 """Words that need an explanation."""
 

@@ -492,9 +492,8 @@ def show(found: list[dict[str, Any]]) -> None:
             )
     for setup in SETUPS:
         here = [said_of(trial) for trial in found if trial["setup"] == setup]
-        print(
-            f"  {setup}: {len(here)} snapshots, {here.count(ROOM)} with room, {here.count(NO_ROOM)} without"
-        )
+        with_room, without = here.count(ROOM), here.count(NO_ROOM)
+        print(f"  {setup}: {len(here)} snapshots, {with_room} with room, {without} without")
 
 
 def main() -> None:
