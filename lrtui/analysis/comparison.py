@@ -62,7 +62,7 @@ STAYED = (101, 101)
 the end, and all."""
 
 MEANINGS = {
-    BETTER: "better; stayed so once the rate decayed: {} of {}".format(*STAYED),
+    BETTER: f"better; stayed so once the rate decayed: {STAYED[0]} of {STAYED[1]}",
 }
 """Words that need an explanation."""
 
