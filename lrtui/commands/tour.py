@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +35,12 @@ class TourOptions(ScreenOptions):
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
     parser.description = (
-        "Play a story on the real screen with the real trainer, in less than a minute: the post's, "
-        "edge, optimizers, race, or a file of yours. Space pauses it; a number that is typed ends "
-        "it and runs that rate."
+        "Play a story on the real screen with the real trainer, in about a minute: the post's, "
+        "edge, optimizers, race, live, or a file of yours. Space pauses it; a number that is typed "
+        "ends it and runs that rate."
     )
     add, pace = parser.add_argument, argument(within(0.1, 20, "a pace from 0.1 to 20 is"))
-    story = "edge, optimizers, race, or a tour of your own (the post's)"
+    story = "edge, optimizers, race, live, or a tour of your own (the post's)"
     add("script", nargs="?", metavar="TOUR", help=story)
     add("--pace", type=pace, default=1.0, metavar="X", help="how many times as fast (1)")
     add_setup(parser, leave_out=("problem", "factor"))
@@ -65,6 +66,8 @@ def run(options: TourOptions) -> int:
     with reading_files():
         scenes: list[Scene] = read_script(options.script)
     asked = {scene.verb: scene for scene in scenes}
+    if "training" in asked:
+        return play_live(asked["training"].text, scenes, options)
     if "problem" in asked:
         options.found.problem = asked["problem"].text
     if "steps" in asked and options.found.steps is None:
@@ -81,3 +84,20 @@ def run(options: TourOptions) -> int:
         )
 
     return carry_out(source, on_the_screen)
+
+
+def play_live(script: str, scenes: Sequence[Scene], options: TourOptions) -> int:
+    """Play a tour of a training that it starts.
+
+    Raises:
+        BadInput: the training does not start.
+    """
+    from lrtui.tour.live import LiveTour, started
+
+    with reading_files(), started(script) as source:
+        return carry_out(
+            source,
+            lambda: show(
+                lambda: LiveTour(source, scenes, fps=options.fps, pace=options.pace), options
+            ),
+        )

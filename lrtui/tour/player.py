@@ -39,12 +39,86 @@ def make_tour(
     return Tour(controller, lockstep, scenes, fps=fps, pace=pace)
 
 
-class Tour(MainScreen):
+class Story(MainScreen):
     """The main screen, playing a script until a person takes over.
 
     Attributes:
         playing: false once a person has taken over.
     """
+
+    def __init__(
+        self, controller: Controller, scenes: Sequence[Scene], *, fps: float, pace: float
+    ) -> None:
+        """Create the screen.
+
+        Args:
+            controller: runs what the script asks for.
+            scenes: of the script.
+            fps: frames a second.
+            pace: factor on the script's pace.
+        """
+        super().__init__(controller, fps)
+        self.playing = True
+        self._scenes = scenes
+        self._pace = pace
+
+    def perform(self, scene: Scene) -> Iterator[None]:
+        """Perform a line that any story may have; yield for each frame to show."""
+        match scene.verb:
+            case "say":
+                self.say(scene.text)
+            case "press":
+                BY_KEY[scene.text].do(self)
+            case "wait":
+                yield from self.frames_for(scene.number)
+
+    def type(self, text: str) -> Iterator[None]:
+        """Type a rate, digit by digit."""
+        field = self.query_one(RateField)
+        field.clear()
+        for digit in text:
+            field.insert_text_at_cursor(digit)
+            yield from self.frames_for(KEY_SECONDS)
+        yield from self.frames_for(KEY_SECONDS)
+
+    def frames_for(self, seconds: float) -> Iterator[None]:
+        """Yield for each frame of some seconds."""
+        for _ in range(max(round(seconds / self._frame_time), 1)):
+            yield
+
+    def say(self, text: str) -> None:
+        """Show a caption below the panes; an empty text removes it."""
+        run, theory = self.view.session.current, self.view.session.theory
+        forecast = run.forecast if run else None
+        for name, value in (
+            ("{forecast}", "never" if forecast is None else f"{forecast:,}"),
+            ("{limit}", f"{theory.max_stable_lr:.3g}" if theory else "?"),
+            ("{best}", f"{theory.best_lr:g}" if theory else "?"),
+        ):
+            text = text.replace(name, value)
+        self.view.caption = text
+        self.view.dirty = True
+
+    def pressed(self, event: events.Key) -> None:
+        """Hand over at the first key that steers a run, except space."""
+        super().pressed(event)
+        digit = event.character is not None and event.character in "0123456789"
+        action = BY_KEY.get(event.key)
+        if self.is_in_front and (digit or (action is not None and action.steers)):
+            self.take_over()
+
+    def take_over(self) -> None:
+        """End the story; the current run continues."""
+        if not self.playing:
+            return
+        self.playing = False
+        for field in self.query(RateField):  # none yet, for an early key
+            field.clear()
+        self.say("")
+
+
+class Tour(Story):
+    """A story told with our own trainer, in lockstep with its frames."""
 
     def __init__(
         self,
@@ -56,11 +130,8 @@ class Tour(MainScreen):
         pace: float,
     ) -> None:
         """Create the screen; for the arguments see ``make_tour``."""
-        super().__init__(controller, fps)
-        self.playing = True
+        super().__init__(controller, scenes, fps=fps, pace=pace)
         self._source = source
-        self._scenes = scenes
-        self._pace = pace
         self._budget = 0.0  # steps due
         self._waits = False  # whether the first run waits at step 0 until it is typed
 
@@ -109,68 +180,30 @@ class Tour(MainScreen):
     def _perform(self, scene: Scene) -> Iterator[None]:
         """Perform a line of the script; yield for each frame to show."""
         match scene.verb:
-            case "say":
-                self.say(scene.text)
             case "type":
-                field = self.query_one(RateField)
-                field.clear()
-                for digit in scene.text:
-                    field.insert_text_at_cursor(digit)
-                    yield from self._frames_for(KEY_SECONDS)
-                yield from self._frames_for(KEY_SECONDS)
+                yield from self.type(scene.text)
                 if self._waits:
-                    field.clear()
+                    self.query_one(RateField).clear()
                 else:
                     self.submit(scene.text)
                 self._waits = False
                 yield
-            case "press":
-                self._waits = False
-                BY_KEY[scene.text].do(self)
             case "speed":
                 self._source.speed = scene.number
-            case "wait":
-                yield from self._frames_for(scene.number)
             case "until":
                 session = self.view.session
                 while session.is_on and self._furthest() < scene.number:
                     yield
+            case _:
+                self._waits = self._waits and scene.verb != "press"
+                yield from self.perform(scene)
 
     def _furthest(self) -> int:
         """Return the step of the most advanced run."""
         return max(run.step for run in self.view.session.current_group)
 
-    def _frames_for(self, seconds: float) -> Iterator[None]:
-        for _ in range(max(round(seconds / self._frame_time), 1)):
-            yield
-
-    def say(self, text: str) -> None:
-        """Show a caption below the panes; an empty text removes it."""
-        run, theory = self.view.session.current, self.view.session.theory
-        forecast = run.forecast if run else None
-        for name, value in (
-            ("{forecast}", "never" if forecast is None else f"{forecast:,}"),
-            ("{limit}", f"{theory.max_stable_lr:.3g}" if theory else "?"),
-            ("{best}", f"{theory.best_lr:g}" if theory else "?"),
-        ):
-            text = text.replace(name, value)
-        self.view.caption = text
-        self.view.dirty = True
-
-    def pressed(self, event: events.Key) -> None:
-        """Hand over at the first key that steers a run, except space."""
-        super().pressed(event)
-        digit = event.character is not None and event.character in "0123456789"
-        action = BY_KEY.get(event.key)
-        if self.is_in_front and (digit or (action is not None and action.steers)):
-            self.take_over()
-
     def take_over(self) -> None:
         """End the tour and let the current run continue."""
-        if not self.playing:
-            return
-        self.playing = False
-        for field in self.query(RateField):  # none yet, for an early key
-            field.clear()
-        self._source.release(SPEED)
-        self.say("")
+        if self.playing:
+            super().take_over()
+            self._source.release(SPEED)

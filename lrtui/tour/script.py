@@ -8,7 +8,7 @@ from typing import NamedTuple
 from lrtui.messages.problem_settings import BUILT_IN
 from lrtui.text.rates import parse_rates
 
-NAMES = (None, "edge", "optimizers", "race")
+NAMES = (None, "edge", "optimizers", "race", "live")
 
 TOURS: dict[str | None, Path] = {
     name: Path(__file__).parent / f"{name or 'post'}.txt" for name in NAMES
@@ -17,12 +17,16 @@ TOURS: dict[str | None, Path] = {
 
 KEYS = (
     *"abhoprswyz",
-    *("tab", "up", "down", "left", "right"),
+    *"TAtu",
+    *("tab", "up", "down", "left", "right", "escape"),
 )
 """Keys that a script can press."""
 
-VERBS = ("say", "type", "press", "wait", "until", "speed", "problem", "steps")
+VERBS = ("say", "type", "press", "wait", "until", "speed", "problem", "steps", "training")
 """First words of a line."""
+
+EVENTS = ("room", "tried", "spike")
+"""What a live training can be watched for."""
 
 MAX_BYTES = 10**6
 """Most bytes of a script."""
@@ -33,7 +37,8 @@ class Scene(NamedTuple):
 
     Attributes:
         verb: one of ``VERBS``.
-        text: to say or type, the key to press, or the problem.
+        text: to say or type, the key to press, the problem, the script to train, or the event of a
+            training to wait for.
         number: seconds to wait; the step to wait for, infinite for the run's end; steps a second;
             or steps of a run.
     """
@@ -95,6 +100,12 @@ def scene(line: str) -> Scene:
             return Scene(verb, number=number(text, 1e5, verb))
         case "wait":
             return Scene(verb, number=number(text, 60, "seconds"))
+        case "training":
+            if not text:
+                raise ValueError("the script of a training is needed, or language-model")
+            return Scene(verb, text)
+        case "until" if text in EVENTS:
+            return Scene(verb, text)
         case "until" if text == "end":
             return Scene(verb, number=float("inf"))
         case "until" if text.startswith("step "):
