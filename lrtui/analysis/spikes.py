@@ -7,8 +7,9 @@ On 370 mini-batch trainings that it was not tuned on, one false spike in 414,400
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
@@ -58,6 +59,118 @@ MAD_TO_DEVIATION = 1.4826
 
 UPPER, UPPER_DEVIATIONS = 0.9, 1.2816
 """A quantile, and its distance from the mean of a normal distribution in deviations."""
+
+
+NORM_DEVIATIONS, NORM_FACTOR = 8.0, 3.0
+"""A gradient norm is an alarm if its logarithm exceeds the median by so many deviations, and the
+norm the level so many times."""
+
+MIN_NORMS = 50
+"""Least norms to define their level."""
+
+MAX_HIGH_NORMS = 50
+"""High norms in a row after which they count as the level; alarms so close are one."""
+
+
+class Level:
+    """The last ``LEVEL_WINDOW`` values, and their median and deviation."""
+
+    def __init__(self) -> None:
+        """Start without a value."""
+        self.ordered: list[float] = []
+        self._values: deque[float] = deque()
+
+    def add(self, values: Iterable[float]) -> None:
+        """Add the next values."""
+        for value in values:
+            if len(self._values) == LEVEL_WINDOW:
+                del self.ordered[bisect_left(self.ordered, self._values.popleft())]
+            self._values.append(value)
+            insort(self.ordered, value)
+
+    @property
+    def median(self) -> float:
+        """The upper median."""
+        return self.ordered[len(self.ordered) // 2]
+
+    @property
+    def deviation(self) -> float:
+        """The median absolute deviation, as a standard deviation."""
+        ordered, half, level = self.ordered, len(self.ordered) // 2, self.median
+        # The closer half of the values is a window of the ordered ones.
+        low, high = 0, len(ordered) - half - 1
+        while low < high:
+            middle = (low + high) // 2
+            if level - ordered[middle] > ordered[middle + half] - level:
+                low = middle + 1
+            else:
+                high = middle
+        found = max(level - ordered[low], ordered[low + half] - level)
+        if low:
+            found = min(found, max(level - ordered[low - 1], ordered[low - 1 + half] - level))
+        return MAD_TO_DEVIATION * found
+
+
+@dataclass(frozen=True)
+class HighNorm:
+    """A gradient norm far above its level: a single bad batch.
+
+    Attributes:
+        step: its step.
+        level: median of the norms before it.
+        times: the norm over that.
+    """
+
+    step: int
+    level: float
+    times: float
+
+
+class NormWatch:
+    """Follows the gradient norms of one run.
+
+    Attributes:
+        last: the last alarm.
+    """
+
+    def __init__(self) -> None:
+        """Start without a norm."""
+        self.last: HighNorm | None = None
+        self._level = Level()
+        self._waiting: list[float] = []  # logarithms for the next update of the level
+        self._limit = math.inf
+        self._high_in_a_row = 0
+        self._calm = MAX_HIGH_NORMS  # norms since the last high one
+
+    def add(self, step: int, norm: float | None) -> None:
+        """Add the next norm; ``None`` and 0 are ignored.
+
+        With mixed precision, norms that are not finite are usual: their steps are skipped.
+        """
+        if norm is None or not 0 < norm < math.inf:
+            return
+        value = math.log(norm)
+        if value > self._limit:
+            if self._calm >= MAX_HIGH_NORMS:
+                level = math.exp(self._level.median)
+                self.last = HighNorm(step, level, norm / level)
+            self._calm = 0
+            self._high_in_a_row += 1
+            if self._high_in_a_row <= MAX_HIGH_NORMS:
+                return
+        else:
+            self._calm += 1
+            self._high_in_a_row = 0
+        self._waiting.append(value)
+        if len(self._waiting) >= LEVEL_EVERY:
+            self._update()
+
+    def _update(self) -> None:
+        self._level.add(self._waiting)
+        self._waiting.clear()
+        if len(self._level.ordered) >= MIN_NORMS:
+            least = max(NORM_DEVIATIONS * self._level.deviation, math.log(NORM_FACTOR))
+            self._limit = self._level.median + least
 
 
 @dataclass
@@ -118,12 +231,14 @@ class SpikeWatch:
 
     Attributes:
         last: the last spike, over or not.
+        norms: alarms of the gradient norm.
     """
 
     def __init__(self) -> None:
         """Start without a loss."""
         self.last: Spike | None = None
-        self._before: deque[float] = deque(maxlen=LEVEL_WINDOW)
+        self.norms = NormWatch()
+        self._before = Level()
         self._waiting: list[float] = []  # for the next update of the level
         self._just: deque[tuple[int, float]] = deque(maxlen=2 * RETURN_WINDOW)
         self._first = self._smallest = math.nan
@@ -134,9 +249,16 @@ class SpikeWatch:
         """The spike that is not over, if there is one."""
         return self.last if self.last is not None and self.last.over is None else None
 
-    def add(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
-        """Add the next losses and their steps; ``None`` where they are not finite."""
-        for step, value in zip(steps, losses, strict=True):
+    def add(
+        self,
+        steps: Sequence[int],
+        losses: Sequence[float | None],
+        norms: Sequence[float | None] | None = None,
+    ) -> None:
+        """Add the next losses, gradient norms and their steps; ``None`` where not finite."""
+        for i, (step, value) in enumerate(zip(steps, losses, strict=True)):
+            if norms is not None:
+                self.norms.add(step, norms[i])
             loss = math.inf if value is None else value
             self._just.append((step, loss))
             if value is not None and not loss >= self._smallest:
@@ -155,17 +277,14 @@ class SpikeWatch:
             self._waiting.append(loss)
         if len(self._waiting) < LEVEL_EVERY:
             return
-        self._before.extend(self._waiting)
+        self._before.add(self._waiting)
         self._waiting.clear()
-        if len(self._before) < MIN_LOSSES:
+        ordered = self._before.ordered
+        if len(ordered) < MIN_LOSSES:
             return
-        ordered = sorted(self._before)
-        level, upper = ordered[len(ordered) // 2], ordered[int(UPPER * len(ordered))]
-        deviations = sorted(abs(loss - level) for loss in ordered)
+        level, upper = self._before.median, ordered[int(UPPER * len(ordered))]
         # Losses of few samples are skewed: their upper tail exceeds what the median suggests.
-        deviation = max(
-            MAD_TO_DEVIATION * deviations[len(ordered) // 2], (upper - level) / UPPER_DEVIATIONS
-        )
+        deviation = max(self._before.deviation, (upper - level) / UPPER_DEVIATIONS)
         if not deviation:  # nearly all of them are equal
             deviation = pstdev(ordered)
         way = self._first - self._smallest
