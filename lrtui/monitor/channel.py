@@ -10,6 +10,7 @@ import atexit
 import math
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -39,6 +40,8 @@ from lrtui.monitor.levers import Levers, Steering, in_words
 from lrtui.monitor.publisher import Addressed, Began, Finished, Publisher, to_all
 from lrtui.monitor.ranks import Ranks, number_of_ranks
 from lrtui.monitor.server import Server
+from lrtui.monitor.stack import find_blocker
+from lrtui.monitor.stalls import Stalls
 from lrtui.monitor.vitals import Vitals
 
 
@@ -91,6 +94,7 @@ class Channel:
         self.steering = Steering(training.levers, self._publish)
         self.queue = self.steering.queue
         self.queue.attend_at = 0  # to open the socket at the first step
+        self._stalls: Stalls | None = None
         self._device = DeviceRows()
         self.add_row: Callable[[Any], None] = self._publisher.outbox.append
         CHANNELS.append(self)
@@ -156,9 +160,10 @@ class Channel:
         atexit.register(self._at_exit)
         self._rank, self._size = number_of_ranks()
         self._publisher.ranks = self._size
+        self._stalls = stalls = Stalls(threading.get_ident())
         if self._size > 1:
             self._ranks = Ranks(
-                self.queue, self._rank, self._size, self._refuse, self.steering.why_not
+                self.queue, self._rank, self._size, self._refuse, self.steering.why_not, stalls
             )
         if self._rank:
             self._record_nothing()
@@ -235,10 +240,12 @@ class Channel:
     def _once_a_second(self, watched: bool) -> list[Addressed]:
         """Return the messages sent once a second: ranks and vitals."""
         vitals, queue, publisher = self.vitals, self.queue, self._publisher
+        moves = not queue.paused and not self._is_finished and self.is_open
+        if self._stalls is not None:
+            self._stalls.track(queue.step, moves=moves)
         messages = [to_all(self._ranks_message())] if watched else []
         if vitals is not None:
-            moves = not queue.paused and not self._is_finished and self.is_open
-            vitals.track(moves, publisher.pace)
+            vitals.plan_search(moves)
             vitals.add_norms(publisher.pop_norms())
             if vitals.search_due:
                 queue.nudge()
@@ -248,12 +255,18 @@ class Channel:
 
     def _ranks_message(self) -> RanksMessage:
         run, pace = self._publisher.run, self._publisher.pace
-        if self._ranks is None:
-            return RanksMessage(run=run, steps=[self._step], paces=[pace])
-        steps, paces, ended = zip(*self._ranks.progress, strict=True)
-        left = [rank for rank, over in enumerate(ended) if over]
-        done = [max(step - self.origin, 0) for step in steps]
-        return RanksMessage(run=run, steps=done, paces=[*paces], ended=left)
+        message = RanksMessage(run=run, steps=[self._step], paces=[pace])
+        doing = []
+        if self._ranks is not None:
+            steps, paces, ended, doing = map(list, zip(*self._ranks.progress, strict=True))
+            done = [max(step - self.origin, 0) for step in steps]
+            left = [rank for rank, over in enumerate(ended) if over]
+            message = RanksMessage(run=run, steps=done, paces=paces, ended=left)
+        if self._stalls is None or not (stalled := self._stalls.seconds):
+            return message
+        doing = [self._stalls.doing(), *doing[1:]]
+        blocker = find_blocker(doing)
+        return replace(message, stalled=stalled, blocker=blocker, doing=doing[blocker or 0])
 
     def _on_command(self, command: AnyCommand, asked_by: str, viewer: int) -> None:
         snapshots = self.steering.levers.snapshots

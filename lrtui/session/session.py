@@ -321,6 +321,11 @@ class Session:
                 return [Change("ended", message, run, text=reason)]
             case msg.Vitals():
                 return [self._note_vitals(run, message)]
+            case msg.Ranks() if run.live is not None:
+                said = run.live.note_ranks(message)
+                return [Change("ranks", message, run, run.step, text) for text in said] or [
+                    Change("other", message, run)
+                ]
             case msg.Ranks() | msg.Snapshots() | msg.Gauge():
                 run.note(message)
             case msg.Ahead():

@@ -64,7 +64,7 @@ class Log:
                 assert isinstance(message, msg.Steered)
                 who = "you" if message.answers else message.asked_by
                 self.write(f"{message.step:,} {text} ({who})", "text")
-            case "settled" | "spike" | "recovery":
+            case "settled" | "spike" | "recovery" | "ranks":
                 tone = {"settled": "good", "spike": "warn"}.get(change.kind, "text")
                 self.write(f"{by}{at}{text or change.kind}", tone)
             case "ended":

@@ -1,0 +1,141 @@
+"""How often the alarms of loss and gradient norm are false, miss, or name the wrong cause.
+
+Trainings of the kinds of ``tests.benchmarks.verdicts``: calm ones, ones whose rate is too high,
+ones with bad batches (targets of another scale, or shuffled, and inputs of another scale), and
+ones whose rate jumps for a while. The truth is what was done to them, and the loss of the same
+weights on held-out data.
+
+    python -m tests.benchmarks.spikes            # held-out seeds: these are the counts
+    python -m tests.benchmarks.spikes --tuning   # seeds that rules may be tuned on
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrtui.analysis.spikes import Spike, SpikeWatch
+from tests.benchmarks.verdicts import Batch, Kind, kinds
+
+STEPS = 1500
+EVERY = 5
+"""Steps between two looks at the truth."""
+
+HELD_OUT = 512
+FIRST = 200
+"""Steps before which nothing is counted: the level is not known."""
+
+RISEN, DEVIATIONS, LOOKS = 1.3, 6.0, 20
+"""The truth rises where two looks in a row exceed the median of so many looks before by the factor,
+and by so many robust deviations."""
+
+WITHIN, SAME = 60, 50
+"""Steps within which a rise must be found; alarms so close are one."""
+
+HOT = (4.0, 12.0)
+"""A rate that is too high: the highest worth a try, times these."""
+
+JUMP, JUMP_STEPS = 30.0, 15
+BAD = 5
+"""Bad batches of a training."""
+
+
+@dataclass
+class Trained:
+    """A training: what was done to it, and what it reports."""
+
+    about: str
+    what: str
+    losses: list[float] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+    truths: list[float] = field(default_factory=list)
+    events: list[int] = field(default_factory=list)
+
+    def rises(self) -> list[int]:
+        """The steps at which the held-out loss begins to rise."""
+        looks = np.nan_to_num(np.array(self.truths), nan=1e12, posinf=1e12)
+        found: list[int] = []
+        after = FIRST // EVERY
+        for k in range(FIRST // EVERY, len(looks) - 1):
+            before = looks[max(k - LOOKS, 0) : k]
+            usual = float(np.median(before))
+            spread = 1.4826 * float(np.median(np.abs(before - usual)))
+            if k >= after and looks[k : k + 2].min() > max(
+                RISEN * usual, usual + DEVIATIONS * spread
+            ):
+                found.append(k * EVERY)
+                after = k + LOOKS
+        return found
+
+
+def spoiled(batch: Batch, how: int, g: torch.Generator) -> Batch:
+    """A bad batch."""
+    x, y = batch
+    if how and x.dtype.is_floating_point:
+        return 30 * x, y
+    if y.dtype.is_floating_point:
+        return x, y + 30 * torch.randn(y.shape, generator=g)
+    return x, (y + 1 + torch.randint(0, int(y.max()) or 1, y.shape, generator=g)) % (y.max() + 1)
+
+
+def train(kind: Kind, name: str, lr: float, batch: int, seed: int, what: str) -> Trained:
+    """Train once."""
+    torch.manual_seed(seed)
+    model = kind.model()
+    rng = torch.Generator().manual_seed(seed + 1)
+    x, y = kind.draw(torch.Generator().manual_seed(seed + 2), HELD_OUT)
+    chance = torch.Generator().manual_seed(seed + 3)
+    optimizer: torch.optim.Optimizer = torch.optim.AdamW(model.parameters(), lr)
+    if name == "SGD":
+        optimizer = torch.optim.SGD(model.parameters(), 0.1 * lr, momentum=0.9)
+    limit = 1.0 if seed % 2 else math.inf
+    done = Trained(f"{kind.name} {name} {lr:g} batch {batch} seed {seed} clip {limit:g}", what)
+    at = (FIRST + 100 + torch.randperm(11, generator=chance)[:BAD] * 100).tolist()
+    if what in ("bad", "jump"):
+        done.events = sorted(at)[: BAD if what == "bad" else 1]
+    for step in range(STEPS):
+        if step % EVERY == 0:
+            model.eval()
+            with torch.no_grad():
+                done.truths.append(float(kind.loss(model(x), y)))
+            model.train()
+        drawn = kind.draw(rng, batch)
+        if what == "bad" and step in done.events:
+            drawn = spoiled(drawn, done.events.index(step) % 2, chance)
+        if what == "jump" and step - done.events[0] in (0, JUMP_STEPS):
+            for group in optimizer.param_groups:
+                group["lr"] *= JUMP if step == done.events[0] else 1 / JUMP
+        loss: Tensor = kind.loss(model(drawn[0]), drawn[1])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
+        optimizer.step()
+        done.losses.append(loss.item())
+        done.norms.append(float(norm))
+        if not math.isfinite(done.losses[-1]):
+            break
+    return done
+
+
+def trainings(seeds: Sequence[int]) -> Iterator[Trained]:
+    """Every training of these seeds."""
+    for seed in seeds:
+        for number, kind in enumerate(kinds(seed)):
+            for name, rates in (("SGD", kind.sgd), ("AdamW", kind.adamw)):
+                batch = kind.batches[(seed + number) % 2]
+                own = 10_000 * seed + 10 * number + (name == "SGD")
+                calm, high = rates[-2], rates[-1]
+                for lr in rates[:-1]:
+                    yield train(kind, name, lr, batch, own + 1000, "calm")
+                yield train(kind, name, calm, batch, own + 3001, "calm")
+                for k, times in enumerate(HOT):
+                    yield train(kind, name, times * high, batch, own + 4000 + 1001 * k, "hot")
+                for k in range(2):
+                    yield train(kind, name, calm, batch, own + 6000 + 1001 * k, "bad")
+                yield train(kind, name, calm, batch, own + 8000, "jump")
