@@ -51,6 +51,9 @@ RETURN_WINDOW = 10
 MAX_SPIKE_STEPS = 128
 """Most losses of a spike; a longer rise has left its level."""
 
+RAISED_FACTOR = 1.1
+"""A rate counts as raised from this factor on."""
+
 GROWTH_FACTOR = 1.1
 """Ratio of the last losses to those before them in a continuing rise, both above the level."""
 
@@ -64,6 +67,9 @@ UPPER, UPPER_DEVIATIONS = 0.9, 1.2816
 NORM_DEVIATIONS, NORM_FACTOR = 8.0, 3.0
 """A gradient norm is an alarm if its logarithm exceeds the median by so many deviations, and the
 norm the level so many times."""
+
+NORM_WITHIN = 2
+"""Steps between an alarm of the norm and the beginning of a spike that have one cause."""
 
 MIN_NORMS = 50
 """Least norms to define their level."""
@@ -188,6 +194,7 @@ class Spike:
         earlier: mean of as many losses before these, ``None`` if there are too few.
         raised: if the rate was raised shortly before, the last step at the old rate, the old and
             the new rate.
+        norm: the alarm of the gradient norm at its beginning, if there was one.
     """
 
     step: int
@@ -198,11 +205,19 @@ class Spike:
     now: float = math.inf
     earlier: float | None = None
     raised: tuple[int, float, float] | None = None
+    norm: HighNorm | None = None
 
     @property
     def is_brief(self) -> bool:
         """Whether it is short enough for a spike."""
         return self.count <= MAX_SPIKE_STEPS
+
+    @property
+    def cause(self) -> str:
+        """What caused it: ``rate raised``, ``bad batch``, or empty if that is not known."""
+        if self.raised is not None:
+            return "rate raised"
+        return "bad batch" if self.norm is not None else ""
 
     @property
     def still_rises(self) -> bool:
@@ -317,6 +332,9 @@ class SpikeWatch:
         self._waiting.clear()
         first = next(i for i, (_, loss) in enumerate(just) if loss > self._each)
         self.last = Spike(just[first][0], self._level, 0.0)
+        high = self.norms.last
+        if high is not None and abs(high.step - self.last.step) <= NORM_WITHIN:
+            self.last.norm = high
         for value in just[first:]:
             self._just.append(value)
             self._follow(self.last)
@@ -331,6 +349,17 @@ class SpikeWatch:
         spike.times = max(spike.times, height / self._level if self._level > 0 else math.inf)
         if spike.count >= RETURN_WINDOW and spike.now <= self._back:
             spike.over = self._just[-1][0] - spike.step
+
+
+def find_raise(steps: Sequence[int], rates: Sequence[float]) -> tuple[int, float, float] | None:
+    """Return the last rise of the rate within some steps: after which step, from, to.
+
+    ``None`` if it was not raised.
+    """
+    lowest = max(i for i, rate in enumerate(rates) if rate == min(rates))
+    if rates[-1] < RAISED_FACTOR * rates[lowest]:
+        return None
+    return steps[lowest], rates[lowest], rates[-1]
 
 
 def times_text(ratio: float) -> str:

@@ -33,6 +33,7 @@ from lrtui.messages import (
 )
 from lrtui.messages import Ranks as RanksMessage
 from lrtui.messages.sockets import new_path
+from lrtui.monitor.alarms import Alarms
 from lrtui.monitor.command_queue import NEVER, PendingCommand
 from lrtui.monitor.device import MAX_WAITING, DeviceRows
 from lrtui.monitor.journal import Journal
@@ -55,11 +56,12 @@ class Training:
     full_batch: bool = False
     journal: Path | None = None
     shows_vitals: bool = False
+    on_spike: str | None = None
 
     @property
     def began(self) -> Began:
         """The event of its beginning."""
-        return Began(self.name, self.optimizer, self.full_batch)
+        return Began(self.name, self.optimizer, self.full_batch, self.on_spike)
 
 
 class Channel:
@@ -171,6 +173,8 @@ class Channel:
         try:
             path = new_path(self._pid)
             self._journal = Journal(self._training.journal or path.with_suffix(".journal"))
+            spikes = self._journal.path.with_suffix(".spikes.jsonl")
+            self._publisher.watch_spikes(Alarms(spikes, self._warn))
             self._server = Server(
                 path,
                 greet=self._greet,
@@ -243,6 +247,8 @@ class Channel:
         moves = not queue.paused and not self._is_finished and self.is_open
         if self._stalls is not None:
             self._stalls.track(queue.step, moves=moves)
+        if publisher.alarms is not None:
+            publisher.alarms.reap()
         messages = [to_all(self._ranks_message())] if watched else []
         if vitals is not None:
             vitals.plan_search(moves)
@@ -297,12 +303,19 @@ class Channel:
         """Let the journal follow the socket to another folder."""
         if self._journal is not None and self._training.journal is None:
             self._journal = Journal(path.with_suffix(".journal"))
+            if self._publisher.alarms is not None:
+                self._publisher.alarms.path = path.with_suffix(".spikes.jsonl")
 
     def _on_error(self, error: BaseException) -> None:
         """Release the training after an error of the server, as nobody could resume it."""
         self.queue.release_all()
         self._record_nothing()
         self.complain(f"this training can no longer be watched: {in_words(error)}")
+
+    def _warn(self, text: str) -> None:
+        """Say a sentence to the person at the training and to all viewers."""
+        self.complain(text)
+        self._publisher.outbox.append(to_all(Printed(text=text)))
 
     # --- the end --------------------------------------------------------------------------
 
@@ -339,6 +352,8 @@ class Channel:
                 lambda: self._publisher.final_messages(self._step, outcome, reason),
                 is_waiting=lambda: bool(self._publisher.outbox),
             )
+        if self._publisher.alarms is not None:
+            self._publisher.alarms.close()
         self._record_nothing()
 
     def _at_exit(self) -> None:

@@ -63,6 +63,7 @@ class Monitor:
         snapshots: bool = True,
         full_batch: bool = False,
         vitals: bool = False,
+        on_spike: str | None = None,
     ) -> None:
         """Attach to the optimizers.
 
@@ -80,6 +81,8 @@ class Monitor:
             full_batch: whether each step sees all data, so that its loss has no noise.
             vitals: whether to show gradient norm, clipping, waits for data, total steps, memory
                 and the slope left; it costs some microseconds a step.
+            on_spike: command to run when a spike begins, at most one a minute, without a shell;
+                its environment has LRTUI_STEP, LRTUI_KIND, LRTUI_NAME and LRTUI_FILE.
         """
         if Monitor.made is not None:
             Monitor.made()
@@ -93,7 +96,7 @@ class Monitor:
             # A Monitor of the same optimizers is obsolete: a notebook cell was run again.
             channel.steering.levers.control.detach_if_shared(optimizers)
         levers = Levers(RateControl(first), checkpoint)
-        self._prepare(levers, first, name, journal, full_batch, vitals)
+        self._prepare(levers, first, name, journal, full_batch, vitals, on_spike)
         for each in optimizers:
             try:
                 self.control.attach(each)
@@ -110,10 +113,11 @@ class Monitor:
         name: str | None,
         journal: str | None,
         vitals: bool = False,
+        on_spike: str | None = None,
     ) -> Self:
         """Return a Monitor whose caller attaches the optimizers."""
         made = cls.__new__(cls)
-        made._prepare(levers, optimizer, name, journal, False, vitals)
+        made._prepare(levers, optimizer, name, journal, False, vitals, on_spike)
         return made
 
     def _prepare(
@@ -124,6 +128,7 @@ class Monitor:
         journal: str | os.PathLike[str] | None,
         full_batch: bool,
         vitals: bool,
+        on_spike: str | None,
     ) -> None:
         self.control = levers.control
         self._training = Training(
@@ -133,6 +138,7 @@ class Monitor:
             full_batch,
             Path(journal) if journal is not None else None,
             vitals,
+            on_spike,
         )
         # Steps of the other trainings, to see whether they still go on when this one begins.
         self._before = {channel: channel.queue.step for channel in open_channels()}

@@ -23,11 +23,11 @@ from torch import Tensor
 from lrtui.analysis.spikes import Spike, SpikeWatch
 from tests.benchmarks.verdicts import Batch, Kind, kinds
 
-STEPS = 1500
+STEPS = 1200
 EVERY = 5
 """Steps between two looks at the truth."""
 
-HELD_OUT = 512
+HELD_OUT = 256
 FIRST = 200
 """Steps before which nothing is counted: the level is not known."""
 
@@ -96,7 +96,7 @@ def train(kind: Kind, name: str, lr: float, batch: int, seed: int, what: str) ->
         optimizer = torch.optim.SGD(model.parameters(), 0.1 * lr, momentum=0.9)
     limit = 1.0 if seed % 2 else math.inf
     done = Trained(f"{kind.name} {name} {lr:g} batch {batch} seed {seed} clip {limit:g}", what)
-    at = (FIRST + 100 + torch.randperm(11, generator=chance)[:BAD] * 100).tolist()
+    at = (FIRST + 100 + torch.randperm(8, generator=chance)[:BAD] * 100).tolist()
     if what in ("bad", "jump"):
         done.events = sorted(at)[: BAD if what == "bad" else 1]
     for step in range(STEPS):

@@ -1,4 +1,4 @@
-"""A training of several ranks that know nothing of lrtui; after a while the last one stands still."""
+"""A training of ranks that know nothing of lrtui; after a while the last one stands still."""
 
 import time
 
