@@ -77,6 +77,9 @@ MIN_NORMS = 50
 MAX_HIGH_NORMS = 50
 """High norms in a row after which they count as the level; alarms so close are one."""
 
+CAUSES = {"bad batch": "one bad batch", "rate raised": "the rate was raised"}
+"""Causes of a spike, in words."""
+
 
 class Level:
     """The last ``LEVEL_WINDOW`` values, and their median and deviation."""
@@ -117,19 +120,31 @@ class Level:
         return MAD_TO_DEVIATION * found
 
 
-@dataclass(frozen=True)
+@dataclass
 class HighNorm:
-    """A gradient norm far above its level: a single bad batch.
+    """A gradient norm far above its level: a single bad batch, unless the rate was raised.
 
     Attributes:
         step: its step.
         level: median of the norms before it.
         times: the norm over that.
+        raised: see ``Spike``.
     """
 
     step: int
     level: float
     times: float
+
+    raised: tuple[int, float, float] | None = None
+
+    @property
+    def cause(self) -> str:
+        """What caused it, as that of a spike."""
+        return "bad batch" if self.raised is None else "rate raised"
+
+    def in_words(self) -> str:
+        """Describe it."""
+        return f"gradient norm {times_text(self.times)} its level: {CAUSES[self.cause]}"
 
 
 class NormWatch:
@@ -220,6 +235,11 @@ class Spike:
         return "bad batch" if self.norm is not None else ""
 
     @property
+    def height_text(self) -> str:
+        """Its height over the level."""
+        return f"{times_text(self.times)} its level" if math.isfinite(self.times) else "not finite"
+
+    @property
     def still_rises(self) -> bool:
         """Whether the last losses are higher than those before them."""
         return self.earlier is not None and self.now - self.level > GROWTH_FACTOR * (
@@ -235,6 +255,8 @@ class Spike:
         else:
             height = f"{self.now:.3g}, before it was {self.level:.3g}"
         said = f"since step {self.step:,}"
+        if self.cause == "bad batch":
+            said = f"one bad batch, {said}"
         if self.raised is not None:
             _, before, after = self.raised
             said += f", as the rate rose from {rate_cell(before, 7)} to {rate_cell(after, 7)}"

@@ -92,13 +92,17 @@ class Alarms:
         norms = [row.others.get("grad_norm") for row in rows]
         spikes.add([row.step for row in rows], losses, norms)
         if (high := spikes.norms.last) is not before[1] and high is not None:
-            self._note("norm", high.step, high.level, high.level * high.times, "bad batch")
+            high.raised = self._raised_before(high.step)
+            self._note("norm", high.step, high.level, high.level * high.times, high.cause)
         if (spike := spikes.last) is not before[0] and spike is not None:
-            known = [
-                (r.step, r.lr) for r in self._rows if r.lr is not None and r.step <= spike.step
-            ]
-            spike.raised = find_raise(*zip(*known, strict=True)) if known else None
+            spike.raised = self._raised_before(spike.step)
             self._note("loss", spike.step, spike.level, spike.now, spike.cause)
+
+    def _raised_before(self, step: int) -> tuple[int, float, float] | None:
+        """Return the last rise of the rate before a step; see ``find_raise``."""
+        known = [(row.step, row.lr) for row in self._rows if row.step <= step]
+        steps, rates = [at for at, lr in known if lr is not None], [lr for _, lr in known if lr]
+        return find_raise(steps, rates) if rates and len(rates) == len(steps) else None
 
     def _note(
         self, kind: Literal["loss", "norm"], step: int, level: float, height: float, word: str

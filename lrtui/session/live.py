@@ -78,6 +78,20 @@ class Live:
         return f"{text}, {'rank 0 ' if len(ranks.steps) > 1 else ''}{ranks.doing}"
 
     @property
+    def way_back(self) -> tuple[int, float] | None:
+        """The snapshot to go back to and the factor on its rate, ``None`` without a snapshot.
+
+        The last one before a spike; the rate is kept after a bad batch, else halved.
+        """
+        if self.snapshots is None:
+            return None
+        if self.spike is None or self.spike.over is not None:
+            return self.snapshots.before, 0.5
+        earlier = [step for step in self.snapshots.steps if step < self.spike.step]
+        step = earlier[-1] if earlier else self.snapshots.before
+        return step, 1.0 if self.spike.cause == "bad batch" else 0.5
+
+    @property
     def since(self) -> int | None:
         """Step since which the rate is set by a person, ``None`` if it is the schedule's."""
         if self.state is None or (self.state.held is None and self.state.scale == 1):

@@ -27,18 +27,20 @@ STEPS = 1200
 EVERY = 5
 """Steps between two looks at the truth."""
 
-HELD_OUT = 256
+SAMPLES, FEW = 2048, 256
+"""Samples of a training; few for a rate that is too high, whose spikes no noise hides."""
+
 FIRST = 200
 """Steps before which nothing is counted: the level is not known."""
 
-RISEN, DEVIATIONS, LOOKS = 1.3, 6.0, 20
+RISEN, DEVIATIONS, LOOKS = 1.5, 3.0, 20
 """The truth rises where two looks in a row exceed the median of so many looks before by the factor,
-and by so many robust deviations."""
+and by so many robust deviations of the batches' losses. It has fallen before."""
 
 WITHIN, SAME = 60, 50
 """Steps within which a rise must be found; alarms so close are one."""
 
-HOT = (4.0, 12.0)
+HOT = (1.0, 2.5, 6.0)
 """A rate that is too high: the highest worth a try, times these."""
 
 JUMP, JUMP_STEPS = 30.0, 15
@@ -60,28 +62,27 @@ class Trained:
     def rises(self) -> list[int]:
         """The steps at which the held-out loss begins to rise."""
         looks = np.nan_to_num(np.array(self.truths), nan=1e12, posinf=1e12)
+        losses = np.array(self.losses)
         found: list[int] = []
         after = FIRST // EVERY
         for k in range(FIRST // EVERY, len(looks) - 1):
-            before = looks[max(k - LOOKS, 0) : k]
-            usual = float(np.median(before))
-            spread = 1.4826 * float(np.median(np.abs(before - usual)))
-            if k >= after and looks[k : k + 2].min() > max(
-                RISEN * usual, usual + DEVIATIONS * spread
-            ):
+            usual = float(np.median(looks[k - LOOKS : k]))
+            batches = losses[EVERY * (k - LOOKS) : EVERY * k]
+            noise = 1.4826 * float(np.median(np.abs(batches - np.median(batches))))
+            risen = max(RISEN * usual, usual + DEVIATIONS * noise)
+            if k >= after and usual < looks[0] / 2 and looks[k : k + 2].min() > risen:
                 found.append(k * EVERY)
                 after = k + LOOKS
         return found
 
 
-def spoiled(batch: Batch, how: int, g: torch.Generator) -> Batch:
-    """A bad batch."""
-    x, y = batch
-    if how and x.dtype.is_floating_point:
-        return 30 * x, y
+def spoiled(x: Tensor, y: Tensor, g: torch.Generator) -> Batch:
+    """A bad batch: targets or inputs of another scale, or of a language model shuffled tokens."""
     if y.dtype.is_floating_point:
         return x, y + 30 * torch.randn(y.shape, generator=g)
-    return x, (y + 1 + torch.randint(0, int(y.max()) or 1, y.shape, generator=g)) % (y.max() + 1)
+    if x.dtype.is_floating_point:
+        return 30 * x, y
+    return x, y.flatten()[torch.randperm(y.numel(), generator=g)].reshape(y.shape)
 
 
 def train(kind: Kind, name: str, lr: float, batch: int, seed: int, what: str) -> Trained:
@@ -89,7 +90,8 @@ def train(kind: Kind, name: str, lr: float, batch: int, seed: int, what: str) ->
     torch.manual_seed(seed)
     model = kind.model()
     rng = torch.Generator().manual_seed(seed + 1)
-    x, y = kind.draw(torch.Generator().manual_seed(seed + 2), HELD_OUT)
+    x, y = kind.draw(torch.Generator().manual_seed(seed + 2), FEW if what == "hot" else SAMPLES)
+    held = (x, y) if what == "hot" else kind.draw(torch.Generator().manual_seed(seed + 4), FEW)
     chance = torch.Generator().manual_seed(seed + 3)
     optimizer: torch.optim.Optimizer = torch.optim.AdamW(model.parameters(), lr)
     if name == "SGD":
@@ -101,13 +103,12 @@ def train(kind: Kind, name: str, lr: float, batch: int, seed: int, what: str) ->
         done.events = sorted(at)[: BAD if what == "bad" else 1]
     for step in range(STEPS):
         if step % EVERY == 0:
-            model.eval()
-            with torch.no_grad():
-                done.truths.append(float(kind.loss(model(x), y)))
-            model.train()
-        drawn = kind.draw(rng, batch)
+            with torch.no_grad():  # by the statistics of a batch, as in training
+                done.truths.append(float(kind.loss(model(held[0]), held[1])))
+        index = torch.randint(len(x), (batch,), generator=rng)
+        drawn = x[index], y[index]
         if what == "bad" and step in done.events:
-            drawn = spoiled(drawn, done.events.index(step) % 2, chance)
+            drawn = spoiled(*drawn, chance)
         if what == "jump" and step - done.events[0] in (0, JUMP_STEPS):
             for group in optimizer.param_groups:
                 group["lr"] *= JUMP if step == done.events[0] else 1 / JUMP
