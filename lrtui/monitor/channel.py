@@ -7,6 +7,7 @@ range test before the fit, a notebook cell run again.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import math
 import os
 import sys
@@ -33,6 +34,7 @@ from lrtui.messages import (
 )
 from lrtui.messages import Ranks as RanksMessage
 from lrtui.messages.sockets import new_path
+from lrtui.monitor import stderr_tail
 from lrtui.monitor.alarms import Alarms
 from lrtui.monitor.command_queue import NEVER, PendingCommand
 from lrtui.monitor.device import MAX_WAITING, DeviceRows
@@ -189,6 +191,7 @@ class Channel:
             self.complain(f"this training cannot be watched: {error}")
         else:
             say(f"lrtui watch {self._pid} shows this training")
+            stderr_tail.remove_stale(path.parent)
             if self._training.shows_vitals:
                 self.vitals = Vitals(self.complain)
                 self.vitals.follow_optimizer(self.steering.levers.control.first)
@@ -249,6 +252,8 @@ class Channel:
             self._stalls.track(queue.step, moves=moves)
         if publisher.alarms is not None:
             publisher.alarms.reap()
+        if stderr_tail.TAIL is not None and self._server is not None and self.is_open:
+            stderr_tail.TAIL.save(self._server.path.with_suffix(".stderr"))
         messages = [to_all(self._ranks_message())] if watched else []
         if vitals is not None:
             vitals.plan_search(moves)
@@ -352,6 +357,8 @@ class Channel:
                 lambda: self._publisher.final_messages(self._step, outcome, reason),
                 is_waiting=lambda: bool(self._publisher.outbox),
             )
+            with contextlib.suppress(OSError):
+                self._server.path.with_suffix(".stderr").unlink()
         if self._publisher.alarms is not None:
             self._publisher.alarms.close()
         self._record_nothing()
