@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrtui.analysis.spikes import Spike, SpikeWatch
+from lrtui.analysis.spikes import LEVEL_WINDOW, HighNorm, Spike, SpikeWatch, find_raise
 from tests.benchmarks.verdicts import Batch, Kind, kinds
 
 STEPS = 1200
@@ -56,6 +57,7 @@ class Trained:
     what: str
     losses: list[float] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
     truths: list[float] = field(default_factory=list)
     events: list[int] = field(default_factory=list)
 
@@ -119,6 +121,7 @@ def train(kind: Kind, name: str, lr: float, batch: int, seed: int, what: str) ->
         optimizer.step()
         done.losses.append(loss.item())
         done.norms.append(float(norm))
+        done.rates.append(optimizer.param_groups[0]["lr"])
         if not math.isfinite(done.losses[-1]):
             break
     return done
@@ -140,3 +143,100 @@ def trainings(seeds: Sequence[int]) -> Iterator[Trained]:
                 for k in range(2):
                     yield train(kind, name, calm, batch, own + 6000 + 1001 * k, "bad")
                 yield train(kind, name, calm, batch, own + 8000, "jump")
+
+
+@dataclass
+class Counts:
+    """What the alarms said of trainings, and what was true."""
+
+    trainings: int = 0
+    steps: int = 0
+    calm: int = 0
+    false_loss: int = 0
+    false_norm: int = 0
+    found: Counter[str] = field(default_factory=Counter)
+    rises: Counter[str] = field(default_factory=Counter)
+    norms: int = 0
+    words: Counter[tuple[str, str]] = field(default_factory=Counter)
+    about: list[str] = field(default_factory=list)
+
+    def add(self, done: Trained) -> None:
+        """Count what is said of a training."""
+        self.trainings += 1
+        self.steps += len(done.losses)
+        spikes, highs = alarms(done)
+        rises = done.rises()
+        if done.what == "calm":
+            self.calm += max(len(done.losses) - FIRST, 0)
+            self.false_loss += len(spikes)
+            self.false_norm += len(highs)
+            self.about += [f"false: {done.about} step {spike.step}" for spike in spikes]
+            return
+        if done.what == "bad":
+            rises = [k for k in rises if any(k - EVERY <= at <= k + EVERY for at in done.events)]
+            for high in highs:
+                if not any(at <= high.step <= at + SAME for at in done.events):
+                    self.about.append(f"norm, no bad batch: {done.about} step {high.step}")
+        for step in rises:
+            self.rises[done.what] += 1
+            if any(step - 3 * EVERY <= spike.step <= step + WITHIN for spike in spikes):
+                self.found[done.what] += 1
+            else:
+                self.about.append(f"missed, {done.what}: {done.about} step {step}")
+            if done.what == "bad":
+                self.norms += any(abs(high.step - step) <= 2 * EVERY for high in highs)
+        for spike in spikes:
+            self.words[done.what, spike.cause] += 1
+            if (done.what, spike.cause) in WRONG:
+                self.about.append(f"{spike.cause or 'no cause'}: {done.about} step {spike.step}")
+
+    def __str__(self) -> str:
+        lines = [f"{self.trainings} trainings, {self.steps:,} steps; calm: {self.calm:,}"]
+        for name, false in (("loss", self.false_loss), ("norm", self.false_norm)):
+            rate = 10_000 * false / max(self.calm, 1)
+            lines.append(f"false alarms of the {name}: {false}, {rate:.2g} in 10,000 steps")
+        for what, rises in self.rises.items():
+            lines.append(f"rises, {what}: {rises}, found {self.found[what]}")
+        lines.append(f"rises after a bad batch with an alarm of the norm: {self.norms}")
+        lines += [f"spike, {a}, said {b!r}: {n}" for (a, b), n in sorted(self.words.items())]
+        return "\n".join([*lines, *self.about])
+
+
+WRONG = {("hot", "bad batch"), ("jump", "bad batch"), ("bad", ""), ("bad", "rate raised")}
+"""What was done, and the cause named though it was another."""
+
+
+def alarms(done: Trained) -> tuple[list[Spike], list[HighNorm]]:
+    """Return the spikes and high norms found after the first steps."""
+    watch = SpikeWatch()
+    spikes: list[Spike] = []
+    highs: list[HighNorm] = []
+    for step, (loss, norm) in enumerate(zip(done.losses, done.norms, strict=True)):
+        spike, high = watch.last, watch.norms.last
+        watch.add([step], [loss if math.isfinite(loss) else None], [norm])
+        first = max(step - LEVEL_WINDOW, 0)
+        steps, rates = range(first, step + 1), done.rates[first : step + 1]
+        if watch.last is not spike and watch.last is not None and watch.last.step >= FIRST:
+            watch.last.raised = find_raise(steps, rates)
+            spikes.append(watch.last)
+        if watch.norms.last is not high and watch.norms.last is not None and step >= FIRST:
+            watch.norms.last.raised = find_raise(steps, rates)
+            highs.append(watch.norms.last)
+    return spikes, highs
+
+
+TUNING, COUNTED = (100, 101), (9100, 9200)
+"""Seeds that rules were tuned on, and seeds that they were not."""
+
+
+def main() -> None:
+    """Print the counts."""
+    torch.set_num_threads(1)
+    counts = Counts()
+    for done in trainings(TUNING if "--tuning" in sys.argv else COUNTED):
+        counts.add(done)
+    print(counts)
+
+
+if __name__ == "__main__":
+    main()

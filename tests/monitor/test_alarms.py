@@ -183,7 +183,7 @@ def test_a_command_that_is_not_there_does_not_disturb(tmp_path: Path) -> None:
         until(lambda: out.exists() and "cannot be run" in it.output(), "a sentence")
         it.begin()
         assert it.wait() == 0
-        said = "on a spike, '/no/such x' cannot be run: No such file or directory; the training goes on"
+        said = "on a spike, '/no/such x' cannot be run: No such file or directory; the training "
         assert it.output().count(said) == 1
         assert stat.S_IMODE(it.folder.stat().st_mode) == 0o700
         assert len([*it.folder.glob("*.spikes.jsonl")]) == 1

@@ -77,7 +77,7 @@ def test_the_last_lines_of_a_process_that_was_killed_are_shown() -> None:
         first, *lines = printed.text.splitlines()
         assert first == "its last lines on standard error:"
         assert lines[1] == "RuntimeError: something odd"
-        assert lines[2].startswith("100%|")  # the progress bar
+        assert "%|" in lines[2]  # the progress bar, up to a second before
         kept = [path.read_text() for path in running.folder.glob("*.stderr")]
         assert len(kept) == 1
         for text in ("ünusual", "one line\nanother\n", "RuntimeError: something odd"):
