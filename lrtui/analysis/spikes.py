@@ -68,7 +68,7 @@ NORM_DEVIATIONS, NORM_FACTOR = 8.0, 3.0
 """A gradient norm is an alarm if its logarithm exceeds the median by so many deviations, and the
 norm the level so many times."""
 
-NORM_WITHIN = 2
+NORM_WITHIN = 10
 """Steps between an alarm of the norm and the beginning of a spike that have one cause."""
 
 MIN_NORMS = 50

@@ -215,7 +215,7 @@ async def test_the_way_back_from_a_spike(norm: float, by: float, words: str) -> 
     sent: list[Command] = []
     async with app.run_test(size=(80, 24)) as pilot:
         await frame(pilot, 2)
-        main_screen(app).controller.steering._send = sent.append  # type: ignore[method-assign]
+        main_screen(app).controller.steering._send = sent.append
         assert f"t back to step 250, {words}" in text(app, "status")
         await press(pilot, "t")
         assert sent == []
