@@ -95,7 +95,7 @@ def test_a_spike_is_news_while_it_lasts_and_an_end_afterwards() -> None:
 
 
 @pytest.mark.parametrize("spikes", [False, True])
-def test_a_bad_batch_is_one_piece_of_news_whether_the_loss_spikes_or_not(spikes: bool) -> None:
+def test_a_high_norm_is_one_piece_of_news_whether_the_loss_spikes_or_not(spikes: bool) -> None:
     session = Session()
     session.apply(Started(run=1, lr=0.1, steps=None, optimizer="SGD"))
     losses = [1.0 + 0.01 * (k % 7) for k in range(300)]
@@ -108,9 +108,9 @@ def test_a_bad_batch_is_one_piece_of_news_whether_the_loss_spikes_or_not(spikes:
         told.append(news(session))
     assert [a for a, b in pairwise(["", *told, ""]) if a != b] == [
         "",
-        "rate 0.1: one bad batch at step 300",
+        "rate 0.1: gradient norm ×30 its level, step 300",
     ]
-    assert told[300] == "rate 0.1: one bad batch at step 300"
+    assert told[300] == "rate 0.1: gradient norm ×30 its level, step 300"
     assert told[-1] == ""
 
 

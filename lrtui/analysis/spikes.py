@@ -120,31 +120,23 @@ class Level:
         return MAD_TO_DEVIATION * found
 
 
-@dataclass
+@dataclass(frozen=True)
 class HighNorm:
-    """A gradient norm far above its level: a single bad batch, unless the rate was raised.
+    """A gradient norm far above its level: mostly of a single bad batch.
 
     Attributes:
         step: its step.
         level: median of the norms before it.
         times: the norm over that.
-        raised: see ``Spike``.
     """
 
     step: int
     level: float
     times: float
 
-    raised: tuple[int, float, float] | None = None
-
-    @property
-    def cause(self) -> str:
-        """What caused it, as that of a spike."""
-        return "bad batch" if self.raised is None else "rate raised"
-
     def in_words(self) -> str:
         """Describe it."""
-        return f"gradient norm {times_text(self.times)} its level: {CAUSES[self.cause]}"
+        return f"gradient norm {times_text(self.times)} its level"
 
 
 class NormWatch:

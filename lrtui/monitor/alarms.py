@@ -38,7 +38,7 @@ class SpikeRecord(msgspec.Struct, kw_only=True):
         step: its first.
         time: when it was found, in seconds since 1970.
         kind: whether the loss or the gradient norm is far above its level.
-        word: the cause if one is known: ``bad batch``, ``rate raised``, or empty.
+        word: the cause of a spike of the loss: ``bad batch``, ``rate raised``, or empty.
         level: of the loss or norm before.
         height: the same now; ``None`` if it is not finite.
         steps, loss, norm, rate: the last steps; ``None`` where unknown or not finite.
@@ -92,8 +92,7 @@ class Alarms:
         norms = [row.others.get("grad_norm") for row in rows]
         spikes.add([row.step for row in rows], losses, norms)
         if (high := spikes.norms.last) is not before[1] and high is not None:
-            high.raised = self._raised_before(high.step)
-            self._note("norm", high.step, high.level, high.level * high.times, high.cause)
+            self._note("norm", high.step, high.level, high.level * high.times, "")
         if (spike := spikes.last) is not before[0] and spike is not None:
             spike.raised = self._raised_before(spike.step)
             self._note("loss", spike.step, spike.level, spike.now, spike.cause)

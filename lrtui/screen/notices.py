@@ -31,8 +31,8 @@ def news(session: Session) -> str:
         high = spike.norm if spike is not None else None  # one event, one notice
     elif verdict == "diverged" or (high is not None and run.step > high.step + NORM_STEPS):
         high = None
-    if high is not None and high.cause == "bad batch":
-        return f"{name}: one bad batch at step {high.step:,}"
+    if high is not None:
+        return f"{name}: {high.in_words()}, step {high.step:,}"
     return f"{name}: {verdict}" if verdict in ALARMS else ""
 
 

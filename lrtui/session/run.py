@@ -375,10 +375,8 @@ class Run:
             self.rates = self.rates or LossSeries()
             self.rates.append(steps, progress.scalars["lr"])
         if not self.every_step_sees_all or self.live is not None:
-            before, norm = self.spikes.last, self.spikes.norms.last
+            before = self.spikes.last
             self.spikes.add(steps, progress.losses, progress.scalars.get("grad_norm"))
-            if (high := self.spikes.norms.last) is not norm and high is not None:
-                high.raised = self._raised_before(high.step)
             if (spike := self.spikes.last) is not before and spike is not None:
                 spike.raised = self._raised_before(spike.step)
         if self.live is not None:

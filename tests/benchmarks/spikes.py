@@ -160,6 +160,7 @@ class Counts:
     found: Counter[str] = field(default_factory=Counter)
     rises: Counter[str] = field(default_factory=Counter)
     norms: int = 0
+    highs: Counter[str] = field(default_factory=Counter)
     words: Counter[tuple[str, str]] = field(default_factory=Counter)
     about: list[str] = field(default_factory=list)
 
@@ -169,6 +170,7 @@ class Counts:
         self.steps += len(done.losses)
         spikes, highs = alarms(done)
         rises = done.rises()
+        self.highs[done.what] += len(highs)
         if done.what == "calm":
             self.calm += max(len(done.losses) - FIRST, 0)
             self.false_loss += len(spikes)
@@ -201,6 +203,7 @@ class Counts:
         for what, rises in self.rises.items():
             lines.append(f"rises, {what}: {rises}, found {self.found[what]}")
         lines.append(f"rises after a bad batch with an alarm of the norm: {self.norms}")
+        lines.append(f"alarms of the norm: {dict(self.highs)}")
         lines += [f"spike, {a}, said {b!r}: {n}" for (a, b), n in sorted(self.words.items())]
         return "\n".join([*lines, *self.about])
 
@@ -223,7 +226,6 @@ def alarms(done: Trained) -> tuple[list[Spike], list[HighNorm]]:
             watch.last.raised = find_raise(steps, rates)
             spikes.append(watch.last)
         if watch.norms.last is not high and watch.norms.last is not None and step >= FIRST:
-            watch.norms.last.raised = find_raise(steps, rates)
             highs.append(watch.norms.last)
     return spikes, highs
 

@@ -65,7 +65,7 @@ def test_a_bad_batch_and_a_raised_rate_are_named(path: Path) -> None:
     alarms.add(rows(703, [5.0] * 6, rate=0.4))
     found = [(each["kind"], each["word"], each["step"]) for each in written(path)]
     assert found == [
-        ("norm", "bad batch", 301),
+        ("norm", "", 301),
         ("loss", "bad batch", 301),
         ("loss", "rate raised", 703),
     ]
@@ -165,7 +165,7 @@ def test_a_training_with_spikes_is_the_same_to_the_last_bit(tmp_path: Path) -> N
     assert json.loads(watched.read_text()) == json.loads(plain.read_text())
     assert told.read_text() == "norm 300\n"
     norm, bad, raised = written(path)[:3]
-    assert (norm["kind"], norm["step"], norm["word"]) == ("norm", 300, "bad batch")
+    assert (norm["kind"], norm["step"], norm["word"]) == ("norm", 300, "")
     assert (bad["kind"], bad["step"], bad["word"]) == ("loss", 300, "bad batch")
     assert raised["word"] == "rate raised"
     assert 700 <= raised["step"] <= 710
