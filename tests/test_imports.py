@@ -202,6 +202,7 @@ def test_a_script_that_is_run_pays_for_no_other_command(tmp_path: Path) -> None:
     assert {*done.stdout.split()} == {
         "lrtui", "lrtui.text", "lrtui.text.ascii_fallback",
         "lrtui.monitor", "lrtui.monitor.options", "lrtui.monitor.script",
+        "lrtui.monitor.stderr_tail",
         "lrtui.commands", "lrtui.commands.parser", "lrtui.commands.run",
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,26 @@ def test_a_spike_is_news_while_it_lasts_and_an_end_afterwards() -> None:
     assert told[-1] == ""
     session.apply(Ended(run=1, outcome="done", step=611, loss=1.0, reason="ended"))
     assert news(session).startswith("rate 0.1 is over after 611 steps: ")
+
+
+@pytest.mark.parametrize("spikes", [False, True])
+def test_a_high_norm_is_one_piece_of_news_whether_the_loss_spikes_or_not(spikes: bool) -> None:
+    session = Session()
+    session.apply(Started(run=1, lr=0.1, steps=None, optimizer="SGD"))
+    losses = [1.0 + 0.01 * (k % 7) for k in range(300)]
+    after = [20.0] * 12 if spikes else losses[:12]
+    told = []
+    for at, loss in enumerate([*losses, *after, *losses]):
+        norm = 30.0 if at == 300 else 1.0
+        scalars: dict[str, list[float | None]] = {"loss": [loss], "grad_norm": [norm]}
+        session.apply(Progress(run=1, steps=at, scalars=scalars, seconds=1.0))
+        told.append(news(session))
+    assert [a for a, b in pairwise(["", *told, ""]) if a != b] == [
+        "",
+        "rate 0.1: gradient norm ×30 its level, step 300",
+    ]
+    assert told[300] == "rate 0.1: gradient norm ×30 its level, step 300"
+    assert told[-1] == ""
 
 
 @pytest.mark.slow

@@ -7,8 +7,9 @@ On 370 mini-batch trainings that it was not tuned on, one false spike in 414,400
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
 
@@ -50,6 +51,9 @@ RETURN_WINDOW = 10
 MAX_SPIKE_STEPS = 128
 """Most losses of a spike; a longer rise has left its level."""
 
+RAISED_FACTOR = 1.1
+"""A rate counts as raised from this factor on."""
+
 GROWTH_FACTOR = 1.1
 """Ratio of the last losses to those before them in a continuing rise, both above the level."""
 
@@ -58,6 +62,128 @@ MAD_TO_DEVIATION = 1.4826
 
 UPPER, UPPER_DEVIATIONS = 0.9, 1.2816
 """A quantile, and its distance from the mean of a normal distribution in deviations."""
+
+
+NORM_DEVIATIONS, NORM_FACTOR = 8.0, 3.0
+"""A gradient norm is an alarm if its logarithm exceeds the median by so many deviations, and the
+norm the level so many times."""
+
+NORM_WITHIN = 10
+"""Steps between an alarm of the norm and the beginning of a spike that have one cause."""
+
+MIN_NORMS = 50
+"""Least norms to define their level."""
+
+MAX_HIGH_NORMS = 50
+"""High norms in a row after which they count as the level; alarms so close are one."""
+
+CAUSES = {"bad batch": "one bad batch", "rate raised": "the rate was raised"}
+"""Causes of a spike, in words."""
+
+
+class Level:
+    """The last ``LEVEL_WINDOW`` values, and their median and deviation."""
+
+    def __init__(self) -> None:
+        """Start without a value."""
+        self.ordered: list[float] = []
+        self._values: deque[float] = deque()
+
+    def add(self, values: Iterable[float]) -> None:
+        """Add the next values."""
+        for value in values:
+            if len(self._values) == LEVEL_WINDOW:
+                del self.ordered[bisect_left(self.ordered, self._values.popleft())]
+            self._values.append(value)
+            insort(self.ordered, value)
+
+    @property
+    def median(self) -> float:
+        """The upper median."""
+        return self.ordered[len(self.ordered) // 2]
+
+    @property
+    def deviation(self) -> float:
+        """The median absolute deviation, as a standard deviation."""
+        ordered, half, level = self.ordered, len(self.ordered) // 2, self.median
+        # The closer half of the values is a window of the ordered ones.
+        low, high = 0, len(ordered) - half - 1
+        while low < high:
+            middle = (low + high) // 2
+            if level - ordered[middle] > ordered[middle + half] - level:
+                low = middle + 1
+            else:
+                high = middle
+        found = max(level - ordered[low], ordered[low + half] - level)
+        if low:
+            found = min(found, max(level - ordered[low - 1], ordered[low - 1 + half] - level))
+        return MAD_TO_DEVIATION * found
+
+
+@dataclass(frozen=True)
+class HighNorm:
+    """A gradient norm far above its level: mostly of a single bad batch.
+
+    Attributes:
+        step: its step.
+        level: median of the norms before it.
+        times: the norm over that.
+    """
+
+    step: int
+    level: float
+    times: float
+
+    def in_words(self) -> str:
+        """Describe it."""
+        return f"gradient norm {times_text(self.times)} its level"
+
+
+class NormWatch:
+    """Follows the gradient norms of one run.
+
+    Attributes:
+        last: the last alarm.
+    """
+
+    def __init__(self) -> None:
+        """Start without a norm."""
+        self.last: HighNorm | None = None
+        self._level = Level()
+        self._waiting: list[float] = []  # logarithms for the next update of the level
+        self._limit = math.inf
+        self._high_in_a_row = 0
+        self._calm = MAX_HIGH_NORMS  # norms since the last high one
+
+    def add(self, step: int, norm: float | None) -> None:
+        """Add the next norm; ``None`` and 0 are ignored.
+
+        With mixed precision, norms that are not finite are usual: their steps are skipped.
+        """
+        if norm is None or not 0 < norm < math.inf:
+            return
+        value = math.log(norm)
+        if value > self._limit:
+            if self._calm >= MAX_HIGH_NORMS:
+                level = math.exp(self._level.median)
+                self.last = HighNorm(step, level, norm / level)
+            self._calm = 0
+            self._high_in_a_row += 1
+            if self._high_in_a_row <= MAX_HIGH_NORMS:
+                return
+        else:
+            self._calm += 1
+            self._high_in_a_row = 0
+        self._waiting.append(value)
+        if len(self._waiting) >= LEVEL_EVERY:
+            self._update()
+
+    def _update(self) -> None:
+        self._level.add(self._waiting)
+        self._waiting.clear()
+        if len(self._level.ordered) >= MIN_NORMS:
+            least = max(NORM_DEVIATIONS * self._level.deviation, math.log(NORM_FACTOR))
+            self._limit = self._level.median + least
 
 
 @dataclass
@@ -75,6 +201,7 @@ class Spike:
         earlier: mean of as many losses before these, ``None`` if there are too few.
         raised: if the rate was raised shortly before, the last step at the old rate, the old and
             the new rate.
+        norm: the alarm of the gradient norm at its beginning, if there was one.
     """
 
     step: int
@@ -85,11 +212,24 @@ class Spike:
     now: float = math.inf
     earlier: float | None = None
     raised: tuple[int, float, float] | None = None
+    norm: HighNorm | None = None
 
     @property
     def is_brief(self) -> bool:
         """Whether it is short enough for a spike."""
         return self.count <= MAX_SPIKE_STEPS
+
+    @property
+    def cause(self) -> str:
+        """What caused it: ``rate raised``, ``bad batch``, or empty if that is not known."""
+        if self.raised is not None:
+            return "rate raised"
+        return "bad batch" if self.norm is not None else ""
+
+    @property
+    def height_text(self) -> str:
+        """Its height over the level."""
+        return f"{times_text(self.times)} its level" if math.isfinite(self.times) else "not finite"
 
     @property
     def still_rises(self) -> bool:
@@ -107,6 +247,8 @@ class Spike:
         else:
             height = f"{self.now:.3g}, before it was {self.level:.3g}"
         said = f"since step {self.step:,}"
+        if self.cause == "bad batch":
+            said = f"one bad batch, {said}"
         if self.raised is not None:
             _, before, after = self.raised
             said += f", as the rate rose from {rate_cell(before, 7)} to {rate_cell(after, 7)}"
@@ -118,12 +260,14 @@ class SpikeWatch:
 
     Attributes:
         last: the last spike, over or not.
+        norms: alarms of the gradient norm.
     """
 
     def __init__(self) -> None:
         """Start without a loss."""
         self.last: Spike | None = None
-        self._before: deque[float] = deque(maxlen=LEVEL_WINDOW)
+        self.norms = NormWatch()
+        self._before = Level()
         self._waiting: list[float] = []  # for the next update of the level
         self._just: deque[tuple[int, float]] = deque(maxlen=2 * RETURN_WINDOW)
         self._first = self._smallest = math.nan
@@ -134,9 +278,16 @@ class SpikeWatch:
         """The spike that is not over, if there is one."""
         return self.last if self.last is not None and self.last.over is None else None
 
-    def add(self, steps: Sequence[int], losses: Sequence[float | None]) -> None:
-        """Add the next losses and their steps; ``None`` where they are not finite."""
-        for step, value in zip(steps, losses, strict=True):
+    def add(
+        self,
+        steps: Sequence[int],
+        losses: Sequence[float | None],
+        norms: Sequence[float | None] | None = None,
+    ) -> None:
+        """Add the next losses, gradient norms and their steps; ``None`` where not finite."""
+        for i, (step, value) in enumerate(zip(steps, losses, strict=True)):
+            if norms is not None:
+                self.norms.add(step, norms[i])
             loss = math.inf if value is None else value
             self._just.append((step, loss))
             if value is not None and not loss >= self._smallest:
@@ -155,17 +306,14 @@ class SpikeWatch:
             self._waiting.append(loss)
         if len(self._waiting) < LEVEL_EVERY:
             return
-        self._before.extend(self._waiting)
+        self._before.add(self._waiting)
         self._waiting.clear()
-        if len(self._before) < MIN_LOSSES:
+        ordered = self._before.ordered
+        if len(ordered) < MIN_LOSSES:
             return
-        ordered = sorted(self._before)
-        level, upper = ordered[len(ordered) // 2], ordered[int(UPPER * len(ordered))]
-        deviations = sorted(abs(loss - level) for loss in ordered)
+        level, upper = self._before.median, ordered[int(UPPER * len(ordered))]
         # Losses of few samples are skewed: their upper tail exceeds what the median suggests.
-        deviation = max(
-            MAD_TO_DEVIATION * deviations[len(ordered) // 2], (upper - level) / UPPER_DEVIATIONS
-        )
+        deviation = max(self._before.deviation, (upper - level) / UPPER_DEVIATIONS)
         if not deviation:  # nearly all of them are equal
             deviation = pstdev(ordered)
         way = self._first - self._smallest
@@ -198,6 +346,9 @@ class SpikeWatch:
         self._waiting.clear()
         first = next(i for i, (_, loss) in enumerate(just) if loss > self._each)
         self.last = Spike(just[first][0], self._level, 0.0)
+        high = self.norms.last
+        if high is not None and abs(high.step - self.last.step) <= NORM_WITHIN:
+            self.last.norm = high
         for value in just[first:]:
             self._just.append(value)
             self._follow(self.last)
@@ -212,6 +363,17 @@ class SpikeWatch:
         spike.times = max(spike.times, height / self._level if self._level > 0 else math.inf)
         if spike.count >= RETURN_WINDOW and spike.now <= self._back:
             spike.over = self._just[-1][0] - spike.step
+
+
+def find_raise(steps: Sequence[int], rates: Sequence[float]) -> tuple[int, float, float] | None:
+    """Return the last rise of the rate within some steps: after which step, from, to.
+
+    ``None`` if it was not raised.
+    """
+    lowest = max(i for i, rate in enumerate(rates) if rate == min(rates))
+    if rates[-1] < RAISED_FACTOR * rates[lowest]:
+        return None
+    return steps[lowest], rates[lowest], rates[-1]
 
 
 def times_text(ratio: float) -> str:

@@ -8,6 +8,7 @@ from typing import IO
 
 from lrtui import messages as msg
 from lrtui.session.change import Change
+from lrtui.session.reports import Event
 from lrtui.session.run import Run
 from lrtui.session.sentences import advice_text, format_losses
 from lrtui.session.session import Session
@@ -18,6 +19,9 @@ from lrtui.text.rates import rate_text
 
 ENDED_EARLY = "the source ended before its answer"
 
+
+EVENTS = ("spike", "recovery", "ranks")
+"""Changes that are printed as events of a run."""
 
 SHOWN = 8
 """Weights that are printed after a run, at most."""
@@ -48,6 +52,10 @@ class Printer:
         else:
             lines = [msg.encode(message).decode()]
             for change in changes:
+                if change.kind in EVENTS and change.run is not None:
+                    of = change.run.number
+                    event = Event(run=of, step=change.step, kind=change.kind, text=change.text)
+                    lines.append(msg.encode(event).decode())
                 if change.kind == "ended" and change.run is not None:
                     lines.append(msg.encode(self.session.summary(change.run)).decode())
         for line in lines:
@@ -64,7 +72,7 @@ class Printer:
                 by = f" ({message.asked_by})" if message.asked_by else ""
                 done = "" if message.done else "refused: "
                 return [f"step {message.step:>6}  {done}{change.text}{by}"]
-            case "headroom":
+            case "headroom" | "spike" | "recovery" | "ranks":
                 return [f"step {change.step:>6}  {change.text}"]
             case "progress" if run:
                 assert isinstance(message, msg.Progress)

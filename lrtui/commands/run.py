@@ -13,7 +13,7 @@ from lrtui.monitor.script import RunOptions, run
 
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
-    parser.usage = "lrtui run [--name NAME] [--journal FILE] [--no-vitals] SCRIPT|-m MODULE [ARGS]"
+    parser.usage = "lrtui run [OPTIONS] SCRIPT|-m MODULE [ARGS]"
     parser.description = (
         "Run a script or a module as python does, to be watched by lrtui watch: its rate can be "
         "changed, it can be paused and stopped, and nothing in it need be changed for that."
@@ -27,6 +27,7 @@ def add_arguments(parser: Parser) -> None:
         action="store_false",
         help="show no gradient norm, waits, time left or room for a higher rate",
     )
+    add("--on-spike", metavar="COMMAND", help="run it when a spike begins, at most one a minute")
     add("-m", dest="module", metavar="MODULE", help="a module, as python -m")
     add("script", nargs="?", metavar="SCRIPT", help="a script")
 
@@ -42,7 +43,7 @@ def run_script(words: Sequence[str]) -> int:
     """
     end = 0
     while end < len(words) and words[end].startswith("-") and words[end] != "-m":
-        end += 2 if words[end] in ("--name", "--journal") else 1
+        end += 2 if words[end] in ("--name", "--journal", "--on-spike") else 1
     end += 2 if words[end : end + 1] == ["-m"] else 1
     parser = Parser(prog="lrtui run", allow_abbrev=False)
     add_arguments(parser)
@@ -54,7 +55,7 @@ def run_script(words: Sequence[str]) -> int:
             found.module or found.script,
             words[end:],
             is_module=found.module is not None,
-            options=RunOptions(found.name, found.journal, found.vitals),
+            options=RunOptions(found.name, found.journal, found.vitals, found.on_spike),
         )
     except ValueError as error:
         complain(str(error))

@@ -50,12 +50,18 @@ class Ranks(Message, tag="ranks", frozen=True, kw_only=True):
         steps: taken, by rank.
         paces: recent steps a second, by rank.
         ended: ranks that have left.
+        stalled: seconds for which no step was taken, 0 while the pace is usual.
+        blocker: while it stalls, the rank for which all others wait, ``None`` if unknown.
+        doing: while it stalls, what that rank or else rank 0 does.
     """
 
     run: RunNumber
     steps: Annotated[list[StepNumber], Meta(min_length=1, max_length=100_000)]
     paces: list[Annotated[float, Meta(ge=0)]]
     ended: list[int] = []
+    stalled: Seconds = 0.0
+    blocker: int | None = None
+    doing: str = ""
 
     def __post_init__(self) -> None:
         """Check that the columns fit together."""
@@ -89,7 +95,6 @@ class Vitals(Message, tag="vitals", frozen=True, kw_only=True):
         memory: resident bytes of the process.
         device_memory: bytes allocated on its device, ``None`` without one.
         settings: momentum or betas and weight decay in force, in words.
-        stalled: for how long no step was taken and why, empty while the pace is usual.
     """
 
     run: RunNumber
@@ -103,7 +108,6 @@ class Vitals(Message, tag="vitals", frozen=True, kw_only=True):
     memory: int | None = None
     device_memory: int | None = None
     settings: str = ""
-    stalled: str = ""
 
 
 class Gauge(Message, tag="gauge", frozen=True, kw_only=True):

@@ -7,9 +7,11 @@ range test before the fit, a notebook cell run again.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import math
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -34,6 +36,8 @@ from lrtui.messages import (
 )
 from lrtui.messages import Ranks as RanksMessage
 from lrtui.messages.sockets import new_path
+from lrtui.monitor import stderr_tail
+from lrtui.monitor.alarms import Alarms
 from lrtui.monitor.command_queue import NEVER, PendingCommand
 from lrtui.monitor.device import MAX_WAITING, DeviceRows
 from lrtui.monitor.journal import Journal
@@ -42,6 +46,8 @@ from lrtui.monitor.publisher import Addressed, Began, Finished, Publisher, to_al
 from lrtui.monitor.ranks import Ranks, number_of_ranks
 from lrtui.monitor.rate_try import RateTry
 from lrtui.monitor.server import Server
+from lrtui.monitor.stack import find_blocker
+from lrtui.monitor.stalls import Stalls
 from lrtui.monitor.tape import Tape
 from lrtui.monitor.vitals import Vitals
 from lrtui.text.errors import in_words
@@ -60,11 +66,12 @@ class Training:
     full_batch: bool = False
     journal: Path | None = None
     shows_vitals: bool = True
+    on_spike: str | None = None
 
     @property
     def began(self) -> Began:
         """The event of its beginning."""
-        return Began(self.name, self.optimizer, self.full_batch)
+        return Began(self.name, self.optimizer, self.full_batch, self.on_spike)
 
 
 class Channel:
@@ -99,6 +106,7 @@ class Channel:
         self.steering = Steering(training.levers, self._publish)
         self.queue = self.steering.queue
         self.queue.attend_at = 0  # to open the socket at the first step
+        self._stalls: Stalls | None = None
         self._device = DeviceRows()
         self._progress_due = 0.0
         self.add_row: Callable[[Any], None] = self._publisher.outbox.append
@@ -167,9 +175,10 @@ class Channel:
         atexit.register(self._at_exit)
         self._rank, self._size = number_of_ranks()
         self._publisher.ranks = self._size
+        self._stalls = stalls = Stalls(threading.get_ident())
         if self._size > 1:
             self._ranks = Ranks(
-                self.queue, self._rank, self._size, self._refuse, self.steering.why_not
+                self.queue, self._rank, self._size, self._refuse, self.steering.why_not, stalls
             )
             self.steering.tries.agree = self._ranks.agree
         if self._rank:
@@ -178,6 +187,8 @@ class Channel:
         try:
             path = new_path(self._pid)
             self._journal = Journal(self._training.journal or path.with_suffix(".journal"))
+            spikes = self._journal.path.with_suffix(".spikes.jsonl")
+            self._publisher.watch_spikes(Alarms(spikes, self._warn))
             self._server = Server(
                 path,
                 greet=self._greet,
@@ -192,6 +203,7 @@ class Channel:
             self.complain(f"this training cannot be watched: {error}")
         else:
             say(f"lrtui watch {self._pid} shows this training")
+            stderr_tail.remove_stale(path.parent)
             if self._training.shows_vitals:
                 self.vitals = Vitals(self.complain)
                 self.vitals.follow(self.steering.levers.control)
@@ -259,11 +271,17 @@ class Channel:
     def _once_a_second(self, watched: bool) -> list[Addressed]:
         """Return the messages sent once a second: ranks and vitals."""
         vitals, queue, publisher = self.vitals, self.queue, self._publisher
+        waits = queue.paused or self.steering.tries.is_replaying
+        moves = not waits and not self._is_finished and self.is_open
+        if self._stalls is not None:
+            self._stalls.track(queue.step, moves=moves)
+        if publisher.alarms is not None:
+            publisher.alarms.reap()
+        if stderr_tail.TAIL is not None and self._server is not None and self.is_open:
+            stderr_tail.TAIL.save(self._server.path.with_suffix(".stderr"))
         messages = [to_all(self._ranks_message())] if watched else []
         if vitals is not None:
-            waits = queue.paused or self.steering.tries.is_replaying
-            moves = not waits and not self._is_finished and self.is_open
-            vitals.track(moves, publisher.pace)
+            vitals.plan_search(moves)
             vitals.add_norms(publisher.pop_norms())
             if vitals.search_due:
                 queue.nudge()
@@ -273,12 +291,18 @@ class Channel:
 
     def _ranks_message(self) -> RanksMessage:
         run, pace = self._publisher.run, self._publisher.pace
-        if self._ranks is None:
-            return RanksMessage(run=run, steps=[self._step], paces=[pace])
-        steps, paces, ended = zip(*self._ranks.progress, strict=True)
-        left = [rank for rank, over in enumerate(ended) if over]
-        done = [max(step - self.origin, 0) for step in steps]
-        return RanksMessage(run=run, steps=done, paces=[*paces], ended=left)
+        message = RanksMessage(run=run, steps=[self._step], paces=[pace])
+        doing = []
+        if self._ranks is not None:
+            steps, paces, ended, doing = map(list, zip(*self._ranks.progress, strict=True))
+            done = [max(step - self.origin, 0) for step in steps]
+            left = [rank for rank, over in enumerate(ended) if over]
+            message = RanksMessage(run=run, steps=done, paces=paces, ended=left)
+        if self._stalls is None or not (stalled := self._stalls.seconds):
+            return message
+        doing = [self._stalls.doing(), *doing[1:]]
+        blocker = find_blocker(doing)
+        return replace(message, stalled=stalled, blocker=blocker, doing=doing[blocker or 0])
 
     def _on_command(self, command: AnyCommand, asked_by: str, viewer: int) -> None:
         if isinstance(command, Cancel | Stop):
@@ -311,12 +335,19 @@ class Channel:
         """Let the journal follow the socket to another folder."""
         if self._journal is not None and self._training.journal is None:
             self._journal = Journal(path.with_suffix(".journal"))
+            if self._publisher.alarms is not None:
+                self._publisher.alarms.path = path.with_suffix(".spikes.jsonl")
 
     def _on_error(self, error: BaseException) -> None:
         """Release the training after an error of the server, as nobody could resume it."""
         self.queue.release_all()
         self._record_nothing()
         self.complain(f"this training can no longer be watched: {in_words(error)}")
+
+    def _warn(self, text: str) -> None:
+        """Say a sentence to the person at the training and to all viewers."""
+        self.complain(text)
+        self._publisher.outbox.append(to_all(Printed(text=text)))
 
     # --- the end --------------------------------------------------------------------------
 
@@ -355,6 +386,10 @@ class Channel:
                 lambda: self._publisher.final_messages(self._step, outcome, reason),
                 is_waiting=lambda: bool(self._publisher.outbox),
             )
+            with contextlib.suppress(OSError):
+                self._server.path.with_suffix(".stderr").unlink()
+        if self._publisher.alarms is not None:
+            self._publisher.alarms.close()
         self._record_nothing()
 
     def _at_exit(self) -> None:

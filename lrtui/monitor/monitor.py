@@ -64,6 +64,7 @@ class Monitor:
         snapshots: bool = True,
         full_batch: bool = False,
         vitals: bool = True,
+        on_spike: str | None = None,
     ) -> None:
         """Attach to the optimizers.
 
@@ -82,6 +83,8 @@ class Monitor:
             vitals: whether to show gradient norm, clipping, waits for data, total steps, memory
                 and whether there is room for a higher rate. That takes at most 1 % of the time,
                 and now and then two copies of the weights where those fit.
+            on_spike: command to run when a spike begins, at most one a minute, without a shell;
+                its environment has LRTUI_STEP, LRTUI_KIND, LRTUI_NAME and LRTUI_FILE.
         """
         if Monitor.made is not None:
             Monitor.made()
@@ -95,7 +98,7 @@ class Monitor:
             # A Monitor of the same optimizers is obsolete: a notebook cell was run again.
             channel.steering.levers.control.detach_if_shared(optimizers)
         levers = Levers(RateControl(first), checkpoint, optimizers=optimizers)
-        self._prepare(levers, first, name, journal, full_batch, vitals)
+        self._prepare(levers, first, name, journal, full_batch, vitals, on_spike)
         for each in optimizers:
             try:
                 self.control.attach(each)
@@ -112,10 +115,11 @@ class Monitor:
         name: str | None,
         journal: str | None,
         vitals: bool = True,
+        on_spike: str | None = None,
     ) -> Self:
         """Return a Monitor whose caller attaches the optimizers."""
         made = cls.__new__(cls)
-        made._prepare(levers, optimizer, name, journal, False, vitals)
+        made._prepare(levers, optimizer, name, journal, False, vitals, on_spike)
         return made
 
     def _prepare(
@@ -126,6 +130,7 @@ class Monitor:
         journal: str | os.PathLike[str] | None,
         full_batch: bool,
         vitals: bool,
+        on_spike: str | None,
     ) -> None:
         self.control = levers.control
         self._training = Training(
@@ -135,6 +140,7 @@ class Monitor:
             full_batch,
             Path(journal) if journal is not None else None,
             vitals,
+            on_spike,
         )
         # Steps of the other trainings, to see whether they still go on when this one begins.
         self._before = {channel: channel.queue.step for channel in open_channels()}

@@ -11,3 +11,4 @@ class RunOptions(NamedTuple):
     name: str | None = None
     journal: str | None = None
     vitals: bool = True
+    on_spike: str | None = None

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from lrtui import messages as msg
 from lrtui.analysis.headroom import word
 from lrtui.messages.quantities import LARGEST
+from lrtui.monitor.alarms import Alarms
 from lrtui.monitor.device import Batch, Raw
 from lrtui.monitor.history import History, Row, extremes, progress
 
@@ -80,6 +81,7 @@ class Began(NamedTuple):
     name: str
     optimizer: str
     full_batch: bool
+    on_spike: str | None = None
 
 
 class Finished(NamedTuple):
@@ -103,6 +105,7 @@ class Publisher:
         losses: the last finite losses.
         pace: recent steps a second.
         ranks: number of processes that train together.
+        alarms: finds spikes, ``None`` for not.
     """
 
     def __init__(self, began: Began) -> None:
@@ -111,6 +114,7 @@ class Publisher:
         self.run = 0
         self.pace = 0.0
         self.ranks = 1
+        self.alarms: Alarms | None = None
         self._since = time.time()
         self._folder = os.path.abspath(os.curdir) if os.path.exists(os.curdir) else "?"
         self._earlier: deque[list[msg.AnyMessage]] = deque(maxlen=MAX_EARLIER_RUNS)
@@ -121,12 +125,14 @@ class Publisher:
 
     def describe(self, began: Began) -> None:
         """Replace the description of a training that has not taken a step."""
-        self._name, self._optimizer, self._full_batch = began
+        self._name, self._optimizer, self._full_batch, self._on_spike = began
 
     def _begin(self, began: Began) -> None:
         """Switch to another run."""
         self.run += 1
         self.describe(began)
+        if self.alarms is not None:
+            self.watch_spikes(self.alarms)
         self.losses: deque[float] = deque(maxlen=LEVEL_WINDOW)
         self.scheduled = math.nan
         self._history = History()
@@ -140,6 +146,11 @@ class Publisher:
         self._slope: Any = None  # the last numbers of SLOPE
         self._own: float | None = None
         self._without_loss: list[Row] = []
+
+    def watch_spikes(self, alarms: Alarms) -> None:
+        """Look for spikes in the current run and those that follow."""
+        self.alarms = alarms
+        alarms.begin(self.run, self._name, self._on_spike)
 
     @property
     def level(self) -> float | None:
@@ -278,6 +289,8 @@ class Publisher:
             if watched:
                 messages.append(to_all(self._started))
         self._history.add(rows)
+        if self.alarms is not None and not self._full_batch:
+            self.alarms.add(rows)
         messages += map(to_all, self._gauges(rows))
         self._norms += [row.others["grad_norm"] for row in rows if "grad_norm" in row.others]
         self.losses += [row.loss for row in rows[-LEVEL_WINDOW:] if abs(row.loss) < float("inf")]

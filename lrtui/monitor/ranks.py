@@ -22,6 +22,7 @@ import torch.distributed as dist
 
 from lrtui.messages import AnyCommand
 from lrtui.monitor.command_queue import MAX_WAITING, CommandQueue, PendingCommand
+from lrtui.monitor.stalls import Stalls
 
 POLL_SECONDS = 0.05
 """Seconds between two polls for a command."""
@@ -53,8 +54,8 @@ JOIN_TIMEOUT = 2.0
 MONITORS = count()
 """Numbers the trainings of this process, in the same order on each rank."""
 
-RankProgress = tuple[int, float, bool]
-"""Progress of a rank: its step, its steps a second, whether it has ended."""
+RankProgress = tuple[int, float, bool, str]
+"""A rank's step, its steps a second, whether it has ended, and what it does while it stalls."""
 
 
 def number_of_ranks() -> tuple[int, int]:
@@ -78,6 +79,7 @@ class Ranks:
         size: int,
         refuse: Callable[[PendingCommand, str], None],
         why_not: Callable[[AnyCommand], str],
+        stalls: Stalls,
     ) -> None:
         """Start the thread.
 
@@ -87,8 +89,10 @@ class Ranks:
             size: number of ranks.
             refuse: called on rank 0 with a command not agreed on, and why.
             why_not: returns why this rank cannot carry out a command, empty if it can.
+            stalls: of this rank.
         """
-        self.progress: list[RankProgress] = [(0, 0.0, False)] * size
+        self.progress: list[RankProgress] = [(0, 0.0, False, "")] * size
+        self._stalls, self._doing = stalls, ""
         self._queue, self._rank, self._size, self._refuse = queue, rank, size, refuse
         self._why_not = why_not
         self._present = {rank}
@@ -279,16 +283,23 @@ class Ranks:
         self._reported = now
         if self._rank:
             self._store.set(f"far {self._rank}", str(self._queue.step))
+            self._stalls.track(self._queue.step, moves=not self._queue.paused)
+            doing = self._stalls.doing() if self._stalls.seconds else ""
+            if doing != self._doing:
+                self._doing = doing
+                self._store.set(f"doing {self._rank}", doing)
             return
         for rank in range(self._size):
-            step, ended = self._queue.step, self._ended
+            step, ended, doing = self._queue.step, self._ended, ""
             if rank:
                 if not self._store.check([key := f"far {rank}"]):
                     continue
                 step = int(self._store.get(key))
                 ended = self._store.check([f"ended {rank}"])
+                if self._stalls.seconds and self._store.check([key := f"doing {rank}"]):
+                    doing = self._store.get(key).decode()
             pace = 0.0 if first else (step - self.progress[rank][0]) / passed
-            self.progress[rank] = (step, max(pace, 0.0), ended)
+            self.progress[rank] = (step, max(pace, 0.0), ended, doing)
 
 
 def own_connection(store: Any) -> Any:  # noqa: ANN401 - untyped in torch

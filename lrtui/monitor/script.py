@@ -14,6 +14,7 @@ from types import CodeType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from lrtui.monitor.options import RunOptions as RunOptions
+from lrtui.monitor.stderr_tail import keep_tail
 
 if TYPE_CHECKING:
     from lrtui.monitor.automatic import Automatic
@@ -106,6 +107,7 @@ def watch(options: RunOptions) -> list[Automatic]:
         A list that will hold the watcher from then on.
     """
     watching: list[Automatic] = []
+    keep_tail()
 
     def begin() -> None:
         from lrtui.monitor.automatic import Automatic

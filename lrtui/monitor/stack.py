@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 WAITS = (
     ("torch/utils/data/", "waits for data"),
     ("torch/distributed/", "waits for other ranks"),
+    ("torch/autograd/", "is in backward"),
     ("multiprocessing/", "waits for another process"),
     ("threading.py", "waits for a lock"),
     ("socket.py", "waits for the network"),
     ("ssl.py", "waits for the network"),
 )
 """Parts of library file names, and what a thread in them does."""
+
+FOR_OTHERS = ("waits for other ranks", "is in backward")
+"""What ranks do that wait for another; DistributedDataParallel averages gradients in backward."""
 
 OURS = Path(__file__).parents[1].as_posix()
 """The folder of this package."""
@@ -32,3 +37,9 @@ def where(thread: int) -> str:
             line = f" in {Path(file).name}, line {frame.f_lineno}"
         frame = frame.f_back
     return f"{doing or 'runs'}{line}"
+
+
+def find_blocker(doing: Sequence[str]) -> int | None:
+    """Return the rank for which all others wait, from what each does; ``None`` if unknown."""
+    busy = [rank for rank, text in enumerate(doing) if not text.startswith(FOR_OTHERS)]
+    return busy[0] if len(busy) == 1 < len(doing) and doing[busy[0]] else None

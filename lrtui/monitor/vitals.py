@@ -1,4 +1,4 @@
-"""Measures gradient norm, data waits, total steps, memory and stalls of a training.
+"""Measures gradient norm, data waits, total steps and memory of a training.
 
 Everything is read from what the script does anyway. The hooks cost a microsecond a step; the rest
 is read once a second in the server's thread. Only the headroom is computed, for at most 1 % of the
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import math
-import statistics
 import threading
 import time
 from collections import deque
@@ -28,7 +27,6 @@ from lrtui.monitor.memory import memory_of_this_process
 from lrtui.monitor.own_line import OwnLine
 from lrtui.monitor.patches import WATCHING, Patches
 from lrtui.monitor.rate_control import RateControl
-from lrtui.monitor.stack import where
 from lrtui.text.errors import in_words
 
 CLIPPED_WINDOW = 1000
@@ -36,9 +34,6 @@ CLIPPED_WINDOW = 1000
 
 SEARCH_TIMES = (0.0, 1.0, 4.0, 15.0, 60.0)
 """Seconds after the first step at which to search the script for its total number of steps."""
-
-STALL_FACTOR, STALL_SECONDS = 10.0, 5.0
-"""A training stalls if a step takes this many times its usual time, and this many seconds."""
 
 
 class Vitals:
@@ -73,7 +68,6 @@ class Vitals:
         self._searches = 0
         self._norms: deque[float] = deque(maxlen=CLIPPED_WINDOW)
         self._thread = threading.get_ident()
-        self._moved_at, self._paces = time.monotonic(), deque[float](maxlen=60)
         self._patches = Patches()
         self._watch_clipping()
         self._watch_loaders()
@@ -199,31 +193,14 @@ class Vitals:
         """Add gradient norms of past steps to the clipped share."""
         self._norms += [norm for norm in norms if norm is not None]
 
-    def track(self, moves: bool, pace: float) -> None:
-        """Track the pace, once a second.
-
-        Args:
-            moves: whether the training is neither paused nor over.
-            pace: steps a second since the last call.
-        """
+    def plan_search(self, moves: bool) -> None:
+        """Have the script searched if it is time; ``moves``: it is neither paused nor over."""
         now = time.monotonic()
         self._began = self._began or now
-        if pace > 0 or not moves:
-            self._moved_at = now
-        if pace > 0:
-            self._paces.append(pace)
         due = (
             self._searches < len(SEARCH_TIMES) and now >= self._began + SEARCH_TIMES[self._searches]
         )
         self.search_due = moves and due and (self._total is None or not self._total.is_sure)
-
-    def stalled(self) -> str:
-        """Return how long the training has stalled and where, empty if it has not."""
-        seconds = time.monotonic() - self._moved_at
-        usual = 1 / statistics.median(self._paces) if self._paces else math.inf
-        if seconds < max(STALL_FACTOR * usual, STALL_SECONDS):
-            return ""
-        return f"no step for {seconds:.0f} s, {where(self._thread)}"
 
     def message(self, run: int, step: int, optimizer: Optimizer | None) -> msg.Vitals:
         """Return the vitals as a message."""
@@ -248,7 +225,6 @@ class Vitals:
             memory=memory,
             device_memory=on_device,
             settings=settings_of(optimizer),
-            stalled=self.stalled(),
         )
 
     def _steps_in_all(self, step: int) -> tuple[int | None, str]:

@@ -12,6 +12,9 @@ from lrtui.text.rates import rate_text
 ALARMS = ("spike", "diverged")
 """Verdicts that are worth a notice while a run is on."""
 
+NORM_STEPS = 128
+"""Steps for which a high gradient norm is news."""
+
 
 def news(session: Session) -> str:
     """Say what became of the current run; empty while there is nothing worth a notice."""
@@ -23,6 +26,13 @@ def news(session: Session) -> str:
     if not session.is_on:
         return f"{name} is over after {run.step:,} steps: {run.status()}"
     verdict, _ = run.verdict()
+    high, spike = run.spikes.norms.last, run.spikes.now
+    if verdict == "spike":
+        high = spike.norm if spike is not None else None  # one event, one notice
+    elif verdict == "diverged" or (high is not None and run.step > high.step + NORM_STEPS):
+        high = None
+    if high is not None:
+        return f"{name}: {high.in_words()}, step {high.step:,}"
     return f"{name}: {verdict}" if verdict in ALARMS else ""
 
 

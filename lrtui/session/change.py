@@ -25,6 +25,7 @@ Kind = Literal[
     "settled",
     "spike",
     "recovery",
+    "ranks",  # a rank lags or has caught up, or no step is taken; the text says which
     "ended",
     "failed",  # the source cannot go on
     "unusable",  # the problem cannot be trained

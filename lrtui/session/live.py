@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -31,6 +32,11 @@ PACES = 60
 
 GAUGES = 12
 """Measurements of the headroom kept."""
+LAG_SECONDS, LAG_STEPS = 5.0, 10
+"""A rank lags if it is behind by what the first rank takes so long for, and by so many steps."""
+
+LOGGED_STALL = 60.0
+"""Seconds of a stall that is logged; an evaluation may well be shorter."""
 
 SCALARS = 32
 """Named scalars kept."""
@@ -46,6 +52,7 @@ class Live:
         rewinds: steps at which it was rewound.
         ranks: the last ``Ranks``.
         paces: recent steps a second of each rank.
+        lagging: ranks that are far behind.
         snapshots: the last ``Snapshots``.
         vitals: the last ``Vitals``.
         trying: how far a try is, ``None`` while none is on.
@@ -61,6 +68,7 @@ class Live:
     rewinds: list[int] = field(default_factory=list)
     ranks: Ranks | None = None
     paces: dict[int, deque[float]] = field(default_factory=dict)
+    lagging: set[int] = field(default_factory=set)
     snapshots: Snapshots | None = None
     vitals: Vitals | None = None
     trying: Trying | None = None
@@ -81,12 +89,63 @@ class Live:
         return self.ranks.paces[0] if self.ranks is not None else None
 
     @property
+    def stall(self) -> str:
+        """For how long the training takes no step, and why; empty while its pace is usual."""
+        ranks = self.ranks
+        if ranks is None or not ranks.stalled:
+            return ""
+        text = f"no step for {ranks.stalled:.0f} s"
+        if ranks.blocker is not None:
+            return f"{text}: rank {ranks.blocker} holds up the others, it {ranks.doing}"
+        return f"{text}, {'rank 0 ' if len(ranks.steps) > 1 else ''}{ranks.doing}"
+
+    @property
+    def way_back(self) -> tuple[int, float] | None:
+        """The snapshot to go back to and the factor on its rate, ``None`` without a snapshot.
+
+        The last one before a spike; the rate is kept after a bad batch, else halved.
+        """
+        if self.snapshots is None:
+            return None
+        if self.spike is None or self.spike.over is not None:
+            return self.snapshots.before, 0.5
+        earlier = [step for step in self.snapshots.steps if step < self.spike.step]
+        step = earlier[-1] if earlier else self.snapshots.before
+        return step, 1.0 if self.spike.cause == "bad batch" else 0.5
+
+    @property
     def since(self) -> int | None:
         """Step since which the rate is set by a person, ``None`` if it is the schedule's."""
         if self.state is None or (self.state.held is None and self.state.scale == 1):
             return None
         kinds = ("hold", "scale", "rewind", "adopt")
         return next((s.step for s in reversed(self.steered) if s.done and s.command in kinds), None)
+
+    def note_ranks(self, ranks: Ranks) -> list[str]:
+        """Apply a report of the ranks; return in words which lag now, and whether all stall."""
+        said = []
+        was, self.ranks = self.ranks, ranks
+        stalled = was.stalled if was is not None else 0.0
+        if stalled < LOGGED_STALL <= ranks.stalled:
+            said.append(self.stall)
+        elif not ranks.stalled and stalled >= LOGGED_STALL:
+            said.append(f"steps again after {stalled:.0f} s without one")
+        for rank, pace in enumerate(ranks.paces):
+            self.paces.setdefault(rank, deque(maxlen=PACES)).append(pace)
+        first = ranks.steps.index(max(ranks.steps))
+        usual = statistics.median([pace for pace in self.paces[first] if pace] or [0.0])
+        far = max(LAG_SECONDS * usual, LAG_STEPS)
+        for rank, step in enumerate(ranks.steps):
+            behind, lags = ranks.steps[first] - step, rank in self.lagging
+            if rank in ranks.ended:
+                self.lagging.discard(rank)
+            elif not lags and usual and behind >= far:
+                self.lagging.add(rank)
+                said.append(f"rank {rank} lags: {behind:,} steps behind rank {first}")
+            elif lags and behind < far / 2:
+                self.lagging.remove(rank)
+                said.append(f"rank {rank} has caught up")
+        return said
 
     def note(self, message: LiveReport) -> None:
         """Apply a report."""
@@ -103,10 +162,6 @@ class Live:
                 self.trying, self.tried = None, message
             case Vitals():
                 self.vitals = message
-            case Ranks(paces=paces):
-                self.ranks = message
-                for rank, pace in enumerate(paces):
-                    self.paces.setdefault(rank, deque(maxlen=PACES)).append(pace)
             case Steered():
                 self.steered.append(message)
                 if message.command in ("rewind", "adopt") and message.done:

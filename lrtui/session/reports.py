@@ -22,6 +22,20 @@ class AdviceReport(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Event(Report, tag="event", frozen=True, kw_only=True):
+    """What losses or ranks show: a spike, its end, a rank that lags, a training that stalls.
+
+    Attributes:
+        kind: ``spike``, ``recovery`` or ``ranks``.
+        text: in words.
+    """
+
+    run: int
+    step: int | None
+    kind: str
+    text: str
+
+
 class Summary(Report, tag="summary", frozen=True, kw_only=True):
     """A run in one line, printed after it.
 

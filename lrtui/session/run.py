@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lrtui import messages as msg
 from lrtui.analysis.diagnosis import Diagnosis, Verdict
-from lrtui.analysis.spikes import LEVEL_WINDOW, SpikeWatch
+from lrtui.analysis.spikes import LEVEL_WINDOW, SpikeWatch, find_raise
 from lrtui.session.live import Live
 from lrtui.text.rates import rate_text
 
@@ -27,9 +27,6 @@ LOW_RATE_SHARE = 0.1
 
 EARLY_SHARE = 0.1
 """In this first share of its steps, a level loss of a run says nothing."""
-
-RAISED_FACTOR = 1.1
-"""A rate counts as raised from this factor on."""
 
 NOTABLE = ("at the edge", "spike", "rising", "above its start", "falling, swinging")
 """Verdicts shown even when the outcome is known from running ahead."""
@@ -379,7 +376,7 @@ class Run:
             self.rates.append(steps, progress.scalars["lr"])
         if not self.every_step_sees_all or self.live is not None:
             before = self.spikes.last
-            self.spikes.add(steps, progress.losses)
+            self.spikes.add(steps, progress.losses, progress.scalars.get("grad_norm"))
             if (spike := self.spikes.last) is not before and spike is not None:
                 spike.raised = self._raised_before(spike.step)
         if self.live is not None:
@@ -414,11 +411,7 @@ class Run:
         near = [int(at) for at in steps[steps <= step]] or range(
             max(step - LEVEL_WINDOW, 0), step + 1
         )
-        rates = [self.lr_at(at) for at in near]
-        lowest = max(i for i, lr in enumerate(rates) if lr == min(rates))
-        if rates[-1] < RAISED_FACTOR * rates[lowest]:
-            return None
-        return near[lowest], rates[lowest], rates[-1]
+        return find_raise(near, [self.lr_at(at) for at in near])
 
     def _is_as_foreseen(self, progress: msg.Progress) -> bool:
         """Return whether the last loss agrees with the look-ahead, as far as that is known."""

@@ -9,7 +9,7 @@ from lrtui import messages as msg
 from lrtui.analysis.advice import Advice, advise, advise_from_sweep, best_of
 from lrtui.analysis.diagnosis import Diagnosis
 from lrtui.analysis.headroom import sentence
-from lrtui.analysis.spikes import times_text
+from lrtui.analysis.spikes import CAUSES
 from lrtui.analysis.theory import Theory
 from lrtui.session.change import Change
 from lrtui.session.live import Live
@@ -324,6 +324,11 @@ class Session:
                 return [self._note_vitals(run, message)]
             case msg.Gauge():
                 return [self._note_gauge(run, message)]
+            case msg.Ranks() if run.live is not None:
+                said = run.live.note_ranks(message)
+                return [Change("ranks", message, run, run.step, text) for text in said] or [
+                    Change("other", message, run)
+                ]
             case msg.Ranks() | msg.Snapshots() | msg.Trying() | msg.Tried():
                 run.note(message)
             case msg.Ahead():
@@ -340,17 +345,19 @@ class Session:
 
     def _progress(self, run: Run, progress: msg.Progress) -> list[Change]:
         """Apply losses; return that, and what they show for the first time."""
-        settled_at, spike = run.settled_at, run.spikes.last
+        settled_at, spike, norm = run.settled_at, run.spikes.last, run.spikes.norms.last
         over = spike.over if spike is not None else None
         run.take(progress)
         found = [Change("progress", progress, run)]
         if settled_at is None and run.settled_at is not None:
             found.append(Change("settled", progress, run, run.settled_at, "settled"))
+        if (high := run.spikes.norms.last) is not norm and high is not None:
+            found.append(Change("spike", progress, run, high.step, high.in_words()))
         if (now := run.spikes.last) is not None:
             if spike is None or spike.step != now.step:
-                finite = math.isfinite(now.times)
-                height = f"{times_text(now.times)} its level" if finite else "not finite"
-                text = f"spike, {height}"
+                text = f"spike, {now.height_text}"
+                if now.cause:
+                    text += f": {CAUSES[now.cause]}"
                 found.append(Change("spike", progress, run, now.step, text))
                 over = None
             if over is None and now.over is not None:

@@ -20,6 +20,9 @@ RETRY_SECONDS = 1.0
 MAX_READ = 1 << 22
 """Bytes read at a time."""
 
+LAST_LINES, MAX_TAIL = 3, 1 << 14
+"""Lines shown of what a process that is gone printed to standard error; most bytes read of it."""
+
 
 class SocketSource(Source):
     """Follows a training; when it is over, waits for one of the same name and folder, a new run."""
@@ -163,6 +166,9 @@ class SocketSource(Source):
             how = "the connection to where it runs was lost"
         elif has_ended(self._greeting.pid):
             how = "it was killed or crashed"
+            if lines := last_lines(self._path.with_suffix(".stderr")):
+                text = "\n".join(["its last lines on standard error:", *lines])
+                self._messages.append(msg.Printed(text=text))
         else:
             how = "it no longer answers"
         reason = f"lost at step {self._step:,}: {how}; waiting for it to come back"
@@ -201,6 +207,17 @@ class SocketSource(Source):
 def renumbered(message: msg.AnyMessage, run: int) -> msg.AnyMessage:
     """Return a message about a run, with another number of it."""
     return replace(message, run=run) if hasattr(message, "run") else message
+
+
+def last_lines(path: Path) -> list[str]:
+    """Return the last lines of what a training printed, apart from ours; empty if unknown."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            text = file.read(MAX_TAIL).decode(errors="replace")
+    except OSError:
+        return []
+    lines = [line.rstrip() for line in text.splitlines()]
+    return [line for line in lines if line and not line.startswith("lrtui: ")][-LAST_LINES:]
 
 
 def has_ended(pid: int) -> bool:

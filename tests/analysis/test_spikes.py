@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from lrtui.analysis.spikes import LEVEL_WINDOW, Spike, SpikeWatch
+from lrtui.analysis.spikes import LEVEL_WINDOW, HighNorm, Level, NormWatch, Spike, SpikeWatch
 from lrtui.messages import Greeting, ProblemFacts, Progress, Started, State, Steered
 from lrtui.session.run import Run
 from lrtui.session.session import Session
@@ -192,3 +193,76 @@ def test_the_mini_batches_of_the_lab_are_watched_and_its_whole_batches_are_not()
         session.apply(Progress(run=1, steps=0, scalars={"loss": told}, seconds=1.0))
         assert session.current is not None
         assert (session.current.spikes.last is not None) == looked
+
+
+# --- gradient norms -----------------------------------------------------------------------
+
+
+def highs(norms: Sequence[float | None]) -> list[HighNorm]:
+    """All alarms of some gradient norms."""
+    watched = NormWatch()
+    found: list[HighNorm] = []
+    for step, norm in enumerate(norms):
+        watched.add(step, norm)
+        if watched.last is not None and watched.last not in found:
+            found.append(watched.last)
+    return found
+
+
+def test_the_level_is_that_of_the_last_values() -> None:
+    level = Level()
+    for end in (1, 2, 63, 64, 500):
+        level.add(NOISE[len(level.ordered) if end < 100 else 300 : end].tolist())
+    last = NOISE[372:500]
+    assert level.ordered == sorted(last.tolist())
+    middle = np.sort(last)[64]
+    assert level.median == middle
+    assert level.deviation == pytest.approx(1.4826 * np.sort(np.abs(last - middle))[64])
+
+
+def test_norms_that_vary_by_tens_of_percent_are_no_alarm() -> None:
+    assert highs(np.exp(0.3 * NOISE).tolist()) == []
+    wide = np.exp(0.5 * NOISE[:1000])
+    wide[500] = 20.0  # its logarithm is six deviations above
+    assert highs(wide.tolist()) == []
+
+
+def test_one_norm_far_above_its_level_is_an_alarm_at_once() -> None:
+    norms: list[float | None] = np.exp(0.1 * NOISE[:600]).tolist()
+    norms[300] = 2.9  # ten deviations, but not three times the level
+    norms[400] = 9.0
+    norms[440] = 9.0  # within 50 steps of the last: the same event
+    norms[500:503] = [None, math.inf, 0.0]
+    (found,) = highs(norms)
+    assert found.step == 400
+    assert found.level == pytest.approx(1, rel=0.05)
+    assert found.times == pytest.approx(9, rel=0.05)
+    assert found.in_words() == f"gradient norm ×{found.times:.3g} its level"
+
+
+def test_norms_that_stay_high_are_one_alarm_and_become_the_level() -> None:
+    norms = np.exp(0.1 * NOISE[:1200])
+    norms[300:] *= 10
+    norms[1000] *= 10
+    assert [found.step for found in highs(norms.tolist())] == [300, 1000]
+
+
+@pytest.mark.parametrize(
+    ("at", "cause"), [(500, "bad batch"), (490, "bad batch"), (489, ""), (None, "")]
+)
+def test_the_cause_of_a_spike_is_a_high_norm_at_its_beginning(at: int | None, cause: str) -> None:
+    losses = [*noisy(1.0, 0, 500, 0.05), *noisy(3.0, 500, 540, 0.05)]
+    norms = np.exp(0.1 * NOISE[:540])
+    if at is not None:
+        norms[at] = 30
+    for portion in (1, 7, 100):
+        watched = SpikeWatch()
+        for first in range(0, 540, portion):
+            part = losses[first : first + portion]
+            steps = range(first, first + len(part))
+            watched.add(steps, part, norms[first : first + portion].tolist())
+        assert watched.last is not None
+        assert watched.last.step == 500
+        assert watched.last.cause == cause
+        watched.last.raised = (499, 0.1, 0.2)
+        assert watched.last.cause == "rate raised"

@@ -18,6 +18,7 @@ NAMES = (
     "bounded",
     "lab_truth",
     "verdicts",
+    "spikes",
     "headroom",
     "tries",
 )

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import socket
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch.distributed as dist
 from lrtui.messages import Hold, Pause, Ranks, Resume, Rewind, Snapshots, Step, Stop
 from lrtui.monitor.command_queue import CommandQueue, PendingCommand
 from lrtui.monitor.ranks import Ranks as Agreement
+from lrtui.monitor.stalls import Stalls
 from tests.monitor.trainings import Running, Viewer, script, training, until
 from tests.terminal import gone
 
@@ -268,8 +270,9 @@ def test_without_the_store_each_order_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(dist.distributed_c10d, "_get_default_store", lambda: store)
     refused: list[tuple[PendingCommand, str]] = []
     queue = CommandQueue(lambda pending: None)
+    stalls = Stalls(threading.get_ident())
     agreed = Agreement(
-        queue, 0, 2, lambda pending, why: refused.append((pending, why)), lambda c: ""
+        queue, 0, 2, lambda pending, why: refused.append((pending, why)), lambda c: "", stalls
     )
     monkeypatch.setattr(agreed, "_store", Gone())
     orders = [PendingCommand(Hold(id=number, lr=0.1), asked_by="you") for number in (1, 2)]

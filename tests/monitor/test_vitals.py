@@ -117,31 +117,12 @@ def test_a_script_that_cannot_be_searched_is_complained_of_once(
     made = Vitals(complaints.append)
     try:
         made.search_script()
-        made.track(True, 1.0)
+        made.plan_search(True)
         assert not made.search_due
         assert len(complaints) == 1
         assert "a property of the script" in complaints[0]
     finally:
         made.close()
-
-
-def test_a_stall_says_for_how_long_and_where(
-    vitals: Vitals, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = 1e6
-    monkeypatch.setattr("lrtui.monitor.vitals.time.monotonic", lambda: now)
-    for _ in range(10):
-        now += 1
-        vitals.track(True, 1.0)
-    assert vitals.stalled() == ""
-    now += 9
-    vitals.track(True, 0.0)
-    assert vitals.stalled() == ""
-    now += 3
-    assert vitals.stalled().startswith("no step for 12 s, ")
-    assert "test_vitals.py, line" in vitals.stalled()
-    vitals.track(False, 0.0)  # paused: it is no stall
-    assert vitals.stalled() == ""
 
 
 def test_what_is_in_force_besides_the_rate() -> None:
@@ -185,17 +166,6 @@ def test_an_unchanged_script_shows_what_it_computed_and_is_not_changed(tmp_path:
     float32 = [float(torch.tensor(norm)) for norm in its["norms"]]
     assert len(seen) > 100
     assert set(seen) <= {*its["norms"], *float32}
-
-
-@pytest.mark.slow
-def test_a_training_that_waits_for_its_loader_says_so(tmp_path: Path) -> None:
-    command = [script("vitals"), str(tmp_path / "out"), "100", "0.0005", "20"]
-    with training("-m", "lrtui", "run", *command) as running:
-        viewer = running.viewer()
-        viewer.wait_for(lambda: bool((last(viewer) or Told(run=1)).stalled), "a stall")
-        told = last(viewer)
-        assert told is not None
-        assert "waits for data in vitals.py, line" in told.stalled
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lrtui.analysis.series import LossSeries
-from lrtui.messages import Ranks, State
+from lrtui.messages import Command, Ranks, Rewind, Snapshots, State
 from lrtui.screen.control.view import View
 from lrtui.screen.dialogs.help import Help
 from lrtui.screen.panes.loss import usual_losses, with_gaps
@@ -201,3 +201,23 @@ def test_the_curve_of_a_rank_is_measured_by_the_quickest() -> None:
     rows = drawn_ranks(Ranks(run=1, steps=[60, 60], paces=[10, 5]), 8)
     assert "█" in rows[0]
     assert "▅" in rows[1]
+
+
+@pytest.mark.parametrize(
+    ("norm", "by", "words"), [(1.0, 0.5, "at half the rate"), (30.0, 1.0, "rate kept")]
+)
+async def test_the_way_back_from_a_spike(norm: float, by: float, words: str) -> None:
+    calm = [1.0 + 0.01 * (k % 7) for k in range(300)]
+    messages = told(
+        [*calm, *[5.0] * 8], grad_norm=[*[1.0] * 300, norm, *[1.0] * 7], offers=(*OFFERS, "rewind")
+    )
+    app = live_app(*messages, Snapshots(run=1, steps=[100, 250, 303], before=100))
+    sent: list[Command] = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await frame(pilot, 2)
+        main_screen(app).controller.steering._send = sent.append
+        assert f"t back to step 250, {words}" in text(app, "status")
+        await press(pilot, "t")
+        assert sent == []
+        await press(pilot, "t")
+        assert sent == [Rewind(step=250, by=by)]

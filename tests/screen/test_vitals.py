@@ -49,11 +49,14 @@ async def test_how_long_it_will_take_and_what_it_does(size: tuple[int, int]) -> 
 
 
 async def test_a_stall_comes_before_the_verdict() -> None:
-    stalled = "no step for 42 s, waits for data in train.py, line 31"
-    app = live_app(*told(falling(600)), vitals(stalled=stalled))
+    stalled = Ranks(
+        run=1, steps=[600], paces=[0.0], stalled=42.4, doing="waits for data in train.py, line 31"
+    )
+    app = live_app(*told(falling(600)), stalled)
     async with app.run_test(size=(120, 36)) as pilot:
         await frame(pilot, 2)
-        assert f"! {stalled}; " in text(app, "status")
+        said = "! no step for 42 s, waits for data in train.py, line 31; "
+        assert said in text(app, "status")
 
 
 def measured(step: int, left: float, word: str) -> Gauge:

@@ -66,7 +66,7 @@ class Log:
                 self.write(f"{message.step:,} {text} ({who})", "text")
             case "headroom":
                 self.write(f"{at}{text.partition(':')[0]}", "text")
-            case "settled" | "spike" | "recovery":
+            case "settled" | "spike" | "recovery" | "ranks":
                 tone = {"settled": "good", "spike": "warn"}.get(change.kind, "text")
                 self.write(f"{by}{at}{text or change.kind}", tone)
             case "ended":

@@ -81,17 +81,18 @@ class Steering:
             self._send(Stop())
 
     def rewind(self) -> None:
-        """Go back to the last snapshot before the loss rose, and on at half the rate."""
+        """Go back to the last snapshot before the loss rose: see ``Live.way_back``."""
         if not self._is_on():
             return
         run = self._view.session.current
-        snapshots = run.live.snapshots if run and run.live else None
-        if snapshots is None:
+        way = run.live.way_back if run and run.live else None
+        if way is None:
             self._notify("no snapshot to go back to yet", "bad")
             return
-        back = f"goes back to the weights of step {snapshots.before:,}, on at half the rate of then"
-        if self._sure("t", back):
-            self._send(Rewind(step=snapshots.before))
+        step, by = way
+        rate = "the rate of then" if by == 1 else "half the rate of then"
+        if self._sure("t", f"goes back to the weights of step {step:,}, on at {rate}"):
+            self._send(Rewind(step=step, by=by))
 
     def try_rates(self) -> None:
         """Ask what a try would take; try it if that was answered just now."""

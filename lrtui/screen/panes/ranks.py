@@ -37,6 +37,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         word, tone = "", "text"
         if rank in ranks.ended:
             word, tone = "ended", "dim"
+        elif rank in live.lagging or rank == ranks.blocker:
+            word, tone = ("lags" if rank in live.lagging else "holds up"), "bad"
         elif pace < STRAGGLES * quickest:
             word, tone = "straggles", "bad"
         row: Row = [(f"{rank:>3} ", "dim"), (f"{ranks.steps[rank]:>9,} ", tone)]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from collections.abc import Callable
 
 from lrtui.analysis.headroom import ROOM, sentence
-from lrtui.analysis.spikes import times_text
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.loss import knows_no_loss
@@ -148,9 +146,9 @@ def verdict_of(view: View) -> Verdict:
     text = said if now in (verdict, "paused") else f"{now}: {run.reason}"
     if now == "paused":
         text = f"paused at step {run.step:,}; {text}"
-    elif run.live is not None and run.live.vitals is not None and run.live.vitals.stalled:
+    elif run.live is not None and run.live.stall:
         sign, tone = "!", "warn"
-        text = f"{run.live.vitals.stalled}; {text}"
+        text = f"{run.live.stall}; {text}"
     elif view.silent_for:
         sign, tone = "!", "warn"
         text = f"nothing has come from the trainer for {view.silent_for} s; {text}"
@@ -212,15 +210,14 @@ def results_of(run: Run) -> Row:
     live = run.live
     assert live is not None
     row: Row = []
-    if live.snapshots is not None and run.is_on:
-        row += [("   t ", "strong"), (f"back to step {live.snapshots.before:,}", "text")]
+    if live.way_back is not None and run.is_on:
+        step, by = live.way_back
+        at = "rate kept" if by == 1 else "at half the rate"
+        row += [("   t ", "strong"), (f"back to step {step:,}, {at}", "text")]
     # One that is not over is the verdict itself, with its figures.
     if (spike := live.spike) is not None and spike.over is not None:
-        height = (
-            f"{times_text(spike.times)} its level" if math.isfinite(spike.times) else "not finite"
-        )
         over = f"recovered in {spike.over:,} steps"
-        row.append((f"   last spike at {spike.step:,}, {height}; {over}", "dim"))
+        row.append((f"   last spike at {spike.step:,}, {spike.height_text}; {over}", "dim"))
     return row
 
 
