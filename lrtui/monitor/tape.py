@@ -272,9 +272,9 @@ class Tape:
         """
         if torch._C._current_graph_task_id() != -1:
             raise CannotTry(IN_BACKWARD)
-        if Tape.active is not None:
-            Tape.active.stop()
-            Tape.active.trouble = INTERRUPTED
+        if (other := Tape.active) is not None:
+            other.stop()
+            other.trouble = INTERRUPTED
         Tape.active = self
         if any(isinstance(optimizer, torch.optim.LBFGS) for optimizer in self._optimizers):
             raise CannotTry(LBFGS)

@@ -273,7 +273,7 @@ async def test_help_names_every_action_and_goes_away_again() -> None:
         assert main_screen(app).is_running
 
 
-OF_A_TRAINING = ("follow", "hold", "release", "rewind", "checkpoint", "stop")
+OF_A_TRAINING = ("follow", "hold", "release", "rewind", "try", "adopt", "checkpoint", "stop")
 """What only a training that is not ours is asked for."""
 
 

@@ -213,7 +213,7 @@ def results_of(run: Run) -> Row:
     if live.way_back is not None and run.is_on:
         step, by = live.way_back
         at = "rate kept" if by == 1 else "at half the rate"
-        row += [("   t ", "strong"), (f"back to step {step:,}, {at}", "text")]
+        row += [("   t ", "strong"), (f"back to step {step:,}", "text"), (f", {at}", "dim")]
     # One that is not over is the verdict itself, with its figures.
     if (spike := live.spike) is not None and spike.over is not None:
         over = f"recovered in {spike.over:,} steps"
