@@ -424,7 +424,7 @@ def trials(name: str, seed: int, base: float) -> Iterator[dict[str, Any]]:
     line, own = OwnLine(control), None
     for step in range(SNAPSHOTS[-1]):
         if not math.isfinite(training.step(step)):
-            return
+            break
         # Seven steps before each snapshot, as near to it as the slope's.
         line.due = 0 if any(0 < s - step <= 3 * OWN_STEPS for s in SNAPSHOTS) else 10**6
         line.after_step(step + 1)
@@ -441,6 +441,7 @@ def trials(name: str, seed: int, base: float) -> Iterator[dict[str, Any]]:
             "after": list(after.values()), "own": own, **reading,
         }  # fmt: skip
         own = None
+    line.detach()  # whatever it records
 
 
 def doubling_lowers(trial: dict[str, Any]) -> bool:
