@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 import pyte
 from PIL import Image
 
-from tests.monitor.trainings import script, training
 from tests.picture import picture
 from tests.terminal import UNKNOWN_TO_PYTE, terminal
 
@@ -80,7 +79,7 @@ def record(tour: str, cast: Path) -> None:
     asciinema = shutil.which("asciinema", path=str(Path(sys.executable).parent)) or "asciinema"
     shown = f"{sys.executable} -m lrtui tour {tour}".strip()
     command = [asciinema, "rec", "-q", "--overwrite", "-c", shown, str(cast)]
-    size = README if tour in ("", "race") else {}
+    size = README if tour in ("", "race", "live") else {}
     with terminal(command=command, **size) as recorder:
         assert recorder.wait_for_end(120) == 0, recorder.text
     print(cast.name, f"{cast.stat().st_size / 1000:.0f} kB")
@@ -88,35 +87,6 @@ def record(tour: str, cast: Path) -> None:
 
 README = {"columns": 80, "rows": 24}
 """The size of the moving pictures that the README shows."""
-
-LIVE = (
-    # seconds to wait, keys
-    (7.0, ""),
-    (0.5, "0.2"),
-    (5.0, "\r"),
-    (2.5, "t"),
-    (6.0, "t"),
-    (5.0, "u"),
-    (2.0, "q"),
-)
-"""A training that goes well, a rate that is too high, the spike, the way back, the recovery."""
-
-
-def record_live(cast: Path) -> None:
-    """Record how a training that is running is watched and steered."""
-    asciinema = shutil.which("asciinema", path=str(Path(sys.executable).parent)) or "asciinema"
-    with training(script("network")) as running:
-        running.socket()
-        env = {"LRTUI_DIR": str(running.folder)}
-        shown = f"{sys.executable} -m lrtui watch network.py"
-        command = [asciinema, "rec", "-q", "--overwrite", "-c", shown, str(cast)]
-        with terminal(command=command, env=env, **README) as recorder:
-            recorder.wait_for("● live")
-            for seconds, keys in LIVE:
-                recorder.type(keys)
-                recorder.drain(seconds)
-            assert recorder.wait_for_end() == 0, recorder.text
-    print(cast.name, f"{cast.stat().st_size / 1000:.0f} kB")
 
 
 def moving(cast: Path, path: Path) -> None:
@@ -163,18 +133,13 @@ def main() -> None:
     for name in STILLS:
         if not names or name in names:
             still(name)
-    for tour in ("", "edge", "optimizers", "race"):
-        name = f"tour-{tour}".rstrip("-")
+    for tour in ("", "edge", "optimizers", "race", "live"):
+        name = tour if tour == "live" else f"tour-{tour}".rstrip("-")
         if not names or name in names:
             with TemporaryDirectory() as folder:
                 cast = Path(folder) / "tour.cast"
                 record(tour, cast)
                 moving(cast, FOLDER / f"{name}.gif")
-    if not names or "live" in names:
-        with TemporaryDirectory() as folder:
-            cast = Path(folder) / "live.cast"
-            record_live(cast)
-            moving(cast, FOLDER / "live.gif")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 import lrtui
+
+PAUSE = 0.02
+"""Seconds between two steps, so that it can be watched; a replay takes none."""
 
 LENGTH, WIDTH, LAYERS, BATCH = 32, 48, 2, 16
 """Characters that it sees at once, numbers for each, layers, and texts of a batch."""
@@ -59,6 +63,7 @@ def main(max_steps: int = 20_000) -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         monitor.step(loss)
+        time.sleep(PAUSE)
         if monitor.should_stop:
             break
 
