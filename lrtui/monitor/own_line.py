@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from lrtui.monitor.command_queue import NEVER
+from lrtui.monitor.entries import run_forward
 from lrtui.monitor.memory import free_bytes
 from lrtui.monitor.patches import WATCHING
 from lrtui.monitor.ranks import number_of_ranks
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.saved_state import parameters_of
-from lrtui.monitor.tape import INTERRUPTED, CannotTry, Tape
+from lrtui.monitor.tape import INTERRUPTED, Tape
 
 STEPS = 7
 """Steps that a reading is averaged over."""
@@ -78,12 +79,15 @@ class OwnLine:
             self.due = step + STEPS  # of a try
             return
         began = time.perf_counter()
-        if (tape := self._tape) is None:
-            self._record()
-        elif tape.is_busy:
-            tape.when_free(lambda: self._measure(tape))
-        else:
-            self._measure(tape)
+        try:
+            if (tape := self._tape) is None:
+                self._record()
+            elif tape.is_busy:
+                tape.when_free(lambda: self._measure(tape))
+            else:
+                self._measure(tape)
+        except Exception:  # such as out of memory: the training goes on without
+            self.detach()
         self._spent += time.perf_counter() - began
         if self._tape is None and self.due < NEVER:
             # A step recorded is slower, by about as much as this.
@@ -115,10 +119,7 @@ class OwnLine:
         self._weights = [p.detach().clone() for p in parameters]
         self._tape = Tape(self._control, (), math.inf, forward_only=True)
         self._began = time.perf_counter()
-        try:
-            self._tape.start()
-        except CannotTry:
-            self.detach()
+        self._tape.start()
 
     def _measure(self, tape: Tape) -> None:
         """Evaluate the loss along the step that was recorded."""
@@ -172,7 +173,7 @@ class OwnLine:
 def evaluate(tape: Tape) -> float:
     """Return the loss of the recorded step's batch at the weights as they are now."""
     tape.before.restore()  # what modules count and average
-    return total(tape.forward())
+    return total(run_forward(tape.entries))
 
 
 def has_compiled() -> bool:

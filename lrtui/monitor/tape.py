@@ -13,29 +13,38 @@ the replay at the rate in force must reproduce its very losses and weights.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import sys
 import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+from torch.utils._pytree import tree_flatten
 from torch.utils.data import dataloader
 from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakIdKeyDictionary
 
+from lrtui.monitor.entries import (
+    Entry,
+    Slot,
+    as_tree,
+    autocast_state,
+    flat,
+    is_in_place,
+    leaves_of,
+    mark_needed,
+    run_all,
+)
 from lrtui.monitor.patches import Patches
 from lrtui.monitor.rate_control import RateControl
-from lrtui.monitor.saved_state import SavedState, copied, options_of, restore_options
-from lrtui.monitor.snapshots import restore_rng, rng_states
+from lrtui.monitor.saved_state import SavedState, copied, options_of
+from lrtui.monitor.snapshots import rng_states
 from lrtui.text.errors import in_words
 
 RANDOM = (
@@ -59,9 +68,6 @@ RANDOM_PARTS = ("dropout", "attention", "rnn", "lstm", "gru")
 
 LEAVES_TORCH = ("numpy", "tolist", "__array__")
 """Functions by which numbers leave torch; they may come back as data."""
-
-READS = ("__int__", "__index__", "__invert__", "__iter__")
-"""Methods that begin like operators in place."""
 
 STALE_DATA = (
     "the script takes numbers out of the network; if they come back as data, they are those of "
@@ -87,48 +93,6 @@ IN_BACKWARD = "the optimizer steps inside backward"
 
 class CannotTry(ValueError):
     """Steps that cannot be recorded or replayed; says why."""
-
-
-class Slot(NamedTuple):
-    """The output of an earlier entry, in place of a value."""
-
-    number: int
-
-
-@dataclass(slots=True)
-class Entry:
-    """A recorded call.
-
-    Attributes:
-        kind: what was called.
-        call: does it again.
-        leaves, spec: arguments as a flattened tree.
-        outputs: positions of tensors among its flat outputs, and their slots.
-        grad: whether gradients were enabled.
-        autocast: for each device, whether mixed precision was enabled, and its type.
-        rng: random states before the call, if it may draw numbers.
-        training: modes of a module and its children.
-        synchronizes: whether DistributedDataParallel was to reduce gradients.
-        stepped: the optimizer of a step, and the options of its groups.
-        losses: slots of the losses that ``backward`` was called on.
-        versions: inputs of a module, and their versions at its call.
-        is_needed: whether something depends on it.
-    """
-
-    kind: Literal["module", "function", "backward", "call", "step"]
-    call: Callable[..., Any]
-    leaves: list[Any]
-    spec: Any
-    outputs: list[tuple[int, int]]
-    grad: bool
-    autocast: tuple[tuple[str, bool, Any], ...]
-    rng: list[Any] | None = None
-    training: list[tuple[nn.Module, bool]] | None = None
-    synchronizes: bool | None = None
-    stepped: tuple[Optimizer, list[dict[str, Any]]] | None = None
-    losses: list[int] = dataclasses.field(default_factory=list)
-    versions: list[tuple[Tensor, int]] | None = None
-    is_needed: bool = True
 
 
 class Mode(TorchFunctionMode):
@@ -272,13 +236,20 @@ class Tape:
         """
         if torch._C._current_graph_task_id() != -1:
             raise CannotTry(IN_BACKWARD)
+        if any(isinstance(optimizer, torch.optim.LBFGS) for optimizer in self._optimizers):
+            raise CannotTry(LBFGS)
         if (other := Tape.active) is not None:
             other.stop()
             other.trouble = INTERRUPTED
-        Tape.active = self
-        if any(isinstance(optimizer, torch.optim.LBFGS) for optimizer in self._optimizers):
-            raise CannotTry(LBFGS)
-        self._is_on = True
+        Tape.active, self._is_on = self, True
+        try:
+            self._attach()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _attach(self) -> None:
+        """Begin to see what the script calls."""
         self._patch_modules()
         scaler: Any = torch.amp.GradScaler
         for owner, name in (
@@ -316,7 +287,7 @@ class Tape:
         if changed:
             self._fail(CHANGED_BATCH)
         self._slots = WeakIdKeyDictionary()
-        self._mark_needed()
+        mark_needed(self.entries)
 
     def switch_off(self) -> None:
         """Record nothing in a forked child."""
@@ -392,18 +363,14 @@ class Tape:
                 key: [*x] if isinstance(x, types.GeneratorType) else x for key, x in kwargs.items()
             }
             optimizer = next((x for x in args if isinstance(x, Optimizer)), None)
+            steps = of_scaler and name == "step"
+            options = self._prepare(optimizer, args[0] if of_scaler else None)
             with self.hidden():
-                if of_scaler:
-                    self.before.add_scaler(args[0])
-                if optimizer is not None and not self._forward_only:
-                    self.before.add_optimizer(optimizer)
-                steps = of_scaler and name == "step" and optimizer is not None
-                options = self._options(optimizer) if steps and optimizer is not None else None
                 out = call(*args, **kwargs)
             entry = self._record("step" if steps else "call", call, args, kwargs, out)
             if entry is None:
                 return out
-            if optimizer is not None and options is not None:
+            if steps and optimizer is not None:
                 self._add_step(entry, optimizer, options)
             if of_scaler and name == "scale" and isinstance(out, Tensor):
                 loss = args[1] if len(args) > 1 else kwargs.get("outputs")
@@ -417,8 +384,25 @@ class Tape:
 
         self._patches.patch(owner, name, recorded)
 
+    def _prepare(self, optimizer: Optimizer | None, scaler: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+        """Copy what a call is about to change; return the options of an optimizer's groups.
+
+        With the schedule's rates. Empty if that failed, as without memory.
+        """
+        try:
+            with self.hidden():
+                if scaler is not None:
+                    self.before.add_scaler(scaler)
+                if optimizer is None:
+                    return []
+                if not self._forward_only:
+                    self.before.add_optimizer(optimizer)
+                return self._options(optimizer)
+        except Exception as error:  # of ours: the training goes on
+            self._fail(f"the steps cannot be recorded: {in_words(error)}")
+            return []
+
     def _options(self, optimizer: Optimizer) -> list[dict[str, Any]]:
-        """Return the options of an optimizer's groups, with the schedule's rates."""
         options = options_of(optimizer)
         if (changed := self._control.originals.get(id(optimizer))) is not None:
             for group, lr in zip(options, changed[1], strict=False):
@@ -496,10 +480,14 @@ class Tape:
             self._fail(f"the batches take more than {self._max_bytes / 1e6:,.0f} MB")
 
     def _run_module(self, call: Any, module: nn.Module, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
-        with self.hidden():
-            self.before.add_module(module)
-            rng = rng_states()
-            training = [(part, part.training) for part in module.modules()]
+        try:
+            with self.hidden():
+                self.before.add_module(module)
+                rng = rng_states()
+                training = [(part, part.training) for part in module.modules()]
+        except Exception as error:  # of ours: the training goes on
+            self._fail(f"the steps cannot be recorded: {in_words(error)}")
+            rng, training = None, []
         synchronizes = getattr(module, "require_backward_grad_sync", None)
         with self.hidden():
             out = call(module, *args, **kwargs)
@@ -548,8 +536,11 @@ class Tape:
         """Copy a tensor of the script before it is written to."""
         slot = self._slots.get(tensor)
         written = tensor if slot is None else self._base.get(slot)
-        if written is not None:
-            self.before.add_tensor(written)
+        try:
+            if written is not None:
+                self.before.add_tensor(written)
+        except Exception as error:  # of ours: the training goes on
+            self._fail(f"the steps cannot be recorded: {in_words(error)}")
 
     def _note_views(self, target: Tensor, out: Any) -> None:  # noqa: ANN401
         """Note outputs that are views of a tensor of the script: writing to them changes it."""
@@ -589,14 +580,12 @@ class Tape:
         if id(optimizer) not in self._post_hooks:
             hook: Any = torch.compiler.disable(self._after_step)  # type: ignore[no-untyped-call]
             self._post_hooks[id(optimizer)] = optimizer.register_step_post_hook(hook)
-        with self.hidden():
-            if not self._forward_only:
-                self.before.add_optimizer(optimizer)
-            if isinstance(optimizer, torch.optim.LBFGS):
-                self._fail(LBFGS)
+        options = self._prepare(optimizer, None)
+        if isinstance(optimizer, torch.optim.LBFGS):
+            self._fail(LBFGS)
         positional = len(args) > 1 and callable(args[1])
         closure = args[1] if positional else kwargs.get("closure")
-        self._stepping = (optimizer, closure, self._options(optimizer))
+        self._stepping = (optimizer, closure, options)
         self._enter_step()
         if closure is None or isinstance(optimizer, torch.optim.LBFGS):
             return None
@@ -640,20 +629,11 @@ class Tape:
         if self.trouble == EARLIER_GRAPH and can_restart:
             # As of a GAN's generator, whose fakes were computed before the discriminator's step.
             self.restarts, self.trouble = 1, ""
-            with self.hidden():
-                self._clear()
-
-    def _mark_needed(self) -> None:
-        """Leave out evaluations: calls without an effect whose results nothing uses."""
-        used: set[int] = set()
-        for entry in reversed(self.entries):
-            changes = entry.kind not in ("module", "function") or not entry.outputs
-            changes = changes or any(mode for _, mode in entry.training or ())
-            changes = changes or is_in_place(getattr(entry.call, "__name__", ""), {})
-            entry.is_needed = changes or any(slot in used for _, slot in entry.outputs)
-            if entry.is_needed:
-                used.update(leaf.number for leaf in entry.leaves if isinstance(leaf, Slot))
-                used.update(entry.losses)
+            try:
+                with self.hidden():
+                    self._clear()
+            except Exception as error:  # of ours: the training goes on
+                self._fail(f"the steps cannot be recorded: {in_words(error)}")
 
     # --- replaying ------------------------------------------------------------------------
 
@@ -686,114 +666,8 @@ class Tape:
         control.load_state_dict(self.hand)
         control.scale_by(factor)
         try:
-            self._run_entries(losses, after_step)
+            run_all(self.entries, losses, after_step)
         finally:
             control.load_state_dict(hand)
             control.in_force, control.scheduled = force
             control.changes, control.observe = changes, observe
-
-    def _run_entries(self, losses: list[list[Tensor]], after_step: Callable[[], None]) -> None:
-        needed = [entry for entry in self.entries if entry.is_needed]
-        last_use: dict[int, int] = {}
-        for i, entry in enumerate(needed):
-            for slot in entry.losses:
-                last_use[slot] = i
-            for leaf in entry.leaves:
-                if isinstance(leaf, Slot):
-                    last_use[leaf.number] = i
-        ends: list[list[int]] = [[] for _ in needed]
-        for slot, i in last_use.items():
-            ends[i].append(slot)
-        values: dict[int, Any] = {}
-        parts: list[Tensor] = []
-        for entry, ending in zip(needed, ends, strict=True):
-            parts += [values[slot].detach().clone() for slot in entry.losses]
-            out = self._run_entry(entry, values)
-            if entry.outputs:
-                found = flat(out)
-                values.update(
-                    (slot, found[position]) for position, slot in entry.outputs if slot in last_use
-                )
-            for slot in ending:
-                values.pop(slot, None)
-            if entry.stepped is not None:
-                losses.append(parts)
-                parts = []
-                after_step()
-            del out
-
-    def forward(self) -> list[Tensor]:
-        """Return the losses of the recorded steps at the weights as they are now."""
-        used: set[int] = set()
-        wanted: list[Entry] = []
-        for entry in reversed(self.entries):
-            used.update(entry.losses)
-            if entry.kind not in ("module", "function"):
-                continue
-            slots = [leaf.number for leaf in entry.leaves if isinstance(leaf, Slot)]
-            writes = not entry.outputs and bool(slots) and slots[0] in used
-            if writes or any(slot in used for _, slot in entry.outputs):
-                wanted.append(entry)
-                used.update(slots)
-        values: dict[int, Any] = {}
-        for entry in reversed(wanted):
-            found = flat(self._run_entry(entry, values, grad=False))
-            values.update((slot, found[position]) for position, slot in entry.outputs)
-        return [values[slot].detach().clone() for e in self.entries for slot in e.losses]
-
-    def _run_entry(self, entry: Entry, values: dict[int, Any], *, grad: bool = True) -> Any:  # noqa: ANN401
-        leaves = [values[leaf.number] if isinstance(leaf, Slot) else leaf for leaf in entry.leaves]
-        args, kwargs = tree_unflatten(leaves, entry.spec)
-        if entry.rng is not None:
-            restore_rng(entry.rng)
-        for module, training in entry.training or ():
-            module.training = training
-        if entry.synchronizes is not None:
-            args[0].require_backward_grad_sync = entry.synchronizes
-        if entry.stepped is not None:
-            restore_options(*entry.stepped)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(torch.set_grad_enabled(entry.grad and grad))
-            if entry.autocast != autocast_state():
-                for device, enabled, dtype in entry.autocast:
-                    stack.enter_context(torch.autocast(device, dtype, enabled=enabled))
-            return entry.call(*args, **kwargs)
-
-
-def as_tree(value: Any) -> Any:  # noqa: ANN401
-    """Return an argument that torch's trees do not look into as one that they do."""
-    return dict(value) if type(value).__name__ in ("BatchEncoding", "BatchFeature") else value
-
-
-def flat(value: Any) -> list[Any]:  # noqa: ANN401
-    """Return the leaves of what a call returned."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type | dict):
-        value = vars(value)
-    leaves: list[Any] = tree_leaves(as_tree(value))
-    return leaves
-
-
-def leaves_of(values: Iterable[Any]) -> Iterator[Tensor]:
-    """Yield the tensors among arguments, also those in lists."""
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from leaves_of(value)
-
-
-def is_in_place(name: str, kwargs: dict[str, Any]) -> bool:
-    """Return whether a torch function of that name writes to its argument."""
-    if name in ("__set__", "__setitem__") or kwargs.get("out") is not None:
-        return True
-    if name.startswith("__"):
-        return name.startswith("__i") and name not in READS
-    return name.endswith("_")
-
-
-def autocast_state() -> tuple[tuple[str, bool, Any], ...]:
-    """Return for each device whether mixed precision is enabled, and its type."""
-    return tuple(
-        (device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
-        for device in ("cpu", "cuda")
-    )

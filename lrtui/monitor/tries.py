@@ -15,6 +15,7 @@ from lrtui.monitor.publisher import Addressed
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.rate_try import CANCELLED, Agree, RateTry, alone, cost_text
 from lrtui.monitor.tape import CannotTry
+from lrtui.text.errors import in_words
 from lrtui.text.rates import factor_text
 
 ADOPTABLE_STEPS = 1000
@@ -95,7 +96,13 @@ class Tries:
             started = RateTry(pending, command, control, optimizers, self.agree)
         except CannotTry as error:
             why = str(error)
-        if why := self.agree(why):  # all ranks begin, or none
+        except Exception as error:  # such as out of memory: the training goes on
+            why = f"it cannot be tried: {in_words(error)}"
+        try:
+            why = self.agree(why)  # all ranks begin, or none
+        except Exception as error:
+            why = f"the ranks can no longer agree: {in_words(error)}"
+        if why:
             if started is not None:
                 started.close()
             raise CannotTry(why)
@@ -142,6 +149,8 @@ class Tries:
             tried = running.result(self._run)
         except CannotTry as error:
             why = str(error)
+        except Exception as error:  # the training is restored as far as that was possible
+            why = f"the try failed: {in_words(error)}"
         finally:
             self.running, self._queue.wake_at = None, NEVER
         if tried is None:
