@@ -154,7 +154,7 @@ def test_a_training_with_spikes_is_the_same_to_the_last_bit(tmp_path: Path) -> N
     )
     on_spike = ["--on-spike", f"sh -c 'echo $LRTUI_KIND $LRTUI_STEP > {told}'"]
     journal = tmp_path / "log.journal"
-    options = ["--vitals", "--journal", str(journal), *on_spike]
+    options = ["--journal", str(journal), *on_spike]
     with training("-m", "lrtui", "run", *options, script("spiky"), str(watched)) as running:
         until(watched.exists, "its end")  # nobody watches it
         path = tmp_path / "log.spikes.jsonl"
