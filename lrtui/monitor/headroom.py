@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from lrtui.monitor.command_queue import NEVER
+from lrtui.monitor.losses import wrap_closure
 from lrtui.monitor.memory import free_memory
 from lrtui.monitor.rate_control import RateControl
 from lrtui.text.errors import in_words
@@ -97,22 +98,51 @@ class Headroom:
     def _forget(self) -> None:
         self._weights, self._gradients, self._dots, self._rates = None, [], [], []
 
+    def _before(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:  # noqa: ANN401
+        """Sample before the optimizer's step, or after its closure, which computes the gradient.
+
+        Returns:
+            The arguments with the closure that samples, ``None`` if there is none.
+        """
+        last_rate = self._control.in_force
+
+        def sampling(closure: Callable[[], Any]) -> Callable[[], Any]:
+            calls = 0
+
+            def sampled() -> Any:  # noqa: ANN401
+                nonlocal calls
+                result = closure()
+                calls += 1
+                if calls == 1:
+                    self._measure(last_rate)
+                else:
+                    self.detach()  # the optimizer moves the weights between calls
+                return result
+
+            return sampled
+
+        changed = wrap_closure(args, kwargs, sampling)
+        if changed is None and any(each is not None for each in args[1:]):
+            self.detach()  # gradients may be among these arguments
+        elif changed is None:
+            self._measure(last_rate)
+        return changed
+
     @torch.no_grad()
-    def _before(self, args: Any, kwargs: Any) -> None:  # noqa: ANN401
-        """Sample before the optimizer's step."""
-        if kwargs.get("closure") is not None or any(each is not None for each in args[1:]):
-            self.detach()  # the closure has yet to compute the gradient
-            return
+    def _measure(self, last_rate: Any) -> None:  # noqa: ANN401
+        """Sample, and keep errors out of the training."""
+        if self._control.observe is None:
+            return  # since the step began
         began = time.perf_counter()
         try:
             with torch._C.DisableTorchFunction():  # no tape is to record it
-                self._sample()
+                self._sample(last_rate)
         except Exception as error:  # such as out of memory
             self.detach()
             self._complain(f"the slope left can no longer be measured: {in_words(error)}")
         self._spent += time.perf_counter() - began
 
-    def _sample(self) -> None:
+    def _sample(self, last_rate: Any) -> None:  # noqa: ANN401
         """Compare the new gradient with the last step; copy weights and gradients."""
         control = self._control
         if self._parameters[0].is_cuda and torch.cuda.is_current_stream_capturing():
@@ -126,7 +156,7 @@ class Headroom:
             self._forget()
         if self._weights is not None:
             self._dots.append(self._products())
-            self._rates.append(control.in_force)  # still that of the last step
+            self._rates.append(last_rate)
         if len(self._dots) == PAIRS:
             self._finish()
         elif self._weights is None:
@@ -195,8 +225,10 @@ class Headroom:
         )
 
     def _fits(self) -> bool:
-        """Return whether two copies of the weights fit into ``MEMORY_SHARE``."""
+        """Return whether steps can be sampled, and two copies fit into ``MEMORY_SHARE``."""
         devices = {p.device for p in self._parameters}
+        if isinstance(self._control.first, torch.optim.LBFGS):
+            return False  # calls its closure until it is content
         if len(devices) != 1 or not all(map(is_measurable, self._parameters)):
             return False
         needed = 2 * sum(p.numel() * p.element_size() for p in self._parameters)

@@ -120,6 +120,62 @@ def test_a_rate_that_overshoots_leaves_no_slope_and_a_small_one_nearly_all() -> 
         assert left(lr) == pytest.approx(1 - lr, abs=1e-4)
 
 
+def quadratic(weight: nn.Parameter) -> Callable[[], Any]:
+    """Return the closure of half the squared length of a weight."""
+
+    def closure() -> Any:
+        weight.grad = None
+        loss: Any = 0.5 * (weight**2).sum()
+        loss.backward()
+        return loss
+
+    return closure
+
+
+def test_with_a_closure_it_is_measured_once_that_has_computed_the_gradient() -> None:
+    def readings(step_with: Callable[[Any, Any], Any]) -> list[dict[str, float]]:
+        weight = nn.Parameter(torch.tensor([4.0, 3.0]))
+        optimizer = torch.optim.SGD([weight], 0.5)
+        headroom, control = gauge(optimizer)
+        found = []
+        for step in range(150):
+            optimizer.param_groups[0]["lr"] = 0.001 * (step + 1)
+            if step == FIRST_STEP + 3:
+                control.scale_by(0.2)  # all pairs are at the new rate
+            assert step_with(optimizer, quadratic(weight)) is not None
+            headroom.after_step(step + 1)
+            if headroom.reading is not None:
+                found.append({name: float(value) for name, value in headroom.reading.items()})
+                headroom.reading, headroom.due = None, step + 2
+        return found
+
+    def plainly(optimizer: Any, closure: Any) -> Any:
+        loss = closure()
+        optimizer.step()
+        return loss
+
+    expected = readings(plainly)
+    assert len(expected) > 2
+    assert readings(lambda optimizer, closure: optimizer.step(closure)) == expected
+    assert readings(lambda optimizer, closure: optimizer.step(closure=closure)) == expected
+
+
+def test_a_closure_that_is_called_again_ends_it() -> None:
+    weight = nn.Parameter(torch.tensor([4.0, 3.0]))
+
+    class Twice(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            closure()
+            return super().step(closure)
+
+    optimizer = Twice([weight], 0.1)
+    headroom, control = gauge(optimizer)
+    for step in range(FIRST_STEP + PAIRS + 5):
+        optimizer.step(quadratic(weight))
+        headroom.after_step(step + 1)
+    assert (headroom.reading, control.observe) == (None, None)
+
+
 def take(headroom: Headroom, optimizer: torch.optim.Optimizer, steps: int, since: int = 0) -> int:
     """Take steps along a gradient of ones; return how many measurements there were."""
     (weight,) = optimizer.param_groups[0]["params"]
@@ -141,9 +197,9 @@ def test_it_rests_for_as_long_as_keeps_it_to_its_time(monkeypatch: pytest.Monkey
     real = headroom._sample
     watched = []
 
-    def slow() -> None:
+    def slow(last_rate: float) -> None:
         clock["now"] += 0.002
-        real()
+        real(last_rate)
 
     def tick(*_: Any) -> None:
         clock["now"] += 0.010
