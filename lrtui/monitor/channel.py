@@ -146,7 +146,7 @@ class Channel:
             self._publisher.outbox.append(training.began)
         training.levers.control.reattach()
         if self.vitals is not None:
-            self.vitals.follow(training.levers.control)
+            self.vitals.follow(training.levers)
         self.owner, self._training, self._is_finished = owner, training, False
 
     def accepts(self, size: int) -> bool:
@@ -194,7 +194,7 @@ class Channel:
             say(f"lrtui watch {self._pid} shows this training")
             if self._training.shows_vitals:
                 self.vitals = Vitals(self.complain)
-                self.vitals.follow(self.steering.levers.control)
+                self.vitals.follow(self.steering.levers)
 
     def _record_nothing(self) -> None:
         """Record no more rows, since nobody can read them."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
+
+from torch import Tensor, nn
 
 NOT_THE_SCRIPT = (
     "lrtui.",
@@ -108,6 +110,46 @@ def variable_of(thing: object) -> str | None:
             if value is thing:
                 return str(name)
     return None
+
+
+def names_of(parameters: Sequence[Tensor], model: nn.Module | None = None) -> list[str]:
+    """Return unique names of parameters, as far as a module has them; else number and shape.
+
+    Args:
+        parameters: of one optimizer.
+        model: has them; if ``None``, modules that the script's frames hold are searched.
+    """
+    found: dict[int, tuple[str, str]] = {}  # by id of the parameter: module and name
+    wanted = {*map(id, parameters)}
+    modules = {"": model} if model is not None else modules_in_frames()
+    named = [(name, [*module.named_parameters()]) for name, module in modules.items()]
+    # The whole before its parts.
+    named.sort(key=lambda each: (-sum(id(p) in wanted for _, p in each[1]), -len(each[1])))
+    for module, pairs in named:
+        for name, p in pairs:
+            clean = name.removeprefix("module.").replace("_orig_mod.", "")
+            found.setdefault(id(p), (module, clean))
+    several = len({found[i][0] for i in wanted if i in found}) > 1
+    names: list[str] = []
+    for number, each in enumerate(parameters):
+        unnamed = f"{number}: {' × '.join(map(str, each.shape))}"
+        module, name = found.get(id(each), ("", unnamed))
+        names.append(f"{module}.{name}" if several and module else name)
+    return names
+
+
+def modules_in_frames() -> dict[str, nn.Module]:
+    """Return the modules that this thread's frames hold, by variable or attribute of ``self``."""
+    found: dict[str, nn.Module] = {}
+    for frame in frames():
+        scopes = [dict(frame.f_locals), dict(getattr(frame.f_locals.get("self"), "__dict__", {}))]
+        if not str(frame.f_globals.get("__name__", "")).startswith(NOT_THE_SCRIPT):
+            scopes.append(dict(frame.f_globals))
+        for scope in scopes:
+            for name, value in scope.items():
+                if issubclass(type(value), nn.Module):  # a proxy's own class may be a lie
+                    found.setdefault(str(name), value)
+    return found
 
 
 def ask_trainer_to_end() -> str | None:

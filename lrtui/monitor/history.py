@@ -15,6 +15,8 @@ MAX_BUCKETS = 4096
 MAX_SCALARS = 32
 """Most scalars of a message besides the loss and the rates."""
 
+UPDATE = "update of "
+"""Begins the names of scalars sent in an ``Updates`` instead of a column."""
 
 IN_GAUGE = ("slope calm", "slope growth", "slope pairs", "slope own")
 """Scalars sent in a ``Gauge`` instead of a column."""

@@ -257,7 +257,7 @@ def wrap_closure(
     kwargs: Any,  # noqa: ANN401
     wrap: Callable[[Callable[[], Any]], Callable[[], Any]],
 ) -> tuple[Any, Any] | None:
-    """Return the arguments of an optimizer's step with its closure wrapped, ``None`` without one."""
+    """Return a step's arguments with its closure wrapped, ``None`` without one."""
     if callable(closure := kwargs.get("closure")):
         return args, kwargs | {"closure": wrap(closure)}
     if len(args) > 1 and callable(args[1]):

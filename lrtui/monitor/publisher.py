@@ -22,7 +22,7 @@ from lrtui import messages as msg
 from lrtui.analysis.headroom import word
 from lrtui.messages.quantities import LARGEST
 from lrtui.monitor.device import Batch, Raw
-from lrtui.monitor.history import History, Row, extremes, progress
+from lrtui.monitor.history import UPDATE, History, Row, extremes, progress
 
 MAX_BUCKETS = 100
 """Buckets of a report; if it has more than twice as many steps, only their extremes are sent."""
@@ -140,6 +140,7 @@ class Publisher:
         self._slope: Any = None  # the last numbers of SLOPE
         self._own: float | None = None
         self._without_loss: list[Row] = []
+        self._updates: msg.Updates | None = None  # yet to be sent
 
     @property
     def level(self) -> float | None:
@@ -256,6 +257,8 @@ class Publisher:
         """Add a row to those to send; one without a loss only if no row has one."""
         row = Row._make(raw)
         self._step = row.step
+        if "slope pairs" in row.others:
+            row = self._without_updates(row)
         if row.loss is None:
             if self._has_loss:
                 return
@@ -269,6 +272,29 @@ class Publisher:
             rows.clear()
         rows.append(row)
 
+    def _without_updates(self, row: Row) -> Row:
+        """Make a message of a row's update-to-weight ratios; return the row without them."""
+        found = [
+            (value, name.removeprefix(UPDATE))
+            for name, value in row.others.items()
+            if name.startswith(UPDATE) and value is not None and math.isfinite(value)
+        ]
+        if found:
+            found.sort(key=lambda ratio: -ratio[0])
+            last, most = len(found) - 1, min(len(found), msg.MOST_NAMES) - 1
+            kept = [found[i * last // max(most, 1)] for i in range(most + 1)]
+            self._updates = msg.Updates(
+                run=self.run,
+                step=row.step,
+                names=[name for _, name in kept],
+                ratios=[ratio for ratio, _ in kept],
+                median=statistics.median(ratio for ratio, _ in found),
+                tensors=len(found),
+            )
+        return row._replace(
+            others={n: v for n, v in row.others.items() if not n.startswith(UPDATE)}
+        )
+
     def _flush(self, rows: list[Row], messages: list[Addressed], watched: bool) -> None:
         """Move rows to the history, and add a message about them if ``watched``."""
         if not rows:
@@ -279,6 +305,10 @@ class Publisher:
                 messages.append(to_all(self._started))
         self._history.add(rows)
         messages += map(to_all, self._gauges(rows))
+        if self._updates is not None:
+            self._keep_event(self._updates)
+            messages.append(to_all(self._updates))
+            self._updates = None
         self._norms += [row.others["grad_norm"] for row in rows if "grad_norm" in row.others]
         self.losses += [row.loss for row in rows[-LEVEL_WINDOW:] if abs(row.loss) < float("inf")]
         self.scheduled = rows[-1].scheduled if rows[-1].scheduled is not None else math.nan
@@ -287,12 +317,12 @@ class Publisher:
         rows.clear()
 
     def _keep_event(self, message: msg.AnyMessage) -> None:
-        """Keep an event for viewers that join later, of snapshots and gauges only the last."""
-        if isinstance(message, msg.Snapshots | msg.Gauge):
+        """Keep an event for viewers that join later; of what is measured only the last."""
+        if isinstance(message, msg.Snapshots | msg.Updates | msg.Gauge):
             most = MAX_GAUGES if isinstance(message, msg.Gauge) else 1
             for old in [e for e in self._events if type(e) is type(message)][: 1 - most or None]:
                 self._events.remove(old)
-        if isinstance(message, msg.Steered | msg.Snapshots | msg.Gauge | msg.Printed):
+        if isinstance(message, msg.Steered | msg.Snapshots | msg.Updates | msg.Gauge | msg.Printed):
             self._events.append(message)
 
     def _gauges(self, rows: Sequence[Row]) -> Iterator[msg.Gauge]:

@@ -24,10 +24,11 @@ from torch.utils.data import DataLoader, dataloader
 from lrtui import messages as msg
 from lrtui.monitor.frameworks import Total, find_epochs, find_total
 from lrtui.monitor.headroom import Headroom
+from lrtui.monitor.history import UPDATE
+from lrtui.monitor.levers import Levers
 from lrtui.monitor.memory import memory_of_this_process
 from lrtui.monitor.own_line import OwnLine
 from lrtui.monitor.patches import WATCHING, Patches
-from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.stack import where
 from lrtui.text.errors import in_words
 
@@ -78,14 +79,14 @@ class Vitals:
         self._watch_clipping()
         self._watch_loaders()
 
-    def follow(self, control: RateControl) -> None:
+    def follow(self, levers: Levers) -> None:
         """Measure the headroom of another training from its next step on."""
         if self.headroom is not None:
             self.headroom.detach()
         if self._own is not None:
             self._own.detach()
-        self.headroom = Headroom(control, self._complain, self._step)
-        self._own = OwnLine(control, self._step)
+        self.headroom = Headroom(levers.control, self._complain, self._step, levers.model)
+        self._own = OwnLine(levers.control, self._step)
 
     def close(self) -> None:
         """Restore torch's functions, and stop measuring."""
@@ -170,8 +171,10 @@ class Vitals:
         if (headroom := self.headroom) is not None:
             headroom.after_step(step)
             reading, headroom.reading = headroom.reading, None
-        if reading is not None:  # no script's own scalars are called that
-            reading = {f"slope {name}": value for name, value in reading.items()}
+        if reading is not None and headroom is not None:
+            # No script's own scalars are called that.
+            updates = {UPDATE + name: value for name, value in headroom.updates.items()}
+            reading = {f"slope {name}": value for name, value in reading.items()} | updates
         if (own := self._own) is not None:
             own.after_step(step)
             if own.reading is not None:

@@ -17,6 +17,7 @@ from lrtui.messages import (
     Steered,
     Tried,
     Trying,
+    Updates,
     Vitals,
 )
 
@@ -48,6 +49,7 @@ class Live:
         paces: recent steps a second of each rank.
         snapshots: the last ``Snapshots``.
         vitals: the last ``Vitals``.
+        updates: the last ``Updates``.
         trying: how far a try is, ``None`` while none is on.
         tried: the result of the last try.
         gauges: the last ``Gauge`` of each measurement, oldest first.
@@ -63,6 +65,7 @@ class Live:
     paces: dict[int, deque[float]] = field(default_factory=dict)
     snapshots: Snapshots | None = None
     vitals: Vitals | None = None
+    updates: Updates | None = None
     trying: Trying | None = None
     tried: Tried | None = None
     gauges: deque[Gauge] = field(default_factory=lambda: deque(maxlen=GAUGES))
@@ -103,6 +106,8 @@ class Live:
                 self.trying, self.tried = None, message
             case Vitals():
                 self.vitals = message
+            case Updates():
+                self.updates = message
             case Ranks(paces=paces):
                 self.ranks = message
                 for rank, pace in enumerate(paces):

@@ -324,7 +324,7 @@ class Session:
                 return [self._note_vitals(run, message)]
             case msg.Gauge():
                 return [self._note_gauge(run, message)]
-            case msg.Ranks() | msg.Snapshots() | msg.Trying() | msg.Tried():
+            case msg.Ranks() | msg.Snapshots() | msg.Updates() | msg.Trying() | msg.Tried():
                 run.note(message)
             case msg.Ahead():
                 run.look_ahead(message)
