@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
+from torch import Tensor
 
 from lrtui.messages import (
     AnyCommand,
@@ -35,7 +36,7 @@ from lrtui.messages import (
 from lrtui.messages import Ranks as RanksMessage
 from lrtui.messages.sockets import new_path
 from lrtui.monitor.command_queue import NEVER, PendingCommand
-from lrtui.monitor.device import MAX_WAITING, DeviceRows
+from lrtui.monitor.device import MAX_WAITING, DeviceRows, number_of
 from lrtui.monitor.journal import Journal
 from lrtui.monitor.levers import Levers, Steering
 from lrtui.monitor.publisher import Addressed, Began, Finished, Publisher, to_all
@@ -111,6 +112,15 @@ class Channel:
         self._device.waiting.append(row)
         if len(self._device.waiting) >= MAX_WAITING:
             self._copy_rows()
+
+    def add_late(self, scalars: dict[str, Any]) -> None:
+        """Add scalars to the step that was recorded last."""
+        if not self.records or self._is_finished:
+            return
+        numbers = {name: number_of(value) for name, value in scalars.items()}
+        if any(isinstance(number, Tensor) for number in numbers.values()):
+            self.add_row = self.defer_row
+        self.add_row((self._step, None, None, None, numbers))
 
     def _copy_rows(self) -> None:
         """Start to copy the rows waiting on a device, if any."""
@@ -193,7 +203,7 @@ class Channel:
         else:
             say(f"lrtui watch {self._pid} shows this training")
             if self._training.shows_vitals:
-                self.vitals = Vitals(self.complain)
+                self.vitals = Vitals(self.complain, self.add_late)
                 self.vitals.follow(self.steering.levers)
 
     def _record_nothing(self) -> None:

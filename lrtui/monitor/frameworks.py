@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+
+from lrtui.monitor.patches import Patches
 
 NOT_THE_SCRIPT = (
     "lrtui.",
@@ -110,6 +113,46 @@ def variable_of(thing: object) -> str | None:
             if value is thing:
                 return str(name)
     return None
+
+
+def watch_evaluations(patches: Patches, note: Callable[[Mapping[str, Any]], None]) -> None:
+    """Have ``note`` called with what the Trainers of the loaded frameworks evaluate."""
+    handler = getattr(sys.modules.get("transformers.trainer_callback"), "CallbackHandler", None)
+    if handler is not None:
+        evaluated = handler.on_evaluate
+
+        @functools.wraps(evaluated)
+        def noted_evaluated(
+            handler: Any,  # noqa: ANN401
+            args: Any,  # noqa: ANN401
+            state: Any,  # noqa: ANN401
+            control: Any,  # noqa: ANN401
+            metrics: Any,  # noqa: ANN401
+            **kwargs: Any,  # noqa: ANN401
+        ) -> Any:  # noqa: ANN401
+            note(metrics)
+            return evaluated(handler, args, state, control, metrics, **kwargs)
+
+        patches.patch(handler, "on_evaluate", noted_evaluated)
+    for framework in ("lightning.pytorch", "pytorch_lightning"):
+        module: Any = sys.modules.get(f"{framework}.trainer.call")
+        if not hasattr(module, "_call_callback_hooks"):
+            continue
+        call_hooks = module._call_callback_hooks
+
+        @functools.wraps(call_hooks)
+        def noted_hooks(
+            trainer: Any,  # noqa: ANN401
+            hook: str,
+            *args: Any,  # noqa: ANN401
+            call_hooks: Any = call_hooks,  # noqa: ANN401
+            **kwargs: Any,  # noqa: ANN401
+        ) -> None:
+            call_hooks(trainer, hook, *args, **kwargs)
+            if hook == "on_validation_end" and not trainer.sanity_checking:
+                note(trainer.callback_metrics)
+
+        patches.patch(module, "_call_callback_hooks", noted_hooks)
 
 
 def names_of(parameters: Sequence[Tensor], model: nn.Module | None = None) -> list[str]:

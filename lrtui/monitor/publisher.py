@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -22,7 +22,15 @@ from lrtui import messages as msg
 from lrtui.analysis.headroom import word
 from lrtui.messages.quantities import LARGEST
 from lrtui.monitor.device import Batch, Raw
-from lrtui.monitor.history import UPDATE, History, Row, extremes, progress
+from lrtui.monitor.history import (
+    UPDATE,
+    History,
+    Row,
+    by_step,
+    extremes,
+    is_validated,
+    progress,
+)
 
 MAX_BUCKETS = 100
 """Buckets of a report; if it has more than twice as many steps, only their extremes are sent."""
@@ -130,6 +138,8 @@ class Publisher:
         self.losses: deque[float] = deque(maxlen=LEVEL_WINDOW)
         self.scheduled = math.nan
         self._history = History()
+        self._validated = History()  # rows with a validation loss
+        self._late: list[msg.Progress] = []  # yet to be sent
         self._events: deque[msg.AnyMessage] = deque(maxlen=MAX_EVENTS)
         self._started: msg.Started | None = None
         self._seconds = 0.0
@@ -178,7 +188,7 @@ class Publisher:
         self._started = self._started or self._start(state.lr)
         messages: list[msg.AnyMessage] = [message for run in self._earlier for message in run]
         messages += [self._started, replace(state, run=self.run)]
-        rows = deque(self._history.rows())
+        rows = deque(by_step(self._history.rows(), self._validated.rows()))
         for event in [*self._events, None]:
             until = event.step if isinstance(event, msg.Steered) else 0 if event else math.inf
             piece: list[Row] = []
@@ -246,7 +256,7 @@ class Publisher:
         """Switch to another run, and thin the history of this one."""
         why = f"ended after {self._step:,} steps; another began"
         ended = self._ended or self.ended(self._step, "done", why)
-        rows = extremes(self._history.rows(), EARLIER_BUCKETS)
+        rows = extremes(by_step(self._history.rows(), self._validated.rows()), EARLIER_BUCKETS)
         if self._started is not None and rows:
             self._earlier.append([self._started, self._progress(rows), ended])
         messages = [] if self._ended else [ended]
@@ -256,9 +266,12 @@ class Publisher:
     def _add(self, rows: list[Row], raw: Raw) -> None:
         """Add a row to those to send; one without a loss only if no row has one."""
         row = Row._make(raw)
-        self._step = row.step
+        before, self._step = self._step, row.step
         if "slope pairs" in row.others:
             row = self._without_updates(row)
+        if row.step == before:
+            self._add_late(rows, row.others)
+            return
         if row.loss is None:
             if self._has_loss:
                 return
@@ -271,6 +284,19 @@ class Publisher:
             self._has_loss, self._history, self._without_loss = True, History(), []
             rows.clear()
         rows.append(row)
+
+    def _add_late(self, rows: list[Row], scalars: Mapping[str, float | None]) -> None:
+        """Add scalars to the last row, which may have been sent already."""
+        last = rows[-1] if rows else self._history.last
+        if last is None or last.step != self._step:
+            return  # it has no loss
+        row = last._replace(others={**last.others, **scalars})
+        if rows:
+            rows[-1] = row
+            return
+        self._validated.add([row])
+        alone = Row(row.step, row.loss, None, None, scalars)
+        self._late.append(self._progress([alone]))
 
     def _without_updates(self, row: Row) -> Row:
         """Make a message of a row's update-to-weight ratios; return the row without them."""
@@ -297,6 +323,9 @@ class Publisher:
 
     def _flush(self, rows: list[Row], messages: list[Addressed], watched: bool) -> None:
         """Move rows to the history, and add a message about them if ``watched``."""
+        if watched:
+            messages += map(to_all, self._late)
+        self._late.clear()
         if not rows:
             return
         if self._started is None:
@@ -304,6 +333,7 @@ class Publisher:
             if watched:
                 messages.append(to_all(self._started))
         self._history.add(rows)
+        self._validated.add([row for row in rows if is_validated(row)])
         messages += map(to_all, self._gauges(rows))
         if self._updates is not None:
             self._keep_event(self._updates)

@@ -13,7 +13,7 @@ import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, dataloader
 
 from lrtui import messages as msg
-from lrtui.monitor.frameworks import Total, find_epochs, find_total
+from lrtui.monitor.frameworks import Total, find_epochs, find_total, watch_evaluations
 from lrtui.monitor.headroom import Headroom
 from lrtui.monitor.history import UPDATE
 from lrtui.monitor.levers import Levers
@@ -31,6 +31,7 @@ from lrtui.monitor.own_line import OwnLine
 from lrtui.monitor.patches import WATCHING, Patches
 from lrtui.monitor.stack import where
 from lrtui.text.errors import in_words
+from lrtui.text.validation import validation_kind
 
 CLIPPED_WINDOW = 1000
 """Steps over which the share of clipped gradients is measured."""
@@ -51,13 +52,19 @@ class Vitals:
         search_due: whether the training thread should call ``search_script``.
     """
 
-    def __init__(self, complain: Callable[[str], None]) -> None:
-        """Patch clipping and data loaders; called in the training thread.
+    def __init__(
+        self,
+        complain: Callable[[str], None],
+        add_late: Callable[[dict[str, Any]], None] = lambda scalars: None,
+    ) -> None:
+        """Patch clipping, data loaders and evaluations; called in the training thread.
 
         Args:
             complain: called with a sentence if something can no longer be measured.
+            add_late: called with the validation losses of the step that was taken last.
         """
         self._complain = complain
+        self._add_late = add_late
         self.norm: Any = None
         self.search_due = False
         self.headroom: Headroom | None = None
@@ -78,6 +85,7 @@ class Vitals:
         self._patches = Patches()
         self._watch_clipping()
         self._watch_loaders()
+        watch_evaluations(self._patches, self._note_evaluation)
 
     def follow(self, levers: Levers) -> None:
         """Measure the headroom of another training from its next step on."""
@@ -163,6 +171,17 @@ class Vitals:
 
         self._patches.patch(dataloader._BaseDataLoaderIter, "__next__", timed_next)
         self._patches.patch(DataLoader, "__iter__", counted_iter)
+
+    def _note_evaluation(self, metrics: Mapping[str, Any]) -> None:
+        """Show the validation losses among what a framework has evaluated."""
+        if threading.get_ident() != self._thread or WATCHING.is_paused:
+            return
+        try:
+            losses = {str(name): v for name, v in metrics.items() if validation_kind(str(name))}
+            if losses:
+                self._add_late(losses)
+        except Exception as error:  # whatever a script logs
+            self._complain(f"validation losses cannot be shown: {in_words(error)}")
 
     def take(self, step: int) -> dict[str, Any] | None:
         """Return the scalars of the step just taken, ``None`` for none."""

@@ -20,6 +20,7 @@ from lrtui.messages import (
     Updates,
     Vitals,
 )
+from lrtui.text.validation import validation_kind
 
 if TYPE_CHECKING:
     from lrtui.analysis.series import LossSeries
@@ -77,6 +78,12 @@ class Live:
     def gauge(self) -> Gauge | None:
         """The last ``Gauge``."""
         return self.gauges[-1] if self.gauges else None
+
+    @property
+    def validations(self) -> list[tuple[str, LossSeries]]:
+        """The validation losses, each with its label."""
+        found = ((validation_kind(name), series) for name, series in self.scalars.items())
+        return [(f"{kind} {series.last:.4g}", series) for kind, series in found if kind]
 
     @property
     def pace(self) -> float | None:

@@ -340,6 +340,9 @@ class Session:
 
     def _progress(self, run: Run, progress: msg.Progress) -> list[Change]:
         """Apply losses; return that, and what they show for the first time."""
+        if run.live is not None and run.series is not None and progress.last <= run.step:
+            run.live.take(progress)  # what came of a step after it
+            return [Change("other", progress, run)]
         settled_at, spike = run.settled_at, run.spikes.last
         over = spike.over if spike is not None else None
         run.take(progress)

@@ -1,4 +1,4 @@
-"""A named scalar of a training, such as the validation loss; a key turns to the next."""
+"""A named scalar of a training, such as its accuracy; a key turns to the next."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.session.live import Live
+from lrtui.text.validation import validation_kind
 
 UPDATES_NAME = "updates by tensor"
 """What takes turns with the scalars, in a pane of its own; no scalar of a script is called that."""
@@ -22,7 +23,8 @@ def names_of(view: View) -> list[str]:
     """Return what takes turns: the scalars, then the updates by parameter."""
     if (live := live_of(view)) is None:
         return []
-    return [*live.scalars, *([UPDATES_NAME] if live.updates is not None else [])]
+    names = [name for name in live.scalars if not validation_kind(name)]  # on the loss's chart
+    return [*names, *([UPDATES_NAME] if live.updates is not None else [])]
 
 
 def chosen(view: View) -> str:
