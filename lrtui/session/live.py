@@ -80,10 +80,10 @@ class Live:
         return self.gauges[-1] if self.gauges else None
 
     @property
-    def validations(self) -> list[tuple[str, LossSeries]]:
-        """The validation losses, each with its label."""
-        found = ((validation_kind(name), series) for name, series in self.scalars.items())
-        return [(f"{kind} {series.last:.4g}", series) for kind, series in found if kind]
+    def validations(self) -> list[tuple[str, str, LossSeries]]:
+        """The validation losses: name, label with the last value, and values."""
+        found = ((name, validation_kind(name), series) for name, series in self.scalars.items())
+        return [(name, f"{kind} {each.last:.4g}", each) for name, kind, each in found if kind]
 
     @property
     def pace(self) -> float | None:

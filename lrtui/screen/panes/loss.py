@@ -112,7 +112,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def validations_of(run: Run) -> list[tuple[str, LossSeries]]:
     """Return the validation losses of a run, each with its label."""
-    return run.live.validations if run.live is not None else []
+    return [each[1:] for each in run.live.validations] if run.live is not None else []
 
 
 def validated(series: LossSeries, x: Axis, y: Axis, columns: int, tone: str) -> list[Layer]:

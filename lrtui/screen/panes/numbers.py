@@ -44,7 +44,7 @@ def loss_of(run: Run) -> Row:
     loss = f"{last:.4g}" if last == last else "not finite"
     if run.live is None or not (validations := run.live.validations):
         return [("loss ", "dim"), (f"{loss:<11}", "strong")]
-    of_validation = f" ({validations[0][0]})"
+    of_validation = f" ({validations[0][1]})"
     return [("loss ", "dim"), (loss, "strong"), (f"{of_validation:<{26 - len(loss)}}", "dim")]
 
 
@@ -68,7 +68,7 @@ def scalars_of(run: Run) -> Row:
     row: Row = []
     vitals = run.live.vitals
     for name, series in run.live.scalars.items():
-        if name == "slope left" or validation_kind(name):
+        if name == "slope left" or (run.series is not None and validation_kind(name)):
             continue
         label = "norm" if name == "grad_norm" else name
         row += [(f"{label} ", "dim"), (f"{series.last:<7.3g} ", "strong")]

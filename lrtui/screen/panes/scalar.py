@@ -7,7 +7,6 @@ from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.session.live import Live
-from lrtui.text.validation import validation_kind
 
 UPDATES_NAME = "updates by tensor"
 """What takes turns with the scalars, in a pane of its own; no scalar of a script is called that."""
@@ -23,7 +22,8 @@ def names_of(view: View) -> list[str]:
     """Return what takes turns: the scalars, then the updates by parameter."""
     if (live := live_of(view)) is None:
         return []
-    names = [name for name in live.scalars if not validation_kind(name)]  # on the loss's chart
+    on_chart = {name for name, _, _ in live.validations} if view.session.has_losses else set()
+    names = [name for name in live.scalars if name not in on_chart]
     return [*names, *([UPDATES_NAME] if live.updates is not None else [])]
 
 
