@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, dataloader
 
@@ -29,6 +29,7 @@ from lrtui.monitor.levers import Levers
 from lrtui.monitor.memory import memory_of_this_process
 from lrtui.monitor.own_line import OwnLine
 from lrtui.monitor.patches import WATCHING, Patches
+from lrtui.monitor.rate_control import rate_of
 from lrtui.monitor.stack import where
 from lrtui.text.errors import in_words
 from lrtui.text.validation import validation_kind
@@ -286,10 +287,16 @@ class Vitals:
 
 
 def settings_of(optimizer: Optimizer | None) -> str:
-    """Return betas or momentum, and weight decay, in words."""
+    """Return betas or momentum, and weight decay, of the group whose rate is shown, in words."""
     if optimizer is None or not optimizer.param_groups:
         return ""
-    group = optimizer.param_groups[0]
+    group, *others = optimizer.param_groups
+    if others and not any(isinstance(g.get("lr"), Tensor) for g in optimizer.param_groups):
+        # Of several with that rate, the one that decays.
+        group = max(
+            optimizer.param_groups,
+            key=lambda g: (rate_of(g), float(g.get("weight_decay") or 0)),
+        )
     found = []
     if isinstance(betas := group.get("betas"), tuple | list):
         found.append("betas " + ", ".join(f"{float(beta):.4g}" for beta in betas))
