@@ -122,6 +122,18 @@ async def test_whether_the_rate_may_go_up(size: tuple[int, int]) -> None:
         assert "t back to step 40" in status
 
 
+def test_updates_are_for_programs_and_the_screen() -> None:
+    for as_json in (False, True):
+        out = StringIO()
+        printer = Printer(every=10_000, as_json=as_json, out=out)
+        for message in told(falling(60)):
+            printer.take(message)
+        before = out.getvalue()
+        printer.take(updates(3))
+        assert (out.getvalue() != before) == as_json
+    assert '"type":"updates"' in out.getvalue()
+
+
 def test_as_plain_text_once_for_each_word() -> None:
     out = StringIO()
     printer = Printer(every=10_000, as_json=False, out=out)
