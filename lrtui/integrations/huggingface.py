@@ -10,6 +10,7 @@ from lrtui.monitor.channel import say
 from lrtui.monitor.losses import LossFinder
 from lrtui.monitor.monitor import Monitor
 from lrtui.text.errors import in_words
+from lrtui.text.validation import validation_kind
 
 
 class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
@@ -76,12 +77,12 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
             self._loss = self._losses.end_step(optimizer)
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Keep what the Trainer logs, to record it with the next step."""
+        """Keep what the Trainer logs; the Monitor itself sees what is evaluated."""
         ignored = ("loss", "learning_rate", "epoch")
         self._logged |= {
             name: value
             for name, value in (kwargs.get("logs") or {}).items()
-            if name not in ignored and isinstance(value, int | float)
+            if name not in ignored and isinstance(value, int | float) and not validation_kind(name)
         }
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 from torch import Tensor
 
 from lrtui.monitor.monitor import Monitor
+from lrtui.text.validation import validation_kind
 
 
 class MonitorCallback(pl.Callback):  # type: ignore[misc, unused-ignore]
@@ -64,8 +65,11 @@ class MonitorCallback(pl.Callback):  # type: ignore[misc, unused-ignore]
             return
         self._step = trainer.global_step
         parts, self._parts = self._parts, []
-        logged = {str(name).replace(" ", "_"): v for name, v in trainer.callback_metrics.items()}
-        logged.pop("loss", None)
+        logged = {
+            str(name).replace(" ", "_"): value
+            for name, value in trainer.callback_metrics.items()
+            if name != "loss" and not validation_kind(name)  # which are seen by the Monitor
+        }
         self.monitor.step(sum(parts[1:], parts[0]) if parts else None, **logged)
         if self.monitor.should_stop:
             trainer.should_stop = True

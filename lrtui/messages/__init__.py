@@ -83,6 +83,7 @@ from lrtui.messages.runs import (
     State,
 )
 from lrtui.messages.steering import (
+    MOST_NAMES,
     Branch,
     Gauge,
     LiveReport,
@@ -91,6 +92,7 @@ from lrtui.messages.steering import (
     Steered,
     Tried,
     Trying,
+    Updates,
     Vitals,
 )
 from lrtui.messages.sweeps import GridResult, SweepResult

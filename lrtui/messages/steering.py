@@ -17,6 +17,9 @@ from lrtui.messages.quantities import (
     Steps,
 )
 
+MOST_NAMES = 64
+"""Most parameter tensors of an ``Updates``."""
+
 
 class Steered(Message, tag="steered", frozen=True, kw_only=True):
     """A command took effect or was refused: sent to all viewers.
@@ -132,6 +135,30 @@ class Gauge(Message, tag="gauge", frozen=True, kw_only=True):
     word: str = ""
 
 
+class Updates(Message, tag="updates", frozen=True, kw_only=True):
+    """Length of one optimizer step over that of the weights, by parameter tensor.
+
+    Attributes:
+        step: that it was measured on.
+        names: of at most 64 tensors, the largest ratio first and the smallest last; of more, evenly
+            spaced ones in between.
+        ratios: of these.
+        median: of all.
+        tensors: how many all are.
+    """
+
+    run: RunNumber
+    step: StepNumber
+    names: Annotated[list[str], Meta(min_length=1, max_length=MOST_NAMES)]
+    ratios: list[Number]
+    median: Number
+    tensors: Annotated[int, Meta(ge=1)]
+
+    def __post_init__(self) -> None:
+        """Check that the columns fit together."""
+        check_equal_lengths(self.names, self.ratios)
+
+
 class Trying(Message, tag="trying", frozen=True, kw_only=True):
     """How far a try is; see ``Try``.
 
@@ -187,5 +214,5 @@ class Tried(Message, tag="tried", frozen=True, kw_only=True):
     answers: int = 0
 
 
-LiveReport = Steered | Ranks | Snapshots | Vitals | Gauge | Trying | Tried
+LiveReport = Steered | Ranks | Snapshots | Vitals | Gauge | Updates | Trying | Tried
 """What only a training that is not ours reports."""

@@ -28,6 +28,7 @@ AnyMessage = (
     | steering.Snapshots
     | steering.Vitals
     | steering.Gauge
+    | steering.Updates
     | steering.Trying
     | steering.Tried
     | runs.Progress

@@ -162,9 +162,10 @@ class Automatic:
             self._stepping = optimizer
             if optimizer is not self._followed:
                 self._register(optimizer)
+            changed = None
             if self._control is not None:
-                self._control.before(optimizer, args, kwargs)
-            return self._losses.begin_step(args, kwargs)
+                changed = self._control.before(optimizer, args, kwargs)
+            return self._losses.begin_step(*(changed or (args, kwargs))) or changed
         except Exception as error:
             self._on_error(error)
             return None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
+from torch import Tensor
 
 from lrtui.messages import (
     AnyCommand,
@@ -39,7 +40,7 @@ from lrtui.messages.sockets import new_path
 from lrtui.monitor import stderr_tail
 from lrtui.monitor.alarms import Alarms
 from lrtui.monitor.command_queue import NEVER, PendingCommand
-from lrtui.monitor.device import MAX_WAITING, DeviceRows
+from lrtui.monitor.device import MAX_WAITING, DeviceRows, number_of
 from lrtui.monitor.journal import Journal
 from lrtui.monitor.levers import Levers, Steering
 from lrtui.monitor.publisher import Addressed, Began, Finished, Publisher, to_all
@@ -120,6 +121,15 @@ class Channel:
         if len(self._device.waiting) >= MAX_WAITING:
             self._copy_rows()
 
+    def add_late(self, scalars: dict[str, Any]) -> None:
+        """Add scalars to the step that was recorded last."""
+        if not self.records or self._is_finished:
+            return
+        numbers = {name: number_of(value) for name, value in scalars.items()}
+        if any(isinstance(number, Tensor) for number in numbers.values()):
+            self.add_row = self.defer_row
+        self.add_row((self._step, None, None, None, numbers))
+
     def _copy_rows(self) -> None:
         """Start to copy the rows waiting on a device, if any."""
         if self._device.waiting:
@@ -154,7 +164,7 @@ class Channel:
             self._publisher.outbox.append(training.began)
         training.levers.control.reattach()
         if self.vitals is not None:
-            self.vitals.follow(training.levers.control)
+            self.vitals.follow(training.levers)
         self.owner, self._training, self._is_finished = owner, training, False
 
     def accepts(self, size: int) -> bool:
@@ -205,8 +215,8 @@ class Channel:
             say(f"lrtui watch {self._pid} shows this training")
             stderr_tail.remove_stale(path.parent)
             if self._training.shows_vitals:
-                self.vitals = Vitals(self.complain)
-                self.vitals.follow(self.steering.levers.control)
+                self.vitals = Vitals(self.complain, self.add_late)
+                self.vitals.follow(self.steering.levers)
 
     def _record_nothing(self) -> None:
         """Record no more rows, since nobody can read them."""

@@ -18,6 +18,13 @@ Batch = Callable[[], list[Raw] | None]
 """Returns rows copied from a device, ``None`` until they have arrived."""
 
 
+def number_of(value: Any) -> float | Tensor:  # noqa: ANN401
+    """Return a number; a tensor on a device stays there, copied."""
+    if isinstance(value, Tensor) and not value.is_cpu:
+        return value.detach().clone()
+    return float(value)
+
+
 class DeviceRows:
     """Rows whose tensors have not been copied yet; for the training thread."""
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from lrtui.monitor.patches import Patches
 
 NOT_THE_SCRIPT = (
     "lrtui.",
@@ -108,6 +113,86 @@ def variable_of(thing: object) -> str | None:
             if value is thing:
                 return str(name)
     return None
+
+
+def watch_evaluations(patches: Patches, note: Callable[[Mapping[str, Any]], None]) -> None:
+    """Have ``note`` called with what the Trainers of the loaded frameworks evaluate."""
+    handler = getattr(sys.modules.get("transformers.trainer_callback"), "CallbackHandler", None)
+    if handler is not None:
+        evaluated = handler.on_evaluate
+
+        @functools.wraps(evaluated)
+        def noted_evaluated(
+            handler: Any,  # noqa: ANN401
+            args: Any,  # noqa: ANN401
+            state: Any,  # noqa: ANN401
+            control: Any,  # noqa: ANN401
+            metrics: Any,  # noqa: ANN401
+            **kwargs: Any,  # noqa: ANN401
+        ) -> Any:  # noqa: ANN401
+            note(metrics)
+            return evaluated(handler, args, state, control, metrics, **kwargs)
+
+        patches.patch(handler, "on_evaluate", noted_evaluated)
+    for framework in ("lightning.pytorch", "pytorch_lightning"):
+        module: Any = sys.modules.get(f"{framework}.trainer.call")
+        if not hasattr(module, "_call_callback_hooks"):
+            continue
+        call_hooks = module._call_callback_hooks
+
+        @functools.wraps(call_hooks)
+        def noted_hooks(
+            trainer: Any,  # noqa: ANN401
+            hook: str,
+            *args: Any,  # noqa: ANN401
+            call_hooks: Any = call_hooks,  # noqa: ANN401
+            **kwargs: Any,  # noqa: ANN401
+        ) -> None:
+            call_hooks(trainer, hook, *args, **kwargs)
+            if hook == "on_validation_end" and not trainer.sanity_checking:
+                note(trainer.callback_metrics)
+
+        patches.patch(module, "_call_callback_hooks", noted_hooks)
+
+
+def names_of(parameters: Sequence[Tensor], model: nn.Module | None = None) -> list[str]:
+    """Return unique names of parameters, as far as a module has them; else number and shape.
+
+    Args:
+        parameters: of one optimizer.
+        model: has them; if ``None``, modules that the script's frames hold are searched.
+    """
+    found: dict[int, tuple[str, str]] = {}  # by id of the parameter: module and name
+    wanted = {*map(id, parameters)}
+    modules = {"": model} if model is not None else modules_in_frames()
+    named = [(name, [*module.named_parameters()]) for name, module in modules.items()]
+    # The whole before its parts.
+    named.sort(key=lambda each: (-sum(id(p) in wanted for _, p in each[1]), -len(each[1])))
+    for module, pairs in named:
+        for name, p in pairs:
+            clean = name.removeprefix("module.").replace("_orig_mod.", "")
+            found.setdefault(id(p), (module, clean))
+    several = len({found[i][0] for i in wanted if i in found}) > 1
+    names: list[str] = []
+    for number, each in enumerate(parameters):
+        unnamed = f"{number}: {' × '.join(map(str, each.shape))}"
+        module, name = found.get(id(each), ("", unnamed))
+        names.append(f"{module}.{name}" if several and module else name)
+    return names
+
+
+def modules_in_frames() -> dict[str, nn.Module]:
+    """Return the modules that this thread's frames hold, by variable or attribute of ``self``."""
+    found: dict[str, nn.Module] = {}
+    for frame in frames():
+        scopes = [dict(frame.f_locals), dict(getattr(frame.f_locals.get("self"), "__dict__", {}))]
+        if not str(frame.f_globals.get("__name__", "")).startswith(NOT_THE_SCRIPT):
+            scopes.append(dict(frame.f_globals))
+        for scope in scopes:
+            for name, value in scope.items():
+                if issubclass(type(value), nn.Module):  # a proxy's own class may be a lie
+                    found.setdefault(str(name), value)
+    return found
 
 
 def ask_trainer_to_end() -> str | None:

@@ -7,8 +7,9 @@ With w the weights, g(t) the gradient of step t and u(t) = w(t+1) − w(t) the o
 over pairs of consecutive steps. 1: all of the slope is left on the next batch; 0: the step ended at
 the bottom of its line; below 0: the next gradients point back. In addition ``calm``, the median
 cosine of consecutive gradients: near 1, as with full batches, steep directions are not excited and
-``left`` cannot see them; and ``growth``, by how much steps still get longer. Works with any
-optimizer, and draws no random numbers.
+``left`` cannot see them; and ``growth``, by how much steps still get longer. The last step of a
+measurement also gives ‖u‖ ÷ ‖w‖ of each parameter tensor. Works with any optimizer, and draws no
+random numbers.
 
 Steps are sampled in bursts, to keep to ``TIME_SHARE``; between them nothing is called in a step.
 """
@@ -21,9 +22,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrtui.monitor.command_queue import NEVER
+from lrtui.monitor.frameworks import names_of
+from lrtui.monitor.losses import wrap_closure
 from lrtui.monitor.memory import free_memory
 from lrtui.monitor.rate_control import RateControl
 from lrtui.text.errors import in_words
@@ -34,8 +37,8 @@ PAIRS = 27
 FIRST_STEP = 20
 """Steps before the first measurement, while optimizers fill their averages."""
 
-TIME_SHARE = 0.01
-"""Largest share of the time for measurements."""
+TIME_SHARE = 0.005
+"""Largest share of the time for measurements; those of ``own_line`` may take as much."""
 
 DEVICE_COST = 0.6
 """Highest cost seen of a sampled step, in steps, on a device, where it cannot be timed."""
@@ -52,16 +55,31 @@ class Headroom:
 
     Attributes:
         reading: a new measurement by name, else ``None``.
+        updates: update-to-weight ratios of its last step, by name of the parameter.
         due: step after which the next measurement begins.
     """
 
     def __init__(
-        self, control: RateControl, complain: Callable[[str], None], step: int = 0
+        self,
+        control: RateControl,
+        complain: Callable[[str], None],
+        step: int = 0,
+        model: nn.Module | None = None,
     ) -> None:
-        """Measure after ``step``; ``complain`` is called if that fails."""
+        """Measure after some steps.
+
+        Args:
+            control: of the training.
+            complain: called with a sentence if it can no longer be measured.
+            step: taken so far.
+            model: has the names of the parameters; if ``None``, they are searched in the script.
+        """
         self._control = control
         self._complain = complain
         self.reading: dict[str, Any] | None = None
+        self.updates: dict[str, Any] = {}
+        self._model = model
+        self._names: list[str] = []
         self.due = step + FIRST_STEP - 1
         self._changes = control.changes
         groups = control.first.param_groups if control.first is not None else []
@@ -72,7 +90,7 @@ class Headroom:
         self._weights: list[Tensor] | None = None  # before the last step
         self._gradients: list[Tensor | None] = []  # of the last step
         self._length: tuple[int, Tensor] | None = None  # of the steps of the last measurement
-        self._spent, self._since = 0.0, 0.0
+        self._spent = self._since = self._began = 0.0
 
     def detach(self) -> None:
         """Stop measuring."""
@@ -97,22 +115,51 @@ class Headroom:
     def _forget(self) -> None:
         self._weights, self._gradients, self._dots, self._rates = None, [], [], []
 
+    def _before(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:  # noqa: ANN401
+        """Sample before the optimizer's step, or after its closure, which computes the gradient.
+
+        Returns:
+            The arguments with the closure that samples, ``None`` if there is none.
+        """
+        last_rate = self._control.in_force
+
+        def sampling(closure: Callable[[], Any]) -> Callable[[], Any]:
+            calls = 0
+
+            def sampled() -> Any:  # noqa: ANN401
+                nonlocal calls
+                result = closure()
+                calls += 1
+                if calls == 1:
+                    self._measure(last_rate)
+                else:
+                    self.detach()  # the optimizer moves the weights between calls
+                return result
+
+            return sampled
+
+        changed = wrap_closure(args, kwargs, sampling)
+        if changed is None and any(each is not None for each in args[1:]):
+            self.detach()  # gradients may be among these arguments
+        elif changed is None:
+            self._measure(last_rate)
+        return changed
+
     @torch.no_grad()
-    def _before(self, args: Any, kwargs: Any) -> None:  # noqa: ANN401
-        """Sample before the optimizer's step."""
-        if kwargs.get("closure") is not None or any(each is not None for each in args[1:]):
-            self.detach()  # the closure has yet to compute the gradient
-            return
-        began = time.perf_counter()
+    def _measure(self, last_rate: Any) -> None:  # noqa: ANN401
+        """Sample, and keep errors out of the training."""
+        if self._control.observe is None:
+            return  # since the step began
+        self._began = time.perf_counter()
         try:
             with torch._C.DisableTorchFunction():  # no tape is to record it
-                self._sample()
+                self._sample(last_rate)
         except Exception as error:  # such as out of memory
             self.detach()
             self._complain(f"the slope left can no longer be measured: {in_words(error)}")
-        self._spent += time.perf_counter() - began
+        self._spent += time.perf_counter() - self._began
 
-    def _sample(self) -> None:
+    def _sample(self, last_rate: Any) -> None:  # noqa: ANN401
         """Compare the new gradient with the last step; copy weights and gradients."""
         control = self._control
         if self._parameters[0].is_cuda and torch.cuda.is_current_stream_capturing():
@@ -126,7 +173,7 @@ class Headroom:
             self._forget()
         if self._weights is not None:
             self._dots.append(self._products())
-            self._rates.append(control.in_force)  # still that of the last step
+            self._rates.append(last_rate)
         if len(self._dots) == PAIRS:
             self._finish()
         elif self._weights is None:
@@ -163,11 +210,24 @@ class Headroom:
             "growth": self._growth(squares.sqrt()),
             "pairs": float(PAIRS),
         }
+        self.updates = self._ratios()
         on_cpu = self._parameters[0].is_cpu
-        passed = time.perf_counter() - self._since
-        share = self._spent / max(passed - self._spent, 1e-9) if on_cpu else DEVICE_COST
+        now = time.perf_counter()
+        passed, spent = now - self._since, self._spent + now - self._began
+        share = spent / max(passed - spent, 1e-9) if on_cpu else DEVICE_COST
         self.due = self._step + int(PAIRS * max(share / TIME_SHARE, 1)) + 1
         self._forget()
+
+    def _ratios(self) -> dict[str, Any]:
+        """Return ‖u‖ ÷ ‖w‖ of each parameter that had a gradient, by name."""
+        assert self._weights is not None
+        self._names = self._names or names_of(self._parameters, self._model)
+        moved = zip(self._names, self._parameters, self._weights, self._gradients, strict=True)
+        return {
+            name: (p - w).float().norm() / w.float().norm()
+            for name, p, w, g in moved
+            if g is not None
+        }
 
     def _growth(self, lengths: Tensor) -> Tensor:
         """Return by how much steps get longer each step, as a logarithm.
@@ -195,8 +255,10 @@ class Headroom:
         )
 
     def _fits(self) -> bool:
-        """Return whether two copies of the weights fit into ``MEMORY_SHARE``."""
+        """Return whether steps can be sampled, and two copies fit into ``MEMORY_SHARE``."""
         devices = {p.device for p in self._parameters}
+        if isinstance(self._control.first, torch.optim.LBFGS):
+            return False  # calls its closure until it is content
         if len(devices) != 1 or not all(map(is_measurable, self._parameters)):
             return False
         needed = 2 * sum(p.numel() * p.element_size() for p in self._parameters)

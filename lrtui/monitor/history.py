@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lrtui.messages import Progress
 from lrtui.messages.quantities import finite_or_none
+from lrtui.text.validation import validation_kind
 
 MAX_BUCKETS = 4096
 """Most buckets of a history."""
@@ -15,6 +16,8 @@ MAX_BUCKETS = 4096
 MAX_SCALARS = 32
 """Most scalars of a message besides the loss and the rates."""
 
+UPDATE = "update of "
+"""Begins the names of scalars sent in an ``Updates`` instead of a column."""
 
 IN_GAUGE = ("slope calm", "slope growth", "slope pairs", "slope own")
 """Scalars sent in a ``Gauge`` instead of a column."""
@@ -43,6 +46,9 @@ class History:
 
     Full buckets are merged in pairs. Each keeps the rows of its smallest and its largest loss, so
     no spike is lost; a non-finite loss counts as the largest. The last row is always kept.
+
+    Attributes:
+        last: the last row, ``None`` before the first.
     """
 
     def __init__(self, stride: int = 1) -> None:
@@ -50,7 +56,7 @@ class History:
         self._buckets: list[tuple[Row, Row]] = []
         self._stride = stride
         self._filled = 0  # rows in the last bucket
-        self._last: Row | None = None
+        self.last: Row | None = None
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add the next rows."""
@@ -70,7 +76,7 @@ class History:
                 buckets[-1] = (row, high)
             elif not row.loss <= high.loss and high.loss == high.loss:
                 buckets[-1] = (low, row)
-        self._last = rows[-1] if rows else self._last
+        self.last = rows[-1] if rows else self.last
 
     def _merge(self) -> None:
         pairs = zip(self._buckets[::2], self._buckets[1::2], strict=True)
@@ -88,8 +94,8 @@ class History:
                 found.append(low)
             else:
                 found += (low, high) if low.step < high.step else (high, low)
-        if self._last is not None and self._last.step > found[-1].step:
-            found.append(self._last)
+        if self.last is not None and self.last.step > found[-1].step:
+            found.append(self.last)
         return found
 
 
@@ -99,12 +105,29 @@ def height(row: Row) -> float:
 
 
 def extremes(rows: Sequence[Row], most: int) -> list[Row]:
-    """Return the rows, thinned to the extremes of ``most`` equal buckets if there are more."""
+    """Return the rows, thinned to the extremes of ``most`` equal buckets if there are more.
+
+    Those with a validation loss, which may be few, are thinned apart from the others.
+    """
     if len(rows) <= 2 * most:
         return [*rows]
     kept = History(stride=-(-len(rows) // most))
     kept.add(rows)
-    return kept.rows()
+    validated = [row for row in rows if is_validated(row)]
+    if len(validated) == len(rows):
+        return kept.rows()
+    return by_step(kept.rows(), extremes(validated, most))
+
+
+def is_validated(row: Row) -> bool:
+    """Return whether a row has a validation loss."""
+    return any(map(validation_kind, row.others))
+
+
+def by_step(*parts: Sequence[Row]) -> list[Row]:
+    """Return rows in order of steps; of two of the same step, the last."""
+    found = {row.step: row for rows in parts for row in rows}
+    return [found[step] for step in sorted(found)]
 
 
 def progress(run: int, rows: Sequence[Row], seconds: float, *, no_loss: bool) -> Progress:

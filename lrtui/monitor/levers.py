@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
+from torch import nn
 from torch.optim import Optimizer
 
 from lrtui.messages import (
@@ -49,6 +50,7 @@ class Levers:
         stop: stops a training that never reads ``should_stop``; returns how.
         follow: follows another optimizer, by name or the next one if empty; returns which.
         optimizers: all that may step.
+        model: the script's, if it gave one.
     """
 
     control: RateControl
@@ -57,6 +59,7 @@ class Levers:
     stop: Callable[[], str] | None = None
     follow: Callable[[str], str] | None = None
     optimizers: Iterable[Optimizer] = ()
+    model: nn.Module | None = None
 
 
 class Steering:

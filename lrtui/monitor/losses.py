@@ -214,11 +214,7 @@ class LossFinder:
         if WATCHING.is_paused:
             return None
         self._in_step = True
-        if callable(closure := kwargs.get("closure")):
-            return args, kwargs | {"closure": self._watched(closure)}
-        if len(args) > 1 and callable(args[1]):
-            return (args[0], self._watched(args[1]), *args[2:]), kwargs
-        return None
+        return wrap_closure(args, kwargs, self._watched)
 
     def end_step(self, optimizer: Optimizer) -> Number | None:
         """End an optimizer's step; return its loss, ``None`` if there was none."""
@@ -254,6 +250,19 @@ class LossFinder:
             return result
 
         return watched
+
+
+def wrap_closure(
+    args: Any,  # noqa: ANN401
+    kwargs: Any,  # noqa: ANN401
+    wrap: Callable[[Callable[[], Any]], Callable[[], Any]],
+) -> tuple[Any, Any] | None:
+    """Return a step's arguments with its closure wrapped, ``None`` without one."""
+    if callable(closure := kwargs.get("closure")):
+        return args, kwargs | {"closure": wrap(closure)}
+    if len(args) > 1 and callable(args[1]):
+        return (args[0], wrap(args[1]), *args[2:]), kwargs
+    return None
 
 
 def grad_version(parameter: Tensor) -> GradVersion:

@@ -97,7 +97,7 @@ class Monitor:
         for channel in open_channels():
             # A Monitor of the same optimizers is obsolete: a notebook cell was run again.
             channel.steering.levers.control.detach_if_shared(optimizers)
-        levers = Levers(RateControl(first), checkpoint, optimizers=optimizers)
+        levers = Levers(RateControl(first), checkpoint, optimizers=optimizers, model=model)
         self._prepare(levers, first, name, journal, full_batch, vitals, on_spike)
         for each in optimizers:
             try:

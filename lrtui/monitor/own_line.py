@@ -31,8 +31,8 @@ STEPS = 7
 FIRST_STEP = 60
 """Steps before the first measurement."""
 
-TIME_SHARE = 0.01
-"""Largest share of the time for measurements."""
+TIME_SHARE = 0.005
+"""Largest share of the time for measurements; those of ``headroom`` may take as much."""
 
 MEMORY_SHARE = 0.25
 """Largest share of the free memory for the three copies of a measurement."""

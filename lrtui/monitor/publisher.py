@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -23,7 +23,15 @@ from lrtui.analysis.headroom import word
 from lrtui.messages.quantities import LARGEST
 from lrtui.monitor.alarms import Alarms
 from lrtui.monitor.device import Batch, Raw
-from lrtui.monitor.history import History, Row, extremes, progress
+from lrtui.monitor.history import (
+    UPDATE,
+    History,
+    Row,
+    by_step,
+    extremes,
+    is_validated,
+    progress,
+)
 
 MAX_BUCKETS = 100
 """Buckets of a report; if it has more than twice as many steps, only their extremes are sent."""
@@ -136,6 +144,8 @@ class Publisher:
         self.losses: deque[float] = deque(maxlen=LEVEL_WINDOW)
         self.scheduled = math.nan
         self._history = History()
+        self._validated = History()  # rows with a validation loss
+        self._late: list[msg.Progress] = []  # yet to be sent
         self._events: deque[msg.AnyMessage] = deque(maxlen=MAX_EVENTS)
         self._started: msg.Started | None = None
         self._seconds = 0.0
@@ -146,6 +156,7 @@ class Publisher:
         self._slope: Any = None  # the last numbers of SLOPE
         self._own: float | None = None
         self._without_loss: list[Row] = []
+        self._updates: msg.Updates | None = None  # yet to be sent
 
     def watch_spikes(self, alarms: Alarms) -> None:
         """Look for spikes in the current run and those that follow."""
@@ -188,7 +199,7 @@ class Publisher:
         self._started = self._started or self._start(state.lr)
         messages: list[msg.AnyMessage] = [message for run in self._earlier for message in run]
         messages += [self._started, replace(state, run=self.run)]
-        rows = deque(self._history.rows())
+        rows = deque(by_step(self._history.rows(), self._validated.rows()))
         for event in [*self._events, None]:
             until = event.step if isinstance(event, msg.Steered) else 0 if event else math.inf
             piece: list[Row] = []
@@ -256,7 +267,7 @@ class Publisher:
         """Switch to another run, and thin the history of this one."""
         why = f"ended after {self._step:,} steps; another began"
         ended = self._ended or self.ended(self._step, "done", why)
-        rows = extremes(self._history.rows(), EARLIER_BUCKETS)
+        rows = extremes(by_step(self._history.rows(), self._validated.rows()), EARLIER_BUCKETS)
         if self._started is not None and rows:
             self._earlier.append([self._started, self._progress(rows), ended])
         messages = [] if self._ended else [ended]
@@ -266,7 +277,12 @@ class Publisher:
     def _add(self, rows: list[Row], raw: Raw) -> None:
         """Add a row to those to send; one without a loss only if no row has one."""
         row = Row._make(raw)
-        self._step = row.step
+        before, self._step = self._step, row.step
+        if "slope pairs" in row.others:
+            row = self._without_updates(row)
+        if row.step == before:
+            self._add_late(rows, row.others)
+            return
         if row.loss is None:
             if self._has_loss:
                 return
@@ -280,8 +296,47 @@ class Publisher:
             rows.clear()
         rows.append(row)
 
+    def _add_late(self, rows: list[Row], scalars: Mapping[str, float | None]) -> None:
+        """Add scalars to the last row, which may have been sent already."""
+        last = rows[-1] if rows else self._history.last
+        if last is None or last.step != self._step:
+            return  # it has no loss
+        row = last._replace(others={**last.others, **scalars})
+        if rows:
+            rows[-1] = row
+            return
+        self._validated.add([row])
+        alone = Row(row.step, row.loss, None, None, scalars)
+        self._late.append(self._progress([alone]))
+
+    def _without_updates(self, row: Row) -> Row:
+        """Make a message of a row's update-to-weight ratios; return the row without them."""
+        found = [
+            (value, name.removeprefix(UPDATE))
+            for name, value in row.others.items()
+            if name.startswith(UPDATE) and value is not None and math.isfinite(value)
+        ]
+        if found:
+            found.sort(key=lambda ratio: -ratio[0])
+            last, most = len(found) - 1, min(len(found), msg.MOST_NAMES) - 1
+            kept = [found[i * last // max(most, 1)] for i in range(most + 1)]
+            self._updates = msg.Updates(
+                run=self.run,
+                step=row.step,
+                names=[name for _, name in kept],
+                ratios=[ratio for ratio, _ in kept],
+                median=statistics.median(ratio for ratio, _ in found),
+                tensors=len(found),
+            )
+        return row._replace(
+            others={n: v for n, v in row.others.items() if not n.startswith(UPDATE)}
+        )
+
     def _flush(self, rows: list[Row], messages: list[Addressed], watched: bool) -> None:
         """Move rows to the history, and add a message about them if ``watched``."""
+        if watched:
+            messages += map(to_all, self._late)
+        self._late.clear()
         if not rows:
             return
         if self._started is None:
@@ -291,7 +346,12 @@ class Publisher:
         self._history.add(rows)
         if self.alarms is not None and not self._full_batch:
             self.alarms.add(rows)
+        self._validated.add([row for row in rows if is_validated(row)])
         messages += map(to_all, self._gauges(rows))
+        if self._updates is not None:
+            self._keep_event(self._updates)
+            messages.append(to_all(self._updates))
+            self._updates = None
         self._norms += [row.others["grad_norm"] for row in rows if "grad_norm" in row.others]
         self.losses += [row.loss for row in rows[-LEVEL_WINDOW:] if abs(row.loss) < float("inf")]
         self.scheduled = rows[-1].scheduled if rows[-1].scheduled is not None else math.nan
@@ -300,12 +360,12 @@ class Publisher:
         rows.clear()
 
     def _keep_event(self, message: msg.AnyMessage) -> None:
-        """Keep an event for viewers that join later, of snapshots and gauges only the last."""
-        if isinstance(message, msg.Snapshots | msg.Gauge):
+        """Keep an event for viewers that join later; of what is measured only the last."""
+        if isinstance(message, msg.Snapshots | msg.Updates | msg.Gauge):
             most = MAX_GAUGES if isinstance(message, msg.Gauge) else 1
             for old in [e for e in self._events if type(e) is type(message)][: 1 - most or None]:
                 self._events.remove(old)
-        if isinstance(message, msg.Steered | msg.Snapshots | msg.Gauge | msg.Printed):
+        if isinstance(message, msg.Steered | msg.Snapshots | msg.Updates | msg.Gauge | msg.Printed):
             self._events.append(message)
 
     def _gauges(self, rows: Sequence[Row]) -> Iterator[msg.Gauge]:

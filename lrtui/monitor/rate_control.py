@@ -37,7 +37,7 @@ class RateControl:
         originals: by id, optimizers whose rates are changed right now, with their schedule's rates.
         changes: how often the rate was set by hand, or put back with a snapshot.
         observe: called before a step of the first optimizer with its arguments, while ``in_force``
-            is still the rate of the last one.
+            is still the rate of the last one; may return others to step with.
     """
 
     def __init__(self, optimizer: Optimizer | None) -> None:
@@ -47,7 +47,7 @@ class RateControl:
         self.first = optimizer
         self.originals: dict[int, tuple[Optimizer, list[Rate | None]]] = {}
         self.changes = 0
-        self.observe: Callable[[Any, Any], None] | None = None
+        self.observe: Callable[[Any, Any], Any] | None = None
         self.scheduled = self.in_force = self._scheduled()
         self.last_known = math.nan
         self._active = False
@@ -175,11 +175,16 @@ class RateControl:
         by = lr / scheduled if scheduled else 1.0
         return len(groups), min((float(rate_of(g)) * by for g in groups), default=math.nan)
 
-    def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
-        """Change the rates of an optimizer before its step."""
+    def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+        """Change the rates of an optimizer before its step.
+
+        Returns:
+            What ``observe`` returns.
+        """
         first = optimizer is self.first
+        changed = None
         if self.observe is not None and first:
-            self.observe(args, kwargs)
+            changed = self.observe(args, kwargs)
         if not self._active:
             if self.originals:
                 self.restore(optimizer)  # its last step raised an error
@@ -189,7 +194,7 @@ class RateControl:
                 if lr.__class__ is not float or len(groups) > 1 or "d0" in groups[0]:
                     lr = largest(groups)
                 self.scheduled = self.in_force = lr
-            return
+            return changed
         if self.originals:
             self.restore(optimizer)
         base = largest(self.first.param_groups) if self.first is not None else math.nan
@@ -200,6 +205,7 @@ class RateControl:
             set_rate(group, self._changed(group["lr"], base))
         if first:
             self.scheduled, self.in_force = base, largest(groups)
+        return changed
 
     def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
         """Restore the rates of an optimizer after its step."""

@@ -12,22 +12,25 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, dataloader
 
 from lrtui import messages as msg
-from lrtui.monitor.frameworks import Total, find_epochs, find_total
+from lrtui.monitor.frameworks import Total, find_epochs, find_total, watch_evaluations
 from lrtui.monitor.headroom import Headroom
+from lrtui.monitor.history import UPDATE
+from lrtui.monitor.levers import Levers
 from lrtui.monitor.memory import memory_of_this_process
 from lrtui.monitor.own_line import OwnLine
 from lrtui.monitor.patches import WATCHING, Patches
-from lrtui.monitor.rate_control import RateControl
+from lrtui.monitor.rate_control import rate_of
 from lrtui.text.errors import in_words
+from lrtui.text.validation import validation_kind
 
 CLIPPED_WINDOW = 1000
 """Steps over which the share of clipped gradients is measured."""
@@ -45,13 +48,19 @@ class Vitals:
         search_due: whether the training thread should call ``search_script``.
     """
 
-    def __init__(self, complain: Callable[[str], None]) -> None:
-        """Patch clipping and data loaders; called in the training thread.
+    def __init__(
+        self,
+        complain: Callable[[str], None],
+        add_late: Callable[[dict[str, Any]], None] = lambda scalars: None,
+    ) -> None:
+        """Patch clipping, data loaders and evaluations; called in the training thread.
 
         Args:
             complain: called with a sentence if something can no longer be measured.
+            add_late: called with the validation losses of the step that was taken last.
         """
         self._complain = complain
+        self._add_late = add_late
         self.norm: Any = None
         self.search_due = False
         self.headroom: Headroom | None = None
@@ -71,15 +80,16 @@ class Vitals:
         self._patches = Patches()
         self._watch_clipping()
         self._watch_loaders()
+        watch_evaluations(self._patches, self._note_evaluation)
 
-    def follow(self, control: RateControl) -> None:
+    def follow(self, levers: Levers) -> None:
         """Measure the headroom of another training from its next step on."""
         if self.headroom is not None:
             self.headroom.detach()
         if self._own is not None:
             self._own.detach()
-        self.headroom = Headroom(control, self._complain, self._step)
-        self._own = OwnLine(control, self._step)
+        self.headroom = Headroom(levers.control, self._complain, self._step, levers.model)
+        self._own = OwnLine(levers.control, self._step)
 
     def close(self) -> None:
         """Restore torch's functions, and stop measuring."""
@@ -157,6 +167,17 @@ class Vitals:
         self._patches.patch(dataloader._BaseDataLoaderIter, "__next__", timed_next)
         self._patches.patch(DataLoader, "__iter__", counted_iter)
 
+    def _note_evaluation(self, metrics: Mapping[str, Any]) -> None:
+        """Show the validation losses among what a framework has evaluated."""
+        if threading.get_ident() != self._thread or WATCHING.is_paused:
+            return
+        try:
+            losses = {str(name): v for name, v in metrics.items() if validation_kind(str(name))}
+            if losses:
+                self._add_late(losses)
+        except Exception as error:  # whatever a script logs
+            self._complain(f"validation losses cannot be shown: {in_words(error)}")
+
     def take(self, step: int) -> dict[str, Any] | None:
         """Return the scalars of the step just taken, ``None`` for none."""
         self._step = step
@@ -164,8 +185,10 @@ class Vitals:
         if (headroom := self.headroom) is not None:
             headroom.after_step(step)
             reading, headroom.reading = headroom.reading, None
-        if reading is not None:  # no script's own scalars are called that
-            reading = {f"slope {name}": value for name, value in reading.items()}
+        if reading is not None and headroom is not None:
+            # No script's own scalars are called that.
+            updates = {UPDATE + name: value for name, value in headroom.updates.items()}
+            reading = {f"slope {name}": value for name, value in reading.items()} | updates
         if (own := self._own) is not None:
             own.after_step(step)
             if own.reading is not None:
@@ -240,10 +263,16 @@ class Vitals:
 
 
 def settings_of(optimizer: Optimizer | None) -> str:
-    """Return betas or momentum, and weight decay, in words."""
+    """Return betas or momentum, and weight decay, of the group whose rate is shown, in words."""
     if optimizer is None or not optimizer.param_groups:
         return ""
-    group = optimizer.param_groups[0]
+    group, *others = optimizer.param_groups
+    if others and not any(isinstance(g.get("lr"), Tensor) for g in optimizer.param_groups):
+        # Of several with that rate, the one that decays.
+        group = max(
+            optimizer.param_groups,
+            key=lambda g: (rate_of(g), float(g.get("weight_decay") or 0)),
+        )
     found = []
     if isinstance(betas := group.get("betas"), tuple | list):
         found.append("betas " + ", ".join(f"{float(beta):.4g}" for beta in betas))

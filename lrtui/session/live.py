@@ -18,8 +18,10 @@ from lrtui.messages import (
     Steered,
     Tried,
     Trying,
+    Updates,
     Vitals,
 )
+from lrtui.text.validation import validation_kind
 
 if TYPE_CHECKING:
     from lrtui.analysis.series import LossSeries
@@ -55,6 +57,7 @@ class Live:
         lagging: ranks that are far behind.
         snapshots: the last ``Snapshots``.
         vitals: the last ``Vitals``.
+        updates: the last ``Updates``.
         trying: how far a try is, ``None`` while none is on.
         tried: the result of the last try.
         gauges: the last ``Gauge`` of each measurement, oldest first.
@@ -71,6 +74,7 @@ class Live:
     lagging: set[int] = field(default_factory=set)
     snapshots: Snapshots | None = None
     vitals: Vitals | None = None
+    updates: Updates | None = None
     trying: Trying | None = None
     tried: Tried | None = None
     gauges: deque[Gauge] = field(default_factory=lambda: deque(maxlen=GAUGES))
@@ -82,6 +86,12 @@ class Live:
     def gauge(self) -> Gauge | None:
         """The last ``Gauge``."""
         return self.gauges[-1] if self.gauges else None
+
+    @property
+    def validations(self) -> list[tuple[str, str, LossSeries]]:
+        """The validation losses: name, label with the last value, and values."""
+        found = ((name, validation_kind(name), series) for name, series in self.scalars.items())
+        return [(name, f"{kind} {each.last:.4g}", each) for name, kind, each in found if kind]
 
     @property
     def pace(self) -> float | None:
@@ -162,6 +172,8 @@ class Live:
                 self.trying, self.tried = None, message
             case Vitals():
                 self.vitals = message
+            case Updates():
+                self.updates = message
             case Steered():
                 self.steered.append(message)
                 if message.command in ("rewind", "adopt") and message.done:

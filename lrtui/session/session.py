@@ -329,7 +329,7 @@ class Session:
                 return [Change("ranks", message, run, run.step, text) for text in said] or [
                     Change("other", message, run)
                 ]
-            case msg.Ranks() | msg.Snapshots() | msg.Trying() | msg.Tried():
+            case msg.Ranks() | msg.Snapshots() | msg.Updates() | msg.Trying() | msg.Tried():
                 run.note(message)
             case msg.Ahead():
                 run.look_ahead(message)
@@ -345,6 +345,9 @@ class Session:
 
     def _progress(self, run: Run, progress: msg.Progress) -> list[Change]:
         """Apply losses; return that, and what they show for the first time."""
+        if run.live is not None and run.series is not None and progress.last <= run.step:
+            run.live.take(progress)  # what came of a step after it
+            return [Change("other", progress, run)]
         settled_at, spike, norm = run.settled_at, run.spikes.last, run.spikes.norms.last
         over = spike.over if spike is not None else None
         run.take(progress)

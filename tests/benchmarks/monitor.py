@@ -43,8 +43,11 @@ def take(optimizer, note, steps, scale):
     return (clock() - begin) / steps
 
 bare, watched = torch.optim.SGD([w], lr=0.0), torch.optim.SGD([w], lr=0.0)
-monitor = lrtui.Monitor(watched, vitals=vitals == "vitals")
+monitor = lrtui.Monitor(watched, vitals=vitals != "none")
 watched.step(); monitor.step(loss)
+if vitals == "idle":  # no measurement is due
+    found = monitor._channel.vitals
+    found.headroom.due = found._own.due = 1 << 60
 noted_scale = clipping._clip_grads_with_norm_
 print("ready", flush=True)
 sys.stdin.readline()
@@ -150,6 +153,8 @@ def costs() -> None:
         (1e-3, 0, 1, "1 ms step, one that is stuck"),
         (1e-3, 4, 4, "1 ms step, eight of which four are stuck"),
         (1e-2, 1, 0, "10 ms step, one viewer"),
+        (1e-2, 1, 0, "10 ms step, one viewer, no measurement due", "idle"),
+        (1e-2, 1, 0, "10 ms step, one viewer, no vitals", "none"),
         (1e-4, 1, 0, "0.1 ms step, one viewer"),
     ):
         inside, beside, both = cost(pace, reading, stuck, *vitals)

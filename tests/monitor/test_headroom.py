@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import torch
 from torch import nn
 
 from lrtui.analysis.headroom import ROOM
-from lrtui.messages import Gauge, State, Steered
+from lrtui.messages import Gauge, Progress, State, Steered, Updates
+from lrtui.monitor.frameworks import names_of
 from lrtui.monitor.headroom import FIRST_STEP, PAIRS, Headroom
+from lrtui.monitor.history import UPDATE
 from lrtui.monitor.publisher import Addressed, Began, Publisher, to_all
 from lrtui.monitor.rate_control import RateControl
 from tests.monitor.late import LateTensor
@@ -74,7 +77,16 @@ def fit(make: Make, steps: int, measured: bool) -> tuple[dict[str, Any], dict[st
     cosines = [
         float(nn.functional.cosine_similarity(gradients[t], gradients[t + 1], dim=0)) for t in pairs
     ]
-    truth = {"left": across / along, "calm": statistics.median(cosines)}
+    before, after = weights[pairs[-1]], weights[pairs[-1] + 1]
+    sizes = [p.numel() for p in parameters]
+    moved = zip(torch.split(after - before, sizes), torch.split(before, sizes), strict=True)
+    ratios = [float(u.norm() / w.norm()) for u, w in moved]
+    names = [name for name, _ in model.named_parameters()]
+    truth = {
+        "left": across / along,
+        "calm": statistics.median(cosines),
+        "updates": dict(zip(names, ratios, strict=True)),
+    }
     state = {
         "losses": losses,
         "model": [v.double().tolist() for v in model.state_dict().values()],
@@ -84,7 +96,7 @@ def fit(make: Make, steps: int, measured: bool) -> tuple[dict[str, Any], dict[st
         ],
         "rng": torch.get_rng_state().tolist(),
     }
-    found = headroom.reading if headroom is not None else None
+    found = {**headroom.reading, "updates": headroom.updates} if headroom is not None else None  # type: ignore[dict-item]
     return {"truth": truth, "found": found}, state
 
 
@@ -99,6 +111,9 @@ def test_it_is_what_the_script_would_compute_and_changes_no_bit(name: str) -> No
     assert found["pairs"] == PAIRS
     assert float(found["left"]) == pytest.approx(truth["left"], rel=1e-3, abs=1e-4)
     assert float(found["calm"]) == pytest.approx(truth["calm"], rel=1e-3, abs=1e-4)
+    ratios = {name: float(ratio) for name, ratio in found["updates"].items()}
+    assert {"0.weight", "1.bias", "4.weight"} < {*ratios}
+    assert ratios == pytest.approx(truth["updates"], rel=1e-3)
 
 
 def test_a_rate_that_overshoots_leaves_no_slope_and_a_small_one_nearly_all() -> None:
@@ -118,6 +133,62 @@ def test_a_rate_that_overshoots_leaves_no_slope_and_a_small_one_nearly_all() -> 
     # On ½w² the gradient after a step is 1 − lr of the one before.
     for lr in (0.01, 0.5, 1.5):
         assert left(lr) == pytest.approx(1 - lr, abs=1e-4)
+
+
+def quadratic(weight: nn.Parameter) -> Callable[[], Any]:
+    """Return the closure of half the squared length of a weight."""
+
+    def closure() -> Any:
+        weight.grad = None
+        loss: Any = 0.5 * (weight**2).sum()
+        loss.backward()
+        return loss
+
+    return closure
+
+
+def test_with_a_closure_it_is_measured_once_that_has_computed_the_gradient() -> None:
+    def readings(step_with: Callable[[Any, Any], Any]) -> list[dict[str, float]]:
+        weight = nn.Parameter(torch.tensor([4.0, 3.0]))
+        optimizer = torch.optim.SGD([weight], 0.5)
+        headroom, control = gauge(optimizer)
+        found = []
+        for step in range(150):
+            optimizer.param_groups[0]["lr"] = 0.001 * (step + 1)
+            if step == FIRST_STEP + 3:
+                control.scale_by(0.2)  # all pairs are at the new rate
+            assert step_with(optimizer, quadratic(weight)) is not None
+            headroom.after_step(step + 1)
+            if headroom.reading is not None:
+                found.append({name: float(value) for name, value in headroom.reading.items()})
+                headroom.reading, headroom.due = None, step + 2
+        return found
+
+    def plainly(optimizer: Any, closure: Any) -> Any:
+        loss = closure()
+        optimizer.step()
+        return loss
+
+    expected = readings(plainly)
+    assert len(expected) > 2
+    assert readings(lambda optimizer, closure: optimizer.step(closure)) == expected
+    assert readings(lambda optimizer, closure: optimizer.step(closure=closure)) == expected
+
+
+def test_a_closure_that_is_called_again_ends_it() -> None:
+    weight = nn.Parameter(torch.tensor([4.0, 3.0]))
+
+    class Twice(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            closure()
+            return super().step(closure)
+
+    optimizer = Twice([weight], 0.1)
+    headroom, control = gauge(optimizer)
+    for step in range(FIRST_STEP + PAIRS + 5):
+        optimizer.step(quadratic(weight))
+        headroom.after_step(step + 1)
+    assert (headroom.reading, control.observe) == (None, None)
 
 
 def take(headroom: Headroom, optimizer: torch.optim.Optimizer, steps: int, since: int = 0) -> int:
@@ -141,9 +212,9 @@ def test_it_rests_for_as_long_as_keeps_it_to_its_time(monkeypatch: pytest.Monkey
     real = headroom._sample
     watched = []
 
-    def slow() -> None:
+    def slow(last_rate: float) -> None:
         clock["now"] += 0.002
-        real()
+        real(last_rate)
 
     def tick(*_: Any) -> None:
         clock["now"] += 0.010
@@ -151,10 +222,10 @@ def test_it_rests_for_as_long_as_keeps_it_to_its_time(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(headroom, "_sample", slow)
     optimizer.register_step_post_hook(tick)
-    readings = take(headroom, optimizer, 3000)
-    # A measurement costs 28 × 2 ms: once in about 560 steps of 10 ms.
+    readings = take(headroom, optimizer, 6000)
+    # A measurement costs 28 × 2 ms: once in about 1,120 steps of 10 ms.
     assert 4 <= readings <= 6
-    assert 0.002 * 28 * readings <= 0.0115 * 3000 * 0.010
+    assert 0.002 * 28 * readings <= 0.006 * 6000 * 0.010
     assert sum(watched) < 28 * 6  # at all other steps there is nothing to call
 
 
@@ -344,6 +415,46 @@ def test_a_word_ends_with_the_rate_that_it_was_said_of() -> None:
     assert [m.word for m, _, _ in everything.collect(False, False) if isinstance(m, Gauge)] == [""]
 
 
+def test_names_are_those_of_the_module_that_holds_the_parameters() -> None:
+    encoder, part = nn.Linear(2, 3), nn.Linear(3, 4)
+    decoder = nn.Sequential(part, nn.Linear(4, 1))
+    alone = nn.Parameter(torch.zeros(2, 5))
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    assert names_of([*decoder.parameters()]) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+    assert names_of([part.weight, alone]) == ["0.weight", "1: 2 × 5"]
+    found = names_of(parameters)
+    assert found[:3] == ["encoder.weight", "encoder.bias", "decoder.0.weight"]
+    assert len({*found}) == 6
+    wrapped = nn.ModuleDict({"module": nn.ModuleDict({"_orig_mod": encoder})})
+    assert names_of([encoder.bias], wrapped) == ["bias"]
+    assert names_of([alone], wrapped) == ["0: 2 × 5"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 64, 65, 300])
+def test_of_many_tensors_the_extremes_are_sent_and_some_between(count: int) -> None:
+    publisher = Publisher(Began("train.py", "SGD", full_batch=False))
+    reading = {"slope left": 0.6, "slope calm": 0.1, "slope growth": 0.0, "slope pairs": 27.0}
+    ratios = {f"layer {(7 * i) % count}": 10.0 ** -(1 + (7 * i) % count / 50) for i in range(count)}
+    updates = {UPDATE + name: ratio for name, ratio in ratios.items()}
+    updates[UPDATE + "still at zero"] = math.inf
+    publisher.outbox.append((47, 1.0, 0.1, 0.1, reading | updates))
+    sent = [m for m, _, _ in publisher.collect(paused=False, watched=True)]
+    (told,) = (m for m in sent if isinstance(m, Updates))
+    assert (told.step, told.tensors, len(told.names)) == (47, count, min(count, 64))
+    assert [ratios[name] for name in told.names] == told.ratios
+    assert told.ratios[0] == max(ratios.values())
+    assert told.ratios[-1] == min(ratios.values())
+    assert told.median == statistics.median(ratios.values())
+    places = [int(name.split()[1]) for name in told.names]  # the largest first
+    gaps = {b - a for a, b in pairwise(places)}
+    assert len(gaps) <= 2
+    assert max(gaps, default=1) <= -(-count // 63)
+    columns = [{*m.scalars} for m in sent if isinstance(m, Progress)]
+    assert columns == [{"loss", "lr", "slope left"}]
+    state = State(run=1, step=47, paused=False, speed=None, lr=0.1)
+    assert told in publisher.history(state)
+
+
 def test_on_a_device_it_waits_for_nothing() -> None:
     generator = torch.Generator().manual_seed(5)
     gradients = [torch.ones(6) + 0.5 * torch.randn(6, generator=generator) for _ in range(60)]
@@ -360,6 +471,8 @@ def test_on_a_device_it_waits_for_nothing() -> None:
             headroom.after_step(step + 1)
         assert complaints == []
         assert headroom.reading is not None
-        values = [v.inner if isinstance(v, LateTensor) else v for v in headroom.reading.values()]
+        reading = [*headroom.reading.values(), *headroom.updates.values()]
+        assert len(reading) == 5
+        values = [v.inner if isinstance(v, LateTensor) else v for v in reading]
         found.append([float(value) for value in values])
     assert found[0] == found[1]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrtui.messages import decode_message, encode
+from lrtui.messages import AnyMessage, Progress, State, decode_message, encode
 from lrtui.monitor.history import MAX_BUCKETS, MAX_SCALARS, History, Row, extremes, progress
+from lrtui.monitor.publisher import Began, Publisher
+from lrtui.session.session import Session
 
 
 def row(step: int, loss: float) -> Row:
@@ -91,3 +95,96 @@ def test_what_nobody_knows_is_not_told_as_a_number() -> None:
     assert message.no_loss
     assert [*message.scalars] == ["loss"]
     assert decode_message(encode(message)) == message
+
+
+def publisher() -> Publisher:
+    return Publisher(Began("train.py", "SGD", full_batch=False))
+
+
+def told(messages: Iterable[AnyMessage], name: str) -> list[tuple[int, float | None]]:
+    """The values of a scalar, in the order of the messages."""
+    found = []
+    for message in messages:
+        if isinstance(message, Progress):
+            column = message.scalars.get(name, [None] * len(message.losses))
+            found += [pair for pair in zip(message.numbered(), column, strict=True) if pair[1]]
+    return found
+
+
+def test_one_validation_loss_in_500_steps_is_never_thinned_away() -> None:
+    rng = np.random.default_rng(1)
+    made = publisher()
+    sent: list[AnyMessage] = []
+    expected = []
+    for begin in range(0, 40_000, 2000):  # as a quick training has it between two reports
+        for step in range(begin + 1, begin + 2001):
+            others = {"grad_norm": 1.0}
+            if step % 500 == 0:
+                others["val_loss"] = 1 / step
+                expected.append((step, 1 / step))
+            made.outbox.append((step, float(rng.random()), 0.1, 0.1, others))
+        sent += [m for m, _, _ in made.collect(paused=False, watched=True)]
+    assert told(sent, "val_loss") == expected
+    assert all(len(m.losses) < 300 for m in sent if isinstance(m, Progress))
+    kept = made.history(State(run=1, step=40_000, paused=False, speed=None, lr=0.1))
+    assert told(kept, "val_loss") == expected
+    made.outbox.append(Began("train.py", "SGD", full_batch=False))
+    made.collect(paused=False, watched=True)
+    kept = made.history(State(run=2, step=0, paused=False, speed=None, lr=0.1))
+    assert told(kept, "val_loss") == expected
+
+
+def test_validation_losses_of_each_step_are_thinned_like_others() -> None:
+    made = publisher()
+    for step in range(1, 20_001):
+        made.outbox.append((step, math.sin(step), 0.1, 0.1, {"val_loss": math.cos(step)}))
+    sent = [m for m, _, _ in made.collect(paused=False, watched=True)]
+    assert 100 < len(told(sent, "val_loss")) <= 201
+    kept = made.history(State(run=1, step=20_000, paused=False, speed=None, lr=0.1))
+    assert len(told(kept, "val_loss")) <= 2 * MAX_BUCKETS + 1
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_is_evaluated_after_a_step_is_shown_at_that_step(at_once: bool) -> None:
+    made = publisher()
+    sent: list[AnyMessage] = []
+    for step in range(1, 31):
+        made.outbox.append((step, 1 / step, 0.1, 0.1, {"grad_norm": 2.0}))
+        if step % 10 == 0:
+            if not at_once:
+                sent += [m for m, _, _ in made.collect(paused=False, watched=True)]
+            made.outbox.append((step, None, None, None, {"eval_loss": step / 8}))
+    sent += [m for m, _, _ in made.collect(paused=False, watched=True)]
+    expected = [(10, 1.25), (20, 2.5), (30, 3.75)]
+    assert told(sent, "eval_loss") == expected
+    kept = made.history(State(run=1, step=30, paused=False, speed=None, lr=0.1))
+    for messages in (sent, kept):
+        session = Session()
+        greeting = made.greeting(30, ())
+        for message in (greeting, *messages):
+            session.apply(decode_message(encode(message)) or message)
+        run = session.current
+        assert run is not None
+        assert run.series is not None
+        assert run.live is not None
+        assert [*run.series.recent_steps] == [*range(1, 31)]
+        assert run.step == 30
+        at, losses = run.live.scalars["eval_loss"].curve()
+        assert [*zip(at, losses, strict=True)] == expected
+        assert run.live.scalars["grad_norm"].count == 30
+        assert run.live.validations[0][1] == "eval 3.75"
+
+
+def test_what_is_evaluated_where_no_loss_is_known_is_a_scalar() -> None:
+    made = publisher()
+    for step in range(1, 31):
+        made.outbox.append((step, None, 0.1, 0.1, {}))
+        made.outbox.append((step, None, None, None, {"eval_loss": float(step)}))
+    session = Session()
+    session.apply(made.greeting(30, ()))
+    for message, _, _ in made.collect(paused=False, watched=True):
+        session.apply(decode_message(encode(message)) or message)
+    run = session.current
+    assert run is not None
+    assert run.live is not None
+    assert (run.step, run.series, run.live.scalars["eval_loss"].last) == (30, None, 30.0)

@@ -65,7 +65,9 @@ class Net(torch.nn.Module):
     def __init__(self):
         super().__init__(); self.l = torch.nn.Linear(4, 1)
     def forward(self, x, labels=None):
-        loss = ((self.l(x) - labels) ** 2).mean(); SEEN.append(loss.item()); time.sleep(0.002)
+        loss = ((self.l(x) - labels) ** 2).mean(); time.sleep(0.002)
+        if torch.is_grad_enabled():  # lrtui's own forward passes have none
+            SEEN.append(loss.item())
         return {{"loss": loss}}
 torch.manual_seed(0)
 model = Net()
@@ -205,3 +207,66 @@ def test_a_trainer_that_trains_again_is_shown_again_with_its_losses(tmp_path: Pa
         parts = seen[120 * (run - 1) : 120 * run]
         means = [(a + b) / 2 for a, b in zip(parts[::2], parts[1::2], strict=True)]
         assert losses[run] == pytest.approx(means, rel=1e-4)
+
+
+VALIDATED = {
+    "lightning": (
+        LIGHTNING,
+        ("max_epochs=1000", "max_steps=40, num_sanity_val_steps=1, val_check_interval=5"),
+        (
+            "    def configure_optimizers",
+            "    def validation_step(self, batch, i):\n"
+            "        self.log('val_loss', (self.l(batch[0]) ** 2).mean() + 1)\n"
+            "    def on_validation_epoch_end(self):\n"
+            "        if not self.trainer.sanity_checking:\n"
+            "            ITS.append([self.trainer.global_step,\n"
+            "                self.trainer.callback_metrics['val_loss'].item()])\n"
+            "    def configure_optimizers",
+        ),
+        ("batch_size=4))", "batch_size=4), torch.utils.data.DataLoader(data, batch_size=8))"),
+    ),
+    "huggingface": (
+        HUGGING,
+        ("max_steps=5000", "max_steps=40, eval_strategy='steps', eval_steps=8"),
+        ("train_dataset=data", "train_dataset=data, eval_dataset=data[:12]"),
+        ("finally:", "finally:\n    ITS += [[e['step'], e['eval_loss']] for e in\n"
+         "        trainer.state.log_history if 'eval_loss' in e]"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("framework", VALIDATED)
+@pytest.mark.parametrize("callback", [False, True], ids=["lrtui run", "callback"])
+def test_validation_losses_are_the_frameworks_own_at_their_steps(
+    framework: str, callback: bool, tmp_path: Path
+) -> None:
+    pytest.importorskip("lightning" if framework == "lightning" else "transformers")
+    source, *changes = VALIDATED[framework]
+    imports = f"from lrtui.integrations.{framework} import MonitorCallback" if callback else ""
+    path, out = tmp_path / "fit.py", tmp_path / "out"
+    text = source.format(
+        imports=imports, callback="MonitorCallback()" if callback else "", keep="False"
+    )
+    for old, new in (
+        *changes,
+        ("SEEN = []", "SEEN, ITS = [], []"),
+        ("json.dump(SEEN", "json.dump(ITS"),
+    ):
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(f"{text}\ninput()\n")
+    command = [] if callback else ["-m", "lrtui", "run"]
+    with training(*command, str(path), str(out), str(tmp_path / "root"), env=quiet()) as running:
+        viewer = running.viewer()
+        name = "val_loss" if framework == "lightning" else "eval_loss"
+
+        def values() -> dict[int, float]:
+            return {at: loss for at, loss in viewer.column(name).items() if loss is not None}
+
+        viewer.wait_for(lambda: 40 in values(), "the last validation loss")
+        running.begin()
+        assert running.wait() == 0
+        assert "cannot" not in running.output()
+    its = dict(json.loads(out.read_text()))
+    assert len(its) >= 5
+    assert values() == pytest.approx(its, rel=1e-6)

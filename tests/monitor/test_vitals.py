@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lrtui.messages import Vitals as Told
 from lrtui.monitor.frameworks import find_epochs, find_total
+from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.vitals import Vitals, settings_of
 from tests.monitor.trainings import Viewer, script, training
 
@@ -131,6 +132,35 @@ def test_what_is_in_force_besides_the_rate() -> None:
     assert settings_of(adam) == "betas 0.9, 0.95, weight decay 0.1"
     assert settings_of(torch.optim.SGD(weight, 0.1, momentum=0.9)) == "momentum 0.9"
     assert settings_of(torch.optim.SGD(weight, 0.1)) == settings_of(None) == ""
+
+
+def test_it_is_that_of_the_group_whose_rate_is_shown_as_it_is_now(vitals: Vitals) -> None:
+    one, two, three = (nn.Parameter(torch.zeros(1)) for _ in range(3))
+    groups: list[dict[str, Any]] = [
+        {"params": [one], "lr": 0.01, "weight_decay": 0.3},
+        {"params": [two], "lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.0},
+        {"params": [three], "lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.2},
+    ]
+    adam = torch.optim.AdamW(groups)
+    assert vitals.message(1, 5, adam).settings == "betas 0.8, 0.9, weight decay 0.2"
+    adam.param_groups[2]["betas"] = (0.85, 0.9)  # the script has a schedule of them
+    assert vitals.message(1, 6, adam).settings == "betas 0.85, 0.9, weight decay 0.2"
+    adam.param_groups[0]["lr"] = 0.2
+    assert vitals.message(1, 7, adam).settings == "betas 0.9, 0.999, weight decay 0.3"
+
+
+@pytest.mark.parametrize(("scale", "shown"), [(1.0, 0.5), (0.5, 0.25)])
+def test_of_prodigy_the_rate_is_that_times_its_estimate(scale: float, shown: float) -> None:
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], 1.0)
+    optimizer.param_groups[0] |= {"d": 0.5, "d0": 1e-6, "betas": (0.9, 0.99)}
+    control = RateControl(optimizer)
+    control.attach(optimizer)
+    if scale != 1:
+        control.scale_by(scale)
+    optimizer.step()
+    assert control.in_force == shown
+    assert settings_of(optimizer) == "betas 0.9, 0.99"
 
 
 def last(viewer: Viewer) -> Told | None:

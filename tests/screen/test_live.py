@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from lrtui.analysis.series import LossSeries
-from lrtui.messages import Command, Ranks, Rewind, Snapshots, State
+from lrtui.messages import Command, Progress, Ranks, Rewind, Snapshots, State
 from lrtui.screen.control.view import View
 from lrtui.screen.dialogs.help import Help
 from lrtui.screen.panes.loss import usual_losses, with_gaps
@@ -221,3 +223,61 @@ async def test_the_way_back_from_a_spike(norm: float, by: float, words: str) -> 
         assert sent == []
         await press(pilot, "t")
         assert sent == [Rewind(step=250, by=by)]
+
+
+def every(steps: int, nth: int, value: Callable[[int], float]) -> list[float | None]:
+    """A column with a value at each nth step."""
+    return [value(step) if step and step % nth == 0 else None for step in range(steps)]
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_validation_losses_are_marked_on_the_chart_and_stand_beside_the_loss(
+    size: tuple[int, int],
+) -> None:
+    losses = falling(4000)
+    val = every(4000, 500, lambda step: 6.0 - step / 2000)
+    app = live_app(*told(losses, val_loss=val, grad_norm=[1.0] * 4000))
+    async with app.run_test(size=size) as pilot:
+        await frame(pilot, 3)
+        numbers = text(app, "numbers")
+        assert f"loss {losses[-1]:.4g} (val 4.25) " in numbers
+        assert "val_loss" not in numbers
+        chart = text(app, "loss")
+        rows = chart.splitlines()
+        marks = sorted(
+            (column, row) for row, line in enumerate(rows) for column, sign in enumerate(line)
+            if sign == "◆"
+        )  # fmt: skip
+        assert len(marks) == 7
+        gaps = [b[0] - a[0] for a, b in pairwise(marks)]
+        assert max(gaps) - min(gaps) <= 1
+        assert [row for _, row in marks] == sorted(row for _, row in marks)  # they fall
+        assert size[0] < 100 or max(labels(chart)) >= 5
+        (labelled,) = (row for row, line in enumerate(rows) if "val 4.25" in line)
+        assert abs(labelled - marks[-1][1]) <= 1
+        assert "grad_norm" in text(app, "scalar") or size[0] < 100
+        # The next one is drawn as soon as it is there.
+        late = Progress(run=1, steps=[3999], scalars={"loss": [2.0], "val_loss": [2.5]}, seconds=80)
+        main_screen(app).controller.take(late)
+        await frame(pilot, 2)
+        assert "(val 2.5) " in text(app, "numbers")
+        assert text(app, "loss").count("◆") == 8
+        assert "step 3,999" in text(app, "header")
+
+
+async def test_a_validation_loss_of_each_step_is_marked_here_and_there() -> None:
+    app = live_app(*told(falling(2000), val_loss=falling(2000, seed=3), test_loss=falling(2000)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        chart = text(app, "loss")
+        assert 25 < chart.count("◆") <= 2 * 36
+        for kind in ("val", "test"):
+            assert re.search(rf" {kind} [12]\.\d+", chart)
+
+
+async def test_a_validation_loss_far_off_does_not_flatten_the_loss() -> None:
+    app = live_app(*told(falling(2000), val_loss=every(2000, 500, lambda step: 4e3)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        assert max(labels(text(app, "loss"))) <= 6
+        assert "val 4000" in text(app, "loss")

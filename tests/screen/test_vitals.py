@@ -8,8 +8,8 @@ import pytest
 
 from lrtui.analysis.headroom import LOWERED, ROOM, TRIALS
 from lrtui.commands.plain_text import Printer
-from lrtui.messages import Gauge, Ranks, Snapshots, Vitals
-from tests.screen.fake import frame, main_screen, text
+from lrtui.messages import Gauge, Ranks, Snapshots, Updates, Vitals
+from tests.screen.fake import frame, main_screen, press, text
 from tests.screen.live import falling, live_app, told
 
 
@@ -59,6 +59,40 @@ async def test_a_stall_comes_before_the_verdict() -> None:
         assert said in text(app, "status")
 
 
+def updates(count: int) -> Updates:
+    names = [f"transformer.blocks.{i}.attention.projection.weight" for i in range(count)]
+    ratios = [3e-3 * 0.9**i for i in range(count)]
+    return Updates(run=1, step=570, names=names, ratios=ratios, median=8.8e-4, tensors=2 * count)
+
+
+@pytest.mark.parametrize(("columns", "count"), [(120, 40), (120, 1), (120, 3), (80, 40)])
+async def test_updates_by_tensor_take_turns_with_the_scalars(columns: int, count: int) -> None:
+    app = live_app(*told(falling(600), grad_norm=[0.8] * 600), updates(count))
+    async with app.run_test(size=(columns, 36)) as pilot:
+        await frame(pilot, 2)
+        assert not app.screen.query_one("#updates").display
+        await press(pilot, "l")
+        await frame(pilot, 2)
+        if columns < 100:  # there is no room beside the others
+            while main_screen(app).view.alone != "updates":
+                await press(pilot, "tab")
+            await frame(pilot, 2)
+        rows = text(app, "updates").splitlines()
+        assert f"median 8.8e-4 of {2 * count}" in rows[0]
+        listed = [row.strip() for row in rows[1:] if row.strip()]
+        assert len(listed) == min(count, len(rows) - 1)
+        smallest = 3e-3 * 0.9 ** (count - 1)
+        assert listed[0].startswith("3.0e-3 ")
+        assert f"{count - 1}.attent" in listed[-1]
+        assert float(listed[-1].split()[0]) == pytest.approx(smallest, rel=0.05)
+        bars = [row.count("━") for row in listed]
+        assert bars == sorted(bars, reverse=True)
+        assert bars[0] > 0
+        await press(pilot, "l")
+        await frame(pilot, 2)
+        assert "grad_norm" in text(app, "scalar")
+
+
 def measured(step: int, left: float, word: str) -> Gauge:
     return Gauge(run=1, step=step, left=left, calm=0.1, pairs=27, word=word)
 
@@ -89,6 +123,18 @@ async def test_whether_the_rate_may_go_up(size: tuple[int, int]) -> None:
         status = text(app, "status")
         assert "↑ room for ×2" in status
         assert "t back to step 40" in status
+
+
+def test_updates_are_for_programs_and_the_screen() -> None:
+    for as_json in (False, True):
+        out = StringIO()
+        printer = Printer(every=10_000, as_json=as_json, out=out)
+        for message in told(falling(60)):
+            printer.take(message)
+        before = out.getvalue()
+        printer.take(updates(3))
+        assert (out.getvalue() != before) == as_json
+    assert '"type":"updates"' in out.getvalue()
 
 
 def test_as_plain_text_once_for_each_word() -> None:

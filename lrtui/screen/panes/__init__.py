@@ -27,6 +27,7 @@ from lrtui.screen.panes.slice import SLICE
 from lrtui.screen.panes.small import SMALL
 from lrtui.screen.panes.status import STATUS
 from lrtui.screen.panes.tried import TRIED
+from lrtui.screen.panes.updates import UPDATES
 
 PANES: tuple[Pane, ...] = (
     SMALL,
@@ -49,6 +50,7 @@ PANES: tuple[Pane, ...] = (
     RATE,
     RATE_IN_FORCE,
     SCALAR,
+    UPDATES,
     RANKS,
     RUNS,
     LOG,

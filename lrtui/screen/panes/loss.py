@@ -29,6 +29,9 @@ off is marked at its end."""
 FORECAST_POINTS = 200
 """Points of a forecast that are computed."""
 
+LEAST_APART = 3
+"""Columns in which there is one mark of a validation loss at most."""
+
 MAX_LABEL = 12
 """Characters of a label at the end of a curve."""
 
@@ -89,6 +92,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if run.settled_at is not None and run.settled_at <= last:
         settled = float(np.interp(run.settled_at, at, shown(loss)))
         layers.append(Mark(run.settled_at, settled, "▲", "good"))
+    for label, series in validations_of(run):
+        layers += validated(series, x, y, canvas.columns, mine)
+        names.append(Label(float(run.step), series.last, label, mine, ends=True))
     layers += off_the_chart(at, shown(loss), run.series, y, last, canvas.columns)
     for old, label in labels(view):
         assert old.series is not None
@@ -102,6 +108,23 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if view.cursor is not None:
         heading = losses_at(view, runs)
     return [fitted(heading, width), *draw(width, height - 1, x, y, [*layers, *names])]
+
+
+def validations_of(run: Run) -> list[tuple[str, LossSeries]]:
+    """Return the validation losses of a run, each with its label."""
+    return [each[1:] for each in run.live.validations] if run.live is not None else []
+
+
+def validated(series: LossSeries, x: Axis, y: Axis, columns: int, tone: str) -> list[Layer]:
+    """Return the marks of a validation loss, the last one of each stretch of columns."""
+    import numpy as np
+
+    from lrtui.screen.draw.chart import Mark
+
+    at, losses = series.curve()
+    stretches = np.floor(at * columns / (x.high - x.low) / LEAST_APART)
+    last = np.append(np.diff(stretches) > 0, True) & ((losses > 0) | (not y.log))
+    return [Mark(float(at[i]), float(losses[i]), "◆", tone) for i in np.flatnonzero(last)]
 
 
 def labels(view: View) -> list[tuple[Run, str]]:
@@ -132,7 +155,10 @@ def steps_axis(view: View, canvas: Canvas) -> Axis:
     from lrtui.screen.draw.chart import Axis
 
     last = last_shown(view)
-    room = max((len(label) for _, label in labels(view)), default=-2) + 2
+    run = view.session.current
+    names = [label for _, label in labels(view)]
+    names += [label for label, _ in validations_of(run)] if run is not None else []
+    room = max(map(len, names), default=-2) + 2
     room = room if canvas.columns >= 3 * room else 0
     high = last * canvas.columns / (canvas.columns - room)
     return Axis(0.0, high, step=1.0 if last < 10 else 0.0, last=float(last))
@@ -221,6 +247,10 @@ def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas
 
     series = [run.series for run in runs if run.series]
     usual = [usual_losses(each, log=scale != "linear") for each in series]
+    for _, each in validations_of(runs[0]):
+        (low, high), ends = usual[0], usual_losses(each, log=scale != "linear")
+        near = [end for end in ends if low / FAR_OFF <= end <= FAR_OFF * high]
+        usual[0] = min(low, *near, high), max(high, *near, low)
     if scale == "linear":
         low, high = usual[0]
         return Axis(min(low, 0.0), max(high, 1e-30, 0.1 * -low)).aligned(canvas.rows)
@@ -338,8 +368,9 @@ def depends_on(view: View, width: int) -> object:
     steps = last_shown(view)
     moving = [seen(other, steps, width) for other in view.race or [run]]
     names = [(view.tone(old), label) for old, label in labels(view)]
+    validations = [(label, series.count) for label, series in validations_of(run)]
     exact = view.session.quadratic is not None
-    return run.number, names, exact, steps, moving, view.scale, view.cursor
+    return run.number, names, validations, exact, steps, moving, view.scale, view.cursor
 
 
 def seen(run: Run, steps: int, width: int) -> object:
@@ -382,8 +413,8 @@ LOSS = Pane(
     place="main",
     draw=draw,
     depends_on=depends_on,
-    help="The loss by step, earlier runs behind it, the forecast dotted. "
-    "▲ marks where it settled, ↑ where it leaves the chart, ✕ where it was not finite.",
+    help="The loss by step, earlier runs behind it, the forecast dotted. ▲ marks where it "
+    "settled, ↑ where it leaves the chart, ✕ where it was not finite; ◆ is a validation loss.",
     waits_for=waits_for,
     click=click,
     keys=("scale", "cursor_left"),

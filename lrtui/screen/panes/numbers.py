@@ -11,6 +11,7 @@ from lrtui.screen.panes.pane import Pane, Press
 from lrtui.screen.panes.ranks import LEVELS
 from lrtui.session.run import Run
 from lrtui.session.sentences import advice_text
+from lrtui.text.validation import validation_kind
 
 FIELD = 18
 """Cells of the word before the field of the rate, and of that field."""
@@ -40,7 +41,11 @@ def loss_of(run: Run) -> Row:
     if run.series is None:
         return []
     last = run.series.recent[-1]
-    return [("loss ", "dim"), (f"{f'{last:.4g}' if last == last else 'not finite':<11}", "strong")]
+    loss = f"{last:.4g}" if last == last else "not finite"
+    if run.live is None or not (validations := run.live.validations):
+        return [("loss ", "dim"), (f"{loss:<11}", "strong")]
+    of_validation = f" ({validations[0][1]})"
+    return [("loss ", "dim"), (loss, "strong"), (f"{of_validation:<{26 - len(loss)}}", "dim")]
 
 
 def end_of(run: Run) -> Row:
@@ -63,7 +68,7 @@ def scalars_of(run: Run) -> Row:
     row: Row = []
     vitals = run.live.vitals
     for name, series in run.live.scalars.items():
-        if name == "slope left":
+        if name == "slope left" or (run.series is not None and validation_kind(name)):
             continue
         label = "norm" if name == "grad_norm" else name
         row += [(f"{label} ", "dim"), (f"{series.last:<7.3g} ", "strong")]

@@ -1,4 +1,4 @@
-"""A named scalar of a training, such as the validation loss; a key turns to the next."""
+"""A named scalar of a training, such as its accuracy; a key turns to the next."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.session.live import Live
 
+UPDATES_NAME = "updates by tensor"
+"""What takes turns with the scalars, in a pane of its own; no scalar of a script is called that."""
+
 
 def live_of(view: View) -> Live | None:
     """Return the live part of a training that is not ours, if that is what is shown."""
@@ -15,19 +18,28 @@ def live_of(view: View) -> Live | None:
     return run.live if run is not None else None
 
 
+def names_of(view: View) -> list[str]:
+    """Return what takes turns: the scalars, then the updates by parameter."""
+    if (live := live_of(view)) is None:
+        return []
+    on_chart = {name for name, _, _ in live.validations} if view.session.has_losses else set()
+    names = [name for name in live.scalars if name not in on_chart]
+    return [*names, *([UPDATES_NAME] if live.updates is not None else [])]
+
+
 def chosen(view: View) -> str:
     """Return the name of the scalar that is shown, empty where there is none."""
-    live = live_of(view)
-    names = [*live.scalars] if live is not None else []
+    names = names_of(view)
     return view.scalar if view.scalar in names else (names[0] if names else "")
 
 
 def turn(view: View) -> None:
     """Turn to the next scalar."""
-    live = live_of(view)
-    names = [*live.scalars] if live is not None else []
+    names = names_of(view)
     if names:
         view.scalar = names[(names.index(chosen(view)) + 1) % len(names)]
+    if view.alone in ("scalar", "updates"):
+        view.alone = "updates" if view.scalar == UPDATES_NAME else "scalar"
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
@@ -52,8 +64,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         Mark(float(steps[-1]), float(values[-1]), "●", view.tone(run)),
     ]
     legend: Row = [(name[: width - 12], view.tone(run)), (f"  {series.last:.4g}", "text")]
-    if len(live.scalars) > 1:
-        legend.append((f"  l: {len(live.scalars)} scalars", "dim"))
+    if (count := len(names_of(view))) > 1:
+        legend.append((f"  l: next of {count}", "dim"))
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
@@ -73,7 +85,7 @@ SCALAR = Pane(
     draw=draw,
     depends_on=depends_on,
     help="A scalar that the training reports besides its loss; l shows the next.",
-    applies=lambda view: bool(chosen(view)) and len(view.session.runs) == 1,
+    applies=lambda view: chosen(view) not in ("", UPDATES_NAME) and len(view.session.runs) == 1,
     fits=lambda columns, rows: columns >= 100 and in_two_rows(columns, rows),
     widths=(28, None),
 )
