@@ -9,9 +9,6 @@ from torch import nn
 
 from lrtui.monitor.own_line import FARTHEST, STEPS, OwnLine, crossing
 from lrtui.monitor.rate_control import RateControl
-from tests.monitor.test_try import ALL, QUICK, folder, outcomes
-
-__all__ = ["folder"]
 
 
 def test_the_crossing_of_a_parabola() -> None:
@@ -76,15 +73,3 @@ def test_it_is_measured_anew_once_the_rate_was_set_by_hand() -> None:
     (first, at_ten), *others = readings
     assert first > 10 + STEPS
     assert all(reading == pytest.approx(at_ten, rel=0.9) for _, reading in others)
-
-
-@pytest.mark.parametrize("names", [QUICK, pytest.param(ALL, marks=pytest.mark.slow)], ids=len)
-def test_a_training_with_all_measurements_is_that_without(names: tuple[str, ...]) -> None:
-    # What has compiled something comes last: in that process nothing more is recorded.
-    names = tuple(sorted(names, key=lambda name: name.startswith("compiled")))
-    plain, watched = outcomes("plain", names), outcomes("watched", names)
-    for name in names:
-        assert watched[name]["digest"] == plain[name]["digest"], name
-        assert watched[name].get("slope left"), name
-        if not name.startswith("compiled"):
-            assert watched[name].get("slope own"), name

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,25 +31,31 @@ ALL = tuple(f.__name__ for f in EXACT if find_spec(NEEDS.get(f.__name__, "torch"
 
 # Where a script keeps state of its own or makes data of the network's numbers, or adopts later than
 # at the end of its branch, the weights of a branch meet another world than they had in it.
-ALIKE = tuple(n for n in ALL if n not in ("gan", "lstm", "mixed_precision", "bandit", *NEEDS))
+UNLIKE = ("gan", "lstm", "mixed_precision", "bandit", *NEEDS)
 
 
-@cache
-def outcomes(mode: str, names: Sequence[str]) -> dict[str, Any]:
-    """Run trainings in a process of their own; return what came of each."""
-    with_own_folder = {**os.environ, "OMP_NUM_THREADS": "1"}
+CHUNKS = [QUICK, *(pytest.param(ALL[i::6], marks=pytest.mark.slow) for i in range(6))]
+"""Trainings of a test; those that compile come last, as nothing more is recorded after them."""
+
+
+def outcomes(modes: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Run trainings in each of some ways; return what came of each, by its name."""
     done = subprocess.run(
-        [sys.executable, script("tried"), mode, *names],
+        [sys.executable, script("tried"), *modes, "--", *names],
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=110,
         check=False,
-        env=with_own_folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert [line["name"] for line in lines] == [*names]
-    return {line["name"]: line for line in lines}
+    found: list[dict[str, Any]] = [{} for _ in modes]
+    for line in done.stdout.splitlines():
+        if line.startswith("{"):
+            outcome = json.loads(line)
+            found[modes.index(outcome["mode"])][outcome["name"]] = outcome
+    assert all(set(outcome) == {*names} for outcome in found)
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +63,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRTUI_DIR", str(tmp_path / "s"))
 
 
-@pytest.mark.parametrize("names", [QUICK, pytest.param(ALL, marks=pytest.mark.slow)], ids=len)
-def test_a_try_is_exact_and_changes_nothing(names: tuple[str, ...]) -> None:
-    plain, tried = outcomes("plain", names), outcomes(FACTORS, names)
+@pytest.mark.parametrize("names", CHUNKS, ids=" ".join)
+def test_neither_a_try_nor_the_measurements_change_a_training(names: tuple[str, ...]) -> None:
+    names = tuple(sorted(names, key=lambda name: name.startswith("compiled")))
+    plain, tried, watched = outcomes(("plain", FACTORS, "watched"), names)
     for name in names:
         found = tried[name]
         assert found["done"], (name, found["text"])
@@ -70,13 +76,18 @@ def test_a_try_is_exact_and_changes_nothing(names: tuple[str, ...]) -> None:
         if name != "gan":  # which begins after the other optimizer's step
             assert curves[1] == found["losses"][AT : AT + RECORDED], name
         assert curves[0] != curves[1] != curves[2] != curves[3], name
+        assert watched[name]["digest"] == plain[name]["digest"], name
+        assert watched[name].get("slope left"), name
+        if not name.startswith("compiled"):
+            assert watched[name].get("slope own"), name
 
 
-@pytest.mark.parametrize("names", [QUICK, pytest.param(ALIKE, marks=pytest.mark.slow)], ids=len)
+@pytest.mark.parametrize("names", CHUNKS, ids=" ".join)
 def test_a_branch_is_the_training_at_that_rate_and_adopted_goes_on_so(
     names: tuple[str, ...],
 ) -> None:
-    scaled, tried = outcomes("scale=2", names), outcomes("adopt=2", names)
+    names = tuple(name for name in names if name not in UNLIKE)
+    scaled, tried = outcomes(("scale=2", "adopt=2"), names)
     for name in names:
         losses = scaled[name]["losses"]
         assert len(losses) == STEPS
@@ -88,7 +99,7 @@ def test_a_branch_is_the_training_at_that_rate_and_adopted_goes_on_so(
 @pytest.mark.slow
 def test_what_cannot_be_replayed_is_refused_with_the_reason() -> None:
     names = tuple(f.__name__ for f in REFUSED)
-    plain, tried = outcomes("plain", names), outcomes(FACTORS, names)
+    plain, tried = outcomes(("plain", FACTORS), names)
     for name, reason in zip(names, REFUSED.values(), strict=True):
         assert not tried[name]["done"], name
         assert reason in tried[name]["text"]
@@ -100,7 +111,7 @@ def test_what_cannot_be_replayed_is_refused_with_the_reason() -> None:
 @pytest.mark.slow
 def test_what_limits_the_result_is_said() -> None:
     names = ("bandit", "transformer")
-    tried = outcomes(FACTORS, names)
+    (tried,) = outcomes((FACTORS,), names)
     assert "numbers out of the network" in tried["bandit"]["warning"]
     assert tried["transformer"]["warning"] == ""
     # Its loss is below zero, so a share of it means nothing.
@@ -144,7 +155,7 @@ def test_one_rank_that_cannot_be_replayed_refuses_for_all(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_an_error_of_the_script_at_another_rate_ends_that_branch_alone() -> None:
-    plain, tried = outcomes("plain", ("strict",)), outcomes("1,2,1e5", ("strict",))
+    plain, tried = outcomes(("plain", "1,2,1e5"), ("strict",))
     found = tried["strict"]
     assert found["done"]
     (_, control, _), (_, doubled, _), (factor, losses, word) = found["branches"]

@@ -1,6 +1,8 @@
 """Run trainings as they are, or with a try in their midst; print a line of JSON for each.
 
-    tried.py plain|watched|FACTORS|scale=FACTOR|adopt=FACTOR NAME...
+    tried.py MODE... -- NAME...
+
+A MODE is plain, watched, FACTORS, scale=FACTOR or adopt=FACTOR; each has a process of its own.
 
 With ``watched`` they are watched and nothing is tried. FACTORS are those of a try, such as 0.5,1,2.
 With ``scale`` the rate is scaled where a try would begin, with ``adopt`` a branch adopted as soon
@@ -10,6 +12,7 @@ as the try is over.
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 from collections.abc import Iterator
@@ -31,7 +34,20 @@ def seed() -> None:
 
 
 def main() -> None:
-    mode, *names = sys.argv[1:]
+    end = sys.argv.index("--")
+    for mode in sys.argv[1:end]:
+        sys.stdout.flush()
+        if (child := os.fork()) == 0:
+            run(mode, sys.argv[end + 1 :])
+            sys.stdout.flush()
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status:
+            sys.exit(1)
+
+
+def run(mode: str, names: list[str]) -> None:
+    """Run the trainings in one way."""
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
     if mode != "plain":
@@ -39,7 +55,11 @@ def main() -> None:
     for name in names:
         seed()
         found.clear()
-        print(json.dumps({"name": name, "digest": getattr(setups, name)(STEPS), **found}))
+        print(
+            json.dumps(
+                {"mode": mode, "name": name, "digest": getattr(setups, name)(STEPS), **found}
+            )
+        )
 
 
 def watch(mode: str, found: dict[str, Any]) -> None:
