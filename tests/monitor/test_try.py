@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 
@@ -19,6 +20,7 @@ from lrtui.monitor.command_queue import CommandQueue, PendingCommand
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.tape import CannotTry, Tape
 from lrtui.monitor.tries import Tries
+from tests.monitor.late import late
 from tests.monitor.scripts.setups import EXACT, REFUSED
 from tests.monitor.scripts.tried import AT, RECORDED, STEPS
 from tests.monitor.test_ranks import torchrun
@@ -278,3 +280,43 @@ def test_what_a_try_would_take_is_said_beforehand() -> None:
         "try 0.5× 1× 2× on the next 100 steps, then training waits for about 30 s; "
         "memory 4 MB and the batches"
     )
+
+
+@pytest.mark.slow
+def test_a_rank_killed_in_a_try_ends_the_training_as_it_would_have(tmp_path: Path) -> None:
+    with training(*ddp(tmp_path / "t", 2, 1_000_000, watched=True)) as running:
+        viewer = running.viewer()
+        viewer.tell(Try(factors=[1.0, 2.0], steps=10_000))
+        viewer.wait_for(lambda: any(isinstance(m, Trying) for m in viewer.messages), "a try")
+        ranks = psutil.Process(running.process.pid).children(recursive=True)
+        (other,) = (r for r in ranks if r.pid != viewer.greeting.pid and "run" in r.cmdline())
+        other.kill()
+        assert running.wait(60) != 0  # torchrun ends the others
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["recording", "replaying"])
+def test_a_training_killed_in_a_try_leaves_a_viewer_that_says_so(phase: str) -> None:
+    with training(*fitted(1_000_000)) as running:
+        viewer = running.viewer()
+        viewer.send(Try(factors=[2.0, 4.0], steps=2000))
+        viewer.wait_for(
+            lambda: any(isinstance(m, Trying) and m.phase == phase for m in viewer.messages), phase
+        )
+        running.process.kill()
+        viewer.read_all()
+        assert not any(isinstance(m, Tried) for m in viewer.messages)
+
+
+def test_recording_never_waits_for_a_device() -> None:
+    model = torch.nn.Linear(8, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    tape = Tape(RateControl(optimizer), [optimizer], 1e9)
+    tape.start()
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = late(torch.nn.functional.mse_loss(model(torch.randn(4, 8)), torch.randn(4, 1)))
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    tape.stop()
+    assert (tape.steps, tape.trouble) == (3, "")
