@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrtui.messages import decode_message, encode
-from lrtui.monitor.history import MAX_BUCKETS, MAX_SCALARS, History, Row, extremes, progress
+from lrtui.messages.history import MAX_BUCKETS, MAX_SCALARS, History, Row, extremes, progress
 
 
 def row(step: int, loss: float) -> Row:
