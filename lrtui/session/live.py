@@ -20,6 +20,7 @@ from lrtui.messages import (
     Trying,
     Vitals,
 )
+from lrtui.text.amounts import duration
 
 if TYPE_CHECKING:
     from lrtui.analysis.series import LossSeries
@@ -37,6 +38,9 @@ LAG_SECONDS, LAG_STEPS = 5.0, 10
 
 LOGGED_STALL = 60.0
 """Seconds of a stall that is logged; an evaluation may well be shorter."""
+
+LONG_STALL = 600.0
+"""Seconds of a stall from which on it is said in minutes and hours."""
 
 SCALARS = 32
 """Named scalars kept."""
@@ -94,7 +98,8 @@ class Live:
         ranks = self.ranks
         if ranks is None or not ranks.stalled:
             return ""
-        text = f"no step for {ranks.stalled:.0f} s"
+        long = ranks.stalled >= LONG_STALL
+        text = f"no step for {duration(ranks.stalled) if long else f'{ranks.stalled:.0f} s'}"
         if ranks.blocker is not None:
             return f"{text}: rank {ranks.blocker} holds up the others, it {ranks.doing}"
         return f"{text}, {'rank 0 ' if len(ranks.steps) > 1 else ''}{ranks.doing}"
@@ -129,7 +134,7 @@ class Live:
         if stalled < LOGGED_STALL <= ranks.stalled:
             said.append(self.stall)
         elif not ranks.stalled and stalled >= LOGGED_STALL:
-            said.append(f"steps again after {stalled:.0f} s without one")
+            said.append(f"steps again after {duration(stalled)} without one")
         for rank, pace in enumerate(ranks.paces):
             self.paces.setdefault(rank, deque(maxlen=PACES)).append(pace)
         first = ranks.steps.index(max(ranks.steps))

@@ -221,6 +221,8 @@ class SequenceCheck:
                 if self._dimension not in (None, dimension):
                     raise ValueError(f"a loss of {dimension} weights, not of {self._dimension}")
                 self._dimension = dimension
+            case msg.Started() if message.run in self.active:
+                self.active[message.run] = Track(message)  # its messages are sent again
             case msg.Started():
                 if message.run <= self._last_number:
                     raise ValueError(f"run {message.run} comes after run {self._last_number}")
@@ -238,6 +240,8 @@ class SequenceCheck:
 
     def _follow(self, progress: msg.Progress, track: Track) -> None:
         """Apply a report of an active run."""
+        if progress.no_loss:
+            return  # scalars, which may come behind the losses
         count, steps = len(progress.weights), track.started.steps
         if self._dimension is not None and count not in (0, self._dimension):
             raise ValueError(f"{count} weights of a loss of {self._dimension}")

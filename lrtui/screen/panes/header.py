@@ -54,6 +54,8 @@ def where_it_stands(run: Run, paused: bool, width: int) -> Row:
         word, tone = f" ■ {run.outcome} ", "bad" if run.outcome != "done" else "dim"
     else:
         word, tone = (" ‖ paused ", "strong") if paused else (" ● live ", "good")
+        if live.stall:
+            word, tone = " … waiting ", "warn"
     return [*row, (word, tone)]
 
 

@@ -367,6 +367,8 @@ def waits_for(view: View) -> str:
     """Say that there is no loss yet, or that a training reports none."""
     run = view.session.current
     if run is not None and knows_no_loss(run):
+        if not view.session.offers("pause"):
+            return "no scalar is called a loss; l shows the others"
         return "no loss known: give it to monitor.step(loss)"
     return "" if view.session.has_losses else "the loss appears with the first step"
 
