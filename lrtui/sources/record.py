@@ -241,7 +241,10 @@ class SequenceCheck:
     def _follow(self, progress: msg.Progress, track: Track) -> None:
         """Apply a report of an active run."""
         if progress.no_loss:
-            return  # scalars, which may come behind the losses
+            # Scalars may come behind the losses.
+            track.step = max(track.step, progress.last)
+            track.seconds_before, track.seconds = track.seconds, progress.seconds
+            return
         count, steps = len(progress.weights), track.started.steps
         if self._dimension is not None and count not in (0, self._dimension):
             raise ValueError(f"{count} weights of a loss of {self._dimension}")

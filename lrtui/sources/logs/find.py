@@ -20,7 +20,8 @@ from lrtui.text.ascii_fallback import printable
 READERS: dict[str, type[Reader]] = {
     reader.format: reader
     for reader in (
-        TensorBoard, WandbOffline, Trackio, MLflow, TrainerState, DvcLive, JsonLines, Table, Printed,
+        TensorBoard, WandbOffline, Trackio, MLflow, TrainerState, DvcLive, JsonLines, Table,
+        Printed,
     )
 }  # fmt: skip
 """By the name of the format; the surest to tell first."""
@@ -101,7 +102,7 @@ def awaited(path: Path) -> tuple[Reader, list[str]]:
     name = printable(str(path))
     if not path.absolute().parent.is_dir():
         raise NoLog(f"{name}: there is no such file, nor its folder")
-    kind = TrainerState if path.name == NAME else SUFFIXES.get(path.suffix)
+    kind: type[Reader] | None = TrainerState if path.name == NAME else SUFFIXES.get(path.suffix)
     if is_event_file(path):
         kind = TensorBoard
     if kind is None:
@@ -117,12 +118,10 @@ def reader_of(path: Path) -> Reader | None:
             return None
         with path.open("rb") as file:
             head = file.read(HEAD)
-        found = next(
-            (r for r in READERS.values() if r is not DvcLive and r.knows(path, head)), None
-        )
+        kinds = (kind for kind in READERS.values() if kind is not DvcLive)
+        return next((kind(path) for kind in kinds if kind.knows(path, head)), None)
     except OSError:
         return None
-    return found(path) if found is not None else None
 
 
 def in_folder(folder: Path) -> tuple[Reader, list[str]]:

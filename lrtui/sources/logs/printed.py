@@ -32,7 +32,8 @@ EPOCH = re.compile(rf"\bepoch\b{SIGN}(\d+(?:\.\d+)?)", re.IGNORECASE)
 STEP_WORDS = {"step", "iter", "iteration", "update", "batch", "epoch"}
 
 PAIR = re.compile(
-    rf"(?<![\w.])((?:[a-z][\w/.-]*[ _])?[a-z][\w/.-]*)['\"]?\s*([:=]?)\s*['\"]?({NUMBER})(?![\w.]*\w)",
+    rf"(?<![\w.])((?:[a-z][\w/.-]*[ _])?[a-z][\w/.-]*)['\"]?\s*([:=]?)\s*['\"]?({NUMBER})"
+    r"(?![\w.]*\w)",
     re.IGNORECASE,
 )
 """A name of one or two words, and a number."""

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import pairwise
 
 from lrtui import messages as msg
 from lrtui.sources.logs.gather import Gatherer
@@ -231,7 +232,7 @@ class LogSource(Source):
         if now - self._ranks_at < 1:
             return
         times = [(at, step) for at, step in self._moments if at]
-        gaps = [b[0] - a[0] for a, b in zip(times, times[1:], strict=False) if b[0] > a[0]]
+        gaps = [b[0] - a[0] for a, b in pairwise(times) if b[0] > a[0]]
         usual = statistics.median(gaps) if gaps else None
         passed = max(now - (times[-1][0] if times else self._modified()), 0.0)
         limit = UNKNOWN_STALL if usual is None else max(STALLED * usual, MIN_STALL)

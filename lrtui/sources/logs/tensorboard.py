@@ -144,7 +144,7 @@ class TensorBoard(Reader):
                 if (name := shapes.get(event[at:-4])) is not None:
                     yield step, {name: SHORT.unpack(event[-4:])[0]}, LONG.unpack(event[1:9])[0]
                     return
-            wall, step, summary = 0.0, 0, b""
+            wall, step, summary, resumes = 0.0, 0, b"", False
             for field, value in fields(event):
                 if field == 1 and isinstance(value, bytes) and len(value) == 8:
                     wall = LONG.unpack(value)[0]
@@ -153,11 +153,12 @@ class TensorBoard(Reader):
                 elif field == SUMMARY and isinstance(value, bytes):
                     summary = value
                 elif field == SESSION_LOG and isinstance(value, bytes):
-                    if (1, SESSION_START) in fields(value):
-                        yield Purge(step)
+                    resumes = (1, SESSION_START) in fields(value)
             found = {prefix + name: number for name, number in scalars(summary)}
         except (IndexError, ValueError):
             return  # its checksum is right: something that is not known
+        if resumes:
+            yield Purge(step)
         if found:
             yield step, found, wall
         if len(found) == 1 and event[-5:-4] == b"\x15" and len(shapes) < MAX_SHAPES:

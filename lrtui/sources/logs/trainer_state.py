@@ -25,7 +25,8 @@ class TrainerState(Reader):
 
     def entries(self) -> Iterator[Event]:
         """See ``Reader.entries``."""
-        rows, history = Rows(), []
+        history: list[dict[str, object]] = []
+        rows = Rows()
         seen: tuple[str, int, int] | None = None
         while True:
             try:
