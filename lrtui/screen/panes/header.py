@@ -48,7 +48,7 @@ def where_it_stands(run: Run, paused: bool, width: int) -> Row:
             row.append((f"  {left} left", "text"))
     else:
         row.append((f" · {duration(run.seconds)}", "dim"))
-    if live.pace is not None and run.is_on:
+    if live.pace and run.is_on:
         row.append((f" · {live.pace:.3g} steps/s", "dim"))
     if not run.is_on:
         word, tone = f" ■ {run.outcome} ", "bad" if run.outcome != "done" else "dim"

@@ -151,7 +151,8 @@ def in_folder(folder: Path) -> tuple[Reader, list[str]]:
         reader = reader_of_folder(at) if at.is_dir() else reader_of(at)
         if reader is not None:
             others = [other for other in [*runs][:MAX_COUNTED] if other != at and is_log(other)]
-            said = f"{printable(str(at))} was written last of {len(others) + 1} logs in that folder"
+            name = printable(str(at.relative_to(folder)))
+            said = f"{name} was written last of {len(others) + 1} logs in that folder"
             return reader, [said] if others else []
     raise NoLog(f"nothing in {printable(str(folder))} is a log that lrtui knows: {KNOWN}")
 

@@ -42,7 +42,7 @@ class Gatherer:
 
     Attributes:
         loss: name of the scalar that is the loss, ``None`` until one is known.
-        lr: the last rate, ``None`` until one is known.
+        peak: the largest rate so far, 0 until one is known.
         last: step of the last loss, -1 before the first.
         step: the last step of all.
         last_loss: the last finite one.
@@ -54,7 +54,7 @@ class Gatherer:
     def __init__(self, loss: str | None = None) -> None:
         """Start with nothing; the loss may be known from an earlier reading."""
         self.loss = loss
-        self.lr: float | None = None
+        self.peak = 0.0
         self.last = self.step = -1
         self.last_loss: float | None = None
         self.seconds = 0.0
@@ -128,7 +128,7 @@ class Gatherer:
             rate = values.pop(self._rate, None) if self._rate is not None else None
             if rate is not None and 0 <= rate <= LARGEST:
                 self._rates.append((step, rate))
-                self.lr = rate
+                self.peak = max(self.peak, rate)
         self._rates = self._rates[-MAX_RATES:] if len(self._rates) > 2 * MAX_RATES else self._rates
         losses = [*self._losses(found)]
         if losses:

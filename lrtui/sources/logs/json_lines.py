@@ -19,7 +19,9 @@ class JsonLines(Reader):
     def knows(cls, path: Path, head: bytes) -> bool:
         """See ``Reader.knows``."""
         first, newline, _ = head.lstrip().partition(b"\n")
-        return bool(newline) and bool(as_object(first.decode(errors="replace")))
+        if not newline:  # a long line
+            return first.startswith(b'{"')
+        return bool(as_object(first.decode(errors="replace")))
 
     def entries(self) -> Iterator[Event]:
         """See ``Reader.entries``."""

@@ -22,7 +22,7 @@ MAX_HEAD = 4096
 MAX_FILES = 1000
 """Files of one log."""
 
-MAX_LINE = 1 << 20
+MAX_LINE = 1 << 22
 """Bytes of a line; a longer one is skipped."""
 
 LIST_SECONDS = 1.0
@@ -150,6 +150,11 @@ class Tail:
             return data
 
 
+def may_come(data: bytes) -> bool:
+    """Return whether what was read ends in zeros: blocks that a network disk has not brought."""
+    return not any(data[-8:])
+
+
 def lines(tail: Tail, on_skip: Callable[[int], None]) -> Iterator[tuple[int, str] | Mark]:
     """Yield the complete lines of a growing text file, each with the byte where it begins.
 
@@ -183,7 +188,7 @@ def lines(tail: Tail, on_skip: Callable[[int], None]) -> Iterator[tuple[int, str
                 yield begin, line.decode(errors="replace")
             begin += len(line) + 1
         rest = last
-        if again or (b"\0" in last and zeros < TRIES):
+        if again or last.endswith(b"\0"):
             # Not yet on this disk: look again.
             zeros += 1
             tail.position, rest = begin, b""

@@ -19,8 +19,8 @@ WALL_NAMES = ("_timestamp", "timestamp", "wall_time", "walltime", "created_at", 
 IGNORED = {"_runtime", "_wandb", "_index"}
 
 MAX_STEP = 10**12
-MAX_DEPTH, MAX_VALUES = 4, 100_000
-"""How deep objects in objects are followed, and how many numbers of a row are kept."""
+MAX_DEPTH = 4
+"""How deep objects in objects are followed."""
 
 
 def number(value: object) -> float | None:
@@ -82,14 +82,16 @@ class Rows:
         self._epoch = -math.inf
 
     def entry(self, row: Mapping[str, object]) -> Entry | None:
-        """Return a row as an entry; ``None`` if it has no number."""
-        found = dict(item for item, _ in zip(flat(row), range(MAX_VALUES), strict=False))
+        """Return a row as an entry; ``None`` if it is none."""
+        found = dict(flat(row))
         lower = {name.lower(): name for name in found}
         step: int | None = None
         at = ""
         for known in STEP_NAMES:
             at = lower.get(known, "")
-            if at and (step := whole(found[at])) is not None:
+            if at and number(found[at]) is not None:
+                if (step := whole(found[at])) is None:
+                    return None  # no step of this world
                 break
         walls = (moment(found[lower[name]]) for name in WALL_NAMES if name in lower)
         wall = next((found for found in walls if found), 0.0)

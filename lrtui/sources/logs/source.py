@@ -101,6 +101,7 @@ class LogSource(Source):
         self._gathered = Gatherer(loss)
         self._moments.clear()
         self._must_start, self._scans = True, False
+        self._is_anew = False  # whether the file was replaced, and no loss was read of it
         self._limits: list[tuple[int, int]] = []
         lowest = LATEST
         for index, step in sorted(self._purges, reverse=True):
@@ -149,7 +150,7 @@ class LogSource(Source):
                 break
             if event is Mark.AGAIN:
                 self._entries, self._index = self._guarded(), 0
-                self._purges, self._limits = [], []
+                self._purges, self._limits, self._is_anew = [], [], True
                 break
             if not isinstance(event, Mark):
                 self._take(event)
@@ -184,8 +185,9 @@ class LogSource(Source):
         if self._limits and step >= self._limits[-1][1]:
             return  # void: the training went back later on
         is_loss = gathered.loss in values
-        if is_loss and step < gathered.last:
+        if is_loss and step < gathered.last + self._is_anew:
             self._purge(index, step)
+        self._is_anew = self._is_anew and not is_loss
         if self._scans:
             gathered.last = step if is_loss else gathered.last
             return
@@ -205,7 +207,7 @@ class LogSource(Source):
         reports = [*self._gathered.flush(RUN, whole=whole or (self._once and self._caught_up))]
         if not reports:
             return
-        lr = max(self._gathered.lr or 0.0, 0.0)
+        lr = self._gathered.peak
         if self._must_start:
             self._must_start, self._has_started = False, True
             self._messages.append(msg.Started(run=RUN, lr=lr, steps=None, optimizer="unknown"))

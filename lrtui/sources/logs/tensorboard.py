@@ -8,7 +8,17 @@ from functools import cache
 from pathlib import Path
 
 from lrtui.sources.logs.protobuf import fields, varint
-from lrtui.sources.logs.reader import TRIES, Event, Mark, Purge, Reader, Tail, in_turn, walk
+from lrtui.sources.logs.reader import (
+    TRIES,
+    Event,
+    Mark,
+    Purge,
+    Reader,
+    Tail,
+    in_turn,
+    may_come,
+    walk,
+)
 
 MAX_RECORD = 1 << 16
 """Bytes of a record that is read; larger ones are images and graphs."""
@@ -117,7 +127,7 @@ class TensorBoard(Reader):
                 if size is None or data[stop - 4 : stop] != CHECK.pack(
                     masked_crc(data[at + 12 : stop - 4])
                 ):
-                    if tries < TRIES or not any(data[at : at + 12]):
+                    if tries < TRIES or may_come(data):
                         # A network disk may not have brought it yet.
                         tries += 1
                         tail.position, at = begin + at, end

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lrtui.sources.logs.protobuf import fields
-from lrtui.sources.logs.reader import TRIES, Event, Mark, Reader, Tail
+from lrtui.sources.logs.reader import TRIES, Event, Mark, Reader, Tail, may_come
 from lrtui.sources.logs.rows import Rows
 
 MAGIC, START = b":W&B", 7
@@ -71,7 +71,7 @@ class WandbOffline(Reader):
                 if fits and stop > end:
                     break
                 if not fits or zlib.crc32(data[at + 6 : stop]) != check or not kind:
-                    if tries < TRIES or not any(data[at : at + CHUNK_HEAD.size]):
+                    if tries < TRIES or may_come(data):
                         # Zeros are not written yet, or a network disk has not brought them.
                         tries += 1
                         tail.position, at = begin + at, end
