@@ -63,7 +63,8 @@ def add_arguments(parser: Parser) -> None:
     which = "its process, name or socket, or a file or folder of logs; none for a list"
     add("training", nargs="?", metavar="PID|NAME|SOCKET|PATH", help=which)
     add("--read-only", action="store_true", help="steer nothing")
-    add("--format", choices=FORMATS, help="what the log is, where looking at it does not tell")
+    kinds = f"what the log is, where looking does not tell: {', '.join(FORMATS)}"
+    add("--format", choices=FORMATS, metavar="FORMAT", help=kinds)
     pattern = "of printed lines: a regular expression with groups named step, loss and lr"
     add("--pattern", type=argument(read_pattern), metavar="REGEX", help=pattern)
     add("--once", action="store_true", help="end where the log ends, wait for nothing")

@@ -98,8 +98,7 @@ class Live:
         ranks = self.ranks
         if ranks is None or not ranks.stalled:
             return ""
-        long = ranks.stalled >= LONG_STALL
-        text = f"no step for {duration(ranks.stalled) if long else f'{ranks.stalled:.0f} s'}"
+        text = f"no step for {stall_text(ranks.stalled)}"
         if ranks.blocker is not None:
             return f"{text}: rank {ranks.blocker} holds up the others, it {ranks.doing}"
         return f"{text}, {'rank 0 ' if len(ranks.steps) > 1 else ''}{ranks.doing}"
@@ -134,7 +133,7 @@ class Live:
         if stalled < LOGGED_STALL <= ranks.stalled:
             said.append(self.stall)
         elif not ranks.stalled and stalled >= LOGGED_STALL:
-            said.append(f"steps again after {duration(stalled)} without one")
+            said.append(f"steps again after {stall_text(stalled)} without one")
         for rank, pace in enumerate(ranks.paces):
             self.paces.setdefault(rank, deque(maxlen=PACES)).append(pace)
         first = ranks.steps.index(max(ranks.steps))
@@ -192,3 +191,8 @@ class Live:
             else:
                 continue
             series.append(*map(list, zip(*values, strict=True)))
+
+
+def stall_text(seconds: float) -> str:
+    """Write how long a stall lasts."""
+    return f"{seconds:.0f} s" if seconds < LONG_STALL else duration(seconds)

@@ -221,7 +221,7 @@ class SequenceCheck:
                 if self._dimension not in (None, dimension):
                     raise ValueError(f"a loss of {dimension} weights, not of {self._dimension}")
                 self._dimension = dimension
-            case msg.Started() if message.run in self.active:
+            case msg.Started() if message.run in self.active and message.steps is None:
                 self.active[message.run] = Track(message)  # its messages are sent again
             case msg.Started():
                 if message.run <= self._last_number:
