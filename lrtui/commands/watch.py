@@ -87,7 +87,7 @@ def run(options: WatchOptions) -> int:
 
     on_screen = shows_screen(options.plain or options.json)
     which = options.training
-    if options.format or options.pattern or options.once or (which and looks_like_path(which)):
+    if options.format or options.pattern or options.once or (which and names_log(which)):
         return show(log_source(options), options, on_screen, trouble=2)
     if which is None and not on_screen:
         return list_trainings(options.json)
@@ -108,11 +108,14 @@ def run(options: WatchOptions) -> int:
     return show(recorded(source, options.save), options, on_screen)
 
 
-def looks_like_path(text: str) -> bool:
-    """Return whether a word names a log rather than a training."""
+def names_log(text: str) -> bool:
+    """Return whether a word is the path of a log, and not the name of a training."""
     from lrtui.sources.logs.find import looks_like_path
+    from lrtui.sources.trainings import find
 
-    return looks_like_path(text)
+    if not looks_like_path(text):
+        return False
+    return all(text not in (training.number, training.name) for training in find())
 
 
 def log_source(options: WatchOptions) -> Source:
@@ -127,6 +130,8 @@ def log_source(options: WatchOptions) -> Source:
 
     if options.training is None:
         raise BadInput("--format, --pattern and --once need the path of a log")
+    if options.pattern and options.format not in (None, "text"):
+        raise BadInput("--pattern is for printed lines, which is --format text")
     kind = options.format or ("text" if options.pattern else None)
     with reading_files():
         reader, remarks = open_log(Path(options.training), kind)

@@ -46,7 +46,7 @@ def where_it_stands(run: Run, paused: bool, width: int) -> Row:
         if live.pace:
             left = duration(max(total - run.step, 0) / live.pace)
             row.append((f"  {left} left", "text"))
-    else:
+    elif run.seconds:
         row.append((f" · {duration(run.seconds)}", "dim"))
     if live.pace and run.is_on:
         row.append((f" · {live.pace:.3g} steps/s", "dim"))

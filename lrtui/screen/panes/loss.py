@@ -13,6 +13,7 @@ from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import losses_at, upright
 from lrtui.screen.panes.pane import Pane, ReadStep
 from lrtui.session.run import Run
+from lrtui.sources.logs.names import is_held_out, loss_rank
 from lrtui.text.rates import rate_text
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ off is marked at its end."""
 
 FORECAST_POINTS = 200
 """Points of a forecast that are computed."""
+
+HELD_OUT_TONE = "text"
+"""Of the loss on held-out data."""
 
 MAX_LABEL = 12
 """Characters of a label at the end of a curve."""
@@ -74,6 +78,10 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     for step, lr in run.changes:
         layers.append(Curve([step, step], [y.low, y.high], "dim"))
         names.append(Label(step, y.high, short_rate(run, lr), "text"))
+    held_out = held_out_of(run)
+    for _, series in held_out:
+        when, values = series.curve()
+        layers.append(Path(when, shown(values), HELD_OUT_TONE))
     for old in reversed(runs):
         assert old.series is not None
         tone, stretches = view.tone(old), old.series.non_finite()
@@ -99,9 +107,18 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         heading.append((", too steep for linear", "dim"))
     if ahead is not None:
         heading += [("  ⠐⠐", mine), (" forecast" if run.is_exact else " run ahead", "dim")]
+    for name, series in held_out:
+        heading += [("  ━━", HELD_OUT_TONE), (f" {name} {series.last:.4g}", "dim")]
     if view.cursor is not None:
         heading = losses_at(view, runs)
     return [fitted(heading, width), *draw(width, height - 1, x, y, [*layers, *names])]
+
+
+def held_out_of(run: Run) -> list[tuple[str, LossSeries]]:
+    """Return the losses on held-out data that a training reports, as many as can be told apart."""
+    scalars = run.live.scalars if run.live is not None else {}
+    found = [(n, series) for n, series in scalars.items() if is_held_out(n) and loss_rank(n)]
+    return found[:1]
 
 
 def labels(view: View) -> list[tuple[Run, str]]:
@@ -339,7 +356,8 @@ def depends_on(view: View, width: int) -> object:
     moving = [seen(other, steps, width) for other in view.race or [run]]
     names = [(view.tone(old), label) for old, label in labels(view)]
     exact = view.session.quadratic is not None
-    return run.number, names, exact, steps, moving, view.scale, view.cursor
+    held_out = [(name, series.count, f"{series.last:.4g}") for name, series in held_out_of(run)]
+    return run.number, names, exact, steps, moving, view.scale, view.cursor, held_out
 
 
 def seen(run: Run, steps: int, width: int) -> object:

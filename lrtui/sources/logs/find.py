@@ -59,6 +59,8 @@ def looks_like_path(text: str) -> bool:
         is_there = False
     except ValueError:
         return False
+    if Path(text).suffix == ".py":
+        return False  # trainings are called after their scripts
     return is_there or Path(text).suffix in {*SUFFIXES, ".json", ".db"} or text.endswith("/")
 
 
@@ -73,19 +75,22 @@ def open_log(path: Path, kind: str | None = None) -> tuple[Reader, list[str]]:
         NoLog: it holds nothing that is known; says so.
     """
     name = printable(str(path))
-    if kind is not None:
-        return READERS[kind](path), []
     try:
         about = path.stat()
     except FileNotFoundError:
-        return awaited(path)
+        return (READERS[kind](path), [f"waiting for {name}"]) if kind else awaited(path)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise NoLog(f"{name}: {reason}") from error
-    if stat.S_ISDIR(about.st_mode):
-        return in_folder(path)
-    if not stat.S_ISREG(about.st_mode):
+    is_folder = stat.S_ISDIR(about.st_mode)
+    if not is_folder and not stat.S_ISREG(about.st_mode):
         raise NoLog(f"{name} is not a file or a folder, and cannot be read as a log")
+    if kind is not None:
+        if is_folder and READERS[kind] not in (TensorBoard, DvcLive, TrainerState):
+            raise NoLog(f"{name} is a folder, and --format {kind} needs a file")
+        return READERS[kind](path), []
+    if is_folder:
+        return in_folder(path)
     if not about.st_size:
         return awaited(path)
     if (found := reader_of(path)) is None:

@@ -72,6 +72,7 @@ class LogSource(Source):
         self._moments: deque[tuple[float, int]] = deque(maxlen=USUAL)  # when losses were logged
         self._stalled, self._ranks_at = 0.0, 0.0
         self._has_started = False
+        self._grows = False  # whether what comes now was added since the log was opened
         self._total: int | None = None
         self._purges: list[tuple[int, int]] = []  # index of an entry, and the step it goes back to
         self._begin_reading(None)
@@ -100,6 +101,7 @@ class LogSource(Source):
         self._index = 0
         self._gathered = Gatherer(loss)
         self._moments.clear()
+        self._grows = False
         self._must_start, self._scans = True, False
         self._is_anew = False  # whether the file was replaced, and no loss was read of it
         self._limits: list[tuple[int, int]] = []
@@ -146,7 +148,7 @@ class LogSource(Source):
         before = self._index
         for count, event in enumerate(self._entries, 1):
             if event is Mark.END:
-                self._caught_up = True
+                self._caught_up = self._grows = True
                 break
             if event is Mark.AGAIN:
                 self._entries, self._index = self._guarded(), 0
@@ -193,7 +195,7 @@ class LogSource(Source):
             return
         gathered.add(step, values, wall)
         if gathered.loss in values or gathered.loss is None:
-            self._moments.append((wall or (time.time() if self._has_started else 0.0), step))
+            self._moments.append((wall or (time.time() if self._grows else 0.0), step))
 
     def _purge(self, index: int, step: int) -> None:
         """Note that entries before this one are void from a step on."""

@@ -270,7 +270,7 @@ def test_a_format_of_ones_choice(tmp_path: Path) -> None:
         reader, said = open_log(tmp_path / "there is nothing", kind)
         assert reader.format == kind
         assert read_now(reader) == []
-        assert said == []
+        assert said == [f"waiting for {tmp_path / 'there is nothing'}"]
 
 
 # --- what is hostile ----------------------------------------------------------------------
