@@ -68,20 +68,18 @@ class Printed(Reader):
             if isinstance(line, Mark):
                 yield line
                 continue
-            # A progress bar draws several lines into one.
-            for text in line[1].split("\r"):
-                text = ESCAPES.sub("", text[-MAX_TEXT:])
-                if self.pattern is not None:
-                    match = self.pattern.search(text)
-                    groups = match.groupdict() if match else {}
-                    step = whole(groups.pop("step", None))
-                    values = {k: v for k, text in groups.items() if (v := number(text)) is not None}
-                    epoch = values.get("epoch")
-                elif values := values_of(text):
-                    step, epoch, total = step_of(text)
-                    self.total = total or self.total
-                if values:
-                    yield rows.counted(step, epoch), values, 0.0
+            text = ESCAPES.sub("", line[1][-MAX_TEXT:])
+            if self.pattern is not None:
+                match = self.pattern.search(text)
+                groups = match.groupdict() if match else {}
+                step = whole(groups.pop("step", None))
+                values = {k: v for k, text in groups.items() if (v := number(text)) is not None}
+                epoch = values.get("epoch")
+            elif values := values_of(text):
+                step, epoch, total = step_of(text)
+                self.total = total or self.total
+            if values:
+                yield rows.counted(step, epoch), values, 0.0
 
 
 def step_of(line: str) -> tuple[int | None, float | None, int | None]:

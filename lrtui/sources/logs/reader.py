@@ -175,7 +175,8 @@ def lines(tail: Tail, on_skip: Callable[[int], None]) -> Iterator[tuple[int, str
             yield Mark.END
             continue
         begin = tail.position - len(data) - len(rest)
-        *complete, last = (rest + data).split(b"\n")
+        # A progress bar ends its lines by a return.
+        *complete, last = (rest + data).replace(b"\r", b"\n").split(b"\n")
         again = False
         for line in complete:
             if b"\0" in line and zeros < TRIES:

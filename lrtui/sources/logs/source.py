@@ -43,8 +43,8 @@ MIN_STALL, UNKNOWN_STALL = 5.0, 60.0
 MAX_TROUBLES = 20
 """Problems of a log that are said."""
 
-MAX_PURGES = 10_000
-"""Times that a training may have gone back."""
+MAX_PURGES = 100
+"""Times that a training may have gone back; beyond, its steps are in no order."""
 
 LATEST = 10**12
 
@@ -75,6 +75,7 @@ class LogSource(Source):
         self._grows = False  # whether what comes now was added since the log was opened
         self._total: int | None = None
         self._purges: list[tuple[int, int]] = []  # index of an entry, and the step it goes back to
+        self._is_disordered = False
         self._begin_reading(None)
 
     def _greeting(self) -> msg.Greeting:
@@ -152,7 +153,8 @@ class LogSource(Source):
                 break
             if event is Mark.AGAIN:
                 self._entries, self._index = self._guarded(), 0
-                self._purges, self._limits, self._is_anew = [], [], True
+                self._purges, self._limits = [], []
+                self._is_anew, self._is_disordered = True, False
                 break
             if not isinstance(event, Mark):
                 self._take(event)
@@ -188,6 +190,8 @@ class LogSource(Source):
             return  # void: the training went back later on
         is_loss = gathered.loss in values
         if is_loss and step < gathered.last + self._is_anew:
+            if self._is_disordered:
+                return
             self._purge(index, step)
         self._is_anew = self._is_anew and not is_loss
         if self._scans:
@@ -199,8 +203,12 @@ class LogSource(Source):
 
     def _purge(self, index: int, step: int) -> None:
         """Note that entries before this one are void from a step on."""
-        if len(self._purges) < MAX_PURGES:
-            self._purges.append((index, step))
+        self._purges.append((index, step))
+        if len(self._purges) > MAX_PURGES:
+            self._purges, self._is_disordered = [], True
+            self._reader.complain(
+                self._reader.path, " has steps in no order; those that go back are left out"
+            )
         # The whole log is read for others before it is read again.
         self._scans = True
         self._gathered.last = step - 1

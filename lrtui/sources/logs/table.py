@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from lrtui.sources.logs.names import is_held_out, loss_rank
 from lrtui.sources.logs.reader import Event, Mark, Reader, Tail, lines
 from lrtui.sources.logs.rows import STEP_NAMES, Rows, number
 
+BOM = codecs.BOM_UTF8.decode()
 MAX_COLUMNS = 100_000
 
 
@@ -75,7 +77,7 @@ def delimiter(header: str) -> str:
 def split(line: str, apart: str) -> Sequence[str]:
     """Return the cells of a line."""
     try:
-        return next(csv.reader([line.rstrip("\r\n").lstrip("\ufeff")], delimiter=apart), [])
+        return next(csv.reader([line.rstrip("\r\n").removeprefix(BOM)], delimiter=apart), [])
     except csv.Error:
         return []
 
