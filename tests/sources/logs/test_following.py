@@ -36,6 +36,7 @@ from tests.sources.logs.logs import (
     run_of,
     scalar,
 )
+from tests.terminal import terminal
 
 LINES = "".join(f'{{"step": {i}, "loss": {3 - i / 10}}}\n' for i in range(20)).encode()
 KINDS = {
@@ -342,3 +343,27 @@ def test_bad_input_is_one_sentence_and_code_2(tmp_path: Path) -> None:
         assert not out or words[-1] == "--once"
         assert why in err
         assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_on_the_screen_nothing_is_steered_and_a_key_turns_to_the_next_scalar(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "metrics.csv"
+    rows = [f"{i},{3 - i / 99},0.01,{0.01 * i},{i}" for i in range(99)]
+    path.write_text("\n".join(["step,loss,lr,val_loss,speed", *rows]) + "\n")
+    with terminal("watch", str(path), "--theme", "nord") as screen:
+        screen.wait_for("val_loss 0.98.*y scale")
+        screen.wait_for("scalar val_loss")
+        footer = screen.text.splitlines()[-1]
+        assert "l scalar" in footer
+        assert not any(word in footer for word in ("pause", "restart", "hold", "stop"))
+        screen.type("l")
+        screen.wait_for("scalar speed")
+        screen.type("0.5\r")
+        screen.wait_for("nothing can be trained here")
+        with path.open("a") as file:
+            file.write("200,0.5,0.01,,1\n")
+        screen.wait_for("step 200", 3)
+        screen.type("q")
+        assert screen.wait_for_end() == 0
