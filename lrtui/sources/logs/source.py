@@ -10,7 +10,7 @@ from importlib.metadata import version
 from itertools import pairwise
 
 from lrtui import messages as msg
-from lrtui.sources.logs.gather import Gatherer
+from lrtui.sources.logs.gather import MAX_NAME, Gatherer
 from lrtui.sources.logs.reader import Entry, Event, Mark, Purge, Reader
 from lrtui.sources.source import Source
 from lrtui.text.ascii_fallback import printable
@@ -76,6 +76,7 @@ class LogSource(Source):
         self._total: int | None = None
         self._purges: list[tuple[int, int]] = []  # index of an entry, and the step it goes back to
         self._is_disordered = False
+        self._why = ""  # the log is read again
         self._begin_reading(None)
 
     def _greeting(self) -> msg.Greeting:
@@ -165,6 +166,8 @@ class LogSource(Source):
         if self._index > before:
             self._added_at = now
         if self._scans or self._gathered.hears_better:
+            if self._gathered.hears_better and not self._scans:
+                self._why = f"{printable(self._gathered.loss or '')[:MAX_NAME]} is the loss"
             if self._caught_up or not self._scans:
                 self._begin_reading(self._gathered.loss)
                 self._caught_up = False
@@ -209,6 +212,7 @@ class LogSource(Source):
             self._reader.complain(
                 self._reader.path, " has steps in no order; those that go back are left out"
             )
+        self._why = f"the log goes back to step {step:,}: what it had from there on is void"
         # The whole log is read for others before it is read again.
         self._scans = True
         self._gathered.last = step - 1
@@ -219,6 +223,8 @@ class LogSource(Source):
             return
         lr = self._gathered.peak
         if self._must_start:
+            if self._has_started:
+                self._messages.append(msg.Printed(text=self._why))
             self._must_start, self._has_started = False, True
             self._messages.append(msg.Started(run=RUN, lr=lr, steps=None, optimizer="unknown"))
             self._total = None

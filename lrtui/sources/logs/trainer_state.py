@@ -10,7 +10,7 @@ from lrtui.sources.logs.reader import Event, Mark, Reader
 from lrtui.sources.logs.rows import Rows, whole
 
 NAME = "trainer_state.json"
-MAX_BYTES = 1 << 27
+MAX_BYTES = 1 << 25
 
 
 class TrainerState(Reader):
