@@ -59,6 +59,7 @@ def test_tensors_of_tensorflow_2_in_folders_and_a_restart_that_voids_steps() -> 
     assert run.live.scalars["validation/epoch_loss"].last == pytest.approx(loss(59), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_csv_of_lightning_with_its_header_written_anew(tmp_path: Path) -> None:
     lightning = pytest.importorskip("lightning.pytorch.loggers")
     logger = lightning.CSVLogger(tmp_path, name="", version="v", flush_logs_every_n_steps=1)
@@ -276,6 +277,7 @@ def test_a_format_of_ones_choice(tmp_path: Path) -> None:
 # --- what is hostile ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_control_codes_many_scalars_and_numbers_of_every_kind(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     row = {f"s{i}": i for i in range(100_000)} | {"val\x1b[31m/loss": 1.5, "loss": 2.0, "step": 1}
