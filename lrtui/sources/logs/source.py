@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections import deque
 from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import pairwise
+from pathlib import Path
 
 from lrtui import messages as msg
 from lrtui.sources.logs.gather import MAX_NAME, Gatherer
@@ -80,21 +82,16 @@ class LogSource(Source):
         self._begin_reading(None)
 
     def _greeting(self) -> msg.Greeting:
-        path, title = self._reader.path, self._reader.title
-        name = path.name if path.is_dir() else f"{path.absolute().parent.name}/{path.name}"
-        try:
-            since = path.stat().st_mtime
-        except OSError:
-            since = time.time()
-        name = printable(name)
+        path, title = Path(os.path.abspath(self._reader.path)), self._reader.title
+        name = printable(path.name if path.is_dir() else f"{path.parent.name}/{path.name}")
         return msg.Greeting(
             program=f"lrtui {version('lrtui')}",
             pid=0,
-            folder=printable(str(path.absolute().parent)),
+            folder=printable(str(path.parent)),
             title=f"{name} · {title}",
             capabilities=[],
             name=name,
-            since=since,
+            since=max(self._modified(), 1.0),
         )
 
     def _begin_reading(self, loss: str | None) -> None:

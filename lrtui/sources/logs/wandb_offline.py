@@ -15,7 +15,8 @@ from lrtui.sources.logs.rows import Rows
 MAGIC, START = b":W&B", 7
 BLOCK = 1 << 15
 MAX_RECORD = 1 << 24
-FULL, FIRST, MIDDLE, LAST = range(1, 5)
+FULL, FIRST, LAST = 1, 2, 4
+"""Chunks that are a record, begin or end one; others are in its middle."""
 HISTORY, ITEM = 2, 1
 KEY, NESTED_KEY, VALUE_JSON = 1, 2, 16
 
