@@ -42,10 +42,13 @@ class Printer:
     as_json: bool
     out: IO[str]
     session: Session = field(default_factory=Session, init=False)
+    _printed: dict[bool, int] = field(default_factory=dict, init=False)
 
     def take(self, message: msg.AnyMessage) -> None:
         """Print a message."""
         changes = self.session.apply(message)
+        if isinstance(message, msg.Started):
+            self._printed = {}
         if not self.as_json:
             # What is printed may come from a file, or from whatever training code printed.
             lines = [printable(line) for change in changes for line in self._lines(change)]
@@ -76,12 +79,38 @@ class Printer:
                 return [f"step {change.step:>6}  {change.text}"]
             case "progress" if run:
                 assert isinstance(message, msg.Progress)
+                if run.live is not None:
+                    return [*self._live_lines(message)]
                 return [*loss_lines(message, run, self.every)]
             case "ended" if run:
                 return [f"run {run.number}  {line}" for line in self._end_lines(run, change.text)]
         if isinstance(message, msg.SweepResult) and (message.taken or message.failures):
             return [f"sweep: {message.how}"]
         return []
+
+    def _live_lines(self, progress: msg.Progress) -> Iterator[str]:
+        """Yield loss, rate or scalars of a training that is not ours, every so many steps.
+
+        Logs rarely have a step that is a multiple: the first one after it stands for it.
+        """
+        columns = {k: v for k, v in progress.scalars.items() if k not in ("loss", "lr")}
+        last = self._printed.get(progress.no_loss, -1)
+        for i, (step, loss) in enumerate(format_losses(progress, 1)):
+            scalars = [(k, v[i]) for k, v in columns.items() if v[i] is not None]
+            if step // self.every == last // self.every and last >= 0:
+                continue
+            last = step
+            line = f"step {step:>6}"
+            if not progress.no_loss:
+                line += f"  loss {loss}"
+            elif not scalars:
+                line += "  loss not known"
+            if (rate := progress.scalars.get("lr")) is not None and rate[i] is not None:
+                line += f"  rate {rate[i]:.6g}"
+            if progress.no_loss:
+                line += "".join(f"  {name} {value:.6g}" for name, value in scalars)
+            yield line
+        self._printed[progress.no_loss] = last
 
     def _end_lines(self, run: Run, reason: str) -> Iterator[str]:
         """Yield how a run ended, its verdict, and the advice after it."""
@@ -99,9 +128,6 @@ class Printer:
 
 def loss_lines(progress: msg.Progress, run: Run, every: int) -> Iterator[str]:
     """Yield the losses of a report, one line for each step that is a multiple of ``every``."""
-    if run.live is not None:
-        yield from live_steps(progress, every)
-        return
     if not progress.first:
         yield f"run {run.number}  rate {rate_text(run.lr)}" + (
             "" if run.by == "sgd" else f"  {run.by}"
@@ -109,15 +135,6 @@ def loss_lines(progress: msg.Progress, run: Run, every: int) -> Iterator[str]:
     which = f"run {run.number}  " if run.race else ""
     for step, loss in format_losses(progress, every):
         yield f"{which}step {step:>6}  loss {loss}"
-
-
-def live_steps(progress: msg.Progress, every: int) -> Iterator[str]:
-    """Yield loss and rate of a training that is not ours, for each step that is reported."""
-    rates = dict(zip(progress.numbered(), progress.scalars.get("lr", ()), strict=False))
-    for step, loss in format_losses(progress, every):
-        said = "not known" if progress.no_loss else loss
-        rate = rates.get(step)
-        yield f"step {step:>6}  loss {said}" + ("" if rate is None else f"  rate {rate:.6g}")
 
 
 def in_brackets(text: str) -> str:

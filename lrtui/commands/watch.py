@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, typed
-from lrtui.commands.parser import Parser, complain
+from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, argument, typed
+from lrtui.commands.parser import BadInput, Parser, complain
 from lrtui.commands.showing import present, reading_files, shows_screen, theme_of
 from lrtui.text.ascii_fallback import printable
 
 if TYPE_CHECKING:
     from lrtui.commands.plain_text import Printer
     from lrtui.screen.control.controller import Controller
+    from lrtui.sources.source import Source
+
+FORMATS = (
+    *("tensorboard", "wandb", "trackio", "mlflow", "trainer_state", "dvclive", "jsonl", "csv"),
+    "text",
+)
+"""Names of the formats of logs, as ``lrtui.sources.logs.find`` has them."""
+
+
+def read_pattern(text: str) -> re.Pattern[str]:
+    """Return a pattern for lines of a log.
+
+    Raises:
+        ValueError: it is none, or has no group that could be a loss; says so.
+    """
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    if "loss" not in pattern.groupindex:
+        raise ValueError("a group named loss is needed, as in 'loss=(?P<loss>[0-9.]+)'")
+    return pattern
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,19 +46,29 @@ class WatchOptions(ScreenOptions):
 
     training: str | None
     read_only: bool
+    format: str | None
+    pattern: re.Pattern[str] | None
+    once: bool
+    save: Path | None
 
 
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
     parser.description = (
         "Watch and steer a training of yours that is running: one with a Monitor in it, or started "
-        "by lrtui run. Over SSH: ssh -t HOST lrtui watch."
+        "by lrtui run; or follow the log that another tool writes. Over SSH: ssh -t HOST lrtui "
+        "watch."
     )
     add = parser.add_argument
-    which = "its process, name or socket; none for a list to choose from"
-    add("training", nargs="?", metavar="PID|NAME|SOCKET", help=which)
+    which = "its process, name or socket, or a file or folder of logs; none for a list"
+    add("training", nargs="?", metavar="PID|NAME|SOCKET|PATH", help=which)
     add("--read-only", action="store_true", help="steer nothing")
-    add_screen(parser, save=False)
+    kinds = f"what the log is, where looking does not tell: {', '.join(FORMATS)}"
+    add("--format", choices=FORMATS, metavar="FORMAT", help=kinds)
+    pattern = "of printed lines: a regular expression with groups named step, loss and lr"
+    add("--pattern", type=argument(read_pattern), metavar="REGEX", help=pattern)
+    add("--once", action="store_true", help="end where the log ends, wait for nothing")
+    add_screen(parser)
     add_form(parser, "plain", "json")
 
 
@@ -53,6 +87,8 @@ def run(options: WatchOptions) -> int:
 
     on_screen = shows_screen(options.plain or options.json)
     which = options.training
+    if options.format or options.pattern or options.once or (which and names_log(which)):
+        return show(log_source(options), options, on_screen, trouble=2)
     if which is None and not on_screen:
         return list_trainings(options.json)
     if which is None:
@@ -65,10 +101,66 @@ def run(options: WatchOptions) -> int:
 
     try:
         with reading_files():
-            source = SocketSource(choose(which), read_only=options.read_only)
+            source: Source = SocketSource(choose(which), read_only=options.read_only)
     except NoTraining as error:
         complain(str(error))
         return 1
+    return show(recorded(source, options.save), options, on_screen)
+
+
+def names_log(text: str) -> bool:
+    """Return whether a word is the path of a log, and not the name of a training."""
+    from lrtui.sources.logs.find import looks_like_path
+    from lrtui.sources.trainings import find
+
+    if not looks_like_path(text):
+        return False
+    return all(text not in (training.number, training.name) for training in find())
+
+
+def log_source(options: WatchOptions) -> Source:
+    """Return a source that follows a log.
+
+    Raises:
+        BadInput: there is none, or the file to save to cannot be written.
+    """
+    from lrtui.sources.logs.find import open_log
+    from lrtui.sources.logs.printed import Printed
+    from lrtui.sources.logs.source import LogSource
+
+    if options.training is None:
+        raise BadInput("--format, --pattern and --once need the path of a log")
+    if options.pattern and options.format not in (None, "text"):
+        raise BadInput("--pattern is for printed lines, which is --format text")
+    kind = options.format or ("text" if options.pattern else None)
+    with reading_files():
+        reader, remarks = open_log(Path(options.training), kind)
+    if isinstance(reader, Printed):
+        reader.pattern = options.pattern
+    return recorded(LogSource(reader, remarks, once=options.once), options.save)
+
+
+def recorded(source: Source, save: Path | None) -> Source:
+    """Return a source whose messages are saved, if a file is given.
+
+    Raises:
+        BadInput: the file cannot be written.
+    """
+    if save is None:
+        return source
+
+    from lrtui.sources.recorder import Recorder
+
+    try:
+        with reading_files():
+            return Recorder(source, save)
+    except BadInput:
+        source.close()
+        raise
+
+
+def show(source: Source, options: WatchOptions, on_screen: bool, trouble: int = 1) -> int:
+    """Show what a source reports, on the screen or as lines of text; return the exit code."""
 
     def controller() -> Controller:
         from lrtui.screen.control.controller import Controller
@@ -80,7 +172,7 @@ def run(options: WatchOptions) -> int:
 
         return replay(source, printer)
 
-    return present(source, options, on_screen, controller, as_text)
+    return present(source, options, on_screen, controller, as_text, trouble)
 
 
 def list_trainings(as_json: bool) -> int:

@@ -12,6 +12,7 @@ PAGES = (
     "commands",
     "any-problem",
     "watch-and-steer",
+    "logs",
     "what-is-said",
     "over-ssh",
     "recording",

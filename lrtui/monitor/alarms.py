@@ -17,8 +17,8 @@ from typing import Literal
 import msgspec
 
 from lrtui.analysis.spikes import LEVEL_WINDOW, SpikeWatch, find_raise
+from lrtui.messages.history import Row
 from lrtui.messages.quantities import finite_or_none
-from lrtui.monitor.history import Row
 
 MAX_RECORDS = 1000
 """Most spikes written by a process, at some 5 kB each."""

@@ -20,10 +20,7 @@ from msgspec.structs import replace
 
 from lrtui import messages as msg
 from lrtui.analysis.headroom import word
-from lrtui.messages.quantities import LARGEST
-from lrtui.monitor.alarms import Alarms
-from lrtui.monitor.device import Batch, Raw
-from lrtui.monitor.history import (
+from lrtui.messages.history import (
     UPDATE,
     History,
     Row,
@@ -32,6 +29,9 @@ from lrtui.monitor.history import (
     is_validated,
     progress,
 )
+from lrtui.messages.quantities import LARGEST
+from lrtui.monitor.alarms import Alarms
+from lrtui.monitor.device import Batch, Raw
 
 MAX_BUCKETS = 100
 """Buckets of a report; if it has more than twice as many steps, only their extremes are sent."""

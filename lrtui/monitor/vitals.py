@@ -21,9 +21,9 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, dataloader
 
 from lrtui import messages as msg
+from lrtui.messages.history import UPDATE
 from lrtui.monitor.frameworks import Total, find_epochs, find_total, watch_evaluations
 from lrtui.monitor.headroom import Headroom
-from lrtui.monitor.history import UPDATE
 from lrtui.monitor.levers import Levers
 from lrtui.monitor.memory import memory_of_this_process
 from lrtui.monitor.own_line import OwnLine

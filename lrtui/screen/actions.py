@@ -96,6 +96,7 @@ class Action:
         pair: what it and the next one do, in a sentence, where the help has a line for both.
         needs: what the source must be able to do for it.
         or_needs: what serves it as well.
+        or_where: where it serves although the source cannot do that.
         typed: the key as a person knows it, where textual calls it something else.
     """
 
@@ -110,6 +111,7 @@ class Action:
     or_needs: Capability | None = None
     typed: str = ""
     border: str = ""
+    or_where: Callable[[Session], bool] | None = None
 
     @property
     def keys(self) -> list[str]:
@@ -142,6 +144,8 @@ class Action:
         """Return whether the source can do it now."""
         if STEERING & {self.needs, self.or_needs} and is_over(session):
             return False
+        if self.or_where is not None and self.or_where(session):
+            return True
         able = self.needs is None or session.offers(self.needs)
         return able or (self.or_needs is not None and session.offers(self.or_needs))
 
@@ -161,6 +165,11 @@ class Action:
         else:
             why = "cannot be done here"
         return f"{self.sign} ({self.title}): {why}"
+
+
+def has_scalars(session: Session) -> bool:
+    """Return whether a training reports scalars besides its loss."""
+    return bool(session.current and session.current.live and session.current.live.scalars)
 
 
 def is_over(session: Session) -> bool:
@@ -233,7 +242,7 @@ ACTIONS = (
     Action("scalar", "l", "next scalar",
            "Show the next scalar that the training reports.",
            lambda s: s.next_scalar(), "scalar",
-           needs="hold"),
+           needs="hold", or_where=has_scalars),
     Action("preset", "p", "next preset",
            "Run the next of the rates worth seeing for this problem.",
            lambda s: s.controller.run_preset(),

@@ -75,4 +75,6 @@ def rows(run: Run) -> Iterable[tuple[int, str, str]]:
     for step, loss in sorted([*finite, *lost], key=lambda row: row[0]):
         while changes and step > changes[0][0]:
             rate = rate_text(changes.pop(0)[1])
+        if run.live is not None and run.rates is not None:
+            rate = rate_text(run.lr_at(step))
         yield step, rate, loss

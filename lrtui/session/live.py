@@ -21,6 +21,7 @@ from lrtui.messages import (
     Updates,
     Vitals,
 )
+from lrtui.text.amounts import duration
 from lrtui.text.validation import validation_kind
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ LAG_SECONDS, LAG_STEPS = 5.0, 10
 
 LOGGED_STALL = 60.0
 """Seconds of a stall that is logged; an evaluation may well be shorter."""
+
+LONG_STALL = 600.0
+"""Seconds of a stall from which on it is said in minutes and hours."""
 
 SCALARS = 32
 """Named scalars kept."""
@@ -104,7 +108,7 @@ class Live:
         ranks = self.ranks
         if ranks is None or not ranks.stalled:
             return ""
-        text = f"no step for {ranks.stalled:.0f} s"
+        text = f"no step for {stall_text(ranks.stalled)}"
         if ranks.blocker is not None:
             return f"{text}: rank {ranks.blocker} holds up the others, it {ranks.doing}"
         return f"{text}, {'rank 0 ' if len(ranks.steps) > 1 else ''}{ranks.doing}"
@@ -139,7 +143,7 @@ class Live:
         if stalled < LOGGED_STALL <= ranks.stalled:
             said.append(self.stall)
         elif not ranks.stalled and stalled >= LOGGED_STALL:
-            said.append(f"steps again after {stalled:.0f} s without one")
+            said.append(f"steps again after {stall_text(stalled)} without one")
         for rank, pace in enumerate(ranks.paces):
             self.paces.setdefault(rank, deque(maxlen=PACES)).append(pace)
         first = ranks.steps.index(max(ranks.steps))
@@ -199,3 +203,8 @@ class Live:
             else:
                 continue
             series.append(*map(list, zip(*values, strict=True)))
+
+
+def stall_text(seconds: float) -> str:
+    """Write how long a stall lasts."""
+    return f"{seconds:.0f} s" if seconds < LONG_STALL else duration(seconds)

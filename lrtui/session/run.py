@@ -202,7 +202,7 @@ class Run:
     @property
     def rate_in_words(self) -> str:
         """Its rate; if it was changed, the first and the last one: ``0.1 → 0.3``."""
-        texts = [rate_text(lr) for lr in self.lrs]
+        texts = [rate_text(lr) if lr else "–" for lr in self.lrs]
         between = " … → " if len(texts) > 2 else " "
         return texts[0] if len(texts) == 1 else f"{texts[0]} →{between}{texts[-1]}"
 
@@ -399,7 +399,9 @@ class Run:
             self.rates.append(steps, progress.scalars["lr"])
         if self.live is not None:
             self.live.take(progress)
-        self.step, self.seconds = progress.last, progress.seconds
+        # Scalars of a log may come behind its losses.
+        self.step = max(self.step, progress.last) if self.series is None else self.step
+        self.seconds = progress.seconds
 
     def _raised_before(self, step: int) -> tuple[int, float, float] | None:
         """Return the last rise of the rate before a step: after which step, from, to.

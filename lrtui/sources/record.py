@@ -221,6 +221,8 @@ class SequenceCheck:
                 if self._dimension not in (None, dimension):
                     raise ValueError(f"a loss of {dimension} weights, not of {self._dimension}")
                 self._dimension = dimension
+            case msg.Started() if message.run in self.active and message.steps is None:
+                self.active[message.run] = Track(message)  # its messages are sent again
             case msg.Started():
                 if message.run <= self._last_number:
                     raise ValueError(f"run {message.run} comes after run {self._last_number}")
@@ -238,6 +240,11 @@ class SequenceCheck:
 
     def _follow(self, progress: msg.Progress, track: Track) -> None:
         """Apply a report of an active run."""
+        if progress.no_loss:
+            # Scalars may come behind the losses.
+            track.step = max(track.step, progress.last)
+            track.seconds_before, track.seconds = track.seconds, progress.seconds
+            return
         count, steps = len(progress.weights), track.started.steps
         if self._dimension is not None and count not in (0, self._dimension):
             raise ValueError(f"{count} weights of a loss of {self._dimension}")

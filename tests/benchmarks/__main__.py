@@ -21,6 +21,7 @@ NAMES = (
     "spikes",
     "headroom",
     "tries",
+    "logs",
 )
 
 for name in sys.argv[1:] or NAMES:

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from lrtui.messages.history import Row
 from lrtui.monitor.alarms import MAX_RECORDS, Alarms
-from lrtui.monitor.history import Row
 from tests.monitor.trainings import script, training, until
 
 

@@ -17,9 +17,9 @@ from torch import nn
 
 from lrtui.analysis.headroom import ROOM
 from lrtui.messages import Gauge, Progress, State, Steered, Updates
+from lrtui.messages.history import UPDATE
 from lrtui.monitor.frameworks import names_of
 from lrtui.monitor.headroom import FIRST_STEP, PAIRS, Headroom
-from lrtui.monitor.history import UPDATE
 from lrtui.monitor.publisher import Addressed, Began, Publisher, to_all
 from lrtui.monitor.rate_control import RateControl
 from tests.monitor.late import LateTensor

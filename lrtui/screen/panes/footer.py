@@ -23,8 +23,11 @@ STEERED = (
 )
 """Those of a training that is watched."""
 
-RECORDED = ("pause", "seek_start", "run_before", "slower", "zoom", "older", "chart", "export")
-"""Those of a record."""
+RECORDED = (
+    *("pause", "seek_start", "run_before", "slower", "scalar"),
+    *("zoom", "older", "chart", "export", "cursor_left"),
+)
+"""Those of a record, or of a log."""
 
 ALONE = {"every-rate": ("every_rate", "cursor_left", "zoom_ruler"), "heat": ("heat",)}
 """What matters most where a pane is shown alone, by the pane."""

@@ -46,14 +46,16 @@ def where_it_stands(run: Run, paused: bool, width: int) -> Row:
         if live.pace:
             left = duration(max(total - run.step, 0) / live.pace)
             row.append((f"  {left} left", "text"))
-    else:
+    elif run.seconds:
         row.append((f" · {duration(run.seconds)}", "dim"))
-    if live.pace is not None and run.is_on:
+    if live.pace and run.is_on:
         row.append((f" · {live.pace:.3g} steps/s", "dim"))
     if not run.is_on:
         word, tone = f" ■ {run.outcome} ", "bad" if run.outcome != "done" else "dim"
     else:
         word, tone = (" ‖ paused ", "strong") if paused else (" ● live ", "good")
+        if live.stall:
+            word, tone = " … waiting ", "warn"
     return [*row, (word, tone)]
 
 

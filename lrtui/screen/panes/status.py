@@ -136,6 +136,8 @@ def verdict_of(view: View) -> Verdict:
         if knows_no_loss(run):
             return "·", f"no verdict without a loss; steps and rate are shown{waited}", "dim"
         return "·", f"no step has been taken yet{waited}", "dim"
+    if run is None and not session.offers("start"):
+        return "·", f"nothing has come yet{waited}", "dim"
     if run is None or (run.series is None and run.is_on):
         return "·", f"torch is loading{waited}", "dim"
     now = state(run, session.paused)

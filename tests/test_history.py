@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrtui.messages import AnyMessage, Progress, State, decode_message, encode
-from lrtui.monitor.history import MAX_BUCKETS, MAX_SCALARS, History, Row, extremes, progress
+from lrtui.messages.history import MAX_BUCKETS, MAX_SCALARS, History, Row, extremes, progress
 from lrtui.monitor.publisher import Began, Publisher
 from lrtui.session.session import Session
 

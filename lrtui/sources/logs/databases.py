@@ -1,0 +1,142 @@
+"""Databases of trackio and MLflow: SQLite, only read."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lrtui.sources.logs.reader import Entry, Event, Mark, Reader
+from lrtui.sources.logs.rows import Rows, moment, number, whole
+
+MAGIC = b"SQLite format 3\0"
+ROWS = 2000
+"""Rows that are read at a time."""
+
+
+class Database(Reader):
+    """A table of metrics; of several runs in it, the one that was written last is read."""
+
+    columns: frozenset[str]
+    """Some of the columns of its table of metrics."""
+
+    @classmethod
+    def knows(cls, path: Path, head: bytes) -> bool:
+        """See ``Reader.knows``."""
+        if not head.startswith(MAGIC):
+            return False
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(connect(path)) as database:
+            found = database.execute("SELECT name FROM pragma_table_info('metrics')").fetchall()
+            return cls.columns <= {name for (name,) in found}
+        return False
+
+    def entries(self) -> Iterator[Event]:
+        """See ``Reader.entries``."""
+        rows = Rows()
+        run: object = None
+        last = -1
+        while True:
+            found: list[Any] = []
+            try:
+                with contextlib.closing(connect(self.path)) as database:
+                    run = run or self._newest(database)
+                    if run is not None:
+                        found = self._rows(database, run, last)
+            except sqlite3.OperationalError:
+                pass  # locked, or not there yet
+            except sqlite3.Error as error:
+                self.complain(self.path, f": {error}")
+            for row in found:
+                last = row[0]
+                if (entry := self._entry(rows, row)) is not None:
+                    yield entry
+            yield Mark.BUSY if len(found) == ROWS else Mark.END
+
+    @abstractmethod
+    def _newest(self, database: sqlite3.Connection) -> object:
+        """Return the run that was written last, ``None`` without any."""
+
+    @abstractmethod
+    def _rows(self, database: sqlite3.Connection, run: object, last: int) -> list[Any]:
+        """Return rows of a run after the last one; the first column numbers them."""
+
+    @abstractmethod
+    def _entry(self, rows: Rows, row: Any) -> Entry | None:  # noqa: ANN401
+        """Return a row as an entry."""
+
+
+class Trackio(Database):
+    """The file ``PROJECT.db`` of a project."""
+
+    format, title = "trackio", "trackio"
+    columns = frozenset({"run_name", "step", "metrics", "timestamp"})
+
+    def _newest(self, database: sqlite3.Connection) -> object:
+        found = database.execute("SELECT run_name FROM metrics ORDER BY rowid DESC LIMIT 1")
+        return next((name for (name,) in found), None)
+
+    def _rows(self, database: sqlite3.Connection, run: object, last: int) -> list[Any]:
+        return database.execute(
+            "SELECT rowid, step, metrics, timestamp FROM metrics "
+            "WHERE run_name = ? AND rowid > ? ORDER BY rowid LIMIT ?",
+            (run, last, ROWS),
+        ).fetchall()
+
+    def _entry(self, rows: Rows, row: Any) -> Entry | None:  # noqa: ANN401
+        _, step, text, timestamp = row
+        try:
+            values = json.loads(text)
+        except (TypeError, ValueError, RecursionError):
+            return None
+        if not isinstance(values, dict):
+            return None
+        return rows.entry(values | {"step": step, "timestamp": timestamp})
+
+
+class MLflow(Database):
+    """The file ``mlflow.db``."""
+
+    format, title = "mlflow", "MLflow"
+    columns = frozenset({"key", "value", "run_uuid", "step", "timestamp"})
+
+    def _newest(self, database: sqlite3.Connection) -> object:
+        found = database.execute("SELECT run_uuid FROM metrics ORDER BY timestamp DESC LIMIT 1")
+        return next((name for (name,) in found), None)
+
+    def _rows(self, database: sqlite3.Connection, run: object, last: int) -> list[Any]:
+        return database.execute(
+            "SELECT rowid, step, key, value, timestamp, is_nan FROM metrics "
+            "WHERE run_uuid = ? AND rowid > ? ORDER BY rowid LIMIT ?",
+            (run, last, ROWS),
+        ).fetchall()
+
+    def _entry(self, rows: Rows, row: Any) -> Entry | None:  # noqa: ANN401
+        _, step, key, value, timestamp, is_nan = row
+        found, at = float("nan") if is_nan else number(value), whole(step)
+        if found is None or at is None:
+            return None
+        return at, {str(key): found}, moment(timestamp)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a database to read it, though another process writes it.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    # A missing file is not made, and nobody is waited for.
+    address = f"file:{quote(str(path.absolute()))}"
+    try:
+        database = sqlite3.connect(f"{address}?mode=ro", uri=True, timeout=0.01)
+        database.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+    except sqlite3.OperationalError:
+        if Path(f"{path}-wal").exists():
+            raise
+        # In a folder that cannot be written, where nobody writes either.
+        database = sqlite3.connect(f"{address}?mode=ro&immutable=1", uri=True, timeout=0.01)
+    return database

@@ -1,0 +1,183 @@
+"""Finds out what a path holds: a log of which format, or none."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from lrtui.sources.logs.databases import MLflow, Trackio
+from lrtui.sources.logs.dvclive import METRICS, DvcLive
+from lrtui.sources.logs.json_lines import JsonLines
+from lrtui.sources.logs.printed import Printed
+from lrtui.sources.logs.reader import Reader, walk
+from lrtui.sources.logs.table import Table
+from lrtui.sources.logs.tensorboard import PARTS, TensorBoard, is_event_file
+from lrtui.sources.logs.trainer_state import NAME, TrainerState
+from lrtui.sources.logs.wandb_offline import WandbOffline
+from lrtui.text.ascii_fallback import printable
+
+READERS: dict[str, type[Reader]] = {
+    reader.format: reader
+    for reader in (
+        TensorBoard, WandbOffline, Trackio, MLflow, TrainerState, DvcLive, JsonLines, Table,
+        Printed,
+    )
+}  # fmt: skip
+"""By the name of the format; the surest to tell first."""
+
+SUFFIXES = {
+    ".csv": Table, ".tsv": Table, ".jsonl": JsonLines, ".ndjson": JsonLines,
+    ".wandb": WandbOffline, ".log": Printed, ".txt": Printed, ".out": Printed, ".err": Printed,
+}  # fmt: skip
+"""Formats of files that are empty or not there yet."""
+
+IN_FOLDERS = {*SUFFIXES, ".db", ".sqlite"}
+"""Names of files that are looked into in a folder."""
+
+MAX_COUNTED = 100
+"""Logs of a folder that are counted."""
+
+HEAD = 1 << 16
+"""Bytes by which a format is told."""
+
+KNOWN = (
+    "TensorBoard events, W&B offline runs, CSV, JSON lines, trainer_state.json, DVCLive, trackio, "
+    "MLflow, or lines with a loss"
+)
+
+
+class NoLog(ValueError):
+    """What a path holds is no log; says why."""
+
+
+def looks_like_path(text: str) -> bool:
+    """Return whether a word means a file or folder, there or not, rather than a training."""
+    try:
+        is_there = stat.S_IFMT(os.stat(text).st_mode) != stat.S_IFSOCK
+    except OSError:
+        is_there = False
+    except ValueError:
+        return False
+    if Path(text).suffix == ".py":
+        return False  # trainings are called after their scripts
+    return is_there or Path(text).suffix in {*SUFFIXES, ".json", ".db"} or text.endswith("/")
+
+
+def open_log(path: Path, kind: str | None = None) -> tuple[Reader, list[str]]:
+    """Return a reader of what a path holds, and what should be said of the choice.
+
+    Args:
+        path: of a file or a folder; one that is not there yet is waited for.
+        kind: name of the format, ``None`` to look.
+
+    Raises:
+        NoLog: it holds nothing that is known; says so.
+    """
+    name = printable(str(path))
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        return (READERS[kind](path), [f"waiting for {name}"]) if kind else awaited(path)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise NoLog(f"{name}: {reason}") from error
+    is_folder = stat.S_ISDIR(about.st_mode)
+    if not is_folder and not stat.S_ISREG(about.st_mode):
+        raise NoLog(f"{name} is not a file or a folder, and cannot be read as a log")
+    if kind is not None:
+        if is_folder and READERS[kind] not in (TensorBoard, DvcLive, TrainerState):
+            raise NoLog(f"{name} is a folder, and --format {kind} needs a file")
+        return READERS[kind](path), []
+    if is_folder:
+        return in_folder(path)
+    if not about.st_size:
+        return awaited(path)
+    if (found := reader_of(path)) is None:
+        raise NoLog(f"{name} is not a log that lrtui knows: {KNOWN}; --format says which it is")
+    return found, []
+
+
+def awaited(path: Path) -> tuple[Reader, list[str]]:
+    """Return a reader of a file that is to come, by its name.
+
+    Raises:
+        NoLog: nothing can come there, or its name does not say what.
+    """
+    name = printable(str(path))
+    if not path.absolute().parent.is_dir():
+        raise NoLog(f"{name}: there is no such file, nor its folder")
+    kind: type[Reader] | None = TrainerState if path.name == NAME else SUFFIXES.get(path.suffix)
+    if is_event_file(path):
+        kind = TensorBoard
+    if kind is None:
+        what = "is empty" if path.exists() else "is not there"
+        raise NoLog(f"{name} {what}, and its name does not say what will come; --format does")
+    return kind(path), [f"waiting for {name}"]
+
+
+def reader_of(path: Path) -> Reader | None:
+    """Return a reader of a file, ``None`` if it is no log."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return None
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        kinds = (kind for kind in READERS.values() if kind is not DvcLive)
+        return next((kind(path) for kind in kinds if kind.knows(path, head)), None)
+    except OSError:
+        return None
+
+
+def in_folder(folder: Path) -> tuple[Reader, list[str]]:
+    """Return a reader of the log in a folder that was written last, and that there are others.
+
+    Raises:
+        NoLog: there is none.
+    """
+    runs: dict[Path, float] = {}  # when it was written last, by folder or file
+    for path in walk(folder):
+        try:
+            written = path.lstat().st_mtime
+        except OSError:
+            continue
+        if is_event_file(path):
+            at = run_of(path.parent, folder)
+        elif path.name == NAME:
+            at = folder if path.parent.parent == folder else path.parent
+        elif path.suffix == ".tsv" and METRICS.as_posix() in path.parent.as_posix():
+            at = Path(path.as_posix().rpartition(f"/{METRICS.as_posix()}/")[0] or ".")
+        elif path.suffix in IN_FOLDERS:
+            at = path
+        else:
+            continue
+        runs[at] = max(written, runs.get(at, 0.0))
+    for at in sorted(runs, key=lambda at: (runs[at], at), reverse=True):
+        reader = reader_of_folder(at) if at.is_dir() else reader_of(at)
+        if reader is not None:
+            others = [other for other in [*runs][:MAX_COUNTED] if other != at and is_log(other)]
+            name = printable(str(at.relative_to(folder)))
+            said = f"{name} was written last of {len(others) + 1} logs in that folder"
+            return reader, [said] if others else []
+    raise NoLog(f"nothing in {printable(str(folder))} is a log that lrtui knows: {KNOWN}")
+
+
+def is_log(path: Path) -> bool:
+    """Return whether a file or folder of a name that logs have is one."""
+    return path.is_dir() or reader_of(path) is not None
+
+
+def run_of(parent: Path, folder: Path) -> Path:
+    """Return the folder of the run that an event file in a folder belongs to."""
+    if any(map(is_event_file, folder.iterdir())):
+        return folder
+    return parent.parent if parent.name.lower() in PARTS and parent != folder else parent
+
+
+def reader_of_folder(folder: Path) -> Reader | None:
+    """Return a reader of a folder that is a log itself."""
+    if DvcLive.knows(folder, b""):
+        return DvcLive(folder)
+    if any(map(is_event_file, walk(folder))):
+        return TensorBoard(folder)
+    return TrainerState(folder)

@@ -1,0 +1,107 @@
+"""Lines that a training prints: those that carry a loss, a step, a rate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from lrtui.sources.logs.names import HELD_OUT, loss_rank, rate_rank
+from lrtui.sources.logs.reader import Event, Mark, Reader, Tail, lines
+from lrtui.sources.logs.rows import Rows, number, whole
+
+MAX_TEXT = 4096
+"""Characters of a line that are looked at."""
+
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
+
+NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf)"
+
+SIGN = r"['\"]?\s*[:=#\[]?\s*['\"]?"
+STEPS = [
+    *(
+        re.compile(rf"\b{word}\b{SIGN}(\d+)(?![\d.])(?:\s*/\s*(\d+))?", re.IGNORECASE)
+        for word in ("global[ _]?step", "iter(?:ation)?", "step", "update", "batch")
+    ),
+    re.compile(r"\[\s*(\d+)\s*/\s*(\d+)\s*[\](]"),
+    re.compile(rf"\bepoch\b{SIGN}(\d+)(?![\d.])()", re.IGNORECASE),
+]
+"""Where a line says its step, and perhaps of how many; the surest first."""
+
+EPOCH = re.compile(rf"\bepoch\b{SIGN}(\d+(?:\.\d+)?)", re.IGNORECASE)
+STEP_WORDS = {"step", "iter", "iteration", "update", "batch", "epoch"}
+
+PAIR = re.compile(
+    rf"(?<![\w.])((?:[a-z][\w/.-]*[ _])?[a-z][\w/.-]*)['\"]?\s*([:=]?)\s*['\"]?({NUMBER})"
+    r"(?![\w.]*\w)",
+    re.IGNORECASE,
+)
+"""A name of one or two words, and a number."""
+
+
+class Printed(Reader):
+    """A file of what a training printed.
+
+    Attributes:
+        pattern: for lines of a kind of one's own, with groups called ``step``, ``loss``, ``lr``.
+    """
+
+    format, title = "text", "printed lines"
+    pattern: re.Pattern[str] | None = None
+
+    @classmethod
+    def knows(cls, path: Path, head: bytes) -> bool:
+        """See ``Reader.knows``."""
+        if b"\0" in head:
+            return False
+        text = ESCAPES.sub("", head.decode(errors="replace"))
+        return any(values_of(line) for line in re.split(r"[\r\n]", text))
+
+    def entries(self) -> Iterator[Event]:
+        """See ``Reader.entries``."""
+        rows = Rows()
+
+        def too_long(at: int) -> None:
+            self.complain(self.path, f" has a line at byte {at:,} that is too long; it is left out")
+
+        for line in lines(Tail(self.path, self.complain), too_long):
+            if isinstance(line, Mark):
+                yield line
+                continue
+            text = ESCAPES.sub("", line[1][-MAX_TEXT:])
+            if self.pattern is not None:
+                match = self.pattern.search(text)
+                groups = match.groupdict() if match else {}
+                step = whole(groups.pop("step", None))
+                values = {k: v for k, text in groups.items() if (v := number(text)) is not None}
+                epoch = values.get("epoch")
+            elif values := values_of(text):
+                step, epoch, total = step_of(text)
+                self.total = total or self.total
+            if values:
+                yield rows.counted(step, epoch), values, 0.0
+
+
+def step_of(line: str) -> tuple[int | None, float | None, int | None]:
+    """Return step and epoch that a line names, and how many steps there will be."""
+    match = EPOCH.search(line)
+    epoch = number(match[1]) if match else None
+    for pattern in STEPS:
+        if match := pattern.search(line):
+            if pattern is STEPS[-1]:
+                epoch = None  # it is the step
+            return whole(match[1]), epoch, whole(match[2]) if match[2] and epoch is None else None
+    return None, None, None
+
+
+def values_of(line: str) -> dict[str, float]:
+    """Return the scalars of a line that has a loss; empty for other lines."""
+    found: dict[str, float] = {}
+    for name, sign, text in PAIR.findall(line[:MAX_TEXT]):
+        value = number(text.replace(",", ""))
+        known = loss_rank(name) is not None or rate_rank(name) is not None
+        if value is None or not (sign or known) or name.lower().split()[-1] in STEP_WORDS:
+            continue
+        # litgpt writes "loss train: 1.5, val: 1.6".
+        found[f"{name} loss" if name in HELD_OUT else name] = value
+    return found if any(loss_rank(name) is not None for name in found) else {}

@@ -1,0 +1,238 @@
+"""What readers of logs have in common: entries, and files that grow, shrink and are replaced."""
+
+from __future__ import annotations
+
+import enum
+import os
+import stat
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from lrtui.text.ascii_fallback import printable
+
+CHUNK = 1 << 17
+"""Bytes read at a time: few enough that a frame is never late."""
+
+MAX_HEAD = 4096
+"""Bytes at the beginning of a file by which its rewriting is noticed."""
+
+MAX_FILES = 1000
+"""Files of one log."""
+
+MAX_LINE = 1 << 22
+"""Bytes of a line; a longer one is skipped."""
+
+LIST_SECONDS = 1.0
+"""Seconds between two looks for new files in a folder."""
+
+TRIES = 3
+"""Times that what looks damaged is read again, as a network disk may show zeros for a while."""
+
+
+class Mark(enum.Enum):
+    """What a reader yields besides entries.
+
+    Attributes:
+        END: all that is there has been read; the next one is yielded once there may be more.
+        BUSY: time has passed without an entry.
+        AGAIN: a file was replaced or cut; what follows is read from its beginning.
+    """
+
+    END = enum.auto()
+    BUSY = enum.auto()
+    AGAIN = enum.auto()
+
+
+class Purge(NamedTuple):
+    """The training was resumed: what was logged at this step and later ones is void."""
+
+    step: int
+
+
+Entry = tuple[int, Mapping[str, float], float]
+"""A step, scalars by name, and when they were logged in seconds since 1970, 0 if unknown."""
+
+Event = Entry | Purge | Mark
+
+
+class Reader(ABC):
+    """Reads a log, and what is added to it.
+
+    Attributes:
+        format: its name on the command line.
+        title: its name on the screen.
+        path: of the file or folder.
+        troubles: what is wrong with the log, each in a sentence, oldest first.
+        total: steps that the training will take, ``None`` if the log does not say.
+    """
+
+    format: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, path: Path) -> None:
+        """Read nothing yet."""
+        self.path = path
+        self.troubles: list[str] = []
+        self.total: int | None = None
+
+    @abstractmethod
+    def entries(self) -> Iterator[Event]:
+        """Yield the entries from the beginning, without end."""
+
+    @classmethod
+    @abstractmethod
+    def knows(cls, path: Path, head: bytes) -> bool:
+        """Return whether a path is a log of this format.
+
+        Args:
+            path: of a file or folder.
+            head: the first bytes of the file; empty for a folder.
+        """
+
+    def complain(self, path: Path, problem: str) -> None:
+        """Note what is wrong with a file, once."""
+        text = f"{printable(str(path))}{problem}"
+        if text not in self.troubles and len(self.troubles) < MAX_FILES:
+            self.troubles.append(text)
+
+
+class Tail:
+    """Reads a file piece by piece; opened anew each time, so that network disks look again.
+
+    Attributes:
+        position: byte that is read next.
+    """
+
+    def __init__(self, path: Path, on_error: Callable[[Path, str], None]) -> None:
+        """Start at the beginning."""
+        self.position = 0
+        self._path = path
+        self._on_error = on_error
+        self._identity: tuple[int, int] | None = None
+        self._size = 0
+        self._head = b""
+
+    def read(self) -> bytes | None:
+        """Return what comes next; nothing if there is no more, ``None`` if the file begins anew."""
+        try:
+            return self._read()
+        except FileNotFoundError:
+            pass  # not there yet, or about to be replaced
+        except OSError as error:
+            self._on_error(self._path, f": {error.strerror}")
+        return b""
+
+    def _read(self) -> bytes | None:
+        # A fifo that took the file's place must not block.
+        handle = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(handle, "rb", buffering=0) as file:
+            about = os.fstat(handle)
+            if not stat.S_ISREG(about.st_mode):
+                raise OSError(0, "not a file any more")
+            head = file.read(MAX_HEAD) or b""
+            identity = (about.st_dev, about.st_ino)
+            replaced = identity != self._identity or about.st_size < self._size
+            # Zeros may stand for what a network disk has not brought yet.
+            known = self._head.rstrip(b"\0")
+            is_new = self._identity is not None and (replaced or not head.startswith(known))
+            self._identity, self._size, self._head = identity, about.st_size, head
+            if is_new:
+                self.position = 0
+                return None
+            if self.position >= about.st_size:
+                return b""
+            file.seek(self.position)
+            data = file.read(CHUNK) or b""
+            self.position += len(data)
+            return data
+
+
+def may_come(data: bytes) -> bool:
+    """Return whether what was read ends in zeros: blocks that a network disk has not brought."""
+    return not any(data[-8:])
+
+
+def lines(tail: Tail, on_skip: Callable[[int], None]) -> Iterator[tuple[int, str] | Mark]:
+    """Yield the complete lines of a growing text file, each with the byte where it begins.
+
+    Args:
+        tail: of the file.
+        on_skip: called with the place of a line that is too long.
+    """
+    rest = b""
+    skips = False  # whether the rest of a line that is too long is skipped
+    zeros = 0  # times that the same zeros were read
+    while True:
+        data = tail.read()
+        if data is None:
+            yield Mark.AGAIN
+            rest, skips = b"", False
+            continue
+        if not data:
+            yield Mark.END
+            continue
+        begin = tail.position - len(data) - len(rest)
+        # A progress bar ends its lines by a return.
+        *complete, last = (rest + data).replace(b"\r", b"\n").split(b"\n")
+        again = False
+        for line in complete:
+            if b"\0" in line and zeros < TRIES:
+                again = True
+                break
+            zeros = 0
+            if skips:
+                skips = False
+            else:
+                yield begin, line.decode(errors="replace")
+            begin += len(line) + 1
+        rest = last
+        if again or last.endswith(b"\0"):
+            # Not yet on this disk: look again.
+            zeros += 1
+            tail.position, rest = begin, b""
+            yield Mark.END
+        elif len(rest) > MAX_LINE:
+            if not skips:
+                on_skip(begin)
+            rest, skips = b"", True
+        yield Mark.BUSY
+
+
+def in_turn(
+    found: Callable[[], Iterable[Path]], read: Callable[[Path], Iterator[Event]]
+) -> Iterator[Event]:
+    """Yield the entries of several files, each to its end, and those of files that appear later.
+
+    Args:
+        found: returns the files, in the order in which they are read.
+        read: reads one.
+    """
+    readers: dict[Path, Iterator[Event]] = {}
+    listed_at = -LIST_SECONDS
+    while True:
+        if time.monotonic() - listed_at >= LIST_SECONDS:
+            listed_at = time.monotonic()
+            for path in found():
+                if path not in readers and len(readers) < MAX_FILES:
+                    readers[path] = read(path)
+        for reader in readers.values():
+            for event in reader:
+                if event is Mark.END:
+                    break
+                yield event
+        yield Mark.END
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder in order, as many as a log may have; no links of folders."""
+    count = 0
+    for at, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            count += 1
+            if count > 10 * MAX_FILES:
+                return
+            yield Path(at) / name

@@ -1,0 +1,282 @@
+"""A log of another tool as a source: what is in it, and what is added."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections import deque
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+
+from lrtui import messages as msg
+from lrtui.sources.logs.gather import MAX_NAME, Gatherer
+from lrtui.sources.logs.reader import Entry, Event, Mark, Purge, Reader
+from lrtui.sources.source import Source
+from lrtui.text.ascii_fallback import printable
+from lrtui.text.errors import in_words
+
+READ_SECONDS = 0.02
+"""Seconds of reading at a time, so that a large log never delays a frame."""
+
+LOOK_SECONDS = 0.1
+"""Seconds between two looks for more."""
+
+SETTLE_SECONDS = 0.25
+"""Seconds without an addition after which the newest step is taken to be complete."""
+
+ENTRIES = 32
+"""Entries between two looks at the clock."""
+
+MAX_REPORT = 5_000
+"""Steps of a report."""
+
+USUAL = 32
+"""Last additions whose distance is the usual pace."""
+
+STALLED = 10.0
+"""A log stalls if nothing was added for so many times as long as usual,"""
+
+MIN_STALL, UNKNOWN_STALL = 5.0, 60.0
+"""and for so many seconds at least; the second where the usual pace is unknown."""
+
+MAX_TROUBLES = 20
+"""Problems of a log that are said."""
+
+MAX_PURGES = 100
+"""Times that a training may have gone back; beyond, its steps are in no order."""
+
+LATEST = 10**12
+
+RUN = 1
+
+
+class LogSource(Source):
+    """Follows a log; nothing in it can be asked for."""
+
+    def __init__(self, reader: Reader, remarks: list[str], *, once: bool = False) -> None:
+        """Start at the beginning.
+
+        Args:
+            reader: of the log.
+            remarks: what is said first, each a sentence.
+            once: whether to end where the log ends now; else what is added is waited for.
+        """
+        self._reader, self._once = reader, once
+        self._messages: list[msg.AnyMessage] = [self._greeting()]
+        self._messages += [msg.Printed(text=text) for text in remarks]
+        self._said = 0  # troubles
+        self._is_over = False
+        self._caught_up = False
+        self._looked_at = self._added_at = -LOOK_SECONDS
+        self._moments: deque[tuple[float, int]] = deque(maxlen=USUAL)  # when losses were logged
+        self._stalled, self._ranks_at = 0.0, 0.0
+        self._has_started = False
+        self._grows = False  # whether what comes now was added since the log was opened
+        self._total: int | None = None
+        self._purges: list[tuple[int, int]] = []  # index of an entry, and the step it goes back to
+        self._is_disordered = False
+        self._why = ""  # the log is read again
+        self._begin_reading(None)
+
+    def _greeting(self) -> msg.Greeting:
+        path, title = Path(os.path.abspath(self._reader.path)), self._reader.title
+        name = printable(path.name if path.is_dir() else f"{path.parent.name}/{path.name}")
+        return msg.Greeting(
+            program=f"lrtui {version('lrtui')}",
+            pid=0,
+            folder=printable(str(path.parent)),
+            title=f"{name} · {title}",
+            capabilities=[],
+            name=name,
+            since=max(self._modified(), 1.0),
+        )
+
+    def _begin_reading(self, loss: str | None) -> None:
+        """Read from the beginning, with what was learnt of the log."""
+        self._entries = self._guarded()
+        self._index = 0
+        self._gathered = Gatherer(loss)
+        self._moments.clear()
+        self._grows = False
+        self._must_start, self._scans = True, False
+        self._is_anew = False  # whether the file was replaced, and no loss was read of it
+        self._limits: list[tuple[int, int]] = []
+        lowest = LATEST
+        for index, step in sorted(self._purges, reverse=True):
+            lowest = min(lowest, step)
+            self._limits.append((index, lowest))  # the next one last
+
+    def _guarded(self) -> Iterator[Event]:
+        """Yield the events of the reader; if it fails, say so and go on without it."""
+        try:
+            yield from self._reader.entries()
+        except Exception as error:
+            self._reader.complain(self._reader.path, f" cannot be read further: {in_words(error)}")
+        while True:
+            yield Mark.END
+
+    def send(self, command: msg.Command) -> None:
+        """Ignore a command."""
+
+    def poll(self, timeout: float | None = 0) -> list[msg.AnyMessage]:
+        """See ``Source.poll``."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._advance()
+            if self._messages or self._is_over:
+                messages, self._messages = self._messages, []
+                return messages
+            now = time.monotonic()
+            if until is not None and now >= until:
+                return []
+            if self._caught_up:
+                time.sleep(LOOK_SECONDS if until is None else min(LOOK_SECONDS, until - now))
+
+    def close(self) -> None:
+        """Do nothing: no file is kept open."""
+
+    def _advance(self) -> None:
+        """Read on for a moment, and report."""
+        now = time.monotonic()
+        if self._is_over or (self._caught_up and now < self._looked_at + LOOK_SECONDS):
+            return
+        self._looked_at, self._caught_up = now, False
+        before = self._index
+        for count, event in enumerate(self._entries, 1):
+            if event is Mark.END:
+                self._caught_up = self._grows = True
+                break
+            if event is Mark.AGAIN:
+                self._entries, self._index = self._guarded(), 0
+                self._purges, self._limits = [], []
+                self._is_anew, self._is_disordered = True, False
+                break
+            if not isinstance(event, Mark):
+                self._take(event)
+            if count % ENTRIES == 0 or event is Mark.BUSY:
+                late = time.monotonic() > now + READ_SECONDS
+                if late or self._gathered.steps_held() >= MAX_REPORT:
+                    break
+        if self._index > before:
+            self._added_at = now
+        if self._scans or self._gathered.hears_better:
+            if self._gathered.hears_better and not self._scans:
+                self._why = f"{printable(self._gathered.loss or '')[:MAX_NAME]} is the loss"
+            if self._caught_up or not self._scans:
+                self._begin_reading(self._gathered.loss)
+                self._caught_up = False
+        else:
+            self._report(whole=self._caught_up and now > self._added_at + SETTLE_SECONDS)
+        self._say_troubles()
+        self._watch_growth()
+        if self._once and self._caught_up:
+            self._end()
+
+    def _take(self, event: Entry | Purge) -> None:
+        """Take the next entry or purge."""
+        index, self._index = self._index, self._index + 1
+        while self._limits and self._limits[-1][0] <= index:
+            self._limits.pop()
+        gathered = self._gathered
+        if isinstance(event, Purge):
+            if gathered.last >= event.step:
+                self._purge(index, event.step)
+            return
+        step, values, wall = event
+        if self._limits and step >= self._limits[-1][1]:
+            return  # void: the training went back later on
+        is_loss = gathered.loss in values
+        if is_loss and step < gathered.last + self._is_anew:
+            if self._is_disordered:
+                return
+            self._purge(index, step)
+        self._is_anew = self._is_anew and not is_loss
+        if self._scans:
+            gathered.last = step if is_loss else gathered.last
+            return
+        gathered.add(step, values, wall)
+        if gathered.loss in values or gathered.loss is None:
+            self._moments.append((wall or (time.time() if self._grows else 0.0), step))
+
+    def _purge(self, index: int, step: int) -> None:
+        """Note that entries before this one are void from a step on."""
+        self._purges.append((index, step))
+        if len(self._purges) > MAX_PURGES:
+            self._purges, self._is_disordered = [], True
+            self._reader.complain(
+                self._reader.path, " has steps in no order; those that go back are left out"
+            )
+        self._why = f"the log goes back to step {step:,}: what it had from there on is void"
+        # The whole log is read for others before it is read again.
+        self._scans = True
+        self._gathered.last = step - 1
+
+    def _report(self, *, whole: bool) -> None:
+        reports = [*self._gathered.flush(RUN, whole=whole or (self._once and self._caught_up))]
+        if not reports:
+            return
+        lr = self._gathered.peak
+        if self._must_start:
+            if self._has_started:
+                self._messages.append(msg.Printed(text=self._why))
+            self._must_start, self._has_started = False, True
+            self._messages.append(msg.Started(run=RUN, lr=lr, steps=None, optimizer="unknown"))
+            self._total = None
+        self._messages += reports
+        if self._reader.total is not None and self._reader.total != self._total:
+            self._total = self._reader.total
+            self._messages.append(msg.Vitals(run=RUN, total=self._total, total_by="the log"))
+
+    def _say_troubles(self) -> None:
+        if (more := len(self._gathered.left_out)) and self._caught_up:
+            shown = f"{more:,} more scalars are left out: there is room for 32"
+            self._gathered.left_out.clear()
+            self._messages.append(msg.Printed(text=shown))
+        for text in self._reader.troubles[self._said : MAX_TROUBLES]:
+            self._messages.append(msg.Printed(text=text))
+        self._said = len(self._reader.troubles)
+
+    def _watch_growth(self) -> None:
+        """Report the pace, and how long nothing was added if that is unusual."""
+        if not self._has_started or not self._caught_up or self._once:
+            return
+        now = time.time()
+        if now - self._ranks_at < 1:
+            return
+        times = [(at, step) for at, step in self._moments if at]
+        gaps = [b[0] - a[0] for a, b in pairwise(times) if b[0] > a[0]]
+        usual = statistics.median(gaps) if gaps else None
+        passed = max(now - (times[-1][0] if times else self._modified()), 0.0)
+        limit = UNKNOWN_STALL if usual is None else max(STALLED * usual, MIN_STALL)
+        stalled = passed if passed > limit else 0.0
+        pace = 0.0
+        if len(times) > 1 and times[-1][0] > times[0][0] and not stalled:
+            pace = max(times[-1][1] - times[0][1], 0) / (times[-1][0] - times[0][0])
+        if (stalled > 0) != (self._stalled > 0) or not stalled or stalled > 1.02 * self._stalled:
+            self._ranks_at, self._stalled = now, stalled
+            doing = "nothing was added to the log; waiting"
+            step = max(self._gathered.step, 0)
+            ranks = msg.Ranks(run=RUN, steps=[step], paces=[pace], stalled=stalled, doing=doing)
+            self._messages.append(ranks)
+
+    def _modified(self) -> float:
+        try:
+            return self._reader.path.stat().st_mtime
+        except OSError:
+            return time.time()
+
+    def _end(self) -> None:
+        self._is_over = True
+        step = max(self._gathered.step, 0)
+        if not self._has_started:
+            self.trouble = f"{printable(str(self._reader.path))} has nothing to show yet"
+            return
+        reason = f"the log ends at step {step:,}"
+        self._messages.append(
+            msg.Ended(
+                run=RUN, outcome="stopped", step=step, loss=self._gathered.last_loss, reason=reason
+            )
+        )
