@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrtui.analysis.history import MAX_BUCKETS, MAX_SCALARS, History, Row, extremes, progress
 from lrtui.messages import AnyMessage, Progress, State, decode_message, encode
-from lrtui.messages.history import MAX_BUCKETS, MAX_SCALARS, History, Row, extremes, progress
 from lrtui.monitor.publisher import Began, Publisher
 from lrtui.session.session import Session
 

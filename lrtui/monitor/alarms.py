@@ -16,8 +16,8 @@ from typing import Literal
 
 import msgspec
 
+from lrtui.analysis.history import Row
 from lrtui.analysis.spikes import LEVEL_WINDOW, SpikeWatch, find_raise
-from lrtui.messages.history import Row
 from lrtui.messages.quantities import finite_or_none
 
 MAX_RECORDS = 1000

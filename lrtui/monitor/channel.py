@@ -68,6 +68,7 @@ class Training:
     journal: Path | None = None
     shows_vitals: bool = True
     on_spike: str | None = None
+    own_batch: bool = False
 
     @property
     def began(self) -> Began:
@@ -215,7 +216,7 @@ class Channel:
             say(f"lrtui watch {self._pid} shows this training")
             stderr_tail.remove_stale(path.parent)
             if self._training.shows_vitals:
-                self.vitals = Vitals(self.complain, self.add_late)
+                self.vitals = Vitals(self.complain, self.add_late, self._training.own_batch)
                 self.vitals.follow(self.steering.levers)
 
     def _record_nothing(self) -> None:

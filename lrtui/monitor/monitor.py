@@ -65,6 +65,7 @@ class Monitor:
         full_batch: bool = False,
         vitals: bool = True,
         on_spike: str | None = None,
+        own_batch: bool = False,
     ) -> None:
         """Attach to the optimizers.
 
@@ -85,6 +86,9 @@ class Monitor:
                 and now and then two copies of the weights where those fit.
             on_spike: command to run when a spike begins, at most one a minute, without a shell;
                 its environment has LRTUI_STEP, LRTUI_KIND, LRTUI_NAME and LRTUI_FILE.
+            own_batch: whether to measure as well by how much longer a step could be before it
+                raised the loss of its own batch, for 0.5 % of the time; the model's ``forward``
+                runs again for that.
         """
         if Monitor.made is not None:
             Monitor.made()
@@ -98,7 +102,7 @@ class Monitor:
             # A Monitor of the same optimizers is obsolete: a notebook cell was run again.
             channel.steering.levers.control.detach_if_shared(optimizers)
         levers = Levers(RateControl(first), checkpoint, optimizers=optimizers, model=model)
-        self._prepare(levers, first, name, journal, full_batch, vitals, on_spike)
+        self._prepare(levers, first, name, journal, full_batch, vitals, on_spike, own_batch)
         for each in optimizers:
             try:
                 self.control.attach(each)
@@ -116,10 +120,11 @@ class Monitor:
         journal: str | None,
         vitals: bool = True,
         on_spike: str | None = None,
+        own_batch: bool = False,
     ) -> Self:
         """Return a Monitor whose caller attaches the optimizers."""
         made = cls.__new__(cls)
-        made._prepare(levers, optimizer, name, journal, False, vitals, on_spike)
+        made._prepare(levers, optimizer, name, journal, False, vitals, on_spike, own_batch)
         return made
 
     def _prepare(
@@ -131,6 +136,7 @@ class Monitor:
         full_batch: bool,
         vitals: bool,
         on_spike: str | None,
+        own_batch: bool,
     ) -> None:
         self.control = levers.control
         self._training = Training(
@@ -141,6 +147,7 @@ class Monitor:
             Path(journal) if journal is not None else None,
             vitals,
             on_spike,
+            own_batch,
         )
         # Steps of the other trainings, to see whether they still go on when this one begins.
         self._before = {channel: channel.queue.step for channel in open_channels()}

@@ -12,3 +12,4 @@ class RunOptions(NamedTuple):
     journal: str | None = None
     vitals: bool = True
     on_spike: str | None = None
+    own_batch: bool = False

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from lrtui import messages as msg
 from lrtui.analysis.headroom import word
-from lrtui.messages.history import (
+from lrtui.analysis.history import (
     UPDATE,
     History,
     Row,
@@ -383,7 +383,7 @@ class Publisher:
             left, calm, growth, pairs = self._slope
             before = self._gauge.word if self._gauge is not None else ""
             full = self._full_batch
-            said = word(left, calm, growth, int(pairs), self._own, before=before, full_batch=full)
+            said = word(left, calm, growth, int(pairs), before=before, full_batch=full)
             self._gauge = msg.Gauge(
                 run=self.run,
                 step=row.step,

@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, dataloader
 
 from lrtui import messages as msg
-from lrtui.messages.history import UPDATE
+from lrtui.analysis.history import UPDATE
 from lrtui.monitor.frameworks import Total, find_epochs, find_total, watch_evaluations
 from lrtui.monitor.headroom import Headroom
 from lrtui.monitor.levers import Levers
@@ -52,18 +52,21 @@ class Vitals:
         self,
         complain: Callable[[str], None],
         add_late: Callable[[dict[str, Any]], None] = lambda scalars: None,
+        own_batch: bool = False,
     ) -> None:
         """Patch clipping, data loaders and evaluations; called in the training thread.
 
         Args:
             complain: called with a sentence if something can no longer be measured.
             add_late: called with the validation losses of the step that was taken last.
+            own_batch: see ``Monitor``.
         """
         self._complain = complain
         self._add_late = add_late
         self.norm: Any = None
         self.search_due = False
         self.headroom: Headroom | None = None
+        self._own_batch = own_batch
         self._own: OwnLine | None = None
         self.limit: float | None = None
         self._total: Total | None = None
@@ -89,7 +92,7 @@ class Vitals:
         if self._own is not None:
             self._own.detach()
         self.headroom = Headroom(levers.control, self._complain, self._step, levers.model)
-        self._own = OwnLine(levers.control, self._step)
+        self._own = OwnLine(levers.control, self._step) if self._own_batch else None
 
     def close(self) -> None:
         """Restore torch's functions, and stop measuring."""

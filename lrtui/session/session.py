@@ -380,7 +380,7 @@ class Session:
         """Apply a measurement of the headroom; say its word when that is another one."""
         before = run.live.gauge if run.live is not None else None
         run.note(gauge)
-        text = sentence(gauge.word, gauge.left, gauge.own)
+        text = sentence(gauge.word, gauge.left)
         is_new = before is None or before.word != gauge.word
         return Change("headroom" if text and is_new else "other", gauge, run, gauge.step, text)
 

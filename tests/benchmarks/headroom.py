@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from lrtui.analysis.headroom import LEAST_PAIRS, MOST_CALM, NO_ROOM, ROOM, word
+from lrtui.analysis.headroom import LEAST_PAIRS, MOST_CALM, ROOM, word
 from lrtui.monitor.headroom import Headroom
 from lrtui.monitor.own_line import STEPS as OWN_STEPS
 from lrtui.monitor.own_line import OwnLine
@@ -30,6 +30,8 @@ from lrtui.monitor.rate_control import RateControl
 SNAPSHOTS, STEPS, LAST, SEEDS = (60, 160, 420), 120, 40, (0, 1)
 TOLERANCE = 1.02
 """A mean loss this many times that of the training as it was is a higher one."""
+
+NO_ROOM = "no room for ×4"
 
 Batch = tuple[Tensor, ...]
 Loss = Callable[[Any, Batch], Tensor]
@@ -458,13 +460,18 @@ def four_is_worse(trial: dict[str, Any]) -> bool:
 
 def said_of(trial: dict[str, Any], before: str = "") -> str:
     """Return the word for a trial."""
-    reading = (trial["left"], trial["calm"], trial["growth"], int(trial["pairs"]), trial["own"])
+    reading = (trial["left"], trial["calm"], trial["growth"], int(trial["pairs"]))
     return word(*reading, before=before)
 
 
 def falls_back(trial: dict[str, Any]) -> bool:
     """Return whether the slope left would have said that there is no room for ×4, if it could."""
     return bool(trial["left"] <= -0.25 and trial["calm"] <= MOST_CALM)
+
+
+def turns_back(trial: dict[str, Any]) -> bool:
+    """Return whether a step three times as long would have raised the loss of its own batch."""
+    return bool(trial["own"] is not None and trial["own"] <= 3.0)
 
 
 def show(found: list[dict[str, Any]]) -> None:
@@ -474,8 +481,7 @@ def show(found: list[dict[str, Any]]) -> None:
     rules: tuple[tuple[str, Callable[[Any], bool], Callable[[Any], bool]], ...] = (
         (ROOM, lambda trial: said_of(trial) == ROOM, doubling_lowers),
         (f"{ROOM}, once said", lambda trial: said_of(trial, ROOM) == ROOM, doubling_lowers),
-        (NO_ROOM, lambda trial: said_of(trial) == NO_ROOM, four_is_worse),
-        (f"{NO_ROOM}, once said", lambda trial: said_of(trial, NO_ROOM) == NO_ROOM, four_is_worse),
+        (f"{NO_ROOM} by the own batch, which is not said", turns_back, four_is_worse),
         (f"{NO_ROOM} by the slope left, which is not said", falls_back, four_is_worse),
     )
     for name, says, holds in rules:
@@ -493,8 +499,8 @@ def show(found: list[dict[str, Any]]) -> None:
             )
     for setup in SETUPS:
         here = [said_of(trial) for trial in found if trial["setup"] == setup]
-        with_room, without = here.count(ROOM), here.count(NO_ROOM)
-        print(f"  {setup}: {len(here)} snapshots, {with_room} with room, {without} without")
+        with_room = here.count(ROOM)
+        print(f"  {setup}: {len(here)} snapshots, {with_room} with room")
 
 
 def main() -> None:

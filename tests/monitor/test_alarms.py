@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lrtui.messages.history import Row
+from lrtui.analysis.history import Row
 from lrtui.monitor.alarms import MAX_RECORDS, Alarms
 from tests.monitor.trainings import script, training, until
 

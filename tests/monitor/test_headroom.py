@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from lrtui.analysis.headroom import ROOM
+from lrtui.analysis.history import UPDATE
 from lrtui.messages import Gauge, Progress, State, Steered, Updates
-from lrtui.messages.history import UPDATE
 from lrtui.monitor.frameworks import names_of
 from lrtui.monitor.headroom import FIRST_STEP, PAIRS, Headroom
 from lrtui.monitor.publisher import Addressed, Began, Publisher, to_all

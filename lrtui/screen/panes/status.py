@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 
-from lrtui.analysis.headroom import ROOM, sentence
+from lrtui.analysis.headroom import sentence
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.loss import knows_no_loss
@@ -200,11 +200,10 @@ def rows(view: View) -> int:
 def headroom_of(run: Run) -> list[Row]:
     """Return whether the rate may go up, from most to fewest words; nothing if nobody can tell."""
     gauge = run.live.gauge if run.live is not None and run.is_on else None
-    if gauge is None or not (text := sentence(gauge.word, gauge.left, gauge.own)):
+    if gauge is None or not (text := sentence(gauge.word, gauge.left)):
         return []
-    sign, tone = (" ↑ ", "good") if gauge.word == ROOM else (" ▔ ", "warn")
     forms = [text, text.partition(";")[0], gauge.word]
-    return [[(sign, tone), (form, tone)] for form in forms]
+    return [[(" ↑ ", "good"), (form, "good")] for form in forms]
 
 
 def results_of(run: Run) -> Row:

@@ -6,8 +6,8 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 
+from lrtui.analysis.history import MAX_SCALARS, Row, extremes, progress
 from lrtui.messages import Progress
-from lrtui.messages.history import MAX_SCALARS, Row, extremes, progress
 from lrtui.messages.quantities import LARGEST, finite_or_none
 from lrtui.sources.logs.names import (
     Rank,

@@ -120,7 +120,7 @@ def watch(mode: str, found: dict[str, Any]) -> None:
     Vitals.take = noting_take  # type: ignore[method-assign]
     Monitor.record = noting_record  # type: ignore[method-assign]
     Channel._publish = noting_publish  # type: ignore[method-assign]
-    Automatic(RunOptions(vitals=mode == "watched"))
+    Automatic(RunOptions(vitals=mode == "watched", own_batch=mode == "watched"))
 
 
 if __name__ == "__main__":
