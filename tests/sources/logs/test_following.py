@@ -348,20 +348,20 @@ def test_on_the_screen_nothing_is_steered_and_a_key_turns_to_the_next_scalar(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "metrics.csv"
-    rows = [f"{i},{3 - i / 99},0.01,{0.01 * i},{i}" for i in range(99)]
-    path.write_text("\n".join(["step,loss,lr,val_loss,speed", *rows]) + "\n")
+    rows = [f"{i},{3 - i / 99},0.01,{0.01 * i},{i},7" for i in range(99)]
+    path.write_text("\n".join(["step,loss,lr,val_loss,speed,depth", *rows]) + "\n")
     with terminal("watch", str(path), "--theme", "nord") as screen:
-        screen.wait_for("val_loss 0.98.*y scale")
-        screen.wait_for("scalar val_loss")
+        screen.wait_for(r"\(val 0.98\)")
+        screen.wait_for("scalar speed")
         footer = screen.text.splitlines()[-1]
         assert "l scalar" in footer
         assert not any(word in footer for word in ("pause", "restart", "hold", "stop"))
         screen.type("l")
-        screen.wait_for("scalar speed")
+        screen.wait_for("scalar depth")
         screen.type("0.5\r")
         screen.wait_for("nothing can be trained here")
         with path.open("a") as file:
-            file.write("200,0.5,0.01,,1\n")
+            file.write("200,0.5,0.01,,1,7\n")
         screen.wait_for("step 200", 3)
         screen.type("q")
         assert screen.wait_for_end() == 0
