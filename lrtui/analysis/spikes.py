@@ -272,6 +272,7 @@ class SpikeWatch:
         self._just: deque[tuple[int, float]] = deque(maxlen=2 * RETURN_WINDOW)
         self._first = self._smallest = math.nan
         self._level = self._deviation = self._high = self._back = math.inf
+        self._each = math.inf  # lower bound of a loss of a spike
 
     @property
     def now(self) -> Spike | None:
@@ -322,22 +323,21 @@ class SpikeWatch:
             MIN_RISE_OF_FIRST * abs(self._first),
         )
         self._level, self._deviation = level, deviation
+        self._each = level + HIGH_DEVIATIONS * deviation
         self._high = level + max(DEVIATIONS * deviation / math.sqrt(RISE_WINDOW), least)
         self._back = level + max(deviation, least / 2)
 
     def _is_high(self) -> bool:
         """Return whether the last losses are far above the level."""
+        recent = [*self._just][-2:]
+        if all(loss <= self._each for _, loss in recent):
+            return False  # most are: of a spike at most one loss in five is not high
         just = [loss for _, loss in self._just][-RISE_WINDOW:]
         most = self._level + max(MAX_DEVIATIONS * self._deviation, 2 * (self._high - self._level))
         return (
             sum(loss > self._each for loss in just) >= MIN_HIGH_LOSSES
             and sum(min(loss, most) for loss in just) / RISE_WINDOW > self._high
         )
-
-    @property
-    def _each(self) -> float:
-        """Lower bound of a loss of a spike."""
-        return self._level + HIGH_DEVIATIONS * self._deviation
 
     def _begin(self) -> None:
         """Begin a spike with the first high one of the last losses."""
