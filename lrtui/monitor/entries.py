@@ -20,6 +20,10 @@ READS = ("__int__", "__index__", "__invert__", "__iter__")
 """Methods that begin like operators in place."""
 
 
+Kind = Literal["module", "function", "backward", "call", "step"]
+"""What was called."""
+
+
 class Slot(NamedTuple):
     """The output of an earlier entry, in place of a value."""
 
@@ -31,7 +35,7 @@ class Entry:
     """A recorded call.
 
     Attributes:
-        kind: what was called.
+        kind: see ``Kind``.
         call: does it again.
         leaves, spec: arguments as a flattened tree.
         outputs: positions of tensors among its flat outputs, and their slots.
@@ -46,7 +50,7 @@ class Entry:
         is_needed: whether something depends on it.
     """
 
-    kind: Literal["module", "function", "backward", "call", "step"]
+    kind: Kind
     call: Callable[..., Any]
     leaves: list[Any]
     spec: Any

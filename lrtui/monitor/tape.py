@@ -18,7 +18,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from lrtui.monitor.entries import (
     Entry,
+    Kind,
     Slot,
     as_tree,
     autocast_state,
@@ -293,6 +294,15 @@ class Tape:
         """Record nothing in a forked child."""
         self._is_on, Tape.active = False, None
 
+    @contextlib.contextmanager
+    def _ours(self) -> Iterator[None]:
+        """Record nothing of what happens within, and keep its errors out of the training."""
+        try:
+            with self.hidden():
+                yield
+        except Exception as error:  # such as out of memory
+            self._fail(f"the steps cannot be recorded: {in_words(error)}")
+
     def _fail(self, why: str) -> None:
         self.trouble = self.trouble or why
 
@@ -389,29 +399,22 @@ class Tape:
 
         With the schedule's rates. Empty if that failed, as without memory.
         """
-        try:
-            with self.hidden():
-                if scaler is not None:
-                    self.before.add_scaler(scaler)
-                if optimizer is None:
-                    return []
+        options: list[dict[str, Any]] = []
+        with self._ours():
+            if scaler is not None:
+                self.before.add_scaler(scaler)
+            if optimizer is not None:
                 if not self._forward_only:
                     self.before.add_optimizer(optimizer)
-                return self._options(optimizer)
-        except Exception as error:  # of ours: the training goes on
-            self._fail(f"the steps cannot be recorded: {in_words(error)}")
-            return []
-
-    def _options(self, optimizer: Optimizer) -> list[dict[str, Any]]:
-        options = options_of(optimizer)
-        if (changed := self._control.originals.get(id(optimizer))) is not None:
-            for group, lr in zip(options, changed[1], strict=False):
-                group["lr"] = copied(lr)
+                options = options_of(optimizer)
+                if (changed := self._control.originals.get(id(optimizer))) is not None:
+                    for group, lr in zip(options, changed[1], strict=False):
+                        group["lr"] = copied(lr)
         return options
 
     def _record(
         self,
-        kind: Literal["module", "function", "backward", "call", "step"],
+        kind: Kind,
         call: Callable[..., Any],
         args: Any,  # noqa: ANN401
         kwargs: dict[str, Any],
@@ -419,21 +422,19 @@ class Tape:
         rng: list[Any] | None = None,
     ) -> Entry | None:
         """Add an entry for a call; return it, ``None`` if that failed."""
-        try:
-            with self.hidden():
-                return self._entry(kind, call, args, kwargs, out, rng)
-        except Exception as error:  # of ours: the training goes on
-            self._fail(f"the steps cannot be recorded: {in_words(error)}")
-            return None
+        entry = None
+        with self._ours():
+            entry = self._entry(kind, call, args, kwargs, out)
+            entry.rng = rng
+        return entry
 
     def _entry(
         self,
-        kind: Literal["module", "function", "backward", "call", "step"],
+        kind: Kind,
         call: Callable[..., Any],
         args: Any,  # noqa: ANN401
         kwargs: dict[str, Any],
         out: Any,  # noqa: ANN401
-        rng: list[Any] | None,
     ) -> Entry:
         plain_kwargs = {key: as_tree(value) for key, value in kwargs.items()}
         values, spec = tree_flatten((tuple(map(as_tree, args)), plain_kwargs))
@@ -454,7 +455,7 @@ class Tape:
                 is_enabled = kind == "function" and value.is_leaf
                 if not is_enabled:
                     self._fail(OUTSIDE_FUNCTION)
-        entry = Entry(kind, call, leaves, spec, [], torch.is_grad_enabled(), autocast_state(), rng)
+        entry = Entry(kind, call, leaves, spec, [], torch.is_grad_enabled(), autocast_state())
         if kind == "module":
             entry.versions = [
                 (leaf, leaf._version)
@@ -480,14 +481,11 @@ class Tape:
             self._fail(f"the batches take more than {self._max_bytes / 1e6:,.0f} MB")
 
     def _run_module(self, call: Any, module: nn.Module, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
-        try:
-            with self.hidden():
-                self.before.add_module(module)
-                rng = rng_states()
-                training = [(part, part.training) for part in module.modules()]
-        except Exception as error:  # of ours: the training goes on
-            self._fail(f"the steps cannot be recorded: {in_words(error)}")
-            rng, training = None, []
+        rng, training = None, []
+        with self._ours():
+            self.before.add_module(module)
+            rng = rng_states()
+            training = [(part, part.training) for part in module.modules()]
         synchronizes = getattr(module, "require_backward_grad_sync", None)
         with self.hidden():
             out = call(module, *args, **kwargs)
@@ -536,11 +534,9 @@ class Tape:
         """Copy a tensor of the script before it is written to."""
         slot = self._slots.get(tensor)
         written = tensor if slot is None else self._base.get(slot)
-        try:
-            if written is not None:
+        if written is not None:
+            with self._ours():
                 self.before.add_tensor(written)
-        except Exception as error:  # of ours: the training goes on
-            self._fail(f"the steps cannot be recorded: {in_words(error)}")
 
     def _note_views(self, target: Tensor, out: Any) -> None:  # noqa: ANN401
         """Note outputs that are views of a tensor of the script: writing to them changes it."""
@@ -629,11 +625,8 @@ class Tape:
         if self.trouble == EARLIER_GRAPH and can_restart:
             # As of a GAN's generator, whose fakes were computed before the discriminator's step.
             self.restarts, self.trouble = 1, ""
-            try:
-                with self.hidden():
-                    self._clear()
-            except Exception as error:  # of ours: the training goes on
-                self._fail(f"the steps cannot be recorded: {in_words(error)}")
+            with self._ours():
+                self._clear()
 
     # --- replaying ------------------------------------------------------------------------
 

@@ -229,8 +229,15 @@ def test_what_changes_the_rate_ends_a_try(tmp_path: Path) -> None:
         result = viewer.result(viewer.send(Try(factors=[1.0, 2.0], steps=30)))
         assert isinstance(result, Tried)
         adopted = viewer.send(Adopt(factor=2))
-        states = (m for m in viewer.messages if isinstance(m, State) and m.answers == adopted)
-        viewer.wait_for(lambda: viewer.answer(adopted) is not None and viewer.read(), "an answer")
+        states: list[State] = []
+
+        def is_told() -> bool:
+            states[:] = [
+                m for m in viewer.messages if isinstance(m, State) and m.answers == adopted
+            ]
+            return bool(states)
+
+        viewer.wait_for(is_told, "the state after it")
         assert [(state.scale, state.lr) for state in states] == [(1.0, 0.05)]
 
 
