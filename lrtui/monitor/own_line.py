@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from lrtui.monitor.ranks import number_of_ranks
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.saved_state import parameters_of
 from lrtui.monitor.tape import INTERRUPTED, Tape
+from lrtui.text.errors import in_words
 
 STEPS = 7
 """Steps that a reading is averaged over."""
@@ -41,6 +43,8 @@ ROUNDING = 1e-4
 """Difference of two evaluations of a loss by rounding: without gradients, torch may take another
 path."""
 
+NOT_REPEATED = "computed again, its loss is another one"
+
 FARTHEST = 1000.0
 """Largest reading: the loss falls all along the step."""
 
@@ -53,8 +57,11 @@ class OwnLine:
         due: step after which the next measurement begins.
     """
 
-    def __init__(self, control: RateControl, step: int = 0) -> None:
-        """Measure after ``step``."""
+    def __init__(
+        self, control: RateControl, complain: Callable[[str], None], step: int = 0
+    ) -> None:
+        """Measure after ``step``; ``complain`` is called if that fails."""
+        self._complain = complain
         self.reading: float | None = None
         self._control = control
         self.due = step + FIRST_STEP
@@ -86,12 +93,17 @@ class OwnLine:
                 tape.when_free(lambda: self._measure(tape))
             else:
                 self._measure(tape)
-        except Exception:  # such as out of memory: the training goes on without
-            self.detach()
+        except Exception as error:  # such as out of memory: the training goes on without
+            self._give_up(in_words(error))
         self._spent += time.perf_counter() - began
         if self._tape is None and self.due < NEVER:
             # A step recorded is slower, by about as much as this.
             self.due = step + self._rest()
+
+    def _give_up(self, why: str) -> None:
+        """Stop measuring for good, and say why."""
+        self.detach()
+        self._complain(f"the step's own batch can no longer be measured: {why}")
 
     def _rest(self) -> int:
         """Return how many steps to take before the next measurement."""
@@ -125,13 +137,15 @@ class OwnLine:
         """Evaluate the loss along the step that was recorded."""
         self._tape, before, self._weights = None, self._weights, []
         tape.stop()
+        if tape.trouble == INTERRUPTED:
+            return
         try:
             found = None if tape.trouble or tape.steps != 1 else self._along(tape, before)
-        except Exception:  # of the script's modules at other weights, or out of memory
-            found = None
-        if found is None:
-            if tape.trouble != INTERRUPTED:  # the next step would not be another one
-                self.detach()
+        except Exception as error:  # of the script's modules at other weights, or out of memory
+            self._give_up(in_words(error))
+            return
+        if found is None:  # the next step would not be another one
+            self._give_up(tape.trouble or NOT_REPEATED)
             return
         if self._changes != self._control.changes:
             self._changes = self._control.changes

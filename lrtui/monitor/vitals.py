@@ -92,7 +92,7 @@ class Vitals:
         if self._own is not None:
             self._own.detach()
         self.headroom = Headroom(levers.control, self._complain, self._step, levers.model)
-        self._own = OwnLine(levers.control, self._step) if self._own_batch else None
+        self._own = OwnLine(levers.control, self._complain, self._step) if self._own_batch else None
 
     def close(self) -> None:
         """Restore torch's functions, and stop measuring."""

@@ -423,7 +423,7 @@ def trials(name: str, seed: int, base: float) -> Iterator[dict[str, Any]]:
     control.attach(optimizer)
     headroom = Headroom(control, print)
     headroom.due = SNAPSHOTS[0] - LEAST_PAIRS - 1
-    line, own = OwnLine(control), None
+    line, own = OwnLine(control, print), None
     for step in range(SNAPSHOTS[-1]):
         if not math.isfinite(training.step(step)):
             break

@@ -40,7 +40,7 @@ def test_it_is_that_of_the_closed_form(lr: float) -> None:
     torch.manual_seed(3)
     model = nn.Linear(6, 1).double()
     optimizer = torch.optim.SGD(model.parameters(), lr)
-    own = OwnLine(RateControl(optimizer))
+    own = OwnLine(RateControl(optimizer), print)
     own.due = 0
     slopes, bends = [], []
     for step in range(1, 60):
@@ -68,7 +68,7 @@ def test_it_is_measured_anew_once_the_rate_was_set_by_hand() -> None:
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     control = RateControl(optimizer)
     control.attach(optimizer)
-    own = OwnLine(control)
+    own = OwnLine(control, print)
     readings = []
     for step in range(1, 100):
         own.due = 0
