@@ -6,7 +6,7 @@ import os
 import statistics
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from lrtui import messages as msg
 from lrtui.sources.logs.gather import MAX_NAME, Gatherer
 from lrtui.sources.logs.reader import Entry, Event, Mark, Purge, Reader
+from lrtui.sources.logs.settings import beside
 from lrtui.sources.source import Source
 from lrtui.text.ascii_fallback import printable
 from lrtui.text.errors import in_words
@@ -56,17 +57,21 @@ RUN = 1
 class LogSource(Source):
     """Follows a log; nothing in it can be asked for."""
 
-    def __init__(self, reader: Reader, remarks: list[str], *, once: bool = False) -> None:
+    def __init__(
+        self, reader: Reader, remarks: list[str], *, once: bool = False, name: str = ""
+    ) -> None:
         """Start at the beginning.
 
         Args:
             reader: of the log.
+            name: of the training, empty to take that of its file.
             remarks: what is said first, each a sentence.
             once: whether to end where the log ends now; else what is added is waited for.
         """
         self._reader, self._once = reader, once
-        self._messages: list[msg.AnyMessage] = [self._greeting()]
+        self._messages: list[msg.AnyMessage] = [self._greeting(name)]
         self._messages += [msg.Printed(text=text) for text in remarks]
+        self._beside = beside(reader.path)
         self._said = 0  # troubles
         self._is_over = False
         self._caught_up = False
@@ -81,9 +86,10 @@ class LogSource(Source):
         self._why = ""  # the log is read again
         self._begin_reading(None)
 
-    def _greeting(self) -> msg.Greeting:
+    def _greeting(self, name: str) -> msg.Greeting:
         path, title = Path(os.path.abspath(self._reader.path)), self._reader.title
-        name = printable(path.name if path.is_dir() else f"{path.parent.name}/{path.name}")
+        of_file = path.name if path.is_dir() else f"{path.parent.name}/{path.name}"
+        name = printable(name or of_file)
         return msg.Greeting(
             program=f"lrtui {version('lrtui')}",
             pid=0,
@@ -135,6 +141,16 @@ class LogSource(Source):
             if self._caught_up:
                 time.sleep(LOOK_SECONDS if until is None else min(LOOK_SECONDS, until - now))
 
+    @property
+    def settings(self) -> Mapping[str, str]:  # type: ignore[override]
+        """The configuration: what lies beside the log, and what it says itself."""
+        return {**self._beside, **self._reader.settings}
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the log was to be read once, and was."""
+        return self._is_over
+
     def close(self) -> None:
         """Do nothing: no file is kept open."""
 
@@ -172,7 +188,7 @@ class LogSource(Source):
             self._report(whole=self._caught_up and now > self._added_at + SETTLE_SECONDS)
         self._say_troubles()
         self._watch_growth()
-        if self._once and self._caught_up:
+        if self._caught_up and (self._once or self._reader.ending is not None):
             self._end()
 
     def _take(self, event: Entry | Purge) -> None:
@@ -215,7 +231,8 @@ class LogSource(Source):
         self._gathered.last = step - 1
 
     def _report(self, *, whole: bool) -> None:
-        reports = [*self._gathered.flush(RUN, whole=whole or (self._once and self._caught_up))]
+        ends = self._caught_up and (self._once or self._reader.ending is not None)
+        reports = [*self._gathered.flush(RUN, whole=whole or ends)]
         if not reports:
             return
         lr = self._gathered.peak
@@ -274,9 +291,9 @@ class LogSource(Source):
         if not self._has_started:
             self.trouble = f"{printable(str(self._reader.path))} has nothing to show yet"
             return
-        reason = f"the log ends at step {step:,}"
+        outcome, loss = self._reader.ending or "stopped", self._gathered.last_loss
+        how = "the training failed" if outcome == "failed" else "the log ends"
+        reason = f"{how} at step {step:,}"
         self._messages.append(
-            msg.Ended(
-                run=RUN, outcome="stopped", step=step, loss=self._gathered.last_loss, reason=reason
-            )
+            msg.Ended(run=RUN, outcome=outcome, step=step, loss=loss, reason=reason)
         )
