@@ -14,7 +14,7 @@ from pathlib import Path
 from lrtui import messages as msg
 from lrtui.sources.logs.gather import MAX_NAME, Gatherer
 from lrtui.sources.logs.reader import Entry, Event, Mark, Purge, Reader
-from lrtui.sources.logs.settings import beside
+from lrtui.sources.settings import beside
 from lrtui.sources.source import Source
 from lrtui.text.ascii_fallback import printable
 from lrtui.text.errors import in_words
