@@ -147,6 +147,11 @@ class LogSource(Source):
         return {**self._beside, **self._reader.settings}
 
     @property
+    def is_busy(self) -> bool:
+        """Whether the end of the log was not reached yet."""
+        return not (self._caught_up or self._is_over)
+
+    @property
     def is_over(self) -> bool:
         """Whether the log was to be read once, and was."""
         return self._is_over
