@@ -22,6 +22,8 @@ NAMES = (
     "headroom",
     "tries",
     "logs",
+    "linters",
+    "several",
 )
 
 for name in sys.argv[1:] or NAMES:
