@@ -37,9 +37,13 @@ def progress(first: int, *losses: float, run: int = 1) -> msg.Progress:
 
 
 def told(source: Source, session: Session | None = None) -> Session:
-    session = session or Session()
-    for message in source.poll():
-        session.apply(msg.decode_message(msg.encode(message)) or message)
+    """Apply what is said until nothing came three times: a poll may be cut short by its time."""
+    session, quiet = session or Session(), 0
+    while quiet < 3:
+        messages = source.poll()
+        quiet = 0 if messages else quiet + 1
+        for message in messages:
+            session.apply(msg.decode_message(msg.encode(message)) or message)
     return session
 
 
@@ -283,3 +287,11 @@ def test_a_folder_with_a_loop_and_a_fifo(tmp_path: Path) -> None:
     os.symlink(tmp_path, tmp_path / "a" / "loop")
     os.mkfifo(tmp_path / "a" / "pipe.jsonl")
     assert sorted(path.parent.name for path in logs_in(tmp_path)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", ["tensorboard", "wandb", "trackio", "mlflow", "mlruns"])
+def test_the_configuration_that_a_real_writer_keeps(kind: str) -> None:
+    session = told(Several([LogSource(open_log(REAL[kind])[0], [])]))
+    (run,) = session.runs
+    assert run.joined is not None
+    assert run.joined.settings["depth"] in ("4", "4.0")

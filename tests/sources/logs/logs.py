@@ -24,6 +24,7 @@ REAL = {
     "dvclive": FILES / "dvclive",
     "trackio": FILES / "trackio" / "p.db",
     "mlflow": FILES / "mlflow" / "mlflow.db",
+    "mlruns": FILES / "mlruns" / "0" / "run",
 }
 
 

@@ -30,6 +30,10 @@ def rate(step):
 def tensorboardx(folder):
     import numpy as np
     from tensorboardX import SummaryWriter
+    from tensorboardX.summary import hparams as summaries
+
+    def hparams(settings):
+        return summaries(settings, {})
 
     writer = SummaryWriter(str(folder))
     for step in range(STEPS):
@@ -39,6 +43,7 @@ def tensorboardx(folder):
             writer.add_scalar("val/loss", 1.1 * loss(step), step)
     writer.add_histogram("weights", np.arange(100.0), 3)
     writer.add_text("note", "hello", 3)
+    writer.file_writer.add_summary(hparams({"depth": 4, "kind": "relu", "lr": 0.1})[1])
     writer.close()
 
 
@@ -72,7 +77,7 @@ def wandb(folder):
         settings = wandb.Settings(
             host="host", username="user", x_disable_machine_info=True, **quiet
         )
-        run = wandb.init(project="p", dir=there, settings=settings)
+        run = wandb.init(project="p", dir=there, settings=settings, config={"depth": 4})
         for step in range(STEPS):
             row = {"train/loss": loss(step), "train/lr": rate(step), "text": "x" * 600}
             run.log(row | ({"val/loss": 1.1 * loss(step)} if step % 20 == 19 else {}))
@@ -97,7 +102,7 @@ def trackio(folder):
     os.environ["TRACKIO_DIR"] = there = tempfile.mkdtemp()
     import trackio
 
-    trackio.init(project="p", name="r")
+    trackio.init(project="p", name="r", config={"depth": 4})
     for step in range(STEPS):
         trackio.log({"train/loss": loss(step), "lr": rate(step)})
     trackio.finish()
@@ -113,16 +118,38 @@ def mlflow(folder):
     there = tempfile.mkdtemp()
     mlflow.set_tracking_uri(f"sqlite:///{there}/mlflow.db")
     with mlflow.start_run():
+        mlflow.log_params({"depth": 4})
         for step in range(STEPS):
             mlflow.log_metrics({"train_loss": loss(step), "lr": rate(step)}, step=step)
     only_metrics(f"{there}/mlflow.db", folder / "mlflow.db")
+
+
+def mlruns(folder):
+    os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+    import mlflow
+
+    there = tempfile.mkdtemp()
+    mlflow.set_tracking_uri(f"file://{there}/mlruns")
+    with mlflow.start_run(run_name="brave-ant") as run:
+        mlflow.log_params({"depth": 4})
+        for step in range(STEPS):
+            mlflow.log_metrics({"train/loss": loss(step), "lr": rate(step)}, step=step)
+    made, to = Path(there, "mlruns", "0", run.info.run_id), folder / "0" / "run"
+    for part in ("metrics", "params"):
+        shutil.copytree(made / part, to / part)
+    (to / "tags").mkdir()
+    shutil.copy(made / "tags" / "mlflow.runName", to / "tags")
+    (to / "meta.yaml").write_text("run_id: run\n")  # the rest is about that machine
+
+
+KEPT = ("metrics", "params", "configs")
 
 
 def only_metrics(made, to):
     """Copy of a database what is read."""
     with sqlite3.connect(made) as database:
         found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = [name for (name,) in found if name != "metrics" and not name.startswith("sqlite")]
+        tables = [name for (name,) in found if name not in KEPT and not name.startswith("sqlite")]
         database.execute("PRAGMA foreign_keys = OFF")
         for name in tables:
             database.execute(f'DROP TABLE "{name}"')
@@ -132,7 +159,7 @@ def only_metrics(made, to):
 
 if __name__ == "__main__":
     FILES.mkdir(exist_ok=True)
-    for make in (tensorboardx, tensorflow2, wandb, dvclive, trackio, mlflow):
+    for make in (tensorboardx, tensorflow2, wandb, dvclive, trackio, mlflow, mlruns):
         if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
             shutil.rmtree(FILES / make.__name__, ignore_errors=True)
             make(FILES / make.__name__)
