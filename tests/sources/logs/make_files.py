@@ -32,7 +32,7 @@ def tensorboardx(folder):
     from tensorboardX import SummaryWriter
     from tensorboardX.summary import hparams as summaries
 
-    def hparams(settings):
+    def hparams(settings):  # noqa: ANN202
         return summaries(settings, {})
 
     writer = SummaryWriter(str(folder))
