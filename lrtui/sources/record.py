@@ -202,6 +202,7 @@ class SequenceCheck:
     greeted: bool = False
     active: dict[int, Track] = field(default_factory=dict)
     _last_number: int = 0
+    _who: tuple[int, float] | None = None  # process and start of the training
     _dimension: int | None = None  # number of weights, ``None`` if unknown
 
     def check(self, message: msg.AnyMessage) -> None:
@@ -211,7 +212,10 @@ class SequenceCheck:
             ValueError: it is out of place; says why.
         """
         if isinstance(message, msg.Greeting):
-            self.active, self.greeted, self._dimension = {}, True, None
+            who = (message.pid, message.since)
+            if who != self._who or not message.since:  # else it only offers something else
+                self.active, self._dimension = {}, None
+            self._who, self.greeted = who, True
             return
         if not self.greeted and not isinstance(message, msg.Printed):
             raise ValueError("a session begins with a greeting")
