@@ -244,12 +244,13 @@ class SequenceCheck:
 
     def _follow(self, progress: msg.Progress, track: Track) -> None:
         """Apply a report of an active run."""
-        if progress.no_loss:
-            # Scalars may come behind the losses.
+        steps = track.started.steps
+        if progress.no_loss or (steps is None and progress.last <= track.step):
+            # Scalars may come behind the losses, alone or with a loss that was reported.
             track.step = max(track.step, progress.last)
             track.seconds_before, track.seconds = track.seconds, progress.seconds
             return
-        count, steps = len(progress.weights), track.started.steps
+        count = len(progress.weights)
         if self._dimension is not None and count not in (0, self._dimension):
             raise ValueError(f"{count} weights of a loss of {self._dimension}")
         if progress.first <= track.step or (steps is not None and progress.last > steps):
