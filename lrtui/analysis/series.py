@@ -36,6 +36,7 @@ class LossSeries:
         last: last finite loss.
         largest: largest finite loss.
         smallest: smallest finite loss.
+        smallest_at: its step.
         broken: first step with a non-finite loss, ``None`` if there is none.
         non_finite_since: step since which all are non-finite, ``None`` if the last is finite.
         under_since: step since which all are at most the target, ``None`` if the last is not.
@@ -46,7 +47,7 @@ class LossSeries:
     def __init__(self, target: float | None = None) -> None:
         """Start without a loss."""
         self.target = target
-        self.count = self.origin = 0
+        self.count = self.origin = self.smallest_at = 0
         self.stride = 1
         self.first = self.last = self.largest = self.smallest = self.opening = float("nan")
         self.broken: int | None = None
@@ -90,7 +91,10 @@ class LossSeries:
             finite_values = values[finite]
             self.last = float(finite_values[-1])
             self.largest = float(np.fmax(self.largest, finite_values.max()))
-            self.smallest = float(np.fmin(self.smallest, finite_values.min()))
+            least = int(finite_values.argmin())
+            if not self.smallest <= finite_values[least]:
+                self.smallest = float(finite_values[least])
+                self.smallest_at = int(at[finite][least])
         early = values[: max(OPENING - self.count, 0)]
         self.opening = float(np.fmax.reduce(early, initial=self.opening))
         self.count += len(values)

@@ -42,13 +42,13 @@ class Printer:
     as_json: bool
     out: IO[str]
     session: Session = field(default_factory=Session, init=False)
-    _printed: dict[bool, int] = field(default_factory=dict, init=False)
+    _printed: dict[int, dict[bool, int]] = field(default_factory=dict, init=False)
 
     def take(self, message: msg.AnyMessage) -> None:
         """Print a message."""
         changes = self.session.apply(message)
         if isinstance(message, msg.Started):
-            self._printed = {}
+            self._printed[message.run] = {}
         if not self.as_json:
             # What is printed may come from a file, or from whatever training code printed.
             lines = [printable(line) for change in changes for line in self._lines(change)]
@@ -67,20 +67,23 @@ class Printer:
     def _lines(self, change: Change) -> list[str]:
         """Return a change in words, one line for each step that is reported."""
         run, message = change.run, change.message
+        which = f"run {run.number}  " if run is not None and run.joined is not None else ""
         match change.kind:
+            case "started" if run and which:
+                return [f"{which}is {run.label}, rate {rate_text(run.lr) if run.lr else 'unknown'}"]
             case "source" | "problem" | "printed" | "no result" | "rate":
                 return change.text.splitlines()
             case "answer" | "refusal":
                 assert isinstance(message, msg.Steered)
                 by = f" ({message.asked_by})" if message.asked_by else ""
                 done = "" if message.done else "refused: "
-                return [f"step {message.step:>6}  {done}{change.text}{by}"]
+                return [f"{which}step {message.step:>6}  {done}{change.text}{by}"]
             case "headroom" | "spike" | "recovery" | "ranks":
-                return [f"step {change.step:>6}  {change.text}"]
+                return [f"{which}step {change.step:>6}  {change.text}"]
             case "progress" if run:
                 assert isinstance(message, msg.Progress)
                 if run.live is not None:
-                    return [*self._live_lines(message)]
+                    return [which + line for line in self._live_lines(message)]
                 return [*loss_lines(message, run, self.every)]
             case "ended" if run:
                 return [f"run {run.number}  {line}" for line in self._end_lines(run, change.text)]
@@ -93,8 +96,9 @@ class Printer:
 
         Logs rarely have a step that is a multiple: the first one after it stands for it.
         """
+        printed = self._printed.setdefault(progress.run, {})
         columns = {k: v for k, v in progress.scalars.items() if k not in ("loss", "lr")}
-        last = self._printed.get(progress.no_loss, -1)
+        last = printed.get(progress.no_loss, -1)
         for i, (step, loss) in enumerate(format_losses(progress, 1)):
             scalars = [(k, v[i]) for k, v in columns.items() if v[i] is not None]
             if step // self.every == last // self.every and last >= 0:
@@ -110,7 +114,7 @@ class Printer:
             if progress.no_loss:
                 line += "".join(f"  {name} {value:.6g}" for name, value in scalars)
             yield line
-        self._printed[progress.no_loss] = last
+        printed[progress.no_loss] = last
 
     def _end_lines(self, run: Run, reason: str) -> Iterator[str]:
         """Yield how a run ended, its verdict, and the advice after it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +21,17 @@ if TYPE_CHECKING:
     from lrtui.sources.source import Source
 
 FORMATS = (
-    *("tensorboard", "wandb", "trackio", "mlflow", "trainer_state", "dvclive", "jsonl", "csv"),
+    *(
+        "tensorboard",
+        "wandb",
+        "trackio",
+        "mlflow",
+        "mlruns",
+        "trainer_state",
+        "dvclive",
+        "jsonl",
+        "csv",
+    ),
     "text",
 )
 """Names of the formats of logs, as ``lrtui.sources.logs.find`` has them."""
@@ -44,7 +56,7 @@ def read_pattern(text: str) -> re.Pattern[str]:
 class WatchOptions(ScreenOptions):
     """Options of ``lrtui watch``."""
 
-    training: str | None
+    training: list[str]
     read_only: bool
     format: str | None
     pattern: re.Pattern[str] | None
@@ -56,12 +68,13 @@ def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
     parser.description = (
         "Watch and steer a training of yours that is running: one with a Monitor in it, or started "
-        "by lrtui run; or follow the log that another tool writes. Over SSH: ssh -t HOST lrtui "
-        "watch."
+        "by lrtui run; or follow the log that another tool writes. Several of them share one "
+        "screen. Over SSH: ssh -t HOST lrtui watch."
     )
     add = parser.add_argument
-    which = "its process, name or socket, or a file or folder of logs; none for a list"
-    add("training", nargs="?", metavar="PID|NAME|SOCKET|PATH", help=which)
+    which = "its process, name or socket, or a file or folder of logs; several share "
+    which += "one screen; none for a list"
+    add("training", nargs="*", metavar="PID|NAME|SOCKET|PATH", help=which)
     add("--read-only", action="store_true", help="steer nothing")
     kinds = f"what the log is, where looking does not tell: {', '.join(FORMATS)}"
     add("--format", choices=FORMATS, metavar="FORMAT", help=kinds)
@@ -78,34 +91,85 @@ def options(found: argparse.Namespace) -> WatchOptions:
 
 
 def run(options: WatchOptions) -> int:
-    """Watch a training; without a name, let a person choose one, or list them as text.
+    """Watch trainings and logs; without a name, let a person choose, or list them as text.
 
     Raises:
-        BadInput: the socket cannot be used.
+        BadInput: one of them cannot be read; the file to save to cannot be written.
     """
-    from lrtui.sources.trainings import NoTraining, choose
+    from lrtui.sources.trainings import NoTraining
 
     on_screen = shows_screen(options.plain or options.json)
     which = options.training
-    if options.format or options.pattern or options.once or (which and names_log(which)):
-        return show(log_source(options), options, on_screen, trouble=2)
-    if which is None and not on_screen:
+    if not which and (options.format or options.pattern or options.once):
+        raise BadInput("--format, --pattern and --once need the path of a log")
+    if not which and not on_screen:
         return list_trainings(options.json)
-    if which is None:
+    if not which:
         from lrtui.screen.dialogs.training_list import choose_on_screen
 
-        if (which := choose_on_screen(theme_of(options.theme))) is None:
+        if (chosen := choose_on_screen(theme_of(options.theme))) is None:
             return 0
-
-    from lrtui.sources.socket import SocketSource
-
+        which = [chosen]
     try:
         with reading_files():
-            source: Source = SocketSource(choose(which), read_only=options.read_only)
+            source = source_of(which, options)
     except NoTraining as error:
         complain(str(error))
         return 1
-    return show(recorded(source, options.save), options, on_screen)
+    of_logs = any(is_log(word, options) for word in which)
+    return show(recorded(source, options.save), options, on_screen, trouble=2 if of_logs else 1)
+
+
+def source_of(words: Sequence[str], options: WatchOptions) -> Source:
+    """Return a source of what is named: trainings, logs, or folders with all logs in them.
+
+    Raises:
+        NoTraining: there is no training of that name.
+        OSError: a file cannot be read.
+        ValueError: one of the words names nothing that can be watched; says which.
+    """
+    from lrtui.sources.logs.find import logs_in, short_names
+    from lrtui.sources.several import MOST_SOURCES, Several
+    from lrtui.sources.socket import SocketSource
+    from lrtui.sources.trainings import choose
+
+    trainings: list[Source] = []
+    paths: list[Path] = []
+    folders: list[Path] = []
+    for word in words:
+        path = Path(word)
+        if not is_log(word, options):
+            trainings.append(SocketSource(choose(word), read_only=options.read_only))
+        elif path.is_dir() and len(found := logs_in(path)) > 1:
+            paths += found
+            folders.append(path)
+        else:
+            paths.append(path)
+    room = MOST_SOURCES - len(trainings)
+    shown = sorted(paths[:room])
+    names = short_names(shown)
+    logs = [log for each in zip(shown, names, strict=True) for log in log_sources(*each, options)]
+    sources = [*trainings, *logs[:room]]
+    if len(sources) == 1 and not folders:
+        return sources[0]
+    known = {*paths}
+
+    def find_new() -> Iterator[Source]:
+        for folder in folders:
+            for path in logs_in(folder):
+                if path not in known:
+                    known.add(path)
+                    with suppress(OSError, ValueError):  # it is gone, or nothing is in it yet
+                        yield from log_sources(path, path.relative_to(folder).as_posix(), options)
+
+    count = len(paths) - len(shown) + len(logs)
+    remarks = [f"{count:,} logs; there is room for {room}"] if count > room else []
+    return Several(sources, remarks, find_new if folders and not options.once else None)
+
+
+def is_log(word: str, options: WatchOptions) -> bool:
+    """Return whether a word is to be read as a log."""
+    return bool(options.format or options.pattern or options.once or names_log(word))
 
 
 def names_log(text: str) -> bool:
@@ -118,26 +182,26 @@ def names_log(text: str) -> bool:
     return all(text not in (training.number, training.name) for training in find())
 
 
-def log_source(options: WatchOptions) -> Source:
-    """Return a source that follows a log.
+def log_sources(path: Path, name: str, options: WatchOptions) -> list[Source]:
+    """Return a source for each run in a log, under a name or by default that of its file.
 
     Raises:
-        BadInput: there is none, or the file to save to cannot be written.
+        OSError: it cannot be read.
+        ValueError: there is none.
     """
     from lrtui.sources.logs.find import open_log
     from lrtui.sources.logs.printed import Printed
     from lrtui.sources.logs.source import LogSource
 
-    if options.training is None:
-        raise BadInput("--format, --pattern and --once need the path of a log")
     if options.pattern and options.format not in (None, "text"):
         raise BadInput("--pattern is for printed lines, which is --format text")
-    kind = options.format or ("text" if options.pattern else None)
-    with reading_files():
-        reader, remarks = open_log(Path(options.training), kind)
+    reader, remarks = open_log(path, options.format or ("text" if options.pattern else None))
     if isinstance(reader, Printed):
         reader.pattern = options.pattern
-    return recorded(LogSource(reader, remarks, once=options.once), options.save)
+    return [
+        LogSource(each, remarks, once=options.once, name="/".join(filter(None, (name, each.run))))
+        for each in reader.runs()
+    ]
 
 
 def recorded(source: Source, save: Path | None) -> Source:

@@ -40,7 +40,15 @@ from lrtui.messages.commands import (
     Try,
     Watch,
 )
-from lrtui.messages.greeting import PROTOCOL, Failed, Greeting, NoResult, Printed, Unusable
+from lrtui.messages.greeting import (
+    PROTOCOL,
+    Failed,
+    Greeting,
+    Joined,
+    NoResult,
+    Printed,
+    Unusable,
+)
 from lrtui.messages.message import Message, check_equal_lengths
 from lrtui.messages.optimizer import OWN, PLAIN, Optimizer, OptimizerName
 from lrtui.messages.problem import (

@@ -29,9 +29,11 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="type"):
 
     Attributes:
         id: of the command; the ``State`` that answers it carries it.
+        to: number of the run whose training it is for, where there are several.
     """
 
     id: Annotated[int, Meta(ge=0)] = 0
+    to: RunNumber | None = None
 
 
 USUAL_FACTORS = (0.5, 1.0, 2.0, 4.0)

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from lrtui.messages.message import Message
-from lrtui.messages.quantities import Number, Seconds, StepNumber
+from lrtui.messages.quantities import Number, RunNumber, Seconds, StepNumber
 
 PROTOCOL = 2
 """Version of the protocol; for version 1 of lrtui 0.1 see ``lrtui.sources.protocol1``."""
@@ -44,6 +44,19 @@ class Greeting(Message, tag="greeting", frozen=True, kw_only=True):
     ranks: Annotated[int, Meta(ge=1)] = 1
     step: StepNumber = 0
     loss: Number | None = None
+
+
+class Joined(Message, tag="joined", frozen=True, kw_only=True):
+    """A run belongs to one of several trainings; sent before it starts, and with each change.
+
+    Attributes:
+        greeting: of that training.
+        settings: its configuration by name, as far as it is known.
+    """
+
+    run: RunNumber
+    greeting: Greeting
+    settings: dict[str, str] = {}
 
 
 class Printed(Message, tag="printed", frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from lrtui.messages.commands import AnyCommand
 
 AnyMessage = (
     greeting.Greeting
+    | greeting.Joined
     | problem.ProblemFacts
     | problem.LineScene
     | problem.CurveScene

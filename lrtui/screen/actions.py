@@ -44,6 +44,12 @@ class Stage(Protocol):
     def next_scalar(self) -> None:
         """Show the next scalar."""
 
+    def find_scalar(self) -> None:
+        """Choose a scalar from a list."""
+
+    def next_along(self) -> None:
+        """Draw the loss along the next quantity."""
+
     def next_scale(self) -> None:
         """Draw the loss on the next scale."""
 
@@ -172,9 +178,15 @@ def has_scalars(session: Session) -> bool:
     return bool(session.current and session.current.live and session.current.live.scalars)
 
 
+def is_watched(session: Session) -> bool:
+    """Return whether what is shown is a training that is not ours, or a log of one."""
+    return session.current is not None and session.current.live is not None
+
+
 def is_over(session: Session) -> bool:
     """Return whether a training that is not ours has ended."""
-    return session.current is not None and session.current.live is not None and not session.is_on
+    run = session.current
+    return run is not None and run.live is not None and not run.is_on
 
 
 BY = "by the factor"
@@ -337,6 +349,14 @@ ACTIONS = (
     Action("reproduce", "c", "command line",
            "Show and copy the command line that reproduces the run.",
            lambda s: s.copy_command_line(), "copy"),
+    Action("along", "X", "x axis",
+           "Show the loss by step, by time, or by a count such as tokens.",
+           lambda s: s.next_along(), "x axis", or_where=is_watched, needs="hold",
+           border="x axis"),
+    Action("find_scalar", "slash", "find a scalar",
+           "Choose a scalar from a list that is filtered by what is typed.",
+           lambda s: s.find_scalar(), "find",
+           needs="hold", or_where=has_scalars, typed="/"),
     Action("export", "e", "export",
            "Write the losses to a CSV file in this folder.",
            lambda s: s.controller.table.export(), "export"),

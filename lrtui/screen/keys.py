@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,11 +14,14 @@ from lrtui.screen import layout
 from lrtui.screen.actions import ACTIONS, BY_NAME
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.pane_widget import PaneWidget
+from lrtui.screen.panes import along
 from lrtui.screen.panes.every_rate import EVERY_RATE, moved
 from lrtui.screen.panes.heat import HEAT
 from lrtui.screen.panes.loss import LOSS, last_shown
-from lrtui.screen.panes.scalar import turn
+from lrtui.screen.panes.scalar import SCALAR, UPDATES_NAME, choose, names_of, turn
+from lrtui.screen.panes.updates import UPDATES
 from lrtui.session.setup import Setup
+from lrtui.text.ascii_fallback import printable
 from lrtui.text.file_names import unused
 
 if TYPE_CHECKING:
@@ -72,6 +76,32 @@ class Keys(Screen[None]):
         """Show the next scalar."""
         turn(self.view)
         self.view.dirty = True
+
+    def find_scalar(self) -> None:
+        """Show the scalar that is chosen from a list; alone where it has no room beside others."""
+        from textual.command import SimpleProvider
+
+        from lrtui.screen.dialogs.command_palette import Palette
+
+        def show(name: str) -> None:
+            choose(self.view, name)
+            pane = UPDATES if name == UPDATES_NAME else SCALAR
+            if pane not in layout.shown(self.view):
+                self.view.alone = pane.id
+            self.view.dirty = True
+
+        if self.is_in_front:
+            names = names_of(self.view)
+            found = SimpleProvider(self, [(printable(name), partial(show, name)) for name in names])
+            self.app.push_screen(Palette([found], f"Search for one of {len(names)} scalars…"))  # type: ignore[list-item]
+
+    def next_along(self) -> None:
+        """Draw the loss along the next quantity: steps, time, a count such as tokens."""
+        by = along.turn(self.view)
+        if len(along.choices(self.view)) == 1:
+            self.controller.notify("the time of its steps is not known", "dim")
+        else:
+            self.controller.notify(f"the loss by {by}", "dim")
 
     def open_settings(self) -> None:
         """Show the settings, and run them if they are to be."""

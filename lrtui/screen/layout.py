@@ -11,9 +11,10 @@ from lrtui.screen.panes import PANES
 from lrtui.screen.panes.log import LOG
 from lrtui.screen.panes.notice import rows as notice_rows
 from lrtui.screen.panes.pane import TALL, WIDE, Pane
-from lrtui.screen.panes.runs import MAX_WIDTH, RUNS
+from lrtui.screen.panes.runs import RUNS
 from lrtui.screen.panes.small import is_small
 from lrtui.screen.panes.status import rows as status_rows
+from lrtui.screen.panes.trainings import TRAININGS
 from lrtui.screen.panes.tried import rows as tried_rows
 
 FRAME = ("main", "side", "below", "foot")
@@ -24,6 +25,12 @@ SIDE = 0.42
 
 BELOW = 0.4
 """Fraction of the rows for the panes below the main one."""
+
+TABLE_SHARE = {"runs": 6, "trainings": 3}
+"""Rows of the terminal to one of the table, at least."""
+
+EVENTS = 40
+"""Columns of the events beside a table that takes all the others."""
 
 MIN_EVENTS = 4
 """Minimum rows of the events beside the table."""
@@ -72,7 +79,10 @@ def usual(view: View) -> list[Pane]:
 
 def fits(pane: Pane, view: View) -> bool:
     """Return whether a pane applies and fits beside the others."""
-    return pane.applies(view) and pane.fits(*view.size)
+    columns, rows = view.size
+    if pane is LOG and view.several:
+        columns -= EVENTS  # beside a table that is wider
+    return pane.applies(view) and pane.fits(columns, rows)
 
 
 def next_alone(view: View) -> str | None:
@@ -110,14 +120,15 @@ def places(view: View) -> tuple[dict[str, Region], dict[str, Region]]:
         bottom -= heights["caption"]
         plain["caption"] = Region(0, bottom, columns, heights["caption"])
     framed = [pane for pane in panes if pane.place in FRAME]
-    if RUNS in framed and len(framed) > 1:
+    table = next((pane for pane in framed if pane in (RUNS, TRAININGS)), None)
+    if table is not None and len(framed) > 1:
         fewest = MIN_EVENTS - 1 if LOG in framed else 1
-        height = min(1 + max(len(view.session.runs), fewest), 1 + rows // 6)
+        height = min(1 + max(len(view.session.runs), fewest), 1 + rows // TABLE_SHARE[table.id])
         bottom -= height
-        wide = min(columns, MAX_WIDTH) if LOG in framed else columns
-        plain["runs"] = Region(0, bottom, wide, height)
+        wide = columns if LOG not in framed else min(columns, table.widths[1] or columns - EVENTS)
+        plain[table.id] = Region(0, bottom, wide, height)
         plain["log"] = Region(wide, bottom, columns - wide, height)
-        framed = [pane for pane in framed if pane not in (RUNS, LOG)]
+        framed = [pane for pane in framed if pane not in (table, LOG)]
     boxes = board(framed, Region(0, top, columns, bottom - top))
     if rows < TALL:
         return {**plain, **boxes}, {}

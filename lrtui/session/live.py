@@ -140,7 +140,7 @@ class Live:
         said = []
         was, self.ranks = self.ranks, ranks
         stalled = was.stalled if was is not None else 0.0
-        if stalled < LOGGED_STALL <= ranks.stalled:
+        if was is not None and stalled < LOGGED_STALL <= ranks.stalled:
             said.append(self.stall)
         elif not ranks.stalled and stalled >= LOGGED_STALL:
             said.append(f"steps again after {stall_text(stalled)} without one")

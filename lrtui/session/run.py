@@ -45,6 +45,8 @@ class Run:
         step, seconds: of the last report.
         loss: last finite loss.
         series: losses; ``None`` before the first, and dropped in old runs.
+        clock: seconds of training by step, of a training that is not ours.
+        joined: which training it belongs to, where there are several.
         rates: rate in force at each step, ``None`` where nothing moves it.
         goal: loss at which it counts as settled, if its problem's minimum is known but its
             schedule or optimizer has no closed form.
@@ -80,6 +82,7 @@ class Run:
     loss: float | None = None
     series: LossSeries | None = None
     rates: LossSeries | None = None
+    clock: LossSeries | None = None
     goal: float | None = None
     weights: tuple[float, ...] = ()
     trajectory: list[tuple[float, ...]] = field(default_factory=list)
@@ -103,6 +106,7 @@ class Run:
     pinned: bool = False
     hidden: bool = False
     live: Live | None = None
+    joined: msg.Joined | None = None
     spikes: SpikeWatch = field(default_factory=SpikeWatch)
     # Once it is over:
     _last_reading: tuple[Verdict, str, Basis] | None = None
@@ -142,6 +146,11 @@ class Run:
     def steps_per_second(self) -> float | None:
         """Steps per second of training, ``None`` before the first step."""
         return self.step / self.seconds if self.step and self.seconds > 0 else None
+
+    @property
+    def label(self) -> str:
+        """The name that a person gave to it, else that of its training; empty for neither."""
+        return self.name or (self.joined.greeting.name if self.joined is not None else "")
 
     @property
     def title(self) -> str:
@@ -259,7 +268,7 @@ class Run:
     def forget_losses(self) -> None:
         """Drop the losses and what else takes memory; keep the verdict."""
         self._last_reading, self._last_settled_at = self.reading(), self.settled_at
-        self.series = self.rates = self.ahead = self.slice = self.picture = None
+        self.series = self.rates = self.clock = self.ahead = self.slice = self.picture = None
         self.trajectory, self.sharpness = [], []
 
     def _scales(self) -> str:
@@ -320,7 +329,7 @@ class Run:
 
     def begin_anew(self) -> None:
         """Forget its messages, because they are sent again."""
-        self.series = self.rates = None
+        self.series = self.rates = self.clock = None
         self.live = Live() if self.live is not None else None
         self.spikes = SpikeWatch()
         self.trajectory, self.changes = [], []
@@ -382,6 +391,8 @@ class Run:
         if self.live is not None:
             self.live.take(progress)
             self.live.spike = self.spikes.last
+            self.clock = self.clock or LossSeries()
+            self.clock.append([progress.last], [progress.seconds])
         if self.ahead is not None and not self._is_as_foreseen(progress):
             self.forget_ahead("no two runs of this model are the same; it cannot be run ahead")
         self.trajectory += map(with_nan, progress.trajectory)

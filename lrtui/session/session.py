@@ -57,15 +57,14 @@ class Session:
         self._theories: dict[msg.Optimizer, Theory] = {}
         self._swept: dict[tuple[msg.Optimizer, str], msg.SweepResult] = {}
         self._refined: dict[tuple[msg.Optimizer, str], msg.SweepResult] = {}
+        self._joined: dict[int, msg.Joined] = {}
         self._last_number = 0
 
     @property
     def current_group(self) -> list[Run]:
         """The runs of the current race, or the current run alone."""
         race = self.runs[-1].race if self.runs else ()
-        return [run for run in self.runs[-msg.MOST_ENTRANTS :] if run.number in race] or self.runs[
-            -1:
-        ]
+        return [run for run in self.runs[-len(race) :] if run.number in race] or self.runs[-1:]
 
     @property
     def current(self) -> Run | None:
@@ -91,8 +90,20 @@ class Session:
         return self.current is not None and self.current.series is not None
 
     def offers(self, capability: msg.Capability) -> bool:
-        """Return whether the source offers something; before its greeting, anything."""
-        return self.greeting is None or capability in self.greeting.capabilities
+        """Return whether the source offers something; before its greeting, anything.
+
+        Of several trainings, the one in focus may offer it.
+        """
+        if self.greeting is None:
+            return True
+        joined = self.current.joined if self.current is not None else None
+        its_own = joined.greeting.capabilities if joined is not None else []
+        return capability in self.greeting.capabilities or capability in its_own
+
+    def is_paused(self, run: Run) -> bool:
+        """Return whether a run that has not ended is paused."""
+        state = run.live.state if run.live is not None else None
+        return run.is_on and (self.paused if state is None else state.paused)
 
     @property
     def optimizer(self) -> msg.Optimizer | str:
@@ -269,6 +280,11 @@ class Session:
                 self.facts = self.scene = self.quadratic = None
                 self._theories, self._swept, self._refined, self.heated = {}, {}, {}, None
                 return [Change("source", message, text=f"{title.replace(' · ', ', ')} ({program})")]
+            case msg.Joined(run=number):
+                self._joined[number] = message
+                if (joined := next((r for r in self.runs if r.number == number), None)) is not None:
+                    joined.joined = message
+                return [Change("other", message, joined)]
             case msg.Rewound(run=number):
                 self.runs = [old for old in self.runs if old.number < number]
                 self._last_number, self.focus = number - 1, None
@@ -427,10 +443,12 @@ class Session:
         run.lr, run.steps, run.facts = started.lr, started.steps, self.facts
         run.optimizer, run.schedule = known(started.optimizer), started.schedule
         run.full_batch = started.full_batch
-        if self.greeting is not None and self.greeting.since:  # a training that is not ours
+        run.joined = self._joined.pop(run.number, run.joined)
+        source = run.joined.greeting if run.joined is not None else self.greeting
+        if source is not None and source.since:  # a training that is not ours
             run.live = Live()
         self.unusable = ""
-        run.about = self.greeting.title.split(" · ") if self.greeting else ()
+        run.about = source.title.split(" · ") if source else ()
         theory = self.theory_of(run.optimizer, run.schedule)
         if (
             theory is None

@@ -70,6 +70,11 @@ class SocketSource(Source):
             if self._connection is None:
                 time.sleep(0.02)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the training is gone; it may come back."""
+        return self._connection is None
+
     def close(self) -> None:
         """Disconnect; the training continues."""
         if self._connection is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from lrtui.messages import AnyMessage, Command, Message
 
@@ -12,9 +14,16 @@ class Source(ABC):
 
     Attributes:
         trouble: a problem of the source itself, in a sentence; empty if there is none.
+        settings: the configuration of what it trains by name, as far as it is known.
     """
 
     trouble = ""
+    settings: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has nothing to say any more, as far as it knows."""
+        return False
 
     @abstractmethod
     def send(self, command: Command) -> None:

@@ -13,8 +13,10 @@ def bytes_text(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Format a duration, such as ``3 h 12``."""
+    """Format a duration, such as ``3 h 12`` or ``5 days``."""
     minutes = int(seconds) // 60
+    if minutes >= 2 * 24 * 60:
+        return f"{minutes // (24 * 60):,} days"
     if minutes < 1:
         return f"{int(max(seconds, 0))} s"
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02}"

@@ -127,7 +127,7 @@ class Controller:
         """Continue the run in focus alone; without a race, run the highlighted one again."""
         session = self.session
         highlighted = next((r for r in session.runs if r.number == self.view.highlighted), None)
-        if self.view.race and session.is_on and session.current and session.current.is_on:
+        if session.offers("alone") and self.view.race and session.current and session.current.is_on:
             self._lr = session.current.lr
             self._entrants = []
             self._send(msg.Alone(run=session.current.number))
@@ -242,7 +242,7 @@ class Controller:
 
     def continue_scaled(self, factor: float) -> None:
         """Continue at the rate times a factor, without a restart."""
-        if self.session.is_on and len(self.view.race) > 1:
+        if self.session.is_on and self.view.race and self.session.offers("alone"):
             self.complain("several runs are on; Enter goes on with the one in focus alone")
         elif not self.session.offers("set_lr"):
             self.steering.scale(factor)
@@ -285,7 +285,9 @@ class Controller:
     def pause(self) -> None:
         """Pause the run, or continue it."""
         if self._is_on():
-            self._paused = not self._paused
+            run = self.session.current
+            paused = self.session.is_paused(run) if run and run.joined else self._paused
+            self._paused = not paused
             self._send(msg.Pause() if self._paused else msg.Resume())
 
     def step(self) -> None:
@@ -317,12 +319,14 @@ class Controller:
 
     def _send(self, command: msg.Command) -> None:
         self._unanswered = next(self._ids)
-        self._source.send(structs.replace(command, id=self._unanswered))
+        to = self.session.current.number if self.view.several and self.session.current else None
+        self._source.send(structs.replace(command, id=self._unanswered, to=to))
         self.clear_notice()
 
     def _is_on(self) -> bool:
         """Return whether a run is on; tell the user if none is."""
-        if self.session.is_on:
+        run = self.session.current
+        if run is not None and run.is_on:
             return True
         again = "; r restarts, or type a rate" if self.session.offers("start") else ""
         self.complain(f"no run is on{again}")

@@ -29,12 +29,14 @@ class Table:
         self._view, self._note, self._notify = view, note, notify
 
     def highlight_older(self) -> None:
-        """Highlight the next older run; of a race, shift the focus first."""
-        self._highlight_next([run.number for run in reversed(self._view.session.runs)])
+        """Highlight the next run down the table: the older one, of several trainings the next."""
+        numbers = [run.number for run in self._view.session.runs]
+        self._highlight_next(numbers if self._view.several else numbers[::-1])
 
     def highlight_newer(self) -> None:
-        """Highlight the next newer run, or none."""
-        self._highlight_next([run.number for run in self._view.session.runs])
+        """Highlight the next run up the table, or none."""
+        numbers = [run.number for run in self._view.session.runs]
+        self._highlight_next(numbers[::-1] if self._view.several else numbers)
 
     def _highlight_next(self, numbers: Sequence[int]) -> None:
         current, highlighted = self._view.session.current, self._view.highlighted

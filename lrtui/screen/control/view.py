@@ -42,6 +42,7 @@ class View:
         details: last lines of a trainer that failed.
         log: events, the most recent last.
         scale: what the loss is drawn on.
+        along: what the loss is drawn along, see ``lrtui.screen.panes.along``.
         scalar: name of the scalar that is shown besides the loss, where there are several.
         chart: the one chosen of the charts that take turns.
         alone: pane that has all the room, ``None`` where several share it.
@@ -68,6 +69,7 @@ class View:
     details: list[str] = field(default_factory=list)
     log: deque[Span] = field(default_factory=lambda: deque(maxlen=MAX_EVENTS))
     scale: Scale = "linear"
+    along: str = "step"
     scalar: str = ""
     chart: str = "bowl"
     alone: str | None = None
@@ -101,6 +103,12 @@ class View:
         """The runs of the race that was started last; empty if it is a single run."""
         current_group = self.session.current_group
         return current_group if len(current_group) > 1 else []
+
+    @property
+    def several(self) -> bool:
+        """Whether the runs are of several trainings that are not ours."""
+        run = self.session.current
+        return run is not None and run.joined is not None
 
     @property
     def pointed_at(self) -> Run | None:

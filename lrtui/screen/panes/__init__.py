@@ -26,6 +26,7 @@ from lrtui.screen.panes.sharpness import SHARPNESS
 from lrtui.screen.panes.slice import SLICE
 from lrtui.screen.panes.small import SMALL
 from lrtui.screen.panes.status import STATUS
+from lrtui.screen.panes.trainings import TRAININGS
 from lrtui.screen.panes.tried import TRIED
 from lrtui.screen.panes.updates import UPDATES
 
@@ -53,6 +54,7 @@ PANES: tuple[Pane, ...] = (
     UPDATES,
     RANKS,
     RUNS,
+    TRAININGS,
     LOG,
     CAPTION,
     NOTICE,

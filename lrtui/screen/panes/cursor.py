@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row
+from lrtui.screen.panes import along
 from lrtui.session.run import Run
 from lrtui.text.rates import rate_text
 
@@ -29,12 +30,16 @@ def losses_at(view: View, runs: Sequence[Run]) -> Row:
     step = view.cursor
     assert step is not None
     run, *others = runs
+    where = along.place(view, run, step)
     row: Row = [(f"step {step:,} ", "strong")]
     if others:
         row.append((f" {run.number}:", view.tone(run)))
     rate = f" rate {rate_text(run.lr_at(step))}" if step <= run.step else ""
     row.append((f"{rate} loss {loss_at(run, step)}", "text"))
-    rest = [(f"  {old.number}: {loss_at(old, step)}", view.tone(old)) for old in others]
+    rest = [
+        (f"  {old.number}: {loss_at(old, along.step_at(view, old, where))}", view.tone(old))
+        for old in others
+    ]
     return row + rest
 
 

@@ -47,7 +47,7 @@ def entries(view: View, width: int) -> list[tuple[str, Row]]:
     found: list[tuple[str, Row]] = []
     if view.alone in ALONE and session.offers("start"):
         found.append(("", entry("enter", "run it")))
-    elif view.race and session.is_on:
+    elif view.race and session.is_on and session.offers("alone"):
         found.append(("", entry("enter", "alone")))
     if session.offers("start"):
         found.append(("", entry("0-9", "rate")))

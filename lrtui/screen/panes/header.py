@@ -19,19 +19,33 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         first, *others = session.greeting.title.split(" · ")
         left += [(f" {first}", "dim"), *((f" · {text}", "dim") for text in others)]
     right: Row = []
-    if run is not None and run.steps is not None:
-        sign, tone = LOOKS[state(run, session.paused)]
+    if run is not None and run.steps is not None and not view.several:
+        sign, tone = LOOKS[state(run, session.is_paused(run))]
         right.append((f"step {run.step:,}/{run.steps:,} ", "text"))
         right += bar(run.step / run.steps, 24 if width >= 100 else 12, tone)
         if run.series is not None:
             right.append((f" {pace_text(session.speed):>6} ", "dim"))
         right.append((f"{sign} ", tone))
+    elif view.several:
+        right.append((f"{counts(view)} ", "text"))
     elif run is not None and run.live is not None:
-        right += where_it_stands(run, session.paused, width)
+        right += where_it_stands(run, session.is_paused(run), width)
     room = width - length(right)
     while length(left) + 2 > room and len(left) > 1:
         left.pop()  # the parts of a title come in the order of their importance
     return [[*left, (" " * (room - length(left)), "dim"), *right]]
+
+
+def counts(view: View) -> str:
+    """Say how many trainings go on, wait, are over, or are gone without a word."""
+    found = {"live": 0, "waiting": 0, "over": 0, "lost": 0}
+    for run in view.session.current_group:
+        if run.is_on:
+            waits = run.live is not None and run.live.stall
+            found["waiting" if waits else "live"] += 1
+        else:
+            found["lost" if run.outcome in ("disconnected", "failed") else "over"] += 1
+    return " · ".join(f"{count} {word}" for word, count in found.items() if count)
 
 
 def where_it_stands(run: Run, paused: bool, width: int) -> Row:

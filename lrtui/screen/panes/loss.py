@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lrtui.analysis.diagnosis import LOSS_ROUNDING
 from lrtui.screen.control.view import MAX_BEHIND, Scale, View
 from lrtui.screen.draw.spans import Row, fitted
+from lrtui.screen.panes import along
 from lrtui.screen.panes.cursor import losses_at, upright
 from lrtui.screen.panes.pane import Pane, ReadStep
 from lrtui.session.run import Run
@@ -53,54 +54,69 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     floor = quadratic.min_loss if quadratic and scale == "above minimum" else 0.0
     rounding = LOSS_ROUNDING * floor
     canvas = Canvas.of(width, height - 1)
-    last = last_shown(view)
-    x, y = steps_axis(view, canvas), loss_axis(runs, scale, rounding, canvas)
+    x, y = x_axis(view, canvas), loss_axis(runs, scale, rounding, canvas)
+    last = x.last
 
     def shown(loss: Floats) -> Floats:
         return np.maximum(loss - floor, rounding) if scale == "above minimum" else loss
+
+    def at_step(step: float) -> float:
+        return along.place(view, run, step)
 
     mine = view.tone(run)
     layers: list[Layer] = []
     names: list[Layer] = []
     if view.cursor is not None:
-        layers += upright(float(view.cursor), y)
+        layers += upright(at_step(view.cursor), y)
     if rounding:
         layers.append(Curve([0, last], [rounding, rounding], "faint"))
         names.append(Label(0.7 * last, rounding, "float32 rounding", "dim"))
     elif run.target is not None and y.low < run.target < y.high:
         layers.append(Curve([0, last], [run.target, run.target], "faint"))
         names.append(Label(0.7 * last, run.target, f"target {run.target:.4g}", "dim"))
-    if (ahead := forecast(run, last)) is not None:
+    if (ahead := forecast(run, last_shown(view))) is not None:
         layers.append(Curve(ahead[0], shown(ahead[1]), mine, dotted=True))
     for step in run.live.rewinds if run.live else ():
-        names.append(Mark(step, y.low, "↺", "text"))
+        names.append(Mark(at_step(step), y.low, "↺", "text"))
     for step, lr in run.changes:
-        layers.append(Curve([step, step], [y.low, y.high], "dim"))
-        names.append(Label(step, y.high, short_rate(run, lr), "text"))
+        layers.append(Curve([at_step(step)] * 2, [y.low, y.high], "dim"))
+        names.append(Label(at_step(step), y.high, short_rate(run, lr), "text"))
     for old in reversed(runs):
         assert old.series is not None
         tone, stretches = view.tone(old), old.series.non_finite()
-        at, loss = with_gaps(*old.series.curve(), stretches)
+        steps, loss = with_gaps(*old.series.curve(), stretches)
+        at = along.places(view, old, steps)
         if old.live is None:
             layers.append(Stroke(at, shown(loss), tone))
         else:  # one batch says little: the mean of many stands out
-            layers.append(Path(at, shown(loss), "axis"))
-            means = smoothed(old.series, canvas.columns)
-            layers.append(Stroke(*with_gaps(*means, stretches), tone))
-        if view.cursor is not None and (there := old.series.at(view.cursor)) is not None:
-            names.append(Mark(float(view.cursor), float(shown(np.array(there))), "◇", tone))
-    if run.settled_at is not None and run.settled_at <= last:
-        settled = float(np.interp(run.settled_at, at, shown(loss)))
-        layers.append(Mark(run.settled_at, settled, "▲", "good"))
+            if not view.several:
+                layers.append(Path(at, shown(loss), "axis"))
+            steps, means = with_gaps(*smoothed(old.series, canvas.columns), stretches)
+            layers.append(Stroke(along.places(view, old, steps), means, tone))
+        if view.cursor is not None:
+            there = along.step_at(view, old, at_step(view.cursor))
+            if (read := old.series.at(there)) is not None:
+                here = along.place(view, old, there)
+                names.append(Mark(here, float(shown(np.array(read))), "◇", tone))
+    if run.settled_at is not None and at_step(run.settled_at) <= last:
+        settled = float(np.interp(at_step(run.settled_at), at, shown(loss)))
+        layers.append(Mark(at_step(run.settled_at), settled, "▲", "good"))
     for label, series in validations_of(run):
-        layers += validated(series, x, y, canvas.columns, mine)
-        names.append(Label(float(run.step), series.last, label, mine, ends=True))
-    layers += off_the_chart(at, shown(loss), run.series, y, last, canvas.columns)
+        layers += validated(series, lambda at: along.places(view, run, at), x, y, canvas, mine)
+        names.append(Label(at_step(run.step), series.last, label, mine, ends=True))
+    apart = max(last / canvas.columns, at_step(1.0))
+    layers += off_the_chart(at, shown(loss), gaps_of(view, run), y, apart)
     for old, label in labels(view):
         assert old.series is not None
-        line = ahead if old is run and ahead is not None else old.series.curve()
-        names.append(at_end(label, line[0], shown(line[1]), y, view.tone(old)))
-    heading: Row = [(SCALES[scale], "dim")]
+        if old is run and ahead is not None:
+            ends, losses = ahead
+        elif view.several:
+            ends, losses = smoothed(old.series, canvas.columns)
+        else:
+            ends, losses = old.series.curve()
+        ends = along.places(view, old, ends)
+        names.append(at_end(label, ends, shown(losses), y, view.tone(old)))
+    heading: Row = [(SCALES[scale] + along.heading(view), "dim")]
     if view.scale == "linear" and scale != view.scale:
         heading.append((", too steep for linear", "dim"))
     if ahead is not None:
@@ -110,19 +126,34 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     return [fitted(heading, width), *draw(width, height - 1, x, y, [*layers, *names])]
 
 
+def gaps_of(view: View, run: Run) -> list[tuple[float, float]]:
+    """Return where the loss of a run was not finite, along the axis."""
+    assert run.series is not None
+    stretches = run.series.non_finite()
+    return [(along.place(view, run, a), along.place(view, run, b)) for a, b in stretches]
+
+
 def validations_of(run: Run) -> list[tuple[str, LossSeries]]:
     """Return the validation losses of a run, each with its label."""
     return [each[1:] for each in run.live.validations] if run.live is not None else []
 
 
-def validated(series: LossSeries, x: Axis, y: Axis, columns: int, tone: str) -> list[Layer]:
+def validated(
+    series: LossSeries,
+    places: Callable[[Floats], Floats],
+    x: Axis,
+    y: Axis,
+    canvas: Canvas,
+    tone: str,
+) -> list[Layer]:
     """Return the marks of a validation loss, the last one of each stretch of columns."""
     import numpy as np
 
     from lrtui.screen.draw.chart import Mark
 
-    at, losses = series.curve()
-    stretches = np.floor(at * columns / (x.high - x.low) / LEAST_APART)
+    steps, losses = series.curve()
+    at = places(steps)
+    stretches = np.floor(at * canvas.columns / (x.high - x.low) / LEAST_APART)
     last = np.append(np.diff(stretches) > 0, True) & ((losses > 0) | (not y.log))
     return [Mark(float(at[i]), float(losses[i]), "◆", tone) for i in np.flatnonzero(last)]
 
@@ -150,18 +181,20 @@ def at_end(text: str, at: Floats, losses: Floats, y: Axis, tone: str) -> Layer:
     return Label(float(at[i]), float(losses[i]), text, tone, ends=True)
 
 
-def steps_axis(view: View, canvas: Canvas) -> Axis:
-    """Return the axis of the steps, with room for the labels at the ends of the curves."""
+def x_axis(view: View, canvas: Canvas) -> Axis:
+    """Return the axis along the loss, with room for the labels at the ends of the curves."""
     from lrtui.screen.draw.chart import Axis
 
-    last = last_shown(view)
+    by_step = along.chosen(view) == along.STEPS
+    last = last_shown(view) if by_step else along.end(view) / along.unit(view)[0]
     run = view.session.current
     names = [label for _, label in labels(view)]
     names += [label for label, _ in validations_of(run)] if run is not None else []
     room = max(map(len, names), default=-2) + 2
     room = room if canvas.columns >= 3 * room else 0
     high = last * canvas.columns / (canvas.columns - room)
-    return Axis(0.0, high, step=1.0 if last < 10 else 0.0, last=float(last))
+    step = 1.0 if by_step and last < 10 else 0.0
+    return Axis(0.0, high, step=step, last=float(last))
 
 
 def short_rate(run: Run, lr: float) -> str:
@@ -183,6 +216,8 @@ def smoothed(series: LossSeries, columns: int) -> tuple[Floats, Floats]:
 
 def distinction(run: Run, current: Run) -> str:
     """Return what distinguishes a run from the current one: name, rate, optimizer or schedule."""
+    if run.joined is not None:
+        return f"{run.number} {run.label}"
     if run.name or run.lr != current.lr or run.by == current.by:
         return run.name or short_rate(run, run.lr)
     return run.schedule if run.title == current.title else run.by
@@ -324,24 +359,27 @@ def with_gaps(
 
 
 def off_the_chart(
-    at: Floats, losses: Floats, series: LossSeries, y: Axis, last: int, columns: int
+    at: Floats,
+    losses: Floats,
+    gaps: Sequence[tuple[float, float]],
+    y: Axis,
+    apart: float,
 ) -> list[Layer]:
     """Mark where a curve leaves the chart, and where it is interrupted.
 
     Args:
-        at: the steps of the curve.
+        at: where its losses are along the axis.
         losses: as they are drawn.
-        series: its losses.
+        gaps: where it is interrupted.
         y: the axis of the losses.
-        last: step at the end of the chart.
-        columns: of the chart; of two places closer than a column the first is marked.
+        apart: a column or a step, whichever is longer; of two places closer than that the first
+            is marked.
     """
     import numpy as np
 
     from lrtui.screen.draw.chart import Curve, Label, Mark
 
     layers: list[Layer] = []
-    apart = max(last / columns, 1)
     above = np.flatnonzero(losses > y.high)
     for group in np.split(above, np.flatnonzero(np.diff(at[above]) > 3 * apart) + 1):
         if len(group):
@@ -349,7 +387,7 @@ def off_the_chart(
             layers.append(Mark(float(at[peak]), y.high, "↑", "bad"))
             layers.append(Label(float(at[peak]), y.high, f"{losses[peak]:.2g}", "bad"))
     before = -math.inf
-    for first, end in series.non_finite():
+    for first, end in gaps:
         if first - before >= apart:
             layers.append(Mark(first, y.high, "✕", "bad"))
             before = first
@@ -370,7 +408,8 @@ def depends_on(view: View, width: int) -> object:
     names = [(view.tone(old), label) for old, label in labels(view)]
     validations = [(label, series.count) for label, series in validations_of(run)]
     exact = view.session.quadratic is not None
-    return run.number, names, validations, exact, steps, moving, view.scale, view.cursor
+    by = (view.scale, along.chosen(view), along.end(view))
+    return run.number, names, validations, exact, steps, moving, by, view.cursor
 
 
 def seen(run: Run, steps: int, width: int) -> object:
@@ -390,7 +429,9 @@ def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | Non
     canvas = Canvas.of(width, height - 1)
     if y < 1 or not canvas.left <= x < canvas.left + canvas.columns:
         return None
-    step = round(canvas.x_at(steps_axis(view, canvas), x - canvas.left))
+    run = view.session.current
+    assert run is not None
+    step = along.step_at(view, run, canvas.x_at(x_axis(view, canvas), x - canvas.left))
     return ReadStep(min(step, last_shown(view)))
 
 
@@ -417,5 +458,5 @@ LOSS = Pane(
     "settled, ↑ where it leaves the chart, ✕ where it was not finite; ◆ is a validation loss.",
     waits_for=waits_for,
     click=click,
-    keys=("scale", "cursor_left"),
+    keys=("scale", "along", "cursor_left"),
 )

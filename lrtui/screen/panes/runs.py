@@ -42,8 +42,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     session = view.session
     here = listed(view, height)
     settings = [about(run, view) for run in here]
-    current_group = session.current_group
-    states = [state(run, session.paused and run in current_group) for run in here]
+    states = [state(run, session.is_paused(run)) for run in here]
     wide = max([SHORT, *map(len, states)])
     rates = max([RATE, *(min(len(run.rate_in_words), RATES) for run in here if run.changes)])
     room = width - 1 - 3 - 2 - rates - 1 - 2 - wide
@@ -173,7 +172,7 @@ def click(view: View, x: int, y: int, width: int, height: int) -> Highlight | No
 def applies(view: View) -> bool:
     """Return whether there is something to compare: a training that is not ours is alone."""
     run = view.session.current
-    return (
+    return not view.several and (
         run is None or run.live is None or (len(view.session.runs) > 1 and not RANKS.applies(view))
     )
 
@@ -187,7 +186,7 @@ RUNS = Pane(
     help="The runs, most recent first; a click highlights one.",
     applies=applies,
     fits=in_two_rows,
-    widths=(44, 74),
+    widths=(44, MAX_WIDTH),
     click=click,
     keys=("older", "pin", "name", "remove"),
 )

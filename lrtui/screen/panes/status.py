@@ -49,7 +49,7 @@ def state(run: Run, paused: bool) -> str:
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the verdict, and in the last rows what can be done about it, if anything."""
-    if view.race and not urgent(view):
+    if view.race and not view.several and not urgent(view):
         under = below(view, width, 1)
         rows = race_rows(view, width, max(height - len(under), 1))
     else:
@@ -61,6 +61,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             lines = lines[:room]
             lines[-1] = lines[-1][: max(width - 5, 0)] + "…"
         rows = [[("   " if i else f" {sign} ", tone), (line, tone)] for i, line in enumerate(lines)]
+        if view.several and (run := view.session.current) is not None and rows:
+            rows[0] = fitted([(f" {run.number}", view.tone(run)), *rows[0]], width)
     if not under and len(rows) < height:
         under = [why_advised(view, width)]
     return [*rows, *under, *([[]] * height)][:height]
@@ -68,12 +70,12 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def race_rows(view: View, width: int, height: int) -> list[Row]:
     """Return a cell for each run of a race: its number, rate and verdict, as far as they fit."""
-    race, paused = view.race, view.session.paused
+    race, session = view.race, view.session
     by = len({run.title for run in race}) > 1
     for form, gap, with_rate in FORMS:
         cells = []
         for run in race:
-            now = state(run, paused)
+            now = state(run, session.is_paused(run))
             sign, tone = LOOKS[now]
             here = run is view.session.current
             name = f"{rate_text(run.lr)} {run.title}" if by else rate_text(run.lr)
@@ -140,7 +142,7 @@ def verdict_of(view: View) -> Verdict:
         return "·", f"nothing has come yet{waited}", "dim"
     if run is None or (run.series is None and run.is_on):
         return "·", f"torch is loading{waited}", "dim"
-    now = state(run, session.paused)
+    now = state(run, session.is_paused(run))
     sign, tone = LOOKS[now]
     verdict, evidence, stands_on = run.reading()
     ground = "" if stands_on == "exact" else f" ({stands_on})"

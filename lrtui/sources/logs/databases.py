@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from lrtui.sources.logs.reader import Entry, Event, Mark, Reader
 from lrtui.sources.logs.rows import Rows, moment, number, whole
+from lrtui.sources.logs.settings import flat
 
 MAGIC = b"SQLite format 3\0"
 ROWS = 2000
@@ -20,10 +21,16 @@ ROWS = 2000
 
 
 class Database(Reader):
-    """A table of metrics; of several runs in it, the one that was written last is read."""
+    """A table of metrics; of several runs in it, one is read: the one that was written last."""
 
     columns: frozenset[str]
     """Some of the columns of its table of metrics."""
+
+    key: str
+    """The column that tells the runs apart."""
+
+    latest: str
+    """What is largest in the row that was written last."""
 
     @classmethod
     def knows(cls, path: Path, head: bytes) -> bool:
@@ -38,15 +45,15 @@ class Database(Reader):
     def entries(self) -> Iterator[Event]:
         """See ``Reader.entries``."""
         rows = Rows()
-        run: object = None
         last = -1
         while True:
             found: list[Any] = []
             try:
                 with contextlib.closing(connect(self.path)) as database:
-                    run = run or self._newest(database)
-                    if run is not None:
-                        found = self._rows(database, run, last)
+                    self.run = self.run or next(iter(self._newest(database)), "")
+                    if self.run:
+                        found = self._rows(database, last)
+                        self.settings = self.settings or self._settings(database)
             except sqlite3.OperationalError:
                 pass  # locked, or not there yet
             except sqlite3.Error as error:
@@ -57,13 +64,38 @@ class Database(Reader):
                     yield entry
             yield Mark.BUSY if len(found) == ROWS else Mark.END
 
-    @abstractmethod
-    def _newest(self, database: sqlite3.Connection) -> object:
-        """Return the run that was written last, ``None`` without any."""
+    def runs(self) -> list[Reader]:
+        """See ``Reader.runs``; the one that was written last comes first."""
+        found: list[Reader] = []
+        with contextlib.suppress(sqlite3.Error), contextlib.closing(connect(self.path)) as database:
+            for run in self._newest(database):
+                found.append(reader := type(self)(self.path))
+                reader.run = run
+        return found or [self]
+
+    def _newest(self, database: sqlite3.Connection) -> list[str]:
+        """Return the runs, the one that was written last first."""
+        by = f"SELECT {self.key} FROM metrics GROUP BY {self.key} ORDER BY max({self.latest}) DESC"
+        return [str(run) for (run,) in database.execute(by) if run]
+
+    def _settings(self, database: sqlite3.Connection) -> dict[str, str]:
+        """Return the configuration of the run, empty where there is none."""
+        with contextlib.suppress(sqlite3.Error, ValueError, RecursionError):
+            return flat(self._configuration(database))
+        return {}  # an older form of the database
 
     @abstractmethod
-    def _rows(self, database: sqlite3.Connection, run: object, last: int) -> list[Any]:
-        """Return rows of a run after the last one; the first column numbers them."""
+    def _configuration(self, database: sqlite3.Connection) -> dict[str, object]:
+        """Return the configuration of the run.
+
+        Raises:
+            sqlite3.Error: there is no table of it.
+            ValueError: it cannot be read.
+        """
+
+    @abstractmethod
+    def _rows(self, database: sqlite3.Connection, last: int) -> list[Any]:
+        """Return rows of the run after the last one; the first column numbers them."""
 
     @abstractmethod
     def _entry(self, rows: Rows, row: Any) -> Entry | None:  # noqa: ANN401
@@ -75,16 +107,18 @@ class Trackio(Database):
 
     format, title = "trackio", "trackio"
     columns = frozenset({"run_name", "step", "metrics", "timestamp"})
+    key, latest = "run_name", "rowid"
 
-    def _newest(self, database: sqlite3.Connection) -> object:
-        found = database.execute("SELECT run_name FROM metrics ORDER BY rowid DESC LIMIT 1")
-        return next((name for (name,) in found), None)
+    def _configuration(self, database: sqlite3.Connection) -> dict[str, object]:
+        found = database.execute("SELECT config FROM configs WHERE run_name = ?", (self.run,))
+        texts = [text for (text,) in found]
+        return dict(json.loads(texts[-1])) if texts else {}
 
-    def _rows(self, database: sqlite3.Connection, run: object, last: int) -> list[Any]:
+    def _rows(self, database: sqlite3.Connection, last: int) -> list[Any]:
         return database.execute(
             "SELECT rowid, step, metrics, timestamp FROM metrics "
             "WHERE run_name = ? AND rowid > ? ORDER BY rowid LIMIT ?",
-            (run, last, ROWS),
+            (self.run, last, ROWS),
         ).fetchall()
 
     def _entry(self, rows: Rows, row: Any) -> Entry | None:  # noqa: ANN401
@@ -103,16 +137,17 @@ class MLflow(Database):
 
     format, title = "mlflow", "MLflow"
     columns = frozenset({"key", "value", "run_uuid", "step", "timestamp"})
+    key, latest = "run_uuid", "timestamp"
 
-    def _newest(self, database: sqlite3.Connection) -> object:
-        found = database.execute("SELECT run_uuid FROM metrics ORDER BY timestamp DESC LIMIT 1")
-        return next((name for (name,) in found), None)
+    def _configuration(self, database: sqlite3.Connection) -> dict[str, object]:
+        by = "SELECT key, value FROM params WHERE run_uuid = ?"
+        return dict(database.execute(by, (self.run,)).fetchall())
 
-    def _rows(self, database: sqlite3.Connection, run: object, last: int) -> list[Any]:
+    def _rows(self, database: sqlite3.Connection, last: int) -> list[Any]:
         return database.execute(
             "SELECT rowid, step, key, value, timestamp, is_nan FROM metrics "
             "WHERE run_uuid = ? AND rowid > ? ORDER BY rowid LIMIT ?",
-            (run, last, ROWS),
+            (self.run, last, ROWS),
         ).fetchall()
 
     def _entry(self, rows: Rows, row: Any) -> Entry | None:  # noqa: ANN401

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from lrtui.sources.logs.databases import MLflow, Trackio
 from lrtui.sources.logs.dvclive import METRICS, DvcLive
 from lrtui.sources.logs.json_lines import JsonLines
+from lrtui.sources.logs.mlruns import META, MLflowFolder
 from lrtui.sources.logs.printed import Printed
 from lrtui.sources.logs.reader import Reader, walk
 from lrtui.sources.logs.table import Table
@@ -20,8 +22,8 @@ from lrtui.text.ascii_fallback import printable
 READERS: dict[str, type[Reader]] = {
     reader.format: reader
     for reader in (
-        TensorBoard, WandbOffline, Trackio, MLflow, TrainerState, DvcLive, JsonLines, Table,
-        Printed,
+        TensorBoard, WandbOffline, Trackio, MLflow, MLflowFolder, TrainerState, DvcLive, JsonLines,
+        Table, Printed,
     )
 }  # fmt: skip
 """By the name of the format; the surest to tell first."""
@@ -34,9 +36,6 @@ SUFFIXES = {
 
 IN_FOLDERS = {*SUFFIXES, ".db", ".sqlite"}
 """Names of files that are looked into in a folder."""
-
-MAX_COUNTED = 100
-"""Logs of a folder that are counted."""
 
 HEAD = 1 << 16
 """Bytes by which a format is told."""
@@ -86,11 +85,11 @@ def open_log(path: Path, kind: str | None = None) -> tuple[Reader, list[str]]:
     if not is_folder and not stat.S_ISREG(about.st_mode):
         raise NoLog(f"{name} is not a file or a folder, and cannot be read as a log")
     if kind is not None:
-        if is_folder and READERS[kind] not in (TensorBoard, DvcLive, TrainerState):
+        if is_folder and READERS[kind] not in (TensorBoard, DvcLive, TrainerState, MLflowFolder):
             raise NoLog(f"{name} is a folder, and --format {kind} needs a file")
         return READERS[kind](path), []
     if is_folder:
-        return in_folder(path)
+        return reader_in(path), []
     if not about.st_size:
         return awaited(path)
     if (found := reader_of(path)) is None:
@@ -123,17 +122,16 @@ def reader_of(path: Path) -> Reader | None:
             return None
         with path.open("rb") as file:
             head = file.read(HEAD)
-        kinds = (kind for kind in READERS.values() if kind is not DvcLive)
+        kinds = (kind for kind in READERS.values() if kind not in (DvcLive, MLflowFolder))
         return next((kind(path) for kind in kinds if kind.knows(path, head)), None)
     except OSError:
         return None
 
 
-def in_folder(folder: Path) -> tuple[Reader, list[str]]:
-    """Return a reader of the log in a folder that was written last, and that there are others.
+def logs_in(folder: Path) -> list[Path]:
+    """Return the logs in a folder and those below it, the one that was written last first.
 
-    Raises:
-        NoLog: there is none.
+    A log is a file, or the folder of one run.
     """
     runs: dict[Path, float] = {}  # when it was written last, by folder or file
     for path in walk(folder):
@@ -147,24 +145,29 @@ def in_folder(folder: Path) -> tuple[Reader, list[str]]:
             at = folder if path.parent.parent == folder else path.parent
         elif path.suffix == ".tsv" and METRICS.as_posix() in path.parent.as_posix():
             at = Path(path.as_posix().rpartition(f"/{METRICS.as_posix()}/")[0] or ".")
+        elif path.name == META and MLflowFolder.knows(path.parent, b""):
+            at = path.parent
         elif path.suffix in IN_FOLDERS:
             at = path
         else:
             continue
         runs[at] = max(written, runs.get(at, 0.0))
-    for at in sorted(runs, key=lambda at: (runs[at], at), reverse=True):
-        reader = reader_of_folder(at) if at.is_dir() else reader_of(at)
-        if reader is not None:
-            others = [other for other in [*runs][:MAX_COUNTED] if other != at and is_log(other)]
-            name = printable(str(at.relative_to(folder)))
-            said = f"{name} was written last of {len(others) + 1} logs in that folder"
-            return reader, [said] if others else []
-    raise NoLog(f"nothing in {printable(str(folder))} is a log that lrtui knows: {KNOWN}")
+    newest = sorted(runs, key=lambda at: (runs[at], at), reverse=True)
+    return [at for at in newest if at.is_dir() or reader_of(at) is not None]
 
 
-def is_log(path: Path) -> bool:
-    """Return whether a file or folder of a name that logs have is one."""
-    return path.is_dir() or reader_of(path) is not None
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Return names of logs that tell them apart, without what all paths begin and end with."""
+    parts = [path.absolute().parts for path in paths]
+    if len(parts) < 2:
+        return ["" for _ in parts]
+    first = last = 0
+    shortest = min(map(len, parts))
+    while first < shortest and len({each[first] for each in parts}) == 1:
+        first += 1
+    while last < shortest - first and len({each[-1 - last] for each in parts}) == 1:
+        last += 1
+    return ["/".join(each[first : len(each) - last]) for each in parts]
 
 
 def run_of(parent: Path, folder: Path) -> Path:
@@ -174,10 +177,24 @@ def run_of(parent: Path, folder: Path) -> Path:
     return parent.parent if parent.name.lower() in PARTS and parent != folder else parent
 
 
+def reader_in(folder: Path) -> Reader:
+    """Return a reader of the log in a folder that was written last.
+
+    Raises:
+        NoLog: there is none.
+    """
+    for at in logs_in(folder):
+        if (reader := reader_of_folder(at) if at.is_dir() else reader_of(at)) is not None:
+            return reader
+    raise NoLog(f"nothing in {printable(str(folder))} is a log that lrtui knows: {KNOWN}")
+
+
 def reader_of_folder(folder: Path) -> Reader | None:
     """Return a reader of a folder that is a log itself."""
     if DvcLive.knows(folder, b""):
         return DvcLive(folder)
+    if MLflowFolder.knows(folder, b""):
+        return MLflowFolder(folder)
     if any(map(is_event_file, walk(folder))):
         return TensorBoard(folder)
     return TrainerState(folder)

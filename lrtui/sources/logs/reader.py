@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from lrtui.text.ascii_fallback import printable
 
@@ -67,6 +67,9 @@ class Reader(ABC):
         path: of the file or folder.
         troubles: what is wrong with the log, each in a sentence, oldest first.
         total: steps that the training will take, ``None`` if the log does not say.
+        settings: its configuration by name, as far as the log says.
+        run: name of the run that is read, empty where a log has one.
+        ending: how the training ended, ``None`` while the log does not say.
     """
 
     format: ClassVar[str]
@@ -77,6 +80,13 @@ class Reader(ABC):
         self.path = path
         self.troubles: list[str] = []
         self.total: int | None = None
+        self.settings: dict[str, str] = {}
+        self.run = ""
+        self.ending: Literal["done", "failed"] | None = None
+
+    def runs(self) -> list[Reader]:
+        """Return a reader of each run in the log: itself where there is one."""
+        return [self]
 
     @abstractmethod
     def entries(self) -> Iterator[Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from lrtui import messages as msg
 from lrtui.sources.following import ENTRIES, READ_SECONDS, Following, Growth
 from lrtui.sources.logs.gather import MAX_NAME, Gatherer
 from lrtui.sources.logs.reader import Entry, Event, Mark, Purge, Reader
+from lrtui.sources.logs.settings import beside
 from lrtui.text.ascii_fallback import printable
 from lrtui.text.errors import in_words
 
@@ -38,17 +39,21 @@ RUN = 1
 class LogSource(Following):
     """Follows a log; nothing in it can be asked for."""
 
-    def __init__(self, reader: Reader, remarks: list[str], *, once: bool = False) -> None:
+    def __init__(
+        self, reader: Reader, remarks: list[str], *, once: bool = False, name: str = ""
+    ) -> None:
         """Start at the beginning.
 
         Args:
             reader: of the log.
+            name: of the training, empty to take that of its file.
             remarks: what is said first, each a sentence.
             once: whether to end where the log ends now; else what is added is waited for.
         """
         super().__init__()
         self._reader, self._once = reader, once
-        self._messages += [self._greeting(), *(msg.Printed(text=text) for text in remarks)]
+        self._messages += [self._greeting(name), *(msg.Printed(text=text) for text in remarks)]
+        self._beside = beside(reader.path)
         self._said = 0  # troubles
         self._added_at = -SETTLE_SECONDS
         self._growth = Growth(unknown=UNKNOWN_STALL)
@@ -61,9 +66,10 @@ class LogSource(Following):
         self._why = ""  # the log is read again
         self._begin_reading(None)
 
-    def _greeting(self) -> msg.Greeting:
+    def _greeting(self, name: str) -> msg.Greeting:
         path, title = Path(os.path.abspath(self._reader.path)), self._reader.title
-        name = printable(path.name if path.is_dir() else f"{path.parent.name}/{path.name}")
+        of_file = path.name if path.is_dir() else f"{path.parent.name}/{path.name}"
+        name = printable(name or of_file)
         return msg.Greeting(
             program=f"lrtui {version('lrtui')}",
             pid=0,
@@ -98,6 +104,11 @@ class LogSource(Following):
         while True:
             yield Mark.END
 
+    @property
+    def settings(self) -> Mapping[str, str]:  # type: ignore[override]
+        """The configuration: what lies beside the log, and what it says itself."""
+        return {**self._beside, **self._reader.settings}
+
     def _read_on(self) -> None:
         now = time.monotonic()
         before = self._index
@@ -128,7 +139,7 @@ class LogSource(Following):
             self._report(whole=self._caught_up and now > self._added_at + SETTLE_SECONDS)
         self._say_troubles()
         self._watch_growth()
-        if self._once and self._caught_up:
+        if self._caught_up and (self._once or self._reader.ending is not None):
             self._end()
 
     def _take(self, event: Entry | Purge) -> None:
@@ -171,7 +182,8 @@ class LogSource(Following):
         self._gathered.last = step - 1
 
     def _report(self, *, whole: bool) -> None:
-        reports = [*self._gathered.flush(RUN, whole=whole or (self._once and self._caught_up))]
+        ends = self._caught_up and (self._once or self._reader.ending is not None)
+        reports = [*self._gathered.flush(RUN, whole=whole or ends)]
         if not reports:
             return
         lr = self._gathered.peak
@@ -223,9 +235,9 @@ class LogSource(Following):
         if not self._has_started:
             self.trouble = f"{printable(str(self._reader.path))} has nothing to show yet"
             return
-        reason = f"the log ends at step {step:,}"
+        outcome, loss = self._reader.ending or "stopped", self._gathered.last_loss
+        how = "the training failed" if outcome == "failed" else "the log ends"
+        reason = f"{how} at step {step:,}"
         self._messages.append(
-            msg.Ended(
-                run=RUN, outcome="stopped", step=step, loss=self._gathered.last_loss, reason=reason
-            )
+            msg.Ended(run=RUN, outcome=outcome, step=step, loss=loss, reason=reason)
         )

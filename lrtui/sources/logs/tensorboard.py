@@ -19,6 +19,7 @@ from lrtui.sources.logs.reader import (
     may_come,
     walk,
 )
+from lrtui.sources.logs.settings import flat
 
 MAX_RECORD = 1 << 16
 """Bytes of a record that is read; larger ones are images and graphs."""
@@ -31,6 +32,7 @@ PARTS = {"train", "training", "val", "valid", "validation", "eval", "test", "dev
 
 STEP, SUMMARY, SESSION_LOG = 2, 5, 7
 SESSION_START = 1
+HPARAMS = b"_hparams_/session_start_info"
 FLOAT, DOUBLE = 1, 2
 """Data types of a tensor."""
 
@@ -165,6 +167,8 @@ class TensorBoard(Reader):
                 elif field == SESSION_LOG and isinstance(value, bytes):
                     resumes = (1, SESSION_START) in fields(value)
             found = {prefix + name: number for name, number in scalars(summary)}
+            if HPARAMS in summary:
+                self.settings |= flat(dict(hparams(summary)))
         except (IndexError, ValueError):
             return  # its checksum is right: something that is not known
         if resumes:
@@ -205,6 +209,31 @@ def scalars(summary: bytes) -> Iterator[tuple[str, float]]:
                 found = of_tensor(part)
         if found is not None:
             yield tag, found
+
+
+def hparams(summary: bytes) -> Iterator[tuple[str, object]]:
+    """Yield name and value of the hyperparameters of a run: of a plugin's data in a summary."""
+    for info in inside(summary, 1, 9, 1, 2, 3, 1):
+        pair = dict(fields(info))
+        name, value = pair.get(1), pair.get(2)
+        if isinstance(name, bytes) and isinstance(value, bytes):
+            for kind, content in fields(value):  # a number, a text or a truth value
+                if kind == 2 and isinstance(content, bytes) and len(content) == LONG.size:
+                    yield name.decode(errors="replace"), LONG.unpack(content)[0]
+                elif kind == 3 and isinstance(content, bytes):
+                    yield name.decode(errors="replace"), content.decode(errors="replace")
+                elif kind == 4:
+                    yield name.decode(errors="replace"), bool(content)
+
+
+def inside(message: bytes, *path: int) -> Iterator[bytes]:
+    """Yield the messages inside a message along the numbers of their fields."""
+    if not path:
+        yield message
+        return
+    for field, value in fields(message):
+        if field == path[0] and isinstance(value, bytes):
+            yield from inside(value, *path[1:])
 
 
 def of_tensor(tensor: bytes) -> float | None:

@@ -6,18 +6,22 @@ import json
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lrtui.sources.logs.protobuf import fields
 from lrtui.sources.logs.reader import TRIES, Event, Mark, Reader, Tail, may_come
 from lrtui.sources.logs.rows import Rows
+from lrtui.sources.logs.settings import flat
 
 MAGIC, START = b":W&B", 7
 BLOCK = 1 << 15
 MAX_RECORD = 1 << 24
 FULL, FIRST, LAST = 1, 2, 4
 """Chunks that are a record, begin or end one; others are in its middle."""
-HISTORY, ITEM = 2, 1
+HISTORY, CONFIG, RUN, EXIT = 2, 5, 17, 18
+RUN_CONFIG, EXIT_CODE = 4, 1
+ITEM = 1
 KEY, NESTED_KEY, VALUE_JSON = 1, 2, 16
 
 CHUNK_HEAD = struct.Struct("<IHB")
@@ -39,8 +43,21 @@ class WandbOffline(Reader):
         for record in self._records():
             if isinstance(record, Mark):
                 yield record
-            elif (row := history_row(record)) and (entry := rows.entry(row)) is not None:
-                yield entry
+                continue
+            with suppress(IndexError, ValueError, RecursionError):  # no record that is known
+                for kind, content in fields(record):
+                    if not isinstance(content, bytes):
+                        continue
+                    if kind == HISTORY and (entry := rows.entry(items(content))) is not None:
+                        yield entry
+                    elif kind == CONFIG:
+                        self.settings |= flat(items(content))
+                    elif kind == RUN:
+                        for part, config in fields(content):
+                            if part == RUN_CONFIG and isinstance(config, bytes):
+                                self.settings |= flat(items(config))
+                    elif kind == EXIT:
+                        self.ending = "failed" if dict(fields(content)).get(EXIT_CODE) else "done"
 
     def _records(self) -> Iterator[bytes | Mark]:
         """Yield the records, each of one or several chunks; a chunk never crosses a block."""
@@ -98,25 +115,24 @@ class WandbOffline(Reader):
             yield Mark.BUSY
 
 
-def history_row(record: bytes) -> dict[str, object]:
-    """Return the values that a record logs; empty if it is another one, or no record."""
+def items(record: bytes) -> dict[str, object]:
+    """Return the values by name of a record of the history or the configuration.
+
+    Raises:
+        IndexError: it is cut.
+        ValueError: it is no such record.
+    """
     row: dict[str, object] = {}
-    try:
-        for field, history in fields(record):
-            if field != HISTORY or not isinstance(history, bytes):
+    for number, item in fields(record):
+        if number != ITEM or not isinstance(item, bytes):
+            continue
+        names, value = [], b""
+        for part, content in fields(item):
+            if not isinstance(content, bytes):
                 continue
-            for number, item in fields(history):
-                if number != ITEM or not isinstance(item, bytes):
-                    continue
-                names, value = [], b""
-                for part, content in fields(item):
-                    if not isinstance(content, bytes):
-                        continue
-                    if part in (KEY, NESTED_KEY):
-                        names.append(content.decode(errors="replace"))
-                    elif part == VALUE_JSON:
-                        value = content
-                row["/".join(name for name in names if name)] = json.loads(value)
-    except (IndexError, ValueError, RecursionError):
-        return {}
+            if part in (KEY, NESTED_KEY):
+                names.append(content.decode(errors="replace"))
+            elif part == VALUE_JSON:
+                value = content
+        row["/".join(name for name in names if name)] = json.loads(value)
     return row

@@ -1,0 +1,148 @@
+"""The table of several trainings: how far each is, and what differs between their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lrtui.screen.control.view import View
+from lrtui.screen.draw.spans import Row, fitted
+from lrtui.screen.panes.pane import Highlight, Pane, in_two_rows
+from lrtui.screen.panes.status import LOOKS, state
+from lrtui.session.run import Run
+from lrtui.text.amounts import duration
+from lrtui.text.rates import rate_cell
+
+RATE = 8
+"""Cells of a rate."""
+
+NAME, MIN_NAME = 24, 8
+"""Cells of a name, at most and at least."""
+
+VERDICT = 17
+"""Cells of a verdict with its sign: as many as the longest that is usual."""
+
+COLUMNS = {"last": 9, "best @ step": 18, "step": 9, "age": 11}
+"""The columns after the verdict, and their widths."""
+
+MATTER = ("last", "step", "best @ step", "age")
+"""The same, what matters most first; those that do not fit are left out."""
+
+RATES = ("lr", "learning_rate")
+"""Settings that have a column of their own."""
+
+SETTING = 14
+"""Cells of a setting, at most."""
+
+
+def draw(view: View, width: int, height: int) -> list[Row]:
+    """List the trainings, the one in focus always."""
+    here = listed(view, height)
+    differing = differences(view.session.current_group)
+    longest = max(len(run.label) for run in here)
+    room = width - 5 - RATE - 1 - VERDICT
+    least = sum(COLUMNS[name] for name in MATTER[:2])
+    name_width = min(max(longest, MIN_NAME), NAME, max(room - least, MIN_NAME))
+    columns = fitting(room - name_width - 1)
+    left = room - name_width - 1 - sum(columns.values())
+    settings = {}
+    for key in differing:
+        cells = [len(key), *(len(setting_of(run, key)) for run in here)]
+        size = min(max(cells), SETTING) + 2
+        if size <= left:
+            settings[key] = size
+            left -= size
+    title = f" {'#':>2}  {'name':<{name_width}} {'rate':<{RATE}} {'verdict':<{VERDICT}}"
+    title += "".join(f"{name:>{size}}" for name, size in columns.items())
+    title += "".join(f"  {key[: size - 2]:<{size - 2}}" for key, size in settings.items())
+    rows = [fitted([(title, "dim")], width)]
+    for run in here:
+        in_focus = run is view.session.current
+        sign, tone = LOOKS[state(run, view.session.is_paused(run))]
+        word = state(run, view.session.is_paused(run))
+        if run.live is not None and run.live.stall and run.is_on:
+            sign, tone = "…", "dim"
+        cells_ = cells_of(run)
+        row: Row = [
+            ("▎" if in_focus else " ", "accent"),
+            (f"{run.number:>2}  ", view.tone(run)),
+            (f"{run.label[:name_width]:<{name_width}} ", "strong" if in_focus else "text"),
+            (f"{rate_cell(run.lr, RATE):<{RATE}} ", "text"),
+            (f"{f'{sign} {word}'[:VERDICT]:<{VERDICT}}", tone),
+        ]
+        row += [(f"{cells_[name]:>{size}}", "text") for name, size in columns.items()]
+        row += [
+            (f"  {setting_of(run, key)[: size - 2]:<{size - 2}}", "dim")
+            for key, size in settings.items()
+        ]
+        rows.append(fitted(row, width))
+    return rows
+
+
+def cells_of(run: Run) -> dict[str, str]:
+    """Return the numbers of a run by column."""
+    series = run.series
+    best = "–" if series is None else f"{series.smallest:.4g} @ {series.smallest_at:,}"
+    last = "–" if series is None else f"{series.recent[-1]:.4g}"
+    return {"last": last, "best @ step": best, "step": f"{run.step:,}", "age": age_of(run)}
+
+
+def age_of(run: Run) -> str:
+    """Say how long ago a run was heard of; how it ended if it has."""
+    if not run.is_on:
+        return "lost" if run.outcome == "disconnected" else "over"
+    ranks = run.live.ranks if run.live is not None else None
+    return "now" if ranks is None or not ranks.stalled else duration(ranks.stalled)
+
+
+def differences(runs: Sequence[Run]) -> list[str]:
+    """Return the names of the settings that not all runs share, in the order of the first."""
+    found = [run.joined.settings for run in runs if run.joined is not None]
+    names = dict.fromkeys(name for settings in found for name in settings)
+    differ = [name for name in names if len({settings.get(name) for settings in found}) > 1]
+    return [name for name in differ if name.rpartition(".")[2] not in RATES]
+
+
+def setting_of(run: Run, key: str) -> str:
+    """Return a setting of a run, a dash where it is not known."""
+    return run.joined.settings.get(key, "–") if run.joined is not None else "–"
+
+
+def fitting(width: int) -> dict[str, int]:
+    """Return the columns that a width has room for."""
+    kept = []
+    for name in MATTER:
+        width -= COLUMNS[name]
+        if width < 0:
+            break
+        kept.append(name)
+    return {name: size for name, size in COLUMNS.items() if name in kept}
+
+
+def listed(view: View, height: int) -> list[Run]:
+    """Return the trainings that fit into a number of rows, one of them for the titles."""
+    runs = view.session.runs
+    at = next((i for i, run in enumerate(runs) if run is view.session.current), 0)
+    first = max(at - height + 2, 0)
+    return runs[first : first + max(height - 1, 1)]
+
+
+def click(view: View, x: int, y: int, width: int, height: int) -> Highlight | None:
+    """Put the training that is clicked in focus."""
+    rows = listed(view, height)
+    return Highlight(rows[y - 1].number) if 1 <= y <= len(rows) else None
+
+
+TRAININGS = Pane(
+    id="trainings",
+    title="trainings",
+    place="foot",
+    heading=False,
+    draw=draw,
+    help="The trainings: verdict, last and smallest loss, how long ago each was heard of, and "
+    "which of their settings differ; keys go to the one in focus.",
+    applies=lambda view: view.several,
+    fits=in_two_rows,
+    widths=(60, None),
+    click=click,
+    keys=("older",),
+)

@@ -1,0 +1,198 @@
+"""Several trainings, logs and saved sessions as one source."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+
+from msgspec.structs import replace
+
+from lrtui import messages as msg
+from lrtui.sources.source import Source
+
+MOST_SOURCES = 64
+"""Sources that are shown together at most."""
+
+LOOK_SECONDS = 0.05
+"""Seconds between two looks at the sources while none has anything to say."""
+
+READ_SECONDS = 0.02
+"""Seconds after which no further source is read at a time, so that no frame is late."""
+
+NEW_SECONDS = 2.0
+"""Seconds between two looks for new sources, at least,"""
+
+NEW_SHARE = 0.02
+"""and the largest share of the time that these looks may take."""
+
+
+@dataclass
+class Member:
+    """One of the sources, and what is known of it.
+
+    Attributes:
+        greeting: its last one, ``None`` before it came.
+        settings: as they were sent last.
+        numbers: numbers of its runs here, by their numbers there.
+        on: those there that have not ended, with step and loss so far.
+    """
+
+    source: Source
+    greeting: msg.Greeting | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    numbers: dict[int, int] = field(default_factory=dict)
+    on: dict[int, tuple[int, float | None]] = field(default_factory=dict)
+
+
+class Several(Source):
+    """Merges sources; each of their runs gets a number of its own, in the order of their start.
+
+    All runs count as one race, so that none of them ends another. What a source says of itself and
+    not of a run is left out, except what it prints.
+    """
+
+    def __init__(
+        self,
+        sources: Iterable[Source],
+        remarks: Iterable[str] = (),
+        find_new: Callable[[], Iterable[Source]] | None = None,
+    ) -> None:
+        """Start to follow the sources.
+
+        Args:
+            sources: closed with this one.
+            remarks: what is said first, each a sentence.
+            find_new: returns sources that have come since, ``None`` if none can come.
+        """
+        self._members = deque(Member(source) for source in sources)
+        self._last = 0
+        self._find_new, self._finds_at = find_new, time.monotonic() + NEW_SECONDS
+        self._messages: list[msg.AnyMessage] = [self._greeting()]
+        self._messages += [msg.Printed(text=text) for text in remarks]
+
+    def _greeting(self) -> msg.Greeting:
+        count = len(self._members)
+        return msg.Greeting(
+            program=f"lrtui {version('lrtui')}",
+            pid=0,
+            folder="",
+            title=f"{count} trainings" if count != 1 else "1 training",
+            capabilities=[],
+            since=time.time(),
+        )
+
+    def add(self, source: Source) -> None:
+        """Follow one more source."""
+        self._members.append(Member(source))
+        self._messages.append(self._greeting())
+
+    def _add_new(self) -> None:
+        """Follow what has come since, as far as there is room."""
+        began = time.monotonic()
+        if self._find_new is None or began < self._finds_at:
+            return
+        for source in self._find_new():
+            if len(self._members) < MOST_SOURCES:
+                self.add(source)
+            else:
+                source.close()
+        now = time.monotonic()
+        self._finds_at = now + max(NEW_SECONDS, (now - began) / NEW_SHARE)
+
+    def send(self, command: msg.Command) -> None:
+        """Pass a command on to the training that it is for."""
+        for member in self._members:
+            if command.to in member.numbers.values():
+                member.source.send(replace(command, to=None))
+
+    def poll(self, timeout: float | None = 0) -> list[msg.AnyMessage]:
+        """See ``Source.poll``."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._add_new()
+            messages, self._messages = self._messages, []
+            began = time.monotonic()
+            for _ in range(len(self._members)):
+                member = self._members[0]
+                self._members.rotate(-1)  # the next one comes first where the time is up
+                for message in member.source.poll(0):
+                    messages += self._translated(member, message)
+                messages += self._settings_of(member)
+                if time.monotonic() > began + READ_SECONDS:
+                    break
+            late = until is not None and time.monotonic() >= until
+            if messages or late or (until is None and self.is_over):
+                return messages
+            time.sleep(LOOK_SECONDS)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no source will say any more."""
+        return all(member.source.is_over for member in self._members)
+
+    def close(self) -> None:
+        """Close the sources."""
+        for member in self._members:
+            member.source.close()
+        troubles = [member.source.trouble for member in self._members if member.source.trouble]
+        self.trouble = "; ".join(troubles)
+
+    def _settings_of(self, member: Member) -> Iterator[msg.AnyMessage]:
+        """Report the configuration of a source again when more of it is known."""
+        if member.source.settings != member.settings:
+            member.settings = {**member.source.settings}
+            yield from self._joined(member)
+
+    def _joined(self, member: Member) -> Iterator[msg.AnyMessage]:
+        if member.greeting is not None:
+            for number in member.numbers.values():
+                settings = member.settings
+                yield msg.Joined(run=number, greeting=member.greeting, settings=settings)
+
+    def _translated(self, member: Member, message: msg.AnyMessage) -> Iterator[msg.AnyMessage]:
+        """Yield a message as this source says it."""
+        match message:
+            case msg.Greeting():
+                member.greeting = message
+                yield from self._joined(member)
+            case msg.Printed(text=text):
+                name = member.greeting.name if member.greeting is not None else ""
+                yield msg.Printed(text=f"{name}: {text}" if name else text)
+            case msg.Failed(reason=reason) | msg.Unusable(reason=reason):
+                yield from self._ended(member, [*member.on], "failed", reason)
+            case msg.Started():
+                yield from self._started(member, message)
+            case _ if (there := getattr(message, "run", None)) in member.numbers:
+                if isinstance(message, msg.Progress) and there in member.on:
+                    losses = [loss for loss in message.losses if loss is not None]
+                    last = losses[-1] if losses else member.on[there][1]
+                    member.on[there] = (message.last, last)
+                elif isinstance(message, msg.Ended):
+                    member.on.pop(there, None)
+                yield replace(message, run=member.numbers[there])
+
+    def _started(self, member: Member, started: msg.Started) -> Iterator[msg.AnyMessage]:
+        """Yield the start of a run, after the end of those of its source that it replaces."""
+        there = started.run
+        again = there in member.on
+        if not again:
+            over = [run for run in member.on if run not in started.race]
+            yield from self._ended(member, over, "stopped", "the next run of its training began")
+            self._last += 1
+            member.numbers[there] = self._last
+            if member.greeting is not None:
+                yield msg.Joined(run=self._last, greeting=member.greeting, settings=member.settings)
+        member.on[there] = (0, None)
+        number = member.numbers[there]
+        yield replace(started, run=number, race=[*range(1, self._last + 1)])
+
+    def _ended(
+        self, member: Member, runs: Iterable[int], outcome: msg.Outcome, reason: str
+    ) -> Iterator[msg.AnyMessage]:
+        for there in [*runs]:
+            step, loss = member.on.pop(there)
+            number = member.numbers[there]
+            yield msg.Ended(run=number, outcome=outcome, step=step, loss=loss, reason=reason)
