@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -18,6 +19,11 @@ REPORT_SECONDS = 1.0
 """Seconds between two reports that nothing is added."""
 
 
+def at_its_end(step: int) -> tuple[msg.Outcome, str]:
+    """Return how a run ended of which only the end of its file is known."""
+    return "stopped", f"the file ends at step {step:,}"
+
+
 class Followed(Following):
     """Forwards the messages of a file at once, and waits for more.
 
@@ -25,15 +31,22 @@ class Followed(Following):
     beginning. What it shows cannot be steered.
     """
 
-    def __init__(self, path: Path, *, once: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        once: bool = False,
+        how_cut: Callable[[int], tuple[msg.Outcome, str]] = at_its_end,
+    ) -> None:
         """Start at the beginning.
 
         Args:
             path: of the file.
             once: whether to end where the file ends; else what is added is waited for.
+            how_cut: returns how a run ended that the file does not end, and why, from its step.
         """
         super().__init__()
-        self._path, self._once = path, once
+        self._path, self._once, self._how_cut = path, once, how_cut
         self._name = printable(str(path))
         self._lines = lines(Tail(path, self._complain), lambda at: self._skip(at, "too long"))
         self._said: set[str] = set()
@@ -133,9 +146,9 @@ class Followed(Following):
             self.trouble = f"{self._name} has nothing to show yet"
         for run, track in self._sequence.active.items():
             step = max(track.step, 0)
-            reason = f"the file ends at step {step:,}"
+            outcome, reason = self._how_cut(step)
             number = self._offset + run
             self._messages.append(
-                msg.Ended(run=number, outcome="stopped", step=step, loss=track.loss, reason=reason)
+                msg.Ended(run=number, outcome=outcome, step=step, loss=track.loss, reason=reason)
             )
         self._sequence = SequenceCheck()
