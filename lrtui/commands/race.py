@@ -216,16 +216,16 @@ def lines(found: RaceTable) -> Iterator[str]:
     seeds = any(row.seed is not None for row in found.runs)
     head = f"at {found.step:,}"
     yield (
-        f"{'rate':>9}{'  seed' if seeds else ''} {'verdict':<15} {'steps':>9} {'last loss':>9}"
-        f" {'lowest':>9} {'at step':>9} {head:>9}"
+        f"{'rate':>8}{'  seed' if seeds else ''} {'verdict':<15} {'steps':>8} {'last loss':>9}"
+        f" {'lowest':>9} {'at step':>8} {head:>9}"
     )
     for row in found.runs:
         seed = f" {row.seed:>5}" if row.seed is not None else ""
         at = "–" if row.best_step is None else f"{row.best_step:,}"
         last, lowest, there = map(loss_text, (row.loss, row.best, row.at_step))
         yield (
-            f"{rate_text(row.rate):>9}{seed} {row.verdict:<15} {row.steps:>9,} {last:>9}"
-            f" {lowest:>9} {at:>9} {there:>9}"
+            f"{rate_text(row.rate):>8}{seed} {row.verdict:<15} {row.steps:>8,} {last:>9}"
+            f" {lowest:>9} {at:>8} {there:>9}"
         )
     yield "losses are means over the last 5% of the steps, and over ten steps at least"
     yield ""

@@ -239,7 +239,8 @@ class RaceSource(Several):
 
     def close(self) -> None:
         """End all processes: those that are on are asked first, and have some seconds."""
-        self.was_cut_short = bool(self._queue) or any(run.is_on for run in self._runs)
+        is_cut = bool(self._queue) or any(run.is_on for run in self._runs)
+        self.was_cut_short = self.was_cut_short or is_cut
         self._queue.clear()
         for run in self._runs:
             run.end("stopped", "stopped with the race")
