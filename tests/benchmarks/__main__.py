@@ -22,6 +22,7 @@ NAMES = (
     "headroom",
     "tries",
     "logs",
+    "race_scripts",
 )
 
 for name in sys.argv[1:] or NAMES:

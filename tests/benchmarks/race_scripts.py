@@ -1,0 +1,65 @@
+"""A race of a script at four rates, two at a time, over a shell loop of the same commands."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+RATES = ("0.01", "0.03", "0.1", "0.3")
+JOBS = 2
+ROUNDS = 3
+
+SCRIPT = """
+import sys, time, torch
+torch.set_num_threads(1)
+torch.manual_seed(0)
+model = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.Tanh(), torch.nn.Linear(256, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=float(sys.argv[1]))
+x = torch.randn(4096, 64)
+y = x[:, :1].sin()
+for step in range(4000):
+    i = torch.randint(0, 4096, (256,))
+    loss = (model(x[i]) - y[i]).pow(2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    time.sleep(0.0005)  # as if it waited for data
+"""
+
+
+def seconds(words: list[str], folder: Path, text: str = "") -> float:
+    """Return how long a command takes."""
+    begun = time.perf_counter()
+    subprocess.run(words, cwd=folder, input=text, text=True, capture_output=True, check=True)
+    return time.perf_counter() - begun
+
+
+def main() -> None:
+    """Print the ratio, and how busy the machine was besides."""
+    ratios: list[float] = []
+    loads = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "fit.py").write_text(SCRIPT)
+        loop = ["xargs", "-P", str(JOBS), "-n", "1", sys.executable, "fit.py"]
+        race = [sys.executable, "-m", "lrtui", "race", *RATES, "--jobs", str(JOBS), "--plain"]
+        for turn in range(ROUNDS):
+            out = ["--out", f"race-{turn}", "--", sys.executable, "fit.py", "{lr}"]
+            loads.append(os.getloadavg()[0])
+            alone = seconds(loop, folder, "\n".join(RATES))
+            ratios.append(seconds([*race, *out], folder) / alone)
+            print(f"  {alone:.1f} s by a loop, {ratios[-1] * alone:.1f} s by a race", flush=True)
+    print(
+        f"a script at four rates by lrtui race --jobs {JOBS}, over a shell loop of {JOBS}: "
+        f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}; "
+        f"load before each round {', '.join(f'{load:.1f}' for load in loads)})"
+    )
+
+
+if __name__ == "__main__":
+    main()
