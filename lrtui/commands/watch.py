@@ -168,18 +168,14 @@ def source_of(words: Sequence[str], options: WatchOptions) -> Source:
 
 
 def is_log(word: str, options: WatchOptions) -> bool:
-    """Return whether a word is to be read as a log."""
-    return bool(options.format or options.pattern or options.once or names_log(word))
-
-
-def names_log(text: str) -> bool:
     """Return whether a word is the path of a log, and not the name of a training."""
     from lrtui.sources.logs.find import looks_like_path
     from lrtui.sources.trainings import find
 
-    if not looks_like_path(text):
+    of_logs = options.format or options.pattern or options.once
+    if not of_logs and not looks_like_path(word):
         return False
-    return all(text not in (training.number, training.name) for training in find())
+    return all(word not in (training.number, training.name) for training in find())
 
 
 def log_sources(path: Path, name: str, options: WatchOptions) -> list[Source]:

@@ -148,10 +148,10 @@ class Action:
 
     def is_offered(self, session: Session) -> bool:
         """Return whether the source can do it now."""
-        if STEERING & {self.needs, self.or_needs} and is_over(session):
-            return False
         if self.or_where is not None and self.or_where(session):
             return True
+        if STEERING & {self.needs, self.or_needs} and is_over(session):
+            return False
         able = self.needs is None or session.offers(self.needs)
         return able or (self.or_needs is not None and session.offers(self.or_needs))
 

@@ -51,6 +51,9 @@ FIRST_WAIT = 0.02
 MOVE_TIME = 0.2
 """Maximum seconds to wait for the panes to move."""
 
+BREATH = 0.01
+"""Seconds left for keys between two looks at a source that has more to say."""
+
 KEY_TIME = 0.02
 """Seconds between a key and the frame that shows its effect."""
 
@@ -103,10 +106,22 @@ class MainScreen(Keys):
         while True:
             with suppress(TimeoutError):  # a key does not wait for the next frame
                 wait = self._frame_time if self._drawn else FIRST_WAIT
+                if self._drawn and self.controller.is_behind:
+                    wait = await self._catch_up(wait)
                 await asyncio.wait_for(self._woken.wait(), wait)
                 await asyncio.sleep(KEY_TIME)
             self._woken.clear()
             await self.frame()
+
+    async def _catch_up(self, seconds: float) -> float:
+        """Read on for a time, leaving room for keys; return what is left of it."""
+        until = time.monotonic() + seconds
+        while self.controller.is_behind and not self._woken.is_set():
+            if (left := until - time.monotonic()) <= 0:
+                return 0.0
+            self.controller.hear()
+            await asyncio.sleep(min(BREATH, left))
+        return max(until - time.monotonic(), 0.0)
 
     async def frame(self) -> None:
         """Apply new messages and draw what changed."""

@@ -102,8 +102,9 @@ class Session:
 
     def is_paused(self, run: Run) -> bool:
         """Return whether a run that has not ended is paused."""
-        state = run.live.state if run.live is not None else None
-        return run.is_on and (self.paused if state is None else state.paused)
+        if run.live is not None:
+            return run.is_on and run.live.state is not None and run.live.state.paused
+        return run.is_on and self.paused and run in self.current_group
 
     @property
     def optimizer(self) -> msg.Optimizer | str:

@@ -47,6 +47,11 @@ class Following(Source):
         """Whether there will be no more."""
         return self._is_over
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the end of what is there was not reached yet."""
+        return not (self._caught_up or self._is_over)
+
     def send(self, command: msg.Command) -> None:
         """Ignore a command."""
 

@@ -50,6 +50,16 @@ class Recorder(Source):
             messages.append(Printed(text=f"{self.trouble}; training goes on"))
         return messages
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the recorded source has more to say at once."""
+        return self._source.is_busy
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the recorded source has nothing to say any more."""
+        return self._source.is_over
+
     def note(self, message: Message) -> None:
         """Write a person's mark on a run."""
         self._record([message])

@@ -129,6 +129,11 @@ class Several(Source):
             time.sleep(LOOK_SECONDS)
 
     @property
+    def is_busy(self) -> bool:
+        """Whether one of the sources has more to say at once."""
+        return any(member.source.is_busy for member in self._members)
+
+    @property
     def is_over(self) -> bool:
         """Whether no source will say any more."""
         return all(member.source.is_over for member in self._members)

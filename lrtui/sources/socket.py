@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lrtui import messages as msg
+from lrtui.sources.settings import of_command
 from lrtui.sources.source import Source
 from lrtui.sources.trainings import Connection, Training, find
 
@@ -87,6 +88,7 @@ class SocketSource(Source):
         if previous is None or (previous.pid, previous.since) != (greeting.pid, greeting.since):
             self._offset = self._run
         self._is_local = connection.is_local
+        self.settings = of_command(greeting.command)
         self._greeting, self._connection, self._data = greeting, connection, connection.rest
         self._is_running = True
         if self._read_only:

@@ -21,6 +21,11 @@ class Source(ABC):
     settings: Mapping[str, str] = MappingProxyType({})
 
     @property
+    def is_busy(self) -> bool:
+        """Whether it has more to say at once, such as the rest of a long log."""
+        return False
+
+    @property
     def is_over(self) -> bool:
         """Whether it has nothing to say any more, as far as it knows."""
         return False

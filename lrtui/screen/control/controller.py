@@ -383,6 +383,11 @@ class Controller:
             self.view.silent_for = silent_for
             self.view.dirty = True
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the source has more to say at once."""
+        return self._source.is_busy
+
     def take(self, message: msg.AnyMessage) -> None:
         """Apply a message and react to its changes."""
         for change in self.session.apply(message):

@@ -66,7 +66,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             ("▎" if in_focus else " ", "accent"),
             (f"{run.number:>2}  ", view.tone(run)),
             (f"{run.label[:name_width]:<{name_width}} ", "strong" if in_focus else "text"),
-            (f"{rate_cell(run.lr, RATE):<{RATE}} ", "text"),
+            (f"{rate_cell(run.lr, RATE) if run.lr else '–':<{RATE}} ", "text"),
             (f"{f'{sign} {word}'[:VERDICT]:<{VERDICT}}", tone),
         ]
         row += [(f"{cells_[name]:>{size}}", "text") for name, size in columns.items()]

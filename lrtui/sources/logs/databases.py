@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from lrtui.sources.logs.reader import Entry, Event, Mark, Reader
 from lrtui.sources.logs.rows import Rows, moment, number, whole
-from lrtui.sources.logs.settings import flat
+from lrtui.sources.settings import flat
 
 MAGIC = b"SQLite format 3\0"
 ROWS = 2000

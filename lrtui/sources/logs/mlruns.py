@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lrtui.sources.logs.reader import Event, Mark, Reader, Tail, in_turn, lines, walk
 from lrtui.sources.logs.rows import moment, number, whole
-from lrtui.sources.logs.settings import MAX_SETTINGS, MAX_VALUE, flat
+from lrtui.sources.settings import MAX_SETTINGS, MAX_VALUE, flat
 
 META = "meta.yaml"
 

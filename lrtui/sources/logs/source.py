@@ -12,7 +12,7 @@ from lrtui import messages as msg
 from lrtui.sources.following import ENTRIES, READ_SECONDS, Following, Growth
 from lrtui.sources.logs.gather import MAX_NAME, Gatherer
 from lrtui.sources.logs.reader import Entry, Event, Mark, Purge, Reader
-from lrtui.sources.logs.settings import beside
+from lrtui.sources.settings import beside
 from lrtui.text.ascii_fallback import printable
 from lrtui.text.errors import in_words
 

@@ -19,7 +19,7 @@ from lrtui.sources.logs.reader import (
     may_come,
     walk,
 )
-from lrtui.sources.logs.settings import flat
+from lrtui.sources.settings import flat
 
 MAX_RECORD = 1 << 16
 """Bytes of a record that is read; larger ones are images and graphs."""

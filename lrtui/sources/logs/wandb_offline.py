@@ -12,7 +12,7 @@ from pathlib import Path
 from lrtui.sources.logs.protobuf import fields
 from lrtui.sources.logs.reader import TRIES, Event, Mark, Reader, Tail, may_come
 from lrtui.sources.logs.rows import Rows
-from lrtui.sources.logs.settings import flat
+from lrtui.sources.settings import flat
 
 MAGIC, START = b":W&B", 7
 BLOCK = 1 << 15

@@ -100,7 +100,7 @@ def scalars(settings: Mapping[str, object], prefix: str) -> Iterator[tuple[str, 
 def of_command(command: Sequence[str]) -> dict[str, str]:
     """Return what a command line sets: ``--lr 0.1``, ``--lr=0.1`` and ``lr=0.1``."""
     found: dict[str, object] = {}
-    words = iter([*command[1:], "--"])
+    words = iter([*command, "--"])
     word = next(words)
     while word != "--":
         following = next(words, "--")
