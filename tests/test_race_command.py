@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import signal
 import subprocess
@@ -170,3 +171,38 @@ def test_a_real_script_trains_as_it_would_alone(
                 numbers = range(first, first + len(found)) if isinstance(first, int) else first
                 saved |= zip(numbers, found, strict=True)
         assert saved == dict(zip(steps, map(float, alone[1::2]), strict=True))
+
+
+@pytest.mark.slow
+def test_a_signal_on_the_screen_leaves_nothing_behind_either(tmp_path: Path) -> None:
+    out = tmp_path / "race"
+    words = ("0.1", "--out", str(out), "--", *command("stubborn", "60"))
+    with terminal("race", *words) as lab:
+        lab.wait_for(r"lr-0\.1 .*falling")
+        child = psutil.Process(int((out / "lr-0.1.log").read_text().split("child ")[1]))
+        assert lab.process.pid is not None
+        os.kill(lab.process.pid, signal.SIGTERM)
+        assert lab.wait_for_end() == 143
+        lab.wait_for(rf"in {tmp_path}")
+    assert below(out) == []
+    assert gone([child], 5)
+
+
+def test_its_folder_and_its_files_can_be_watched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "race"
+    words = ["0.1", "0.2", "--jobs", "2", "--out", str(out), "--plain", "--", *command("ends")]
+    assert main(["race", *words]) == 0
+    capsys.readouterr()
+    assert main(["watch", str(out), "--once", "--plain"]) == 0
+    text = capsys.readouterr().out
+    assert [line[7:] for line in text.splitlines() if " is " in line] == [
+        "is another, rate 0.05", "is another, rate 0.1"
+    ]  # fmt: skip
+    assert text.count("done: the program has ended") == 2
+    assert main(["watch", str(out / "lr-0.2.jsonl"), "--once", "--plain"]) == 0
+    text = capsys.readouterr().out
+    assert "step      1  loss 0.18  rate 0.1" in text
+    assert main(["replay", str(out / "lr-0.2.jsonl"), "--plain"]) == 0
+    assert "step     10  loss 0.0697357  rate 0.1" in capsys.readouterr().out

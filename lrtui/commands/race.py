@@ -148,10 +148,15 @@ def folder_of(options: RaceOptions) -> Folder:
         OSError: it cannot be used.
         ValueError: the command cannot be raced, or the folder is another's.
     """
+    from msgspec import structs
+
     from lrtui.sources.race.plan import Folder, Plan, check
 
     if options.resume is not None:
-        return Folder.open(options.resume)
+        folder = Folder.open(options.resume)
+        if options.keep_diverged:
+            folder.plan = structs.replace(folder.plan, keep_diverged=True)
+        return folder
     plan = Plan(
         command=options.command,
         cwd=os.getcwd(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,12 @@ from lrtui import messages as msg
 from lrtui.sources.following import ENTRIES, MIN_STALL, READ_SECONDS, Following, Growth
 from lrtui.sources.logs.reader import Mark, Tail, lines
 from lrtui.sources.record import SequenceCheck
+from lrtui.sources.settings import of_command
 from lrtui.sources.socket import renumbered
 from lrtui.text.ascii_fallback import printable
+
+BEGINNING = b'{"type":"greeting",'
+"""What a file of messages begins with."""
 
 REPORT_SECONDS = 1.0
 """Seconds between two reports that nothing is added."""
@@ -97,6 +102,7 @@ class Followed(Following):
             if self._is_anew and who != self._who:
                 self._offset = self._last
             self._who, self._is_anew = who, False
+            self.settings = of_command(message.command)
             message = replace(message, capabilities=[])
         number = getattr(message, "run", None)
         if number is not None:
@@ -152,3 +158,12 @@ class Followed(Following):
                 msg.Ended(run=number, outcome=outcome, step=step, loss=track.loss, reason=reason)
             )
         self._sequence = SequenceCheck()
+
+
+def is_followed(path: Path) -> bool:
+    """Return whether a path is a file of messages."""
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            return path.is_file() and file.read(len(BEGINNING)) == BEGINNING
+    except OSError:
+        return False

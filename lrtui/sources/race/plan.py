@@ -201,3 +201,8 @@ def last_message(path: Path) -> msg.AnyMessage | None:
         return msg.decode_message(lines[-1])
     except (OSError, ValueError, IndexError):
         return None
+
+
+def files_in(folder: Path) -> list[Path]:
+    """Return the files of messages in the folder of a race; none if it is no such folder."""
+    return sorted(folder.glob("*.jsonl")) if (folder / NAME).exists() else []

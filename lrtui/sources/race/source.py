@@ -78,6 +78,11 @@ class RaceRun(Source):
         return self.job is not None and self.job.code is None
 
     @property
+    def is_busy(self) -> bool:
+        """Whether there is more to read at once."""
+        return self._file.is_busy
+
+    @property
     def is_over(self) -> bool:
         """Whether its process and its file have ended, and all was told."""
         return self._file.is_over and not self._messages
