@@ -79,6 +79,7 @@ def test_lines_and_json_end_with_the_table(tmp_path: Path) -> None:
         assert [row[:2] for row in rows] == [["0.1", "1"], ["1", "1"], ["0.1", "5"], ["1", "5"]]
         assert [row[2] for row in rows][1::2] == ["diverged", "diverged"]
         assert "1 broke with 2 of 2 seeds: not finite since step 6" in found
+        assert found[head - 1] == "all runs have ended"
         assert found[-1] == f"in {out}"
         assert max(map(len, found[head : head + 6])) <= 80
 

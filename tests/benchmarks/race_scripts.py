@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 RATES = ("0.01", "0.03", "0.1", "0.3")
 JOBS = 2
@@ -32,16 +33,25 @@ for step in range(4000):
 """
 
 
-def seconds(words: list[str], folder: Path, text: str = "") -> float:
-    """Return how long a command takes."""
-    begun = time.perf_counter()
+class Took(NamedTuple):
+    """How long a command took, and how much time of all cores."""
+
+    wall: float
+    cpu: float
+
+
+def took(words: list[str], folder: Path, text: str = "") -> Took:
+    """Run a command to its end."""
+    begun, before = time.perf_counter(), os.times()
     subprocess.run(words, cwd=folder, input=text, text=True, capture_output=True, check=True)
-    return time.perf_counter() - begun
+    after = os.times()
+    cpu = after.children_user + after.children_system
+    return Took(time.perf_counter() - begun, cpu - before.children_user - before.children_system)
 
 
 def main() -> None:
-    """Print the ratio, and how busy the machine was besides."""
-    ratios: list[float] = []
+    """Print the ratios, and how busy the machine was besides."""
+    found: list[tuple[Took, Took]] = []
     loads = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -53,14 +63,18 @@ def main() -> None:
         for turn in range(ROUNDS):
             out = ["--out", f"race-{turn}", "--", sys.executable, "fit.py", "{lr}"]
             loads.append(os.getloadavg()[0])
-            alone = seconds(loop, folder, "\n".join(RATES))
-            ratios.append(seconds([*race, *out], folder) / alone)
-            print(f"  {alone:.1f} s by a loop, {ratios[-1] * alone:.1f} s by a race", flush=True)
-    print(
-        f"a script at four rates by lrtui race --jobs {JOBS}, over a shell loop of {JOBS}: "
-        f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}; "
-        f"load before each round {', '.join(f'{load:.1f}' for load in loads)})"
-    )
+            found.append((took(loop, folder, "\n".join(RATES)), took([*race, *out], folder)))
+    for what, ratios in (
+        ("wall", [raced.wall / alone.wall for alone, raced in found]),
+        ("time of all cores", [raced.cpu / alone.cpu for alone, raced in found]),
+    ):
+        print(
+            f"a script at four rates by lrtui race --jobs {JOBS}, over a shell loop, {what}: "
+            f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+        )
+    alone, raced = found[-1]
+    print(f"  the last: {alone.wall:.1f} s and {raced.wall:.1f} s", end="; ")
+    print(f"load before each round {', '.join(f'{load:.1f}' for load in loads)}")
 
 
 if __name__ == "__main__":

@@ -50,8 +50,7 @@ class Job:
     def kill(self) -> None:
         """End it by force, with all that it has started."""
         self._send(signal.SIGKILL)
-        if self._process.poll() is None:
-            self._process.wait()
+        self._process.wait()
 
     def _send(self, number: signal.Signals) -> None:
         """Send a signal to its process groups, those that were there at an earlier one included.

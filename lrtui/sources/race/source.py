@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from lrtui import messages as msg
 from lrtui.sources.followed import Followed
 from lrtui.sources.process import how_ended
 from lrtui.sources.race.job import Job, devices
-from lrtui.sources.race.plan import Entry, Folder
+from lrtui.sources.race.plan import NAME, Entry, Folder
 from lrtui.sources.several import Member, Several
 from lrtui.sources.socket import last_lines
 from lrtui.sources.source import Source
@@ -105,7 +106,10 @@ class RaceRun(Source):
             assert self.job is not None
             self.job.kill()
         if self.job is not None and not self.is_on:
-            self._ended_at = self._ended_at or now
+            if self._ended_at is None:
+                self._ended_at = now
+                if self._asked_at is not None:
+                    self.job.kill()  # what it has left behind
             if not self._on or now > self._ended_at + SETTLE_SECONDS:
                 self._file.finish()
         was_over = self._file.is_over
@@ -202,7 +206,7 @@ class RaceSource(Several):
         self.folder, self._jobs, self._judge = folder, jobs, judge
         self._devices = [] if folder.plan.launch else devices()
         self._queue: deque[Entry] = deque()
-        self._cannot_start, self.was_cut_short = "", False
+        self._cannot_start, self._has_said_end, self.was_cut_short = "", False, False
         self._runs: list[RaceRun] = []
         for entry in folder.plan.entries():
             if folder.is_complete(entry):
@@ -228,9 +232,11 @@ class RaceSource(Several):
         elif command.lr in self.folder.plan.lrs:
             self._say(f"{rate_text(command.lr)} is in the race already")
         else:
-            self.folder.add(command.lr)
+            with self._saying_errors():
+                self.folder.add(command.lr)
             self._queue += (e for e in self.folder.plan.entries() if e.lr == command.lr)
             self._messages.append(self._greeting())
+            self._has_said_end = False
 
     def poll(self, timeout: float | None = 0) -> list[msg.AnyMessage]:
         """See ``Source.poll``."""
@@ -238,8 +244,12 @@ class RaceSource(Several):
         for name, why in self._judge(messages).items():
             for run in self._runs:
                 if run.entry.name == name and run.is_on and not self.folder.plan.keep_diverged:
-                    self.folder.note_diverged(run.entry, why)
                     run.end("diverged", why)
+                    with self._saying_errors():
+                        self.folder.note_diverged(run.entry, why)
+        if self.is_over and not self._has_said_end:
+            self._has_said_end = True
+            messages.append(msg.Printed(text="all runs have ended"))
         return messages
 
     def close(self) -> None:
@@ -284,6 +294,14 @@ class RaceSource(Several):
             return ""
         used = Counter(run.device for run in self._runs if run.is_on)
         return min(self._devices, key=lambda name: used[name])
+
+    @contextmanager
+    def _saying_errors(self) -> Iterator[None]:
+        """Say that the plan could not be written; the race goes on."""
+        try:
+            yield
+        except OSError as error:
+            self._say(f"{NAME} could not be written: {error.strerror}")
 
     def _say(self, text: str) -> None:
         self._messages.append(msg.Printed(text=text))

@@ -18,6 +18,7 @@ from lrtui.sources.race import job, plan
 from lrtui.sources.race.job import devices
 from lrtui.sources.race.plan import Entry, Folder, Plan
 from lrtui.sources.race.source import Judge, RaceSource
+from tests.terminal import gone
 
 FAKE = str(Path(__file__).parent / "scripts" / "lrtui")
 
@@ -176,7 +177,7 @@ def test_nothing_is_left_running_not_even_what_ignores_the_signal(
         assert len(children) == 2
         race.source.close()
         assert race.processes() == []
-        assert not [child for child in children if child.is_running()]
+        assert gone(children, 5)
     assert race.source.was_cut_short
     assert {end[0::2] for end in race.ends().values()} == {("stopped", "stopped with the race")}
 
@@ -193,6 +194,7 @@ def test_one_run_is_stopped_and_a_rate_is_added(tmp_path: Path) -> None:
         assert race.ends()["lr-0.1"][0::2] == ("stopped", "stopped as asked")
         assert [*race.losses()] == ["lr-0.1", "lr-0.2"]
         assert race.printed() == ["0.1 is in the race already"]
+        assert not race.source.is_over
         assert race.folder.plan.lrs == [0.1, 0.2]
 
 
