@@ -57,6 +57,8 @@ def run_script(words: Sequence[str]) -> int:
     found = parser.parse_args(words[:end])
     if (found.script is None) == (found.module is None):
         parser.error("a script or -m MODULE is needed")
+    if os.environ.get("RANK", "0") != "0":
+        found.save = None  # of the ranks that a launcher starts, the first one saves
     if found.save and (why := unusable(found.save)):
         complain(why)
         return 2
@@ -80,12 +82,7 @@ def run_script(words: Sequence[str]) -> int:
 
 
 def unusable(file: str) -> str:
-    """Say why a training cannot be saved to a new file, empty if it can.
-
-    Of several ranks only the first one says so: it may have made the file before the others look.
-    """
-    if os.environ.get("RANK", "0") != "0":
-        return ""
+    """Say why a training cannot be saved to a new file, empty if it can."""
     if os.path.lexists(file):
         return f"{file} is there already; --save makes a new file"
     folder = os.path.dirname(file) or "."
