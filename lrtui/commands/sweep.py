@@ -9,9 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from msgspec.structs import replace
+
 from lrtui import messages as msg
 from lrtui.commands.arguments import FormOptions, add_form, add_setup, argument, typed
 from lrtui.commands.parser import BadInput, Parser
+from lrtui.commands.ranks import choose_device, gathered, rank_and_count, share_of
 from lrtui.commands.showing import start_trainer
 from lrtui.session.reports import SweepTable
 from lrtui.session.session import Session
@@ -58,6 +61,8 @@ def options(found: argparse.Namespace) -> SweepOptions:
     asked = typed(SweepOptions, found)
     if (asked.low or 0) > (asked.high or math.inf):
         raise BadInput("--from is larger than --to")
+    if asked.range_test and rank_and_count()[1] > 1:
+        raise BadInput("--range-test needs one process, not the ranks of torchrun")
     if asked.json and asked.csv:
         raise BadInput("--json and --csv are two forms of the same; one is printed")
     return asked
@@ -71,6 +76,8 @@ def run(options: SweepOptions) -> int:
     """
     from lrtui.commands.tables import run_table
 
+    if rank_and_count()[1] > 1:
+        choose_device()
     source = start_trainer(options.setup.settings, None)
     return run_table(source, lambda: print_table(source, options, sys.stdout))
 
@@ -84,7 +91,23 @@ def print_table(source: Source, options: SweepOptions, out: IO[str]) -> str:
     from lrtui.commands.tables import ask, write
     from lrtui.session.rate_axis import table
 
-    session = ask(source, options.setup, "sweep", lambda s, facts: command(s, facts, options))
+    rank, count = rank_and_count()
+    if options.count < count:
+        raise BadInput(f"{count} ranks need at least as many rates; --count is {options.count}")
+
+    def share(session: Session, facts: msg.ProblemFacts) -> msg.Sweep:
+        whole = command(session, facts, options)
+        return replace(whole, lrs=share_of(whole.lrs, rank, count))
+
+    session = ask(source, options.setup, "sweep", share)
+    if count > 1:
+        found = session if isinstance(session, str) else session.swept
+        assert found is not None
+        merged = gathered(found, rank, count)
+        if merged is None or isinstance(merged, str):
+            return merged or ""
+        assert isinstance(session, Session)
+        session.apply(merged)
     if isinstance(session, str):
         return session
     assert session.swept is not None
