@@ -67,7 +67,7 @@ def test_lines_and_json_end_with_the_table(tmp_path: Path) -> None:
             capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
         found = done.stdout.splitlines()
-        assert (out / "lr-0.1-seed-5.jsonl").exists()
+        assert (out / "lr-0.1-s5.jsonl").exists()
         if form == "--json":
             last = json.loads(found[-1])
             assert (last["type"], last["best"], last["broke"]) == ("race", 0.1, [1.0])

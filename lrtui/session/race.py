@@ -170,9 +170,11 @@ def advice(found: RaceTable) -> Iterator[str]:
     line += f"{found.difference:.3g} below {second}"
     if found.spread is None:
         yield f"{line}; one seed a rate cannot tell that from noise, as --seeds 3 could"
+    elif not found.spread:
+        yield f"{line}; the seeds made no difference, so that nothing is known of noise"
     else:
-        times = f"{found.difference / found.spread:.1f}" if found.spread else "more than 1,000"
-        said = f"{line}, {times} times the spread between seeds ({found.spread:.2g})"
+        times = found.difference / found.spread
+        said = f"{line}, {times:.1f} times the spread between seeds ({found.spread:.2g})"
         others = ", ".join(map(rate_text, found.within_chance))
         yield f"{said}; within chance of it: {others}" if others else f"{said}, beyond chance"
     tried = sorted(by_rate)

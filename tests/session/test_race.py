@@ -115,3 +115,10 @@ def test_nothing_is_said_of_a_race_without_losses() -> None:
     found = table(Standings(), {"a": (0.1, None)})
     assert [row.outcome for row in found.runs] == ["not run"]
     assert found.advice == ["no rate can be compared with another"]
+
+
+def test_seeds_without_an_effect_say_nothing_of_noise() -> None:
+    found = of(*((lr, seed, [lr] * 20, "done") for lr in (0.1, 0.2, 0.3) for seed in (1, 2)))
+    assert found.advice[0].endswith(
+        "; the seeds made no difference, so that nothing is known of noise"
+    )

@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     @property
     def name(self) -> str:
         """What the run and its files are called."""
-        seed = "" if self.seed is None else f"-seed-{self.seed}"
+        seed = "" if self.seed is None else f"-s{self.seed}"
         return f"lr-{rate_text(self.lr)}{seed}"
 
 

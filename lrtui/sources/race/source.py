@@ -69,9 +69,8 @@ class RaceRun(Source):
 
     @property
     def settings(self) -> Mapping[str, str]:  # type: ignore[override]
-        """Its rate and its seed."""
-        seed = {} if self.entry.seed is None else {"seed": str(self.entry.seed)}
-        return {"rate": rate_text(self.entry.lr), **seed}
+        """Its seed; its rate is told by its start."""
+        return {} if self.entry.seed is None else {"seed": str(self.entry.seed)}
 
     @property
     def is_on(self) -> bool:

@@ -119,7 +119,7 @@ def test_every_run_is_told_whole_under_its_own_name_and_rate(tmp_path: Path) -> 
     assert {(m.run, m.lr) for m in starts} == {(1, 0.1), (2, 0.2), (3, 0.3)}
     assert starts[-1].race == [1, 2, 3]
     joined = [m for m in race.told if isinstance(m, msg.Joined)][-1]
-    assert (joined.settings, joined.greeting.capabilities) == ({"rate": "0.3"}, ["stop"])
+    assert (joined.settings, joined.greeting.capabilities) == ({}, ["stop"])
     assert not race.source.has_failed
     assert not race.source.was_cut_short
 
@@ -226,11 +226,11 @@ def test_placeholders_are_filled_in_and_the_folder_is_there(tmp_path: Path) -> N
         entry = Entry(0.1, 7)
         folder = race.folder
         assert folder.prepare(entry) == [
-            "env", "A=1", sys.executable, FAKE, "run", "--name", "lr-0.1-seed-7", "--save",
-            str(folder.path / "lr-0.1-seed-7.jsonl"), "0.1", "ends", "0",
-            f"{folder.path}/lr-0.1-seed-7/lr-0.1-seed-7", "7", "{x}",
+            "env", "A=1", sys.executable, FAKE, "run", "--name", "lr-0.1-s7", "--save",
+            str(folder.path / "lr-0.1-s7.jsonl"), "0.1", "ends", "0",
+            f"{folder.path}/lr-0.1-s7/lr-0.1-s7", "7", "{x}",
         ]  # fmt: skip
-        assert (folder.path / "lr-0.1-seed-7").is_dir()
+        assert (folder.path / "lr-0.1-s7").is_dir()
         assert str(tmp_path) in folder.log(entry).read_text()  # it ran where the race was started
 
 
