@@ -24,6 +24,7 @@ from lrtui.text.readers import whole
 if TYPE_CHECKING:
     from lrtui.commands.plain_text import Printer
     from lrtui.screen.control.controller import Controller
+    from lrtui.session.race import Standings
     from lrtui.session.reports import RaceTable
     from lrtui.sources.race.plan import Folder
     from lrtui.sources.race.source import RaceSource
@@ -201,12 +202,11 @@ def signals_as_exit() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def print_table(folder: Folder, standings: object, options: RaceOptions) -> None:
+def print_table(folder: Folder, standings: Standings, options: RaceOptions) -> None:
     """Print the table, as JSON or as lines."""
     from lrtui.messages import encode
-    from lrtui.session.race import Standings, table
+    from lrtui.session.race import table
 
-    assert isinstance(standings, Standings)
     entries = {entry.name: (entry.lr, entry.seed) for entry in folder.plan.entries()}
     found = table(standings, entries)
     if options.json:
