@@ -19,17 +19,17 @@ SCRIPT = """
 import sys, time, torch
 torch.set_num_threads(1)
 torch.manual_seed(0)
-model = torch.nn.Sequential(torch.nn.Linear(64, 256), torch.nn.Tanh(), torch.nn.Linear(256, 1))
+model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Tanh(), torch.nn.Linear(64, 1))
 optimizer = torch.optim.SGD(model.parameters(), lr=float(sys.argv[1]))
 x = torch.randn(4096, 64)
 y = x[:, :1].sin()
-for step in range(4000):
-    i = torch.randint(0, 4096, (256,))
+for step in range(2500):
+    i = torch.randint(0, 4096, (32,))
     loss = (model(x[i]) - y[i]).pow(2).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    time.sleep(0.0005)  # as if it waited for data
+    time.sleep(0.003)  # as if it waited for a device
 """
 
 
