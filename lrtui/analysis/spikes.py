@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, pstdev
+from statistics import fmean
 
 from lrtui.text.rates import rate_cell
 
@@ -315,8 +315,9 @@ class SpikeWatch:
         level, upper = self._before.median, ordered[int(UPPER * len(ordered))]
         # Losses of few samples are skewed: their upper tail exceeds what the median suggests.
         deviation = max(self._before.deviation, (upper - level) / UPPER_DEVIATIONS)
-        if not deviation:  # nearly all of them are equal
-            deviation = pstdev(ordered)
+        if not deviation and ordered[0] < ordered[-1]:  # nearly all of them are equal
+            mean = fmean(ordered)
+            deviation = math.sqrt(fmean((value - mean) ** 2 for value in ordered))
         way = self._first - self._smallest
         least = max(
             MIN_RISE_SHARE * (level if self._smallest >= 0 else way),

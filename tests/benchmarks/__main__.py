@@ -22,6 +22,8 @@ NAMES = (
     "headroom",
     "tries",
     "logs",
+    "linters",
+    "several",
     "race_scripts",
 )
 
