@@ -183,6 +183,7 @@ def test_a_monitor_brings_torch_and_nothing_of_the_screen() -> None:
         ["sweep", "--help"],
         ["watch", "--help"],
         ["run", "--help"],
+        ["race", "--help"],
         ["guide", "--help"],
         ["guide", "--plain"],
         ["completion", "bash"],

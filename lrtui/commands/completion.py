@@ -71,4 +71,6 @@ def whole_parser() -> Parser:
                 action.choices = [*NAMES[action.metavar]]
             elif action.metavar in ("FILE", "SCRIPT"):
                 vars(action)["complete"] = shtab.FILE
+            elif action.metavar == "FOLDER":
+                vars(action)["complete"] = shtab.DIRECTORY
     return whole

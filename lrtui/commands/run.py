@@ -5,6 +5,7 @@ Imports little: what is loaded here, a person's training has to pay for.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from lrtui.commands.parser import Parser, complain
@@ -21,6 +22,7 @@ def add_arguments(parser: Parser) -> None:
     add = parser.add_argument
     add("--name", metavar="NAME", help="what the list of trainings calls it (the script's name)")
     add("--journal", metavar="FILE", help="where commands are noted (beside the socket)")
+    add("--save", metavar="FILE", help="write what a viewer would get to a new file, by rank 0")
     add(
         "--no-vitals",
         dest="vitals",
@@ -48,22 +50,40 @@ def run_script(words: Sequence[str]) -> int:
     """
     end = 0
     while end < len(words) and words[end].startswith("-") and words[end] != "-m":
-        end += 2 if words[end] in ("--name", "--journal", "--on-spike") else 1
+        end += 2 if words[end] in ("--name", "--journal", "--save", "--on-spike") else 1
     end += 2 if words[end : end + 1] == ["-m"] else 1
     parser = Parser(prog="lrtui run", allow_abbrev=False)
     add_arguments(parser)
     found = parser.parse_args(words[:end])
     if (found.script is None) == (found.module is None):
         parser.error("a script or -m MODULE is needed")
+    if os.environ.get("RANK", "0") != "0":
+        found.save = None  # of the ranks that a launcher starts, the first one saves
+    if found.save and (why := unusable(found.save)):
+        complain(why)
+        return 2
     try:
         return run(
             found.module or found.script,
             words[end:],
             is_module=found.module is not None,
             options=RunOptions(
-                found.name, found.journal, found.vitals, found.on_spike, found.own_batch
+                found.name,
+                found.journal,
+                found.vitals,
+                found.on_spike,
+                found.own_batch,
+                found.save,
             ),
         )
     except ValueError as error:
         complain(str(error))
         return 2
+
+
+def unusable(file: str) -> str:
+    """Say why a training cannot be saved to a new file, empty if it can."""
+    if os.path.lexists(file):
+        return f"{file} is there already; --save makes a new file"
+    folder = os.path.dirname(file) or "."
+    return "" if os.path.isdir(folder) else f"{file}: there is no folder {folder}"

@@ -129,6 +129,7 @@ def source_of(words: Sequence[str], options: WatchOptions) -> Source:
         ValueError: one of the words names nothing that can be watched; says which.
     """
     from lrtui.sources.logs.find import logs_in, short_names
+    from lrtui.sources.race.plan import files_in
     from lrtui.sources.several import MOST_SOURCES, Several
     from lrtui.sources.socket import SocketSource
     from lrtui.sources.trainings import choose
@@ -140,7 +141,7 @@ def source_of(words: Sequence[str], options: WatchOptions) -> Source:
         path = Path(word)
         if not is_log(word, options):
             trainings.append(SocketSource(choose(word), read_only=options.read_only))
-        elif path.is_dir() and len(found := logs_in(path)) > 1:
+        elif path.is_dir() and len(found := files_in(path) or logs_in(path)) > 1:
             paths += found
             folders.append(path)
         else:
@@ -156,7 +157,7 @@ def source_of(words: Sequence[str], options: WatchOptions) -> Source:
 
     def find_new() -> Iterator[Source]:
         for folder in folders:
-            for path in logs_in(folder):
+            for path in files_in(folder) or logs_in(folder):
                 if path not in known:
                     known.add(path)
                     with suppress(OSError, ValueError):  # it is gone, or nothing is in it yet
@@ -185,12 +186,15 @@ def log_sources(path: Path, name: str, options: WatchOptions) -> list[Source]:
         OSError: it cannot be read.
         ValueError: there is none.
     """
+    from lrtui.sources.followed import Followed, is_followed
     from lrtui.sources.logs.find import open_log
     from lrtui.sources.logs.printed import Printed
     from lrtui.sources.logs.source import LogSource
 
     if options.pattern and options.format not in (None, "text"):
         raise BadInput("--pattern is for printed lines, which is --format text")
+    if options.format is None and options.pattern is None and is_followed(path):
+        return [Followed(path, once=options.once)]
     reader, remarks = open_log(path, options.format or ("text" if options.pattern else None))
     if isinstance(reader, Printed):
         reader.pattern = options.pattern

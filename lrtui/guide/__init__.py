@@ -12,6 +12,7 @@ PAGES = (
     "commands",
     "any-problem",
     "watch-and-steer",
+    "race",
     "logs",
     "what-is-said",
     "over-ssh",

@@ -9,6 +9,7 @@ from lrtui.messages.commands import (
     ALL_CAPABILITIES,
     MOST_ENTRANTS,
     USUAL_FACTORS,
+    Add,
     Adopt,
     Alone,
     AnyCommand,

@@ -264,6 +264,12 @@ class Adopt(Command, tag="adopt", frozen=True, kw_only=True):
     factor: Factor
 
 
+class Add(Command, tag="add", frozen=True, kw_only=True):
+    """Add a rate to a race of scripts, which starts it when there is room."""
+
+    lr: LearningRate
+
+
 class Stop(Command, tag="stop", frozen=True, kw_only=True):
     """Stop the training cleanly."""
 
@@ -295,6 +301,7 @@ AnyCommand = (
     | Seek
     | Load
     | Watch
+    | Add
     | Steering
 )
 
@@ -306,6 +313,7 @@ LabCapability = Literal[
 Capability = Literal[
     LabCapability,
     "seek",
+    "add",
     "hold",
     "scale",
     "release",

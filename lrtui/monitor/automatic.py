@@ -227,7 +227,7 @@ class Automatic:
         )
         self._control = levers.control
         self._control.guard_state(optimizer)
-        self.monitor = Monitor.of_all(optimizer, levers, *self._options)
+        self.monitor = Monitor.of_all(optimizer, levers, self._options)
         self.monitor.describe(self._describe(optimizer))
 
     def _add_scalars(self, optimizer: Optimizer, loss: Number | None, rate: Any) -> None:  # noqa: ANN401
@@ -308,7 +308,7 @@ class Automatic:
                 return
             say(NOTHING_STEPS.format(backwards))
             levers = Levers(RateControl(None), stop=self._stop)
-            self.monitor = Monitor.of_all(None, levers, *self._options)
+            self.monitor = Monitor.of_all(None, levers, self._options)
             self.monitor.describe("backward passes, no torch.optim step")
         self.monitor.record(loss, {})
 

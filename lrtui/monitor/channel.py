@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import math
 import os
+import signal
 import sys
 import threading
 import time
@@ -37,7 +38,7 @@ from lrtui.messages import (
 )
 from lrtui.messages import Ranks as RanksMessage
 from lrtui.messages.sockets import new_path
-from lrtui.monitor import stderr_tail
+from lrtui.monitor import saving, stderr_tail
 from lrtui.monitor.alarms import Alarms
 from lrtui.monitor.command_queue import NEVER, PendingCommand
 from lrtui.monitor.device import MAX_WAITING, DeviceRows, number_of
@@ -46,6 +47,7 @@ from lrtui.monitor.levers import Levers, Steering
 from lrtui.monitor.publisher import Addressed, Began, Finished, Publisher, to_all
 from lrtui.monitor.ranks import Ranks, number_of_ranks
 from lrtui.monitor.rate_try import RateTry
+from lrtui.monitor.saving import SavedFile
 from lrtui.monitor.server import Server
 from lrtui.monitor.stack import find_blocker
 from lrtui.monitor.stalls import Stalls
@@ -100,6 +102,7 @@ class Channel:
         self._server: Server | None = None
         self._ranks: Ranks | None = None
         self._journal: Journal | None = None
+        self._saved: SavedFile | None = None
         self._is_started = self._is_finished = False
         self._complained: set[str] = set()
         self.vitals: Vitals | None = None
@@ -200,6 +203,7 @@ class Channel:
             self._journal = Journal(self._training.journal or path.with_suffix(".journal"))
             spikes = self._journal.path.with_suffix(".spikes.jsonl")
             self._publisher.watch_spikes(Alarms(spikes, self._warn))
+            self._saved = saving.take(self.complain)
             self._server = Server(
                 path,
                 greet=self._greet,
@@ -208,12 +212,15 @@ class Channel:
                 on_command=self._on_command,
                 on_error=self._on_error,
                 on_move=self._socket_moved,
+                saved=self._saved,
             )
         except OSError as error:
             self._record_nothing()
             self.complain(f"this training cannot be watched: {error}")
         else:
             say(f"lrtui watch {self._pid} shows this training")
+            if self._saved is not None:
+                end_cleanly_on_sigterm()
             stderr_tail.remove_stale(path.parent)
             if self._training.shows_vitals:
                 self.vitals = Vitals(self.complain, self.add_late, self._training.own_batch)
@@ -397,6 +404,7 @@ class Channel:
                 lambda: self._publisher.final_messages(self._step, outcome, reason),
                 is_waiting=lambda: bool(self._publisher.outbox),
             )
+            saving.give_back(self._saved)
             with contextlib.suppress(OSError):
                 self._server.path.with_suffix(".stderr").unlink()
         if self._publisher.alarms is not None:
@@ -451,6 +459,21 @@ def how_it_ended(error: BaseException | None) -> tuple[Outcome, str]:
     return "failed", in_words(error)
 
 
+def end_cleanly_on_sigterm() -> None:
+    """Report the end of the trainings on SIGTERM, unless the script handles it itself."""
+    with contextlib.suppress(ValueError):  # not in the main thread
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, on_sigterm)
+
+
+def on_sigterm(number: int, frame: object) -> None:
+    """Report the end of the trainings, then end as the signal would have."""
+    for channel in open_channels():
+        channel.end("stopped", "ended by SIGTERM")
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
 def say(text: str) -> None:
     """Print a line to the terminal of the training, above any tqdm bars."""
     line = f"lrtui: {text}"
@@ -470,6 +493,10 @@ def after_fork() -> None:
     for each in [*CHANNELS, *AFTER_FORK]:
         each.after_fork()
     CHANNELS.clear()
+    saving.forget()
+    if signal.getsignal(signal.SIGTERM) is on_sigterm:
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 os.register_at_fork(after_in_child=after_fork)

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from lrtui.monitor.channel import Channel, Training, how_it_ended, open_channels
 from lrtui.monitor.levers import Levers
+from lrtui.monitor.options import RunOptions
 from lrtui.monitor.ranks import number_of_ranks
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.snapshots import Snapshots, Stateful
@@ -116,14 +117,11 @@ class Monitor:
         cls,
         optimizer: Optimizer | None,
         levers: Levers,
-        name: str | None,
-        journal: str | None,
-        vitals: bool = True,
-        on_spike: str | None = None,
-        own_batch: bool = False,
+        options: RunOptions,
     ) -> Self:
         """Return a Monitor whose caller attaches the optimizers."""
         made = cls.__new__(cls)
+        name, journal, vitals, on_spike, own_batch, _ = options
         made._prepare(levers, optimizer, name, journal, False, vitals, on_spike, own_batch)
         return made
 

@@ -83,7 +83,9 @@ def run(
     sys.modules["__main__"] = main
     try:
         exec(code, main.__dict__)
-    except SystemExit:
+    except SystemExit as error:
+        if error.code:
+            sys.last_value = error
         raise
     except KeyboardInterrupt:
         if any(automatic.was_asked_to_stop() for automatic in watching):
@@ -110,8 +112,10 @@ def watch(options: RunOptions) -> list[Automatic]:
     keep_tail()
 
     def begin() -> None:
+        from lrtui.monitor import saving
         from lrtui.monitor.automatic import Automatic
 
+        saving.PATH = Path(options.save) if options.save else None
         watching.append(Automatic(options))
         watch_spawned(options)
 

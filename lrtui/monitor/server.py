@@ -14,6 +14,7 @@ from time import monotonic, sleep
 from lrtui.messages import AnyCommand, AnyMessage, Watch, decode_command, encode
 from lrtui.messages.sockets import new_path
 from lrtui.monitor.publisher import Addressed, to_all
+from lrtui.monitor.saving import SavedFile
 from lrtui.monitor.viewers import MAX_READ, Viewer
 
 TICK_SECONDS = 0.1
@@ -57,6 +58,7 @@ class Server:
         on_command: Callable[[AnyCommand, str, int], None],
         on_error: Callable[[BaseException], None],
         on_move: Callable[[Path], None],
+        saved: SavedFile | None = None,
     ) -> None:
         """Open the socket and start the thread.
 
@@ -68,11 +70,13 @@ class Server:
             on_command: called with a command, the name and the number of its viewer.
             on_error: called with an error that ends the thread.
             on_move: called with the socket's new path after its folder was removed.
+            saved: file that all messages are saved to, ``None`` for none.
 
         Raises:
             OSError: the socket cannot be opened.
         """
         self.path = path
+        self._saved = saved
         self._greet, self._history, self._collect, self._on_command = (
             greet,
             history,
@@ -130,10 +134,14 @@ class Server:
         except BaseException as error:
             self._on_error(error)
         finally:
+            if self._saved is not None:
+                self._saved.write()
             self._close_all()
 
     def _serve(self, selector: selectors.BaseSelector) -> None:
         selector.register(self._read_end, selectors.EVENT_READ)
+        if self._saved is not None:
+            self._saved.add([self._greet(), *self._history()])
         due = 0.0
         while self._final_messages is None:
             ready = selector.select(max(due - monotonic(), 0))
@@ -150,7 +158,8 @@ class Server:
                         os.read(self._read_end, 4096)
                     due = 0.0
             if (now := monotonic()) >= due:
-                self._send(self._collect(any(v.watching for v in self._viewers.values())))
+                watched = any(v.watching for v in self._viewers.values())
+                self._send(self._collect(watched or self._saved is not None))
                 due = now + (TICK_SECONDS if self._viewers else IDLE_SECONDS)
                 self._begin_tick(selector, now)
             self._update_viewers(selector)
@@ -243,6 +252,8 @@ class Server:
         viewer.send_history(b"".join(encode(message) + b"\n" for message in self._history()))
 
     def _send(self, messages: list[Addressed]) -> None:
+        if self._saved is not None:
+            self._saved.add(message for message, _, _ in messages)
         if not messages or not self._viewers:
             return
         data = b"".join(encode(message) + b"\n" for message, _, _ in messages)

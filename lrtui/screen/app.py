@@ -75,6 +75,7 @@ class LrtuiApp(App[None]):
         super().__init__(driver_class=driver_class(os.environ))
         self.main = main
         self.line: LineDriver | None = None
+        self.force: Timer | None = None  # leaves by force
         self._waiting: list[events.Key] | None = None  # keys, while what is in front may change
         few = self.console.color_system == "standard"
         self.theme = theme or ("ansi-dark" if few else "textual-dark")
@@ -135,9 +136,9 @@ class LrtuiApp(App[None]):
 
     def _end(self, code: int) -> None:
         """Leave cleanly; by force where a terminal that accepts nothing holds it up."""
-        force = Timer(FORCE_AFTER, os._exit, [code])
-        force.daemon = True
-        force.start()
+        self.force = Timer(FORCE_AFTER, os._exit, [code])
+        self.force.daemon = True
+        self.force.start()
         self.exit(return_code=code)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
@@ -178,6 +179,8 @@ def run_app(main: MainScreen, theme: str | None, keymap: Mapping[str, str]) -> i
     app.run()
     if sys.stdout.isatty() and not hung_up(STDOUT):
         print("\n".join(farewell(main.view.session)), flush=True)
+    if app.force is not None:
+        app.force.cancel()  # the terminal is restored: what is left has its own time limits
     return app.return_code or 0
 
 

@@ -108,6 +108,56 @@ class SweepTable(Report, tag="sweep", frozen=True, kw_only=True):
     range_test: dict[str, float | None] = {}
 
 
+class RaceRow(Struct, frozen=True, kw_only=True):
+    """A run of a race of scripts; its losses are means over the last steps.
+
+    Attributes:
+        seed: ``None`` where seeds were not filled in.
+        outcome: how it ended, or ``not run``.
+        steps: taken.
+        loss: at its last step.
+        best: the lowest, and the step at the end of that stretch.
+        at_step: at the step at which rates are compared; ``None`` if it is not compared.
+    """
+
+    name: str
+    rate: float
+    seed: int | None
+    verdict: str
+    evidence: str
+    outcome: str
+    steps: int
+    loss: float | None
+    best: float | None
+    best_step: int | None
+    at_step: float | None
+
+
+class RaceTable(Report, tag="race", frozen=True, kw_only=True):
+    """The end of a race of scripts (``lrtui race --json``).
+
+    Attributes:
+        step: the last one that all runs compared have reached.
+        best: rate with the lowest loss there, mean over its seeds; ``None`` without any.
+        second: the next one.
+        difference: between the losses of the two.
+        spread: pooled standard deviation between the seeds of a rate, ``None`` if unknown.
+        within_chance: rates that cannot be told from the best by it.
+        broke: rates of which a run diverged or failed; they are not compared.
+        advice: the same in sentences.
+    """
+
+    runs: list[RaceRow]
+    step: int
+    best: float | None
+    second: float | None
+    difference: float | None
+    spread: float | None
+    within_chance: list[float]
+    broke: list[float]
+    advice: list[str]
+
+
 class HeatBest(Struct, frozen=True, kw_only=True):
     """The best cell of a heat map, and the step at which it settled if it did."""
 

@@ -202,6 +202,7 @@ class SequenceCheck:
     greeted: bool = False
     active: dict[int, Track] = field(default_factory=dict)
     _last_number: int = 0
+    _who: tuple[int, float] | None = None  # process and start of the training
     _dimension: int | None = None  # number of weights, ``None`` if unknown
 
     def check(self, message: msg.AnyMessage) -> None:
@@ -211,7 +212,10 @@ class SequenceCheck:
             ValueError: it is out of place; says why.
         """
         if isinstance(message, msg.Greeting):
-            self.active, self.greeted, self._dimension = {}, True, None
+            who = (message.pid, message.since)
+            if who != self._who or not message.since:  # else it only offers something else
+                self.active, self._dimension = {}, None
+            self._who, self.greeted = who, True
             return
         if not self.greeted and not isinstance(message, msg.Printed):
             raise ValueError("a session begins with a greeting")
@@ -240,12 +244,13 @@ class SequenceCheck:
 
     def _follow(self, progress: msg.Progress, track: Track) -> None:
         """Apply a report of an active run."""
-        if progress.no_loss:
-            # Scalars may come behind the losses.
+        steps = track.started.steps
+        if progress.no_loss or (steps is None and progress.last <= track.step):
+            # Scalars may come behind the losses, alone or with a loss that was reported.
             track.step = max(track.step, progress.last)
             track.seconds_before, track.seconds = track.seconds, progress.seconds
             return
-        count, steps = len(progress.weights), track.started.steps
+        count = len(progress.weights)
         if self._dimension is not None and count not in (0, self._dimension):
             raise ValueError(f"{count} weights of a loss of {self._dimension}")
         if progress.first <= track.step or (steps is not None and progress.last > steps):

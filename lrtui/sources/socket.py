@@ -216,15 +216,17 @@ def renumbered(message: msg.AnyMessage, run: int) -> msg.AnyMessage:
     return replace(message, run=run) if hasattr(message, "run") else message
 
 
-def last_lines(path: Path) -> list[str]:
-    """Return the last lines of what a training printed, apart from ours; empty if unknown."""
+def last_lines(path: Path, *, ours: bool = False) -> list[str]:
+    """Return the last lines of what a training printed, without ours; empty if unknown."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - MAX_TAIL, 0))
             text = file.read(MAX_TAIL).decode(errors="replace")
     except OSError:
         return []
     lines = [line.rstrip() for line in text.splitlines()]
-    return [line for line in lines if line and not line.startswith("lrtui: ")][-LAST_LINES:]
+    left_out = () if ours else ("lrtui: ",)
+    return [line for line in lines if line and not line.startswith(left_out)][-LAST_LINES:]
 
 
 def has_ended(pid: int) -> bool:

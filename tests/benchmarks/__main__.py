@@ -24,6 +24,7 @@ NAMES = (
     "logs",
     "linters",
     "several",
+    "race_scripts",
 )
 
 for name in sys.argv[1:] or NAMES:

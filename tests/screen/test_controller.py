@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from lrtui.messages import (
+    Add,
     AnyMessage,
     Ended,
     Printed,
@@ -26,6 +27,7 @@ from lrtui.screen.dialogs.command_palette import Palette
 from lrtui.screen.dialogs.help import Help
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.screen.rate_field import RateField
+from lrtui.sources.fake import FakeSource
 from tests.screen.fake import (
     FakeTrainer,
     asked,
@@ -495,3 +497,12 @@ async def test_a_scale_that_has_no_meaning_any_more_is_not_called_steep() -> Non
         legend = text(app, "loss").splitlines()[0]
         assert "log scale" in legend
         assert "steep" not in legend
+
+
+def test_rates_that_are_typed_join_a_race_of_scripts() -> None:
+    source = FakeSource([replace(greeting(), capabilities=["add"])], lambda command: [])
+    controller = controller_module.Controller(source, [], speed=None)
+    controller.hear()
+    controller.race_rates([0.1, 0.2])
+    assert source.sent == [Add(id=1, lr=0.1), Add(id=2, lr=0.2)]
+    assert controller.view.notice[0] == "it starts when there is room"

@@ -105,7 +105,11 @@ class Controller:
 
     def race(self, entrants: Sequence[tuple[float, msg.Optimizer]]) -> None:
         """Race new runs, each with its rate and optimizer."""
-        if len(entrants) == 1 and self.session.offers("hold") and self.session.greeting:
+        if self.session.greeting and self.session.offers("add"):
+            for lr, _ in entrants:
+                self._send(msg.Add(lr=lr))
+            self.notify("it starts when there is room", "good")
+        elif len(entrants) == 1 and self.session.offers("hold") and self.session.greeting:
             self.steering.hold(entrants[0][0])
         elif len(entrants) == 1:
             self.run(entrants[0][0])

@@ -25,9 +25,9 @@ STEERED = (
 
 RECORDED = (
     *("pause", "seek_start", "run_before", "slower", "scalar"),
-    *("zoom", "older", "chart", "export", "cursor_left"),
+    *("zoom", "older", "stop", "chart", "export", "cursor_left"),
 )
-"""Those of a record, or of a log."""
+"""Those of a record, of a log, or of a race of scripts."""
 
 ALONE = {"every-rate": ("every_rate", "cursor_left", "zoom_ruler"), "heat": ("heat",)}
 """What matters most where a pane is shown alone, by the pane."""
@@ -51,6 +51,8 @@ def entries(view: View, width: int) -> list[tuple[str, Row]]:
         found.append(("", entry("enter", "alone")))
     if session.offers("start"):
         found.append(("", entry("0-9", "rate")))
+    elif session.offers("add"):
+        found.append(("", entry("0-9", "add a rate")))
     elif session.offers("hold") and not is_over(session):
         found.append(("", entry("0-9", "hold")))
     here = [BY_NAME[name] for name in ALONE.get(view.alone or "", ())]

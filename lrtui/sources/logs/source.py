@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 
 from lrtui import messages as msg
+from lrtui.sources.following import ENTRIES, READ_SECONDS, Following, Growth
 from lrtui.sources.logs.gather import MAX_NAME, Gatherer
 from lrtui.sources.logs.reader import Entry, Event, Mark, Purge, Reader
 from lrtui.sources.settings import beside
-from lrtui.sources.source import Source
 from lrtui.text.ascii_fallback import printable
 from lrtui.text.errors import in_words
-
-READ_SECONDS = 0.02
-"""Seconds of reading at a time, so that a large log never delays a frame."""
-
-LOOK_SECONDS = 0.1
-"""Seconds between two looks for more."""
 
 SETTLE_SECONDS = 0.25
 """Seconds without an addition after which the newest step is taken to be complete."""
 
-ENTRIES = 32
-"""Entries between two looks at the clock."""
-
 MAX_REPORT = 5_000
 """Steps of a report."""
 
-USUAL = 32
-"""Last additions whose distance is the usual pace."""
-
-STALLED = 10.0
-"""A log stalls if nothing was added for so many times as long as usual,"""
-
-MIN_STALL, UNKNOWN_STALL = 5.0, 60.0
-"""and for so many seconds at least; the second where the usual pace is unknown."""
+UNKNOWN_STALL = 60.0
+"""Seconds without an addition that count as a stall where the usual pace is unknown."""
 
 MAX_TROUBLES = 20
 """Problems of a log that are said."""
@@ -54,7 +36,7 @@ LATEST = 10**12
 RUN = 1
 
 
-class LogSource(Source):
+class LogSource(Following):
     """Follows a log; nothing in it can be asked for."""
 
     def __init__(
@@ -68,15 +50,13 @@ class LogSource(Source):
             remarks: what is said first, each a sentence.
             once: whether to end where the log ends now; else what is added is waited for.
         """
+        super().__init__()
         self._reader, self._once = reader, once
-        self._messages: list[msg.AnyMessage] = [self._greeting(name)]
-        self._messages += [msg.Printed(text=text) for text in remarks]
+        self._messages += [self._greeting(name), *(msg.Printed(text=text) for text in remarks)]
         self._beside = beside(reader.path)
         self._said = 0  # troubles
-        self._is_over = False
-        self._caught_up = False
-        self._looked_at = self._added_at = -LOOK_SECONDS
-        self._moments: deque[tuple[float, int]] = deque(maxlen=USUAL)  # when losses were logged
+        self._added_at = -SETTLE_SECONDS
+        self._growth = Growth(unknown=UNKNOWN_STALL)
         self._stalled, self._ranks_at = 0.0, 0.0
         self._has_started = False
         self._grows = False  # whether what comes now was added since the log was opened
@@ -105,7 +85,7 @@ class LogSource(Source):
         self._entries = self._guarded()
         self._index = 0
         self._gathered = Gatherer(loss)
-        self._moments.clear()
+        self._growth.moments.clear()
         self._grows = False
         self._must_start, self._scans = True, False
         self._is_anew = False  # whether the file was replaced, and no loss was read of it
@@ -124,47 +104,13 @@ class LogSource(Source):
         while True:
             yield Mark.END
 
-    def send(self, command: msg.Command) -> None:
-        """Ignore a command."""
-
-    def poll(self, timeout: float | None = 0) -> list[msg.AnyMessage]:
-        """See ``Source.poll``."""
-        until = None if timeout is None else time.monotonic() + timeout
-        while True:
-            self._advance()
-            if self._messages or self._is_over:
-                messages, self._messages = self._messages, []
-                return messages
-            now = time.monotonic()
-            if until is not None and now >= until:
-                return []
-            if self._caught_up:
-                time.sleep(LOOK_SECONDS if until is None else min(LOOK_SECONDS, until - now))
-
     @property
     def settings(self) -> Mapping[str, str]:  # type: ignore[override]
         """The configuration: what lies beside the log, and what it says itself."""
         return {**self._beside, **self._reader.settings}
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether the end of the log was not reached yet."""
-        return not (self._caught_up or self._is_over)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the log was to be read once, and was."""
-        return self._is_over
-
-    def close(self) -> None:
-        """Do nothing: no file is kept open."""
-
-    def _advance(self) -> None:
-        """Read on for a moment, and report."""
+    def _read_on(self) -> None:
         now = time.monotonic()
-        if self._is_over or (self._caught_up and now < self._looked_at + LOOK_SECONDS):
-            return
-        self._looked_at, self._caught_up = now, False
         before = self._index
         for count, event in enumerate(self._entries, 1):
             if event is Mark.END:
@@ -220,7 +166,7 @@ class LogSource(Source):
             return
         gathered.add(step, values, wall)
         if gathered.loss in values or gathered.loss is None:
-            self._moments.append((wall or (time.time() if self._grows else 0.0), step))
+            self._growth.moments.append((wall or (time.time() if self._grows else 0.0), step))
 
     def _purge(self, index: int, step: int) -> None:
         """Note that entries before this one are void from a step on."""
@@ -268,15 +214,8 @@ class LogSource(Source):
         now = time.time()
         if now - self._ranks_at < 1:
             return
-        times = [(at, step) for at, step in self._moments if at]
-        gaps = [b[0] - a[0] for a, b in pairwise(times) if b[0] > a[0]]
-        usual = statistics.median(gaps) if gaps else None
-        passed = max(now - (times[-1][0] if times else self._modified()), 0.0)
-        limit = UNKNOWN_STALL if usual is None else max(STALLED * usual, MIN_STALL)
-        stalled = passed if passed > limit else 0.0
-        pace = 0.0
-        if len(times) > 1 and times[-1][0] > times[0][0] and not stalled:
-            pace = max(times[-1][1] - times[0][1], 0) / (times[-1][0] - times[0][0])
+        stalled = self._growth.stalled(self._modified())
+        pace = 0.0 if stalled else self._growth.pace()
         if (stalled > 0) != (self._stalled > 0) or not stalled or stalled > 1.02 * self._stalled:
             self._ranks_at, self._stalled = now, stalled
             doing = "nothing was added to the log; waiting"

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from lrtui import messages as msg
 from lrtui.session.session import Session
+from lrtui.sources import following
 from lrtui.sources.logs import source as log_source
 from lrtui.sources.logs.find import READERS, open_log
 from lrtui.sources.logs.reader import Mark
@@ -115,7 +116,7 @@ def test_noise_is_never_an_error(noise: bytes, kind: str) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_source, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(following, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(log_source, "SETTLE_SECONDS", 0.03)
 
 
