@@ -27,8 +27,12 @@ LEVEL_EVERY = 8
 RISE_WINDOW = 5
 """Losses whose mean must be high."""
 
-DEVIATIONS = 6.0
+DEVIATIONS = 5.0
 """Standard errors above the level at which such a mean is high."""
+
+LONG_WINDOW, LONG_RISE = 20, 0.5
+"""So many losses must be high too, if a rise is slow: by this share of the level at least; then
+half of them must exceed the level by a deviation."""
 
 MIN_RISE_SHARE = 0.1
 """Least rise, as a share of the level, or of the total fall if losses can be negative."""
@@ -38,6 +42,9 @@ MAX_DEVIATIONS = 12.0
 
 MIN_HIGH_LOSSES = 4
 """Of ``RISE_WINDOW`` losses, so many must exceed the level by ``HIGH_DEVIATIONS``."""
+
+MAY_BE_LOW = RISE_WINDOW - MIN_HIGH_LOSSES
+"""The others."""
 
 HIGH_DEVIATIONS = 1.5
 """Deviations above the level of each loss of a spike."""
@@ -269,9 +276,9 @@ class SpikeWatch:
         self.norms = NormWatch()
         self._before = Level()
         self._waiting: list[float] = []  # for the next update of the level
-        self._just: deque[tuple[int, float]] = deque(maxlen=2 * RETURN_WINDOW)
+        self._just: deque[tuple[int, float]] = deque(maxlen=LONG_WINDOW)
         self._first = self._smallest = math.nan
-        self._level = self._deviation = self._high = self._back = math.inf
+        self._level = self._deviation = self._high = self._long_high = self._back = math.inf
         self._each = math.inf  # lower bound of a loss of a spike
 
     @property
@@ -296,8 +303,8 @@ class SpikeWatch:
                 self._smallest = loss
             if (spike := self.now) is not None:
                 self._follow(spike)
-            elif loss > self._level and self._is_high():
-                self._begin()
+            elif loss > self._level and (count := self._rise()):
+                self._begin(count)
             else:
                 self._add_to_level(loss)
 
@@ -318,38 +325,44 @@ class SpikeWatch:
         if not deviation and ordered[0] < ordered[-1]:  # nearly all of them are equal
             mean = fmean(ordered)
             deviation = math.sqrt(fmean((value - mean) ** 2 for value in ordered))
-        way = self._first - self._smallest
-        least = max(
-            MIN_RISE_SHARE * (level if self._smallest >= 0 else way),
-            MIN_RISE_OF_FIRST * abs(self._first),
-        )
+        usual = level if self._smallest >= 0 else self._first - self._smallest
+        floor = MIN_RISE_OF_FIRST * abs(self._first)
+        least, slow = max(MIN_RISE_SHARE * usual, floor), max(LONG_RISE * usual, floor)
         self._level, self._deviation = level, deviation
         self._each = level + HIGH_DEVIATIONS * deviation
         self._high = level + max(DEVIATIONS * deviation / math.sqrt(RISE_WINDOW), least)
+        self._long_high = level + max(DEVIATIONS * deviation / math.sqrt(LONG_WINDOW), slow)
         self._back = level + max(deviation, least / 2)
 
-    def _is_high(self) -> bool:
-        """Return whether the last losses are far above the level."""
-        recent = [*self._just][-2:]
-        if all(loss <= self._each for _, loss in recent):
-            return False  # most are: of a spike at most one loss in five is not high
-        just = [loss for _, loss in self._just][-RISE_WINDOW:]
+    def _rise(self) -> int:
+        """Return how many of the last losses rise, a few by far or more by less; 0 for none."""
+        last = [self._just[-i][1] for i in range(1, min(MAY_BE_LOW + 1, len(self._just)) + 1)]
+        if max(last) <= self._each:
+            return 0  # nearly always
+        just = [loss for _, loss in self._just]
         most = self._level + max(MAX_DEVIATIONS * self._deviation, 2 * (self._high - self._level))
-        return (
-            sum(loss > self._each for loss in just) >= MIN_HIGH_LOSSES
-            and sum(min(loss, most) for loss in just) / RISE_WINDOW > self._high
-        )
+        few = just[-RISE_WINDOW:]
+        mean = sum(min(loss, most) for loss in few) / RISE_WINDOW
+        if mean > self._high and sum(loss > self._each for loss in few) >= MIN_HIGH_LOSSES:
+            return RISE_WINDOW
+        if just[-1] <= self._each or len(just) < LONG_WINDOW:
+            return 0
+        above = sum(loss > self._level + self._deviation for loss in just)
+        mean = sum(min(loss, most) for loss in just) / LONG_WINDOW
+        return LONG_WINDOW if above >= LONG_WINDOW / 2 and mean > self._long_high else 0
 
-    def _begin(self) -> None:
-        """Begin a spike with the first high one of the last losses."""
-        just = [*self._just][-RISE_WINDOW:]
+    def _begin(self, count: int) -> None:
+        """Begin a spike with the first of the last losses from which on most are high."""
+        just = [*self._just][-count:]
         self._just.clear()
         self._waiting.clear()
-        first = next(i for i, (_, loss) in enumerate(just) if loss > self._each)
+        high = [loss > self._each for _, loss in just]
+        starts = (i for i in range(len(just)) if high[i] and 2 * sum(high[i:]) >= len(just) - i)
+        first = next(starts)
         self.last = Spike(just[first][0], self._level, 0.0)
-        high = self.norms.last
-        if high is not None and abs(high.step - self.last.step) <= NORM_WITHIN:
-            self.last.norm = high
+        norm = self.norms.last
+        if norm is not None and abs(norm.step - self.last.step) <= NORM_WITHIN:
+            self.last.norm = norm
         for value in just[first:]:
             self._just.append(value)
             self._follow(self.last)
@@ -359,11 +372,12 @@ class SpikeWatch:
         spike.count += 1
         just = [loss for _, loss in self._just]
         spike.now = fmean(just[-RETURN_WINDOW:])
-        spike.earlier = fmean(just[:RETURN_WINDOW]) if len(just) == 2 * RETURN_WINDOW else None
+        spike.earlier = fmean(just[:RETURN_WINDOW]) if len(just) >= 2 * RETURN_WINDOW else None
         height = fmean(just[-RISE_WINDOW:])
         spike.times = max(spike.times, height / self._level if self._level > 0 else math.inf)
         if spike.count >= RETURN_WINDOW and spike.now <= self._back:
             spike.over = self._just[-1][0] - spike.step
+            self._just.clear()  # its losses begin no other one
 
 
 def find_raise(steps: Sequence[int], rates: Sequence[float]) -> tuple[int, float, float] | None:

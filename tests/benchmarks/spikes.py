@@ -184,7 +184,7 @@ class Counts:
                     self.about.append(f"norm, no bad batch: {done.about} step {high.step}")
         for step in rises:
             self.rises[done.what] += 1
-            if any(step - 3 * EVERY <= spike.step <= step + WITHIN for spike in spikes):
+            if any(is_found(spike, step) for spike in spikes):
                 self.found[done.what] += 1
             else:
                 self.about.append(f"missed, {done.what}: {done.about} step {step}")
@@ -206,6 +206,12 @@ class Counts:
         lines.append(f"alarms of the norm: {dict(self.highs)}")
         lines += [f"spike, {a}, said {b!r}: {n}" for (a, b), n in sorted(self.words.items())]
         return "\n".join([*lines, *self.about])
+
+
+def is_found(spike: Spike, step: int) -> bool:
+    """Return whether the alarm for a rise at a step stands already, or begins in time."""
+    stands = spike.step < step and (spike.over is None or spike.step + spike.over >= step)
+    return stands or step - 3 * EVERY <= spike.step <= step + WITHIN
 
 
 WRONG = {("hot", "bad batch"), ("jump", "bad batch"), ("bad", ""), ("bad", "rate raised")}

@@ -66,7 +66,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             ("▎" if in_focus else " ", "accent"),
             (f"{run.number:>2}  ", view.tone(run)),
             (f"{run.label[:name_width]:<{name_width}} ", "strong" if in_focus else "text"),
-            (f"{rate_cell(run.lr, RATE) if run.lr else '–':<{RATE}} ", "text"),
+            (f"{rate_cell(lr, RATE) if (lr := rate_of(run)) else '–':<{RATE}} ", "text"),
             (f"{f'{sign} {word}'[:VERDICT]:<{VERDICT}}", tone),
         ]
         row += [(f"{cells_[name]:>{size}}", "text") for name, size in columns.items()]
@@ -76,6 +76,14 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         ]
         rows.append(fitted(row, width))
     return rows
+
+
+def rate_of(run: Run) -> float:
+    """Return the rate that a person has set, else the largest so far: the peak of its schedule."""
+    state = run.live.state if run.live is not None else None
+    if state is not None and (state.held is not None or state.scale != 1):
+        return state.lr
+    return run.rates.largest if run.rates is not None else run.lr
 
 
 def cells_of(run: Run) -> dict[str, str]:
