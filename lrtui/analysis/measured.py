@@ -47,6 +47,10 @@ for a single loss."""
 SPIKE_SHOWN_STEPS = 50
 """Steps for which a spike is shown; with mini-batches, half of these losses must be high."""
 
+MOST_ABOVE = 0.6
+"""Share of the last ``SPIKE_SHOWN_STEPS`` mini-batch losses that must exceed each of the first
+``OPENING`` instead: by chance once in ten thousand trainings whose loss does not move."""
+
 LAST_BATCHES = 10
 """Mini-batch losses that must all exceed each of the first ``OPENING`` for a rise: by chance once
 in 180,000 times."""
@@ -192,11 +196,17 @@ def rise(
     above = f"the first was {start:.3g}"
     if not every_step_sees_all:
         above = f"none of the first {OPENING} was over {start:.3g}"
-        late = finite[-LAST_BATCHES:]
-        now = float(late.min())
-        if len(finite) < OPENING + LAST_BATCHES or now <= start + by:
+        late, many = finite[-LAST_BATCHES:], finite[-SPIKE_SHOWN_STEPS:]
+        now, over = float(late.min()), int((many > start + by).sum())
+        if len(finite) < OPENING + LAST_BATCHES:
             return None
-        said = f"none of the last {LAST_BATCHES} losses is under {now:.3g}, {above}"
+        if now > start + by:
+            said = f"none of the last {LAST_BATCHES} losses is under {now:.3g}, {above}"
+        elif len(finite) >= OPENING + SPIKE_SHOWN_STEPS and over >= MOST_ABOVE * len(many):
+            said = f"{over} of the last {len(many)} losses are over {start + by:.3g}, {above}"
+            now = float(np.median(many))
+        else:
+            return None
     else:
         late = finite[-SPIKE_SHOWN_STEPS:]
         peak, now = float(late.max()), float(late[-2:].max())

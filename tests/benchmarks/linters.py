@@ -40,7 +40,7 @@ JUMP, JUMP_AT, JUMP_STEPS = 30.0, 400, 15
 FELL, ROSE = 0.9, 1.5
 
 WORDS = {"diverged", "diverging", "above its start"}
-"""Verdicts of ours that mean it."""
+"""Verdicts of ours that mean it, and a rise whose evidence is that it is above its start."""
 
 
 def train(kind: Kind, name: str, lr: float, batch: int, seed: int, jumps: bool, path: Path) -> str:
@@ -97,7 +97,8 @@ def ours(path: Path) -> bool:
         for message in messages:
             session.apply(message)
     assert session.current is not None
-    return session.current.reading()[0] in WORDS
+    word, evidence, _ = session.current.reading()
+    return word in WORDS or (word == "rising" and "of the first" in evidence)
 
 
 def losslint(folder: Path) -> set[str]:
