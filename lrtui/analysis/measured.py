@@ -47,9 +47,9 @@ for a single loss."""
 SPIKE_SHOWN_STEPS = 50
 """Steps for which a spike is shown; with mini-batches, half of these losses must be high."""
 
-MOST_ABOVE = 0.6
+MOST_ABOVE = 0.8
 """Share of the last ``SPIKE_SHOWN_STEPS`` mini-batch losses that must exceed each of the first
-``OPENING`` instead: by chance once in ten thousand trainings whose loss does not move."""
+``OPENING`` instead: by chance once in ten thousand trainings on single samples whose loss does not move."""
 
 LAST_BATCHES = 10
 """Mini-batch losses that must all exceed each of the first ``OPENING`` for a rise: by chance once
