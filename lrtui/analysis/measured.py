@@ -49,7 +49,8 @@ SPIKE_SHOWN_STEPS = 50
 
 MOST_ABOVE = 0.8
 """Share of the last ``SPIKE_SHOWN_STEPS`` mini-batch losses that must exceed each of the first
-``OPENING`` instead: by chance once in ten thousand trainings on single samples whose loss does not move."""
+``OPENING`` instead: by chance in one of ten thousand trainings on single samples whose loss does
+not move."""
 
 LAST_BATCHES = 10
 """Mini-batch losses that must all exceed each of the first ``OPENING`` for a rise: by chance once
