@@ -48,9 +48,9 @@ def server() -> socket.socket:
     """Start a server that ends with this process; return what it is asked by."""
     mine, its = pair()
     with its:
-        env = os.environ | {"OMP_NUM_THREADS": "1"}  # then no library has threads yet
+        assert os.environ["OMP_NUM_THREADS"] == "1"  # then no library has threads yet
         command = [sys.executable, __file__, str(its.fileno())]
-        servers.append(start_anew(command, pass_fds=[its.fileno()], env=env))
+        servers.append(start_anew(command, pass_fds=[its.fileno()]))
     return mine
 
 

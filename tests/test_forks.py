@@ -52,8 +52,7 @@ WAYS = {"script": ["s.py", "a", "-b"], "module": ["-m", "s", "a"], "unbuffered":
 
 
 def both(arguments: list[str], **settings: Any) -> list[subprocess.CompletedProcess[Any]]:
-    env = os.environ | {"OMP_NUM_THREADS": "1"}
-    settings |= {"env": env, "capture_output": True, "text": True, "timeout": 60}
+    settings |= {"capture_output": True, "text": True, "timeout": 60}
     command = [sys.executable, *arguments]
     return [subprocess.run(command, **settings), forks.run(command, **settings)]
 

@@ -17,7 +17,7 @@ from lrtui.monitor.command_queue import CommandQueue, PendingCommand
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.tape import CannotTry, Tape
 from lrtui.monitor.tries import Tries
-from tests.forks import run
+from tests import forks
 from tests.monitor.late import late
 from tests.monitor.scripts.setups import EXACT, REFUSED
 from tests.monitor.scripts.tried import AT, RECORDED, STEPS
@@ -40,7 +40,7 @@ CHUNKS = [QUICK, *(pytest.param(ALL[i::6], marks=pytest.mark.slow) for i in rang
 
 def outcomes(modes: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
     """Run trainings in each of some ways; return what came of each, by its name."""
-    done = run(
+    done = forks.run(
         [sys.executable, script("tried"), *modes, "--", *names],
         capture_output=True,
         text=True,
