@@ -8,5 +8,8 @@ from hypothesis import settings
 settings.register_profile("lrtui", deadline=None)
 settings.load_profile("lrtui")
 
+# Tests run beside each other; torch's threads would take turns on the same cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 # Nobody's own settings.
 os.environ["XDG_CONFIG_HOME"] = os.devnull

@@ -21,6 +21,9 @@ RETRY_SECONDS = 1.0
 MAX_READ = 1 << 22
 """Bytes read at a time."""
 
+PF_EXITING = 0x4
+"""Flag of Linux for a process that ends or has ended."""
+
 LAST_LINES, MAX_TAIL = 3, 1 << 14
 """Lines shown of what a process that is gone printed to standard error; most bytes read of it."""
 
@@ -230,7 +233,7 @@ def last_lines(path: Path, *, ours: bool = False) -> list[str]:
 
 
 def has_ended(pid: int) -> bool:
-    """Return whether a process of this machine has ended; false if unknown."""
+    """Return whether a process of this machine has ended or is about to; false if unknown."""
     try:
         os.kill(pid, 0)
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -238,4 +241,5 @@ def has_ended(pid: int) -> bool:
         return True
     except OSError:
         return False  # another user's, or a system without /proc
-    return stat.rpartition(")")[2].split()[0] in "ZX"  # a zombie
+    # Its sockets are closed some time before it is a zombie.
+    return bool(int(stat.rpartition(")")[2].split()[6]) & PF_EXITING)

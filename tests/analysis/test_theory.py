@@ -395,20 +395,20 @@ def test_curves_with_momentum_and_decay_are_those_of_torch() -> None:
 @pytest.mark.slow
 def test_the_settling_step_with_momentum_and_decay_is_exact() -> None:
     exact, reached, flown = 0, 0, 0
-    for seed in range(160):
+    for seed in range(100):
         fit, (optimizer, share) = Fit.random(seed, spread=0.7), random_sgd(seed)
         theory = Theory.of(fit.quadratic(), optimizer)
         lr = share * theory.max_stable_lr
-        told = fit.train(optimizer, lr, 500)
         foreseen = theory.settles_at(theory.start, lr)
         if foreseen is None or foreseen > 400:
             continue
+        told = fit.train(optimizer, lr, 500)
         reached += 1
         exact += settled_for_good(told, theory.settled_loss) == foreseen
         flown += bool((told[:foreseen] <= theory.settled_loss).any())
-    assert reached > 120
+    assert reached > 75
     assert exact >= reached - 1  # float32 may be on the other side of the target by a hair
-    assert flown > 18  # flew through the target and left it again
+    assert flown > 11  # flew through the target and left it again
 
 
 def explicit(theories: Sequence[Theory], lrs: Sequence[float], steps: int) -> np.ndarray:

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import stat
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from lrtui.analysis.history import Row
 from lrtui.monitor.alarms import MAX_RECORDS, Alarms
+from tests import forks
 from tests.monitor.trainings import script, training, until
 
 
@@ -149,9 +149,7 @@ def test_a_command_that_cannot_be_run_is_said_once(path: Path, command: str) -> 
 @pytest.mark.slow
 def test_a_training_with_spikes_is_the_same_to_the_last_bit(tmp_path: Path) -> None:
     plain, watched, told = tmp_path / "plain", tmp_path / "watched", tmp_path / "told"
-    subprocess.run(
-        [sys.executable, script("spiky"), str(plain)], input=b"\n", check=True, timeout=100
-    )
+    forks.run([sys.executable, script("spiky"), str(plain)], input=b"\n", check=True, timeout=100)
     on_spike = ["--on-spike", f"sh -c 'echo $LRTUI_KIND $LRTUI_STEP > {told}'"]
     journal = tmp_path / "log.journal"
     options = ["--journal", str(journal), *on_spike]

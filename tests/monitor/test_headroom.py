@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import subprocess
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -22,6 +21,7 @@ from lrtui.monitor.frameworks import names_of
 from lrtui.monitor.headroom import FIRST_STEP, PAIRS, Headroom
 from lrtui.monitor.publisher import Addressed, Began, Publisher, to_all
 from lrtui.monitor.rate_control import RateControl
+from tests import forks
 from tests.monitor.late import LateTensor
 from tests.monitor.trainings import training
 
@@ -370,7 +370,7 @@ def test_a_training_with_a_low_rate_has_room_and_is_not_changed(tmp_path: Path) 
     path, plain, watched = (tmp_path / name for name in ("slope.py", "plain", "watched"))
     path.write_text(SCRIPT)
     command = [sys.executable, str(path), str(plain)]
-    subprocess.run(command, input=b"\n", check=True, timeout=100)
+    forks.run(command, input=b"\n", check=True, timeout=100)
     with training("-m", "lrtui", "run", str(path), str(watched)) as running:
         viewer = running.viewer()
 

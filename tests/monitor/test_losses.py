@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import forks
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +104,7 @@ for _ in range(2):
 def test_the_loss_is_the_true_one(loop: str, tmp_path: Path) -> None:
     path = tmp_path / "loop.py"
     path.write_text(HEAD + LOOPS[loop] + TAIL)
-    done = subprocess.run(
+    done = forks.run(
         [sys.executable, str(path)], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr

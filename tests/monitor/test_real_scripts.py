@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,7 @@ from lrtui.messages import (
     State,
     Stop,
 )
+from tests import forks
 from tests.monitor.trainings import Viewer, training, until
 
 pytestmark = pytest.mark.slow
@@ -268,12 +271,24 @@ torch.autograd.backward([]) if False else print(m.weight.tolist())
 """
 
 
-@pytest.mark.parametrize("source", [NO_LR, LR_IS_NONE, LOOKAHEAD, ODD_GROUPS, BACKWARD_OF_NOTHING])
-def test_a_script_does_the_same_as_under_python(source: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "start"),
+    [
+        (NO_LR, subprocess.run),  # the real thing
+        (LR_IS_NONE, forks.run),
+        (LOOKAHEAD, forks.run),
+        (ODD_GROUPS, forks.run),
+        (BACKWARD_OF_NOTHING, forks.run),
+    ],
+    ids=["no rate", "the rate is None", "lookahead", "odd groups", "backward of nothing"],
+)
+def test_a_script_does_the_same_as_under_python(
+    source: str, start: Callable[..., Any], tmp_path: Path
+) -> None:
     path = tmp_path / "s.py"
     path.write_text(LINEAR + source)
     found = [
-        subprocess.run(
+        start(
             [sys.executable, *ours, str(path)],
             capture_output=True,
             text=True,
@@ -308,9 +323,7 @@ m = model(); train(m, torch.optim.SGD(m.parameters(), 0.1), 150); print("steps",
 """
     command = [sys.executable, *under_lrtui(tmp_path, source)]
     env = {**os.environ, "LRTUI_DIR": str(tmp_path / "s")}
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=100, env=env
-    )
+    done = forks.run(command, capture_output=True, text=True, timeout=100, env=env)
     assert done.returncode == 0
     assert done.stdout.startswith("steps [")
     said = done.stderr.splitlines()
@@ -490,9 +503,7 @@ for i in tqdm(range(200), mininterval=0.01):
 """
     command = [sys.executable, *under_lrtui(tmp_path, source)]
     env = {**os.environ, "LRTUI_DIR": str(tmp_path / "s")}
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=100, env=env
-    )
+    done = forks.run(command, capture_output=True, text=True, timeout=100, env=env)
     lines = re.split(r"[\r\n]+", done.stderr)
     assert [line for line in lines if "lrtui" in line] == [
         line for line in lines if line.startswith("lrtui: lrtui watch")

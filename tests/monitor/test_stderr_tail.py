@@ -12,7 +12,7 @@ import pytest
 
 from lrtui.messages import AnyMessage, Ended, Printed
 from lrtui.monitor.stderr_tail import MAX_CHARACTERS, StderrTail, remove_stale
-from lrtui.sources.socket import SocketSource, last_lines
+from lrtui.sources.socket import SocketSource, has_ended, last_lines
 from lrtui.sources.trainings import Training
 from tests.monitor.trainings import script, training, until
 
@@ -57,6 +57,20 @@ def test_without_a_file_nothing_is_said(tmp_path: Path) -> None:
     assert last_lines(tmp_path / "no") == []
     (tmp_path / "link").symlink_to("/etc/passwd")
     assert last_lines(tmp_path / "link") == []
+
+
+def test_a_process_has_ended_from_when_it_begins_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not has_ended(os.getpid())
+    child = os.posix_spawn("/bin/true", ["true"], {})
+    until(lambda: has_ended(child), "its end")  # a zombie until it is waited for
+    os.waitpid(child, 0)
+    assert has_ended(child)
+    # Where the system takes long to take its memory apart: its sockets are closed already.
+    ending = "7 (a) b) R 1 7 7 0 -1 4194564 1 0 0 0"
+    monkeypatch.setattr(Path, "read_text", lambda path: ending)
+    assert has_ended(os.getpid())
+    monkeypatch.setattr(Path, "read_text", lambda path: ending.replace("4194564", "4194560"))
+    assert not has_ended(os.getpid())
 
 
 @pytest.mark.slow

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
 
@@ -20,10 +17,11 @@ from lrtui.monitor.command_queue import CommandQueue, PendingCommand
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.tape import CannotTry, Tape
 from lrtui.monitor.tries import Tries
+from tests import forks
 from tests.monitor.late import late
 from tests.monitor.scripts.setups import EXACT, REFUSED
 from tests.monitor.scripts.tried import AT, RECORDED, STEPS
-from tests.monitor.test_ranks import torchrun
+from tests.monitor.test_ranks import rank_process, torchrun
 from tests.monitor.trainings import Running, script, training
 
 FACTORS = "0.5,1,2,4"
@@ -42,13 +40,12 @@ CHUNKS = [QUICK, *(pytest.param(ALL[i::6], marks=pytest.mark.slow) for i in rang
 
 def outcomes(modes: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
     """Run trainings in each of some ways; return what came of each, by its name."""
-    done = subprocess.run(
+    done = forks.run(
         [sys.executable, script("tried"), *modes, "--", *names],
         capture_output=True,
         text=True,
         timeout=110,
         check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found: list[dict[str, Any]] = [{} for _ in modes]
@@ -295,9 +292,7 @@ def test_a_rank_killed_in_a_try_ends_the_training_as_it_would_have(tmp_path: Pat
         viewer = running.viewer()
         viewer.tell(Try(factors=[1.0, 2.0], steps=10_000))
         viewer.wait_for(lambda: any(isinstance(m, Trying) for m in viewer.messages), "a try")
-        ranks = psutil.Process(running.process.pid).children(recursive=True)
-        (other,) = (r for r in ranks if r.pid != viewer.greeting.pid and "run" in r.cmdline())
-        other.kill()
+        rank_process(running, viewer.greeting.pid).kill()
         assert running.wait(60) != 0  # torchrun ends the others
 
 

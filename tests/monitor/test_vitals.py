@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +20,7 @@ from lrtui.messages import Vitals as Told
 from lrtui.monitor.frameworks import find_epochs, find_total
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.vitals import Vitals, settings_of
+from tests import forks
 from tests.monitor.trainings import Viewer, script, training
 
 
@@ -173,7 +173,7 @@ def last(viewer: Viewer) -> Told | None:
 def test_an_unchanged_script_shows_what_it_computed_and_is_not_changed(tmp_path: Path) -> None:
     plain, watched = tmp_path / "plain", tmp_path / "watched"
     command = [script("vitals"), str(plain), "60", "0.0004"]
-    subprocess.run([sys.executable, *command], input=b"\n", check=True, timeout=100)
+    forks.run([sys.executable, *command], input=b"\n", check=True, timeout=100)
     command[1] = str(watched)
     with training("-m", "lrtui", "run", *command) as running:
         viewer = running.viewer()

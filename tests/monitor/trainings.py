@@ -27,6 +27,7 @@ from lrtui.messages import (
     encode,
 )
 from lrtui.sources.trainings import Connection
+from tests.forks import Popen
 
 SCRIPTS = Path(__file__).parent / "scripts"
 PATIENCE = 60.0
@@ -49,7 +50,7 @@ class Running:
         self.folder = folder
         self.viewers: list[Viewer] = []
         self.out = tempfile.TemporaryFile()  # noqa: SIM115
-        self.process = subprocess.Popen(
+        self.process = Popen[bytes](
             [sys.executable, *command],
             env={**os.environ, "LRTUI_DIR": str(folder), **env},
             stdout=self.out,
