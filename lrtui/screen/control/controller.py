@@ -153,7 +153,7 @@ class Controller:
         self._send(self.session.start(entrants, self.setup, self._speed))
         for run in self.session.current_group:
             self._clear_answers()
-            self._log.begin(run.number, run.lr)
+            self._log.begin(run.number, rate_text(run.lr))
 
     def _clear_answers(self) -> None:
         """Remove messages about the previous run."""

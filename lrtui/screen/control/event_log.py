@@ -21,12 +21,12 @@ class Log:
         self._view = view
         self._start: Span | None = None
 
-    def begin(self, number: int, lr: float) -> None:
-        """Log the start of a run."""
+    def begin(self, number: int, rate: str) -> None:
+        """Log the start of a run at a rate."""
         log = self._view.log
         if log and log[-1] is self._start and not self._view.race:
             log.pop()  # the previous run had no events
-        self._start = (f"run {number} started, rate {rate_text(lr)}", "dim")
+        self._start = (f"run {number} started, rate {rate}", "dim")
         log.append(self._start)
 
     def clear(self) -> None:
@@ -57,7 +57,8 @@ class Log:
             case "rewound":
                 self.clear()
             case "started" | "restarted" if run and not self._view.session.offers("start"):
-                self.begin(run.number, run.lr)
+                rate = f"{run.lr:.4g}" if run.lr else "not known yet"  # a log may have float32
+                self.begin(run.number, rate if run.live is not None else rate_text(run.lr))
             case "rate":
                 self.write(text, "text")
             case "answer" | "refusal":

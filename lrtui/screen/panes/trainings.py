@@ -21,10 +21,13 @@ NAME, MIN_NAME = 24, 8
 VERDICT = 17
 """Cells of a verdict with its sign: as many as the longest that is usual."""
 
-COLUMNS = {"last": 9, "best @ step": 18, "step": 9, "age": 11}
+LAST = 50
+"""Losses of the mean: a single mini-batch says little."""
+
+COLUMNS = {f"mean {LAST}": 9, "last": 9, "best @ step": 18, "step": 9, "age": 11}
 """The columns after the verdict, and their widths."""
 
-MATTER = ("last", "step", "best @ step", "age")
+MATTER = (f"mean {LAST}", "step", "best @ step", "last", "age")
 """The same, what matters most first; those that do not fit are left out."""
 
 RATES = ("lr", "learning_rate")
@@ -88,10 +91,13 @@ def rate_of(run: Run) -> float:
 
 def cells_of(run: Run) -> dict[str, str]:
     """Return the numbers of a run by column."""
-    series = run.series
-    best = "–" if series is None else f"{series.smallest:.4g} @ {series.smallest_at:,}"
-    last = "–" if series is None else f"{series.recent[-1]:.4g}"
-    return {"last": last, "best @ step": best, "step": f"{run.step:,}", "age": age_of(run)}
+    found = dict.fromkeys(COLUMNS, "–") | {"step": f"{run.step:,}", "age": age_of(run)}
+    if (series := run.series) is not None:
+        losses = series.recent[-LAST:]
+        found[f"mean {LAST}"] = f"{losses.mean():.4g}"
+        found["last"] = f"{losses[-1]:.4g}"
+        found["best @ step"] = f"{series.smallest:.4g} @ {series.smallest_at:,}"
+    return found
 
 
 def age_of(run: Run) -> str:
@@ -146,8 +152,8 @@ TRAININGS = Pane(
     place="foot",
     heading=False,
     draw=draw,
-    help="The trainings: verdict, last and smallest loss, how long ago each was heard of, and "
-    "which of their settings differ; keys go to the one in focus.",
+    help="The trainings: verdict, mean of the last losses, smallest and last loss, how long ago "
+    "each was heard of, and which of their settings differ; keys go to the one in focus.",
     applies=lambda view: view.several,
     fits=in_two_rows,
     widths=(60, None),
