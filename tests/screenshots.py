@@ -38,6 +38,27 @@ STILLS = {
     "ascii": (80, 24, ("--lr", "0.1", "--lr", "0.7", "--ascii"), "", r"2\s+0\.7\s+\+ settled"),
 }
 
+SCRIPT = """
+import argparse, time, torch
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+lr = parser.parse_args().lr
+torch.manual_seed(0)
+torch.set_num_threads(1)
+x = torch.randn(2048, 16)
+y = x[:, :4].sum(1, keepdim=True).sin() + 0.1 * torch.randn(2048, 1)
+net = torch.nn.Sequential(torch.nn.Linear(16, 64), torch.nn.Tanh(), torch.nn.Linear(64, 1))
+optimizer = torch.optim.SGD(net.parameters(), lr, momentum=0.9)
+for step in range(1500):
+    index = torch.randint(0, 2048, (32,))
+    loss = ((net(x[index]) - y[index]) ** 2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    time.sleep(0.003)
+"""
+"""A training whose best rate lies between those that are raced."""
+
 FRAME = 0.2
 """Seconds of a frame of the moving picture, at least."""
 
@@ -66,6 +87,20 @@ def still(name: str) -> None:
             lab.wait_for(shown)
         lab.read(1)
         save(picture(lab.screen), FOLDER / f"{name}.png")
+
+
+def race_of_scripts() -> None:
+    """Race a script at four rates, and take a picture of the screen once the first are over."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "train.py").write_text(SCRIPT)
+        command = ("--", "python", "train.py", "--lr", "{lr}")
+        rates = ("0.003", "0.03", "0.3", "3")
+        with terminal("race", *rates, "--jobs", "2", *command, cwd=folder) as screen:
+            screen.wait_for("2 live · 2 over", 120)
+            screen.wait_for(r"4  lr-3 .*diverged|4  lr-3 .*level|4  lr-3 .*falling", 60)
+            screen.drain(2)
+            save(picture(screen.screen), FOLDER / "scripts.png")
+            screen.type("q")
 
 
 def save(image: Image.Image, path: Path) -> None:
@@ -133,6 +168,8 @@ def main() -> None:
     for name in STILLS:
         if not names or name in names:
             still(name)
+    if not names or "scripts" in names:
+        race_of_scripts()
     for tour in ("", "edge", "optimizers", "race", "live"):
         name = tour if tour == "live" else f"tour-{tour}".rstrip("-")
         if not names or name in names:

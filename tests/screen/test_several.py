@@ -161,3 +161,15 @@ async def test_as_many_as_have_room_and_the_one_in_focus_always() -> None:
         current = main_screen(app).view.session.current
         assert current is not None
         assert current.number == 30
+
+
+async def test_one_that_diverges_does_not_flatten_the_others() -> None:
+    grows = [5.0 * 10 ** min(step / 10, 30) for step in range(300)]
+    app = app_of(training("wild", grows), training("calm", falling(300)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        rows = text(app, "loss").splitlines()
+        labels = [float(row.split("┤")[0]) for row in rows if "┤" in row]
+        assert max(labels) <= 100
+        assert any("2 calm" in row for row in rows)
+        assert any("1 wild" in row for row in rows)

@@ -282,6 +282,9 @@ def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas
 
     series = [run.series for run in runs if run.series]
     usual = [usual_losses(each, log=scale != "linear") for each in series]
+    if runs[0].joined is not None:  # one that diverges does not flatten the others
+        top = FAR_OFF * max([each.first for each in series if each.first == each.first], default=1)
+        usual = [(min(low, top), min(high, top)) for low, high in usual] if top > 0 else usual
     for _, each in validations_of(runs[0]):
         (low, high), ends = usual[0], usual_losses(each, log=scale != "linear")
         near = [end for end in ends if low / FAR_OFF <= end <= FAR_OFF * high]
