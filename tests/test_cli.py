@@ -301,6 +301,7 @@ def test_a_file_is_never_written_over(tmp_path: Path) -> None:
     assert file.read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_a_save_that_fails_is_reported_and_stops_nothing() -> None:
     done = lrtui("--plain", "--steps", "20", "--save", "/dev/full")
     assert done.returncode == 1
@@ -325,6 +326,7 @@ def test_with_standard_output_closed(closed: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_standard_input_closed_with_a_trainer() -> None:
     done = in_shell("<&-", "--plain", "--steps", "5")
     assert (done.returncode, done.stderr) == (0, "")

@@ -271,6 +271,7 @@ def test_as_text_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) 
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 async def test_the_search_goes_from_place_to_place_through_all_pages() -> None:
     app = GuideApp("recording", None)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -6,6 +6,7 @@ import math
 from random import Random
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -206,6 +207,7 @@ def test_where_the_losses_were_not_finite() -> None:
     assert sparse.non_finite() == [(50, 100)]
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 3 * MAX_BUCKETS), st.integers(1, 3 * MAX_BUCKETS), st.integers(1, 999))
 def test_of_a_long_series_too(first: int, length: int, batch: int) -> None:

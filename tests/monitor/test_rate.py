@@ -177,6 +177,7 @@ def test_other_optimizers_are_scaled_as_the_first() -> None:
     assert [w.item() for w in weights] == pytest.approx([0.05, 0.2])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_compiled_steps_take_the_rate_and_are_not_compiled_again_for_each() -> None:
     counter = CompileCounter()

@@ -93,6 +93,7 @@ async def test_hints_on_borders_do_what_they_say() -> None:
         assert starts(source) == [0.1]
 
 
+@pytest.mark.slow
 async def test_the_cursor_reaches_every_step() -> None:
     app = make_app(FakeTrainer())
     async with app.run_test(size=(80, 24)) as pilot:

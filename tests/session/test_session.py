@@ -355,6 +355,7 @@ def test_a_run_whose_losses_are_forgotten_keeps_its_verdict(exact: bool) -> None
     assert (run.reading(), run.status(), run.settled_at) == before
 
 
+@pytest.mark.slow
 def test_the_list_of_runs_is_bounded() -> None:
     session = Session()
     for number in range(1, MAX_RUNS + 51):

@@ -429,6 +429,7 @@ def test_the_ruler_comes_while_a_run_goes_as_fast_as_possible(points: int) -> No
     server.stop()
 
 
+@pytest.mark.slow
 def test_torch_imports_what_optimizers_need_while_nothing_waits() -> None:
     """The line's own path needs none of it; the first other optimizer would wait for 1.4 s."""
     code = """
