@@ -25,6 +25,7 @@ from lrtui.messages import (
 )
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.sources.process import MAX_DETAILS, ProcessSource, how_ended
+from tests.forks import SERVER
 from tests.in_process import last
 
 START = Start(run=1, lr=0.7, steps=10, speed=None)
@@ -38,6 +39,11 @@ G = {encode(GREETING).decode()!r}
 
 
 FLOOD = "(over 50 lines in a second: the others are counted)"
+
+
+def children() -> list[psutil.Process]:
+    """What this process has started, other than for other tests."""
+    return [each for each in psutil.Process().children() if each.name() != SERVER]
 
 
 def script(code: str) -> ProcessSource:
@@ -61,7 +67,7 @@ def test_the_real_trainer() -> None:
         kinds = [type(m) for m in told if not isinstance(m, Printed)]
         assert kinds[:4] == [Greeting, LineScene, Quadratic, ProblemFacts]
         greeting = last(told, Greeting)
-        assert greeting.pid == psutil.Process().children()[0].pid
+        assert greeting.pid == children()[0].pid
         assert "7 points" in greeting.title
         assert "seed 3" in greeting.title
         assert len(last(told, LineScene).x) == 7
@@ -69,7 +75,7 @@ def test_the_real_trainer() -> None:
         assert last(told, Ended).outcome == "done"
     finally:
         source.close()
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,7 @@ def test_a_trainer_that_does_not_end_by_itself_is_killed() -> None:
     source = script("say(G)\ntime.sleep(60)")
     assert source.poll(None) == [GREETING]
     source.close()
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
 def test_what_a_dead_trainer_left_behind_is_not_held_against_the_next_run(tmp_path: Path) -> None:
@@ -137,7 +143,7 @@ def test_what_a_dead_trainer_left_behind_is_not_held_against_the_next_run(tmp_pa
         "time.sleep(60)\n"
     )
     end = time.monotonic() + 10
-    while psutil.Process().children():  # until it has ended and the source knows
+    while children():  # until it has ended and the source knows
         assert time.monotonic() < end
         time.sleep(0.01)
     source.send(START)  # and nobody has asked for what it said
