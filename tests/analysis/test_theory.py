@@ -408,7 +408,7 @@ def test_the_settling_step_with_momentum_and_decay_is_exact() -> None:
         flown += bool((told[:foreseen] <= theory.settled_loss).any())
     assert reached > 90
     assert exact >= reached - 1  # float32 may be on the other side of the target by a hair
-    assert flown > 11  # flew through the target and left it again
+    assert flown > 50  # flew through the target and left it again
 
 
 def explicit(theories: Sequence[Theory], lrs: Sequence[float], steps: int) -> np.ndarray:
