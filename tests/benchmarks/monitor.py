@@ -47,7 +47,7 @@ monitor = lrtui.Monitor(watched, vitals=vitals != "none")
 watched.step(); monitor.step(loss)
 if vitals == "idle":  # no measurement is due
     found = monitor._channel.vitals
-    found.headroom.due = found._own.due = 1 << 60
+    found.headroom.due = 1 << 60
 noted_scale = clipping._clip_grads_with_norm_
 print("ready", flush=True)
 sys.stdin.readline()
