@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import sys
+import sysconfig
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -113,8 +114,11 @@ def run_file(file: Path) -> ModuleType:
     except OSError as error:
         raise ProblemError(f"it cannot be read: {error.strerror}") from error
     folder = str(file.resolve().parent)
+    # An environment may lie in the folder of a project: torch is not imported twice.
+    installed = tuple(f"{path}/" for path in sysconfig.get_paths().values())
     for name, module in [*sys.modules.items()]:
-        beside = str(getattr(module, "__file__", None) or "").startswith(folder + "/")
+        where = str(getattr(module, "__file__", None) or "")
+        beside = where.startswith(folder + "/") and not where.startswith(installed)
         if beside and not name.startswith(("lrtui", "__main__")):
             del sys.modules[name]
     if folder not in sys.path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from itertools import islice
 from pathlib import Path
 from textwrap import dedent
@@ -11,6 +12,7 @@ import torch
 
 from lrtui.messages import ClassesScene, CurveScene, Optimizer
 from lrtui.messages.problem_settings import ProblemSettings
+from lrtui.problems.file import run_file
 from lrtui.problems.load import load
 from lrtui.problems.problem import Problem
 from lrtui.trainer.training import Training
@@ -157,6 +159,19 @@ def test_a_broken_file_gets_one_clear_sentence(
     assert said in found
     assert found.startswith("mine.py")
     assert "\n" not in found
+
+
+def test_what_is_installed_below_its_folder_is_not_imported_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / ".venv" / "lib"
+    packages.mkdir(parents=True)
+    (packages / "installed_7.py").write_text("")
+    monkeypatch.syspath_prepend(packages)
+    monkeypatch.setattr("sysconfig.get_paths", lambda: {"purelib": str(packages)})
+    first = importlib.import_module("installed_7")
+    (tmp_path / "mine.py").write_text("import installed_7\n")
+    assert run_file(tmp_path / "mine.py").installed_7 is first
 
 
 def test_a_file_may_import_what_lies_beside_it_and_sees_its_changes(tmp_path: Path) -> None:
