@@ -44,6 +44,8 @@ def is_count(name: str, series: LossSeries) -> bool:
 
 def chosen(view: View) -> str:
     """Return what the loss is drawn along."""
+    if view.along == STEPS:
+        return STEPS  # asked for each mark of each frame
     return view.along if view.along in choices(view) else STEPS
 
 

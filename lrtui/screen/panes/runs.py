@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
@@ -51,7 +51,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     apart = min(longest + 1, most) if longest else 0
     found = [cells_of(run) for run in here]
     known = {name for cells in found for name, text in cells.items() if text}
-    columns = fitting(room - apart, known)
+    columns = fitting(room - apart, COLUMNS, [name for name in MATTER if name in known])
     name = "setting" if apart >= 8 else ""
     title: Row = [(f" {'#':>3}  {'rate':<{rates}} {name:<{apart}}{'verdict':<{wide + 2}}", "dim")]
     title += [(f"{name:>{size}}", "dim") for name, size in columns.items()]
@@ -97,16 +97,21 @@ def rates_cell(run: Run, width: int) -> str:
     return text if len(text) <= width else f"→ {rate_cell(run.lr, RATE - 2)}"
 
 
-def fitting(width: int, known: Collection[str]) -> dict[str, int]:
-    """Return the columns that a width has room for, of those in which something is known."""
+def fitting(width: int, columns: Mapping[str, int], matter: Iterable[str]) -> dict[str, int]:
+    """Return the columns that a width has room for.
+
+    Args:
+        width: in cells.
+        columns: the width of each, in the order of the table.
+        matter: those that may be shown, what matters most first.
+    """
     kept: list[str] = []
-    for name in MATTER:
-        if name in known:
-            width -= COLUMNS[name]
-            if width < 0:
-                break
-            kept.append(name)
-    return {name: size for name, size in COLUMNS.items() if name in kept}
+    for name in matter:
+        width -= columns[name]
+        if width < 0:
+            break
+        kept.append(name)
+    return {name: size for name, size in columns.items() if name in kept}
 
 
 def about(run: Run, view: View) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.pane import Highlight, Pane, in_two_rows
+from lrtui.screen.panes.runs import fitting
 from lrtui.screen.panes.status import LOOKS, state
 from lrtui.session.run import Run
 from lrtui.text.amounts import duration
@@ -45,12 +46,12 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     room = width - 5 - RATE - 1 - VERDICT
     least = sum(COLUMNS[name] for name in MATTER[:2])
     name_width = min(max(longest, MIN_NAME), NAME, max(room - least, MIN_NAME))
-    columns = fitting(room - name_width - 1)
+    columns = fitting(room - name_width - 1, COLUMNS, MATTER)
     left = room - name_width - 1 - sum(columns.values())
     settings = {}
     for key in differing:
-        cells = [len(key), *(len(setting_of(run, key)) for run in here)]
-        size = min(max(cells), SETTING) + 2
+        longest = max(len(key), *(len(setting_of(run, key)) for run in here))
+        size = min(longest, SETTING) + 2
         if size <= left:
             settings[key] = size
             left -= size
@@ -60,11 +61,11 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     rows = [fitted([(title, "dim")], width)]
     for run in here:
         in_focus = run is view.session.current
-        sign, tone = LOOKS[state(run, view.session.is_paused(run))]
         word = state(run, view.session.is_paused(run))
+        sign, tone = LOOKS[word]
         if run.live is not None and run.live.stall and run.is_on:
             sign, tone = "…", "dim"
-        cells_ = cells_of(run)
+        cells = cells_of(run)
         row: Row = [
             ("▎" if in_focus else " ", "accent"),
             (f"{run.number:>2}  ", view.tone(run)),
@@ -72,7 +73,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             (f"{rate_cell(lr, RATE) if (lr := rate_of(run)) else '–':<{RATE}} ", "text"),
             (f"{f'{sign} {word}'[:VERDICT]:<{VERDICT}}", tone),
         ]
-        row += [(f"{cells_[name]:>{size}}", "text") for name, size in columns.items()]
+        row += [(f"{cells[name]:>{size}}", "text") for name, size in columns.items()]
         row += [
             (f"  {setting_of(run, key)[: size - 2]:<{size - 2}}", "dim")
             for key, size in settings.items()
@@ -119,17 +120,6 @@ def differences(runs: Sequence[Run]) -> list[str]:
 def setting_of(run: Run, key: str) -> str:
     """Return a setting of a run, a dash where it is not known."""
     return run.joined.settings.get(key, "–") if run.joined is not None else "–"
-
-
-def fitting(width: int) -> dict[str, int]:
-    """Return the columns that a width has room for."""
-    kept = []
-    for name in MATTER:
-        width -= COLUMNS[name]
-        if width < 0:
-            break
-        kept.append(name)
-    return {name: size for name, size in COLUMNS.items() if name in kept}
 
 
 def listed(view: View, height: int) -> list[Run]:

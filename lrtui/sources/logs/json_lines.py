@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrtui.sources.logs.reader import Event, Mark, Reader, Tail, lines
+from lrtui.sources.logs.reader import Event, Mark, Reader
 from lrtui.sources.logs.rows import Rows
 
 
@@ -27,10 +27,7 @@ class JsonLines(Reader):
         """See ``Reader.entries``."""
         rows = Rows()
 
-        def too_long(at: int) -> None:
-            self.complain(self.path, f" has a line at byte {at:,} that is too long; it is left out")
-
-        for line in lines(Tail(self.path, self.complain), too_long):
+        for line in self.lines(self.path):
             if isinstance(line, Mark):
                 yield line
                 continue

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrtui.sources.logs.reader import Event, Mark, Reader, Tail, in_turn, lines, walk
+from lrtui.sources.logs.reader import Event, Mark, Reader, in_turn, walk
 from lrtui.sources.logs.rows import moment, number, whole
 from lrtui.sources.settings import MAX_SETTINGS, MAX_VALUE, flat
 
@@ -40,10 +40,7 @@ class MLflowFolder(Reader):
         """Yield the values of a scalar: lines of milliseconds, value and step."""
         name = path.relative_to(self.path / "metrics").as_posix()
 
-        def too_long(at: int) -> None:
-            self.complain(path, f" has a line at byte {at:,} that is too long")
-
-        for line in lines(Tail(path, self.complain), too_long):
+        for line in self.lines(path):
             if isinstance(line, Mark):
                 yield line
                 continue

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lrtui.sources.logs.names import HELD_OUT, loss_rank, rate_rank
-from lrtui.sources.logs.reader import Event, Mark, Reader, Tail, lines
+from lrtui.sources.logs.reader import Event, Mark, Reader
 from lrtui.sources.logs.rows import Rows, number, whole
 
 MAX_TEXT = 4096
@@ -61,10 +61,7 @@ class Printed(Reader):
         """See ``Reader.entries``."""
         rows = Rows()
 
-        def too_long(at: int) -> None:
-            self.complain(self.path, f" has a line at byte {at:,} that is too long; it is left out")
-
-        for line in lines(Tail(self.path, self.complain), too_long):
+        for line in self.lines(self.path):
             if isinstance(line, Mark):
                 yield line
                 continue

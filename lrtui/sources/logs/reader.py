@@ -88,6 +88,14 @@ class Reader(ABC):
         """Return a reader of each run in the log: itself where there is one."""
         return [self]
 
+    def lines(self, path: Path) -> Iterator[tuple[int, str] | Mark]:
+        """Yield the complete lines of a text file of the log; say which are left out."""
+
+        def too_long(at: int) -> None:
+            self.complain(path, f" has a line at byte {at:,} that is too long; it is left out")
+
+        return lines(Tail(path, self.complain), too_long)
+
     @abstractmethod
     def entries(self) -> Iterator[Event]:
         """Yield the entries from the beginning, without end."""

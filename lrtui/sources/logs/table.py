@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lrtui.sources.logs.names import is_held_out, loss_rank
-from lrtui.sources.logs.reader import Event, Mark, Reader, Tail, lines
+from lrtui.sources.logs.reader import Event, Mark, Reader
 from lrtui.sources.logs.rows import STEP_NAMES, Rows, number
 
 BOM = codecs.BOM_UTF8.decode()
@@ -49,10 +49,7 @@ def table_entries(reader: Reader, path: Path, name: str) -> Iterator[Event]:
     names: list[str] = []
     apart = ","
 
-    def too_long(at: int) -> None:
-        reader.complain(path, f" has a line at byte {at:,} that is too long; it is left out")
-
-    for line in lines(Tail(path, reader.complain), too_long):
+    for line in reader.lines(path):
         if isinstance(line, Mark):
             yield line
             continue
