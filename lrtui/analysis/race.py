@@ -56,7 +56,7 @@ class Comparison(NamedTuple):
     Attributes:
         means: by rate, the lowest first.
         spread: pooled standard deviation of the losses between seeds, ``None`` if it is unknown.
-        within_chance: rates that cannot be told from the first; empty if the spread is unknown.
+        within_chance: rates that it cannot distinguish from the first; empty if it is unknown.
     """
 
     means: Mapping[float, float]

@@ -133,7 +133,7 @@ def lines_of(tried: msg.Tried) -> list[str]:
 
 
 def parse_command(words: Sequence[str], steps: int) -> tuple[str | None, msg.AnyCommand]:
-    """Read what is to be told, and to which training, ``None`` for the only one.
+    """Read the command, and the training it is for, ``None`` for the only one.
 
     Args:
         words: of the command line.
@@ -146,10 +146,10 @@ def parse_command(words: Sequence[str], steps: int) -> tuple[str | None, msg.Any
     if words and words[0] not in VERBS:
         target, *words = words
     if not words:
-        raise ValueError(f"what is to be told? {USAGE}")
+        raise ValueError(f"which command? {USAGE}")
     verb, *rest = words
     if verb not in VERBS:
-        raise ValueError(f"{verb[:24]!r} cannot be told; {USAGE} can")
+        raise ValueError(f"{verb[:24]!r} is not a command; the commands are {USAGE}")
     if verb == "try":
         return target, msg.Try(factors=factors(rest), steps=steps)
     fewest, most = ARGUMENTS.get(verb, (0, 0))

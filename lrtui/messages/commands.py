@@ -21,7 +21,7 @@ from lrtui.messages.quantities import (
 )
 
 MOST_ENTRANTS = 8
-"""Most runs of a race: as many as can be told apart on a chart."""
+"""Most runs of a race: as many as a chart can distinguish."""
 
 
 class Command(Struct, frozen=True, kw_only=True, tag_field="type"):

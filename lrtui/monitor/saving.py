@@ -18,7 +18,7 @@ WRITE_SECONDS = 0.5
 class SavedFile:
     """A file of messages that only grows, by whole lines.
 
-    It is opened anew for each write, so that a network disk shows what was written to others. An
+    It is opened again for each write, so that a network disk shows what was written to others. An
     error of the disk ends the saving, and is said once.
     """
 

@@ -123,7 +123,7 @@ class Tape:
         trouble: why the steps cannot be replayed, empty while they can.
         warning: what limits the meaning of a replay, empty if nothing does.
         nbytes: bytes of the batches kept.
-        restarts: how often recording began anew, after a step of another optimizer.
+        restarts: how often recording restarted, after a step of another optimizer.
         active: the tape that records, ``None`` if none does.
     """
 

@@ -142,7 +142,7 @@ class RaceTable(Report, tag="race", frozen=True, kw_only=True):
         second: the next one.
         difference: between the losses of the two.
         spread: pooled standard deviation between the seeds of a rate, ``None`` if unknown.
-        within_chance: rates that cannot be told from the best by it.
+        within_chance: rates that it cannot distinguish from the best.
         broke: rates of which a run diverged or failed; they are not compared.
         advice: the same in sentences.
     """

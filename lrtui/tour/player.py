@@ -118,7 +118,7 @@ class Story(MainScreen):
 
 
 class Tour(Story):
-    """A story told with our own trainer, in lockstep with its frames."""
+    """A story played by our own trainer, in lockstep with its frames."""
 
     def __init__(
         self,

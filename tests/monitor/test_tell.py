@@ -73,9 +73,9 @@ def test_what_can_be_told(words: list[str], target: str | None, command: AnyComm
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "what is to be told"),
-        (["4711"], "what is to be told"),
-        (["4711", "stopp"], "'stopp' cannot be told"),
+        ([], "which command"),
+        (["4711"], "which command"),
+        (["4711", "stopp"], "'stopp' is not a command"),
         (["lr"], "lr takes 1 number"),
         (["lr", "0"], "more than 0"),
         (["lr", "nan"], "finite"),

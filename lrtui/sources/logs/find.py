@@ -38,7 +38,7 @@ IN_FOLDERS = {*SUFFIXES, ".db", ".sqlite"}
 """Names of files that are looked into in a folder."""
 
 HEAD = 1 << 16
-"""Bytes by which a format is told."""
+"""Bytes from which a format is recognised."""
 
 KNOWN = (
     "TensorBoard events, W&B offline runs, CSV, JSON lines, trainer_state.json, DVCLive, trackio, "

@@ -31,7 +31,7 @@ RESERVED = 8
 """Places among the scalars for those that are worth seeing."""
 
 MAX_NAMES = 100_000
-"""Names of a log that are told apart."""
+"""Names of a log that are distinguished."""
 
 MAX_NAME = 80
 """Characters of a name."""

@@ -118,7 +118,7 @@ class Reader(ABC):
 
 
 class Tail:
-    """Reads a file piece by piece; opened anew each time, so that network disks look again.
+    """Reads a file piece by piece; opened again each time, so that network disks look again.
 
     Attributes:
         position: byte that is read next.
@@ -134,7 +134,7 @@ class Tail:
         self._head = b""
 
     def read(self) -> bytes | None:
-        """Return what comes next; nothing if there is no more, ``None`` if the file begins anew."""
+        """Return what comes next; nothing at the end, ``None`` if the file was replaced or cut."""
         try:
             return self._read()
         except FileNotFoundError:

@@ -71,7 +71,7 @@ def flat(
 class Rows:
     """Turns rows into entries: finds the step, counts rows without one.
 
-    A step that begins anew in each epoch goes on from the epoch before.
+    A step that restarts in each epoch goes on from the epoch before.
     """
 
     def __init__(self) -> None:

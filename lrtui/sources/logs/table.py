@@ -41,7 +41,7 @@ def table_entries(reader: Reader, path: Path, name: str) -> Iterator[Event]:
     """Yield the entries of a table; a second header is one that takes the place of the first.
 
     Args:
-        reader: told what is wrong.
+        reader: of the log; collects what is wrong with it.
         path: of the file.
         name: of the scalar in a file of one, empty for the names in the header.
     """

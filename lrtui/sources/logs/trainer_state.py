@@ -1,4 +1,4 @@
-"""``trainer_state.json`` of transformers: written anew with each checkpoint."""
+"""``trainer_state.json`` of transformers: rewritten with each checkpoint."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class RaceRun(Source):
 
     @property
     def settings(self) -> Mapping[str, str]:  # type: ignore[override]
-        """Its seed; its rate is told by its start."""
+        """Its seed; its start reports its rate."""
         return {} if self.entry.seed is None else {"seed": str(self.entry.seed)}
 
     @property
@@ -84,7 +84,7 @@ class RaceRun(Source):
 
     @property
     def is_over(self) -> bool:
-        """Whether its process and its file have ended, and all was told."""
+        """Whether its process and its file have ended, and everything was reported."""
         return self._file.is_over and not self._messages
 
     def send(self, command: msg.Command) -> None:
@@ -139,7 +139,7 @@ class RaceRun(Source):
         return replace(found, name=name, capabilities=able)
 
     def _begin(self, found: msg.Started | None) -> msg.Started:
-        """Return the start of a run; the first one is told before its file says anything."""
+        """Return the start of a run; the first one is reported before its file says anything."""
         started = found or msg.Started(run=RUN, lr=0.0, steps=None, optimizer="unknown")
         self._on = started.run
         return replace(started, lr=self.entry.lr)
