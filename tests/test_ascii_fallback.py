@@ -45,6 +45,7 @@ def literals(source: str) -> Iterator[str]:
             yield node.value
 
 
+@pytest.mark.slow
 def test_every_character_in_a_string_of_the_package_has_a_likeness() -> None:
     package = Path(lrtui.__file__).parent
     said = "".join("".join(literals(path.read_text())) for path in package.rglob("*.py"))

@@ -272,6 +272,7 @@ def test_a_damaged_file_is_shown_as_far_as_it_can_be_read(
     assert told[-1]["type"] == "printed"
 
 
+@pytest.mark.slow
 def test_the_whole_program(tmp_path: Path) -> None:
     """Trains with the real trainer, as other programs see it; a file called torch is no torch."""
     (tmp_path / "torch.py").write_text("raise SystemExit('not torch')")

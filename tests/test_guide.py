@@ -231,6 +231,7 @@ def quotes(text: str) -> list[str]:
     return [" ".join(found.split()) for found in re.findall(r'"([^"]+)"', prose)]
 
 
+@pytest.mark.slow
 def test_every_message_quoted_is_one_of_the_program() -> None:
     found = quotes(GUIDE)
     assert len(found) >= 4
@@ -302,6 +303,7 @@ async def test_the_search_goes_from_place_to_place_through_all_pages() -> None:
     assert app.return_code == 0
 
 
+@pytest.mark.slow
 async def test_links_turn_pages_and_find_headings() -> None:
     app = GuideApp("keys", None)
     async with app.run_test(size=(120, 36)) as pilot:

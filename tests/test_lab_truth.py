@@ -13,6 +13,7 @@ from tests.benchmarks.lab_truth import Found, check
 
 @pytest.mark.parametrize("seed", range(300, 306))
 @pytest.mark.parametrize("changes", [False, True], ids=["one rate", "two rates"])
+@pytest.mark.slow
 def test_what_is_said_of_a_run_is_so(seed: int, changes: bool) -> None:
     found = Found()
     check(seed, found, take_advice=False, changes=changes)

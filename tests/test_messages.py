@@ -229,6 +229,7 @@ def test_messages_survive_the_wire_as_one_line(message: AnyMessage) -> None:
 
 
 @given(messages, st.text(min_size=9), st.recursive(st.none() | st.integers(), st.lists))
+@pytest.mark.slow
 def test_a_field_that_a_newer_peer_adds_is_ignored(
     message: AnyMessage, name: str, value: object
 ) -> None:

@@ -49,6 +49,7 @@ def test_the_first_loss_stays_the_first() -> None:
     st.integers(1, 50),
     st.randoms(use_true_random=False),
 )
+@pytest.mark.slow
 def test_long_series_keep_each_spike_where_it_was(
     count: int, batch: int, gap: int, rng: Random
 ) -> None:

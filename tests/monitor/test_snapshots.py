@@ -73,6 +73,7 @@ def test_the_one_before_the_rise_is_the_newest_of_those_near_the_best() -> None:
     assert snapshots.steps == [10, 20, 30]  # what came after it is gone
 
 
+@pytest.mark.slow
 def test_few_are_kept_dense_of_late_and_the_best_however_long_ago() -> None:
     model, optimizer = model_and_optimizer()
     snapshots = Snapshots([model, optimizer])

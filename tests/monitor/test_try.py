@@ -63,6 +63,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("names", CHUNKS, ids=" ".join)
+@pytest.mark.slow
 def test_neither_a_try_nor_the_measurements_change_a_training(names: tuple[str, ...]) -> None:
     names = tuple(sorted(names, key=lambda name: name.startswith("compiled")))
     plain, tried, watched = outcomes(("plain", FACTORS, "watched"), names)

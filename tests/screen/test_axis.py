@@ -85,6 +85,7 @@ def test_the_value_at_a_place_lies_there(axis: Axis) -> None:
 
 @settings(max_examples=400)
 @given(axes(), st.integers(3, 60), st.booleans())
+@pytest.mark.slow
 def test_a_tick_is_in_the_cell_of_the_number_that_it_says(
     axis: Axis, cells: int, aligned: bool
 ) -> None:
@@ -99,6 +100,7 @@ def test_a_tick_is_in_the_cell_of_the_number_that_it_says(
 
 @settings(max_examples=400)
 @given(axes(), st.integers(3, 60))
+@pytest.mark.slow
 def test_ticks_of_an_aligned_axis_are_drawn_at_their_values(axis: Axis, cells: int) -> None:
     """The sign of a tick is in the middle of its cell, a dot a quarter of a cell high."""
     assume(

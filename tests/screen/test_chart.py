@@ -55,6 +55,7 @@ def on_canvas(rows: Sequence[Row], tone: str, canvas: Canvas) -> dict[tuple[int,
 
 @settings(max_examples=150)
 @given(sizes, axes(), axes(), points, st.booleans())
+@pytest.mark.slow
 def test_anything_is_drawn_in_the_size_that_was_asked_for(
     size: tuple[int, int], x: Axis, y: Axis, drawn: list[tuple[float, float]], framed: bool
 ) -> None:
@@ -81,6 +82,7 @@ def test_odd_series_on_one_cell_and_on_many(values: list[float], size: tuple[int
 
 @settings(max_examples=100)
 @given(roomy, axes(), axes(), st.lists(places, min_size=1, max_size=40), st.data())
+@pytest.mark.slow
 def test_a_mark_at_a_point_of_a_curve_lies_on_the_curve(
     size: tuple[int, int], x: Axis, y: Axis, shares: list[tuple[float, float]], data: st.DataObject
 ) -> None:
@@ -102,6 +104,7 @@ def test_a_mark_at_a_point_of_a_curve_lies_on_the_curve(
 
 @settings(max_examples=150)
 @given(roomy, axes(), axes(), st.booleans())
+@pytest.mark.slow
 def test_a_tick_is_where_a_mark_of_the_number_that_it_says_is(
     size: tuple[int, int], x: Axis, y: Axis, aligned: bool
 ) -> None:

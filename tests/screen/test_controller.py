@@ -72,6 +72,7 @@ async def test_only_what_a_source_confirms_is_shown() -> None:
         assert main_screen(app).query_one(RateField).placeholder == "0.125"
 
 
+@pytest.mark.slow
 async def test_the_next_key_goes_on_from_what_was_asked_for_however_slow_the_source() -> None:
     source = FakeTrainer(only_until(20))
     app = make_app(source)
@@ -192,6 +193,7 @@ async def test_the_advice_to_take_more_steps_takes_them() -> None:
         assert [c.steps for c in source.sent if isinstance(c, Start)][-1] == needed
 
 
+@pytest.mark.slow
 async def test_silence_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(controller_module, "monotonic", lambda: now[0])
@@ -303,6 +305,7 @@ async def test_the_palette_closes_once_however_the_keys_come(keys: list[str]) ->
         assert not app.screen_stack[1:]
 
 
+@pytest.mark.slow
 async def test_help_and_palette_do_not_get_in_each_others_way() -> None:
     app = make_app(FakeTrainer(only_until(20)))
     async with app.run_test(size=(140, 36)) as pilot:
@@ -338,6 +341,7 @@ async def test_one_loss_is_one_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert "1 loss written to" in text(app, "notice")
 
 
+@pytest.mark.slow
 async def test_a_loss_too_steep_to_read_is_drawn_on_a_log_scale() -> None:
     def rising(factor: float) -> FakeTrainer:
         def train(start: Start) -> list[AnyMessage]:
@@ -368,6 +372,7 @@ async def test_on_a_log_scale_no_earlier_run_falls_off() -> None:
         assert any("1" in line[8:] for line in chart)
 
 
+@pytest.mark.slow
 async def test_the_step_at_which_it_settled_is_marked_as_soon_as_it_is_told() -> None:
     """The losses that settle it can come without moving the curve by a dot."""
     settled = theory().settled_loss
@@ -451,6 +456,7 @@ def told_of(*first: AnyMessage, weights: list[float | None]) -> FakeTrainer:
     )
 
 
+@pytest.mark.slow
 async def test_a_closed_form_without_a_scene_has_a_bowl_and_no_map() -> None:
     app = make_app(FakeTrainer(lambda start: [], [greeting(), quadratic()]))
     async with app.run_test(size=(120, 36)) as pilot:

@@ -92,6 +92,7 @@ async def test_on_the_chart_of_every_rate_enter_runs_the_rate_at_the_cursor() ->
         assert text(app, "ruler").splitlines()[0].count("•") == 1  # the run before
 
 
+@pytest.mark.slow
 async def test_the_ruler_is_zoomed_round_a_rate_and_its_sweep_refined() -> None:
     source = FakeTrainer()
     limit = theory().max_stable_lr

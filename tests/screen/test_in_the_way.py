@@ -62,6 +62,7 @@ async def test_an_answer_is_seen_at_every_size(size: tuple[int, int]) -> None:
         assert "quit" in text(app, "footer")
 
 
+@pytest.mark.slow
 async def test_hints_on_borders_do_what_they_say() -> None:
     source = FakeTrainer(only_until(20))
     app = make_app(source)
@@ -108,6 +109,7 @@ async def test_the_cursor_reaches_every_step() -> None:
         assert main_screen(app).view.cursor in range(10, 50)
 
 
+@pytest.mark.slow
 async def test_a_minus_and_a_number_are_one_number() -> None:
     source = FakeTrainer(only_until(20))
     app = make_app(source)
@@ -147,6 +149,7 @@ def on_a_record(replay: Replay) -> LrtuiApp:
 
 
 @pytest.mark.parametrize("keys", [["5", "0", "0", "enter"], ["end"], ["1", "0", "0", "enter"]])
+@pytest.mark.slow
 async def test_a_record_stays_within_its_run(tmp_path: Path, keys: list[str]) -> None:
     replay = record(tmp_path / "record.jsonl")
     app = on_a_record(replay)

@@ -123,6 +123,7 @@ async def test_commands_work_while_a_number_is_typed() -> None:
         assert asked(source)[-1] == Pause()
 
 
+@pytest.mark.slow
 async def test_keys_that_change_the_run() -> None:
     source = FakeTrainer(only_until(43))
     app = make_app(source)
@@ -148,6 +149,7 @@ async def test_keys_that_change_the_run() -> None:
         assert starts(source)[4:] == [0.7, 1.01, 0.1, 0.7]
 
 
+@pytest.mark.slow
 async def test_as_fast_as_possible_and_back() -> None:
     source = FakeTrainer(only_until(5))
     app = make_app(source)
@@ -304,6 +306,7 @@ async def test_nothing_is_clipped(size: tuple[int, int]) -> None:
         assert main_screen(app).query_one("#loss").size.height >= 4
 
 
+@pytest.mark.slow
 async def test_every_size_is_survived() -> None:
     app = make_app(FakeTrainer(), 1.01)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -432,6 +435,7 @@ async def test_a_changed_rate_has_a_forecast_of_its_own() -> None:
         assert run.forecast == run.diagnosis.forecast
 
 
+@pytest.mark.slow
 async def test_b_and_w_turn_the_views() -> None:
     app = make_app(FakeTrainer(), 0.1, 0.7, 1.01)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -520,6 +524,7 @@ async def test_nothing_is_drawn_when_nothing_changed() -> None:
         assert shown == []
 
 
+@pytest.mark.slow
 async def test_clicks_on_the_ruler_run_rates() -> None:
     source = FakeTrainer()
     app = make_app(source)
@@ -569,6 +574,7 @@ async def test_a_click_on_the_advice_takes_it() -> None:
         assert len(starts(source)) == 2
 
 
+@pytest.mark.slow
 async def test_a_click_on_a_key_of_the_footer_presses_it() -> None:
     source = FakeTrainer(only_until(20))
     app = make_app(source)
@@ -587,6 +593,7 @@ async def test_a_click_on_a_key_of_the_footer_presses_it() -> None:
         assert isinstance(app.screen, Help)
 
 
+@pytest.mark.slow
 async def test_a_click_on_a_point_of_every_rate_runs_it() -> None:
     source = FakeTrainer()
     app = make_app(source)
@@ -617,6 +624,7 @@ async def test_a_click_on_a_point_of_every_rate_runs_it() -> None:
             assert marked.index("◆") == column
 
 
+@pytest.mark.slow
 async def test_a_run_is_highlighted_by_click_and_by_keys() -> None:
     app = make_app(FakeTrainer(), 0.01, 0.05, 0.1, 0.2, 0.4, 0.7)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -645,6 +653,7 @@ async def test_a_run_is_highlighted_by_click_and_by_keys() -> None:
         assert marked() == ["6"]
 
 
+@pytest.mark.slow
 async def test_a_highlighted_run_is_listed_however_old() -> None:
     app = make_app(FakeTrainer(), *(0.01 * i for i in range(1, 12)))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -670,6 +679,7 @@ async def test_each_curve_has_its_rate_at_its_end() -> None:
         assert sorted(ends_of_curves(text(app, "loss"))) == ["0.02", "0.1", "0.7", "1.01"]
 
 
+@pytest.mark.slow
 async def test_e_writes_the_runs_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     app = make_app(FakeTrainer(), 0.1, 0.7)

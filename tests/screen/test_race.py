@@ -48,6 +48,7 @@ async def test_rates_typed_with_blanks_are_raced() -> None:
         assert [run.times for run in main_screen(app).view.race] == [2, 2, 2]
 
 
+@pytest.mark.slow
 async def test_keys_act_on_all_runs_and_enter_goes_on_with_the_one_in_focus() -> None:
     source = FakeTrainer(only_until(3))
     app = make_app(source, 0.5)
@@ -123,6 +124,7 @@ async def test_eight_runs_stand_in_the_status_at_every_size(size: tuple[int, int
         assert signs == 8
 
 
+@pytest.mark.slow
 async def test_runs_from_ten_on_keep_their_numbers_apart() -> None:
     app = make_app(FakeTrainer(only_until(20)), *[0.1] * 9)
     async with app.run_test(size=(120, 36)) as pilot:

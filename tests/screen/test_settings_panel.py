@@ -79,6 +79,7 @@ async def test_settings_are_changed_and_run() -> None:
         assert main_screen(app).query_one("#rate").has_focus
 
 
+@pytest.mark.slow
 async def test_a_setting_that_cannot_be_is_refused_with_a_reason() -> None:
     source = FakeTrainer()
     app = make_app(source)
@@ -126,6 +127,7 @@ async def test_the_factor_of_the_keys_can_be_set() -> None:
         assert [c for c in source.sent if isinstance(c, Sweep)]
 
 
+@pytest.mark.slow
 async def test_runs_are_pinned_named_hidden_and_removed() -> None:
     source = FakeTrainer()
     app = make_app(source, 0.01, 0.05, 0.1, 0.2, 0.4, 0.7)

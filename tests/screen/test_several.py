@@ -96,6 +96,7 @@ async def test_keys_are_for_the_one_in_focus() -> None:
         assert len(wide.sent) == 1
 
 
+@pytest.mark.slow
 async def test_the_loss_by_time_and_by_tokens() -> None:
     app = app_of(*two())
     async with app.run_test(size=(120, 36)) as pilot:
@@ -120,6 +121,7 @@ async def test_the_loss_by_time_and_by_tokens() -> None:
         assert ", by" not in text(app, "loss")
 
 
+@pytest.mark.slow
 async def test_a_scalar_is_drawn_for_all_and_found_by_its_name() -> None:
     app = app_of(*two())
     async with app.run_test(size=(120, 36)) as pilot:
@@ -148,6 +150,7 @@ async def test_how_long_ago_each_was_heard_of() -> None:
         assert "1 live · 1 waiting" in text(app, "header")
 
 
+@pytest.mark.slow
 async def test_as_many_as_have_room_and_the_one_in_focus_always() -> None:
     app = app_of(*(training(f"run{i}", falling(50, seed=i)) for i in range(30)))
     async with app.run_test(size=(80, 24)) as pilot:

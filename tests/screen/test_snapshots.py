@@ -58,6 +58,7 @@ def test_ranks(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None
 
 
 @pytest.mark.parametrize("size", TWO)
+@pytest.mark.slow
 def test_the_heat_map(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
     async def shown(pilot: Pilot[None]) -> None:
         await frames(pilot)

@@ -72,6 +72,7 @@ def app_that_tries(sent: list[Command], *more: AnyMessage) -> LrtuiApp:
     return LrtuiApp(MainScreen(Controller(source, [], speed=None), fps=0.001), "textual-dark")
 
 
+@pytest.mark.slow
 async def test_a_try_says_first_what_it_takes() -> None:
     sent: list[Command] = []
     app = app_that_tries(sent)
@@ -106,6 +107,7 @@ async def test_its_progress_and_how_to_cancel_it(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+@pytest.mark.slow
 async def test_its_result_can_be_adopted_or_closed(size: tuple[int, int]) -> None:
     sent: list[Command] = []
     app = app_that_tries(sent, RESULT)

@@ -66,6 +66,7 @@ def updates(count: int) -> Updates:
 
 
 @pytest.mark.parametrize(("columns", "count"), [(120, 40), (120, 1), (120, 3), (80, 40)])
+@pytest.mark.slow
 async def test_updates_by_tensor_take_turns_with_the_scalars(columns: int, count: int) -> None:
     app = live_app(*told(falling(600), grad_norm=[0.8] * 600), updates(count))
     async with app.run_test(size=(columns, 36)) as pilot:

@@ -57,6 +57,7 @@ def until_end(source: ProcessSource) -> list[AnyMessage]:
     return told
 
 
+@pytest.mark.slow
 def test_the_real_trainer() -> None:
     source = ProcessSource(ProblemSettings(points=7, seed=3))
     try:

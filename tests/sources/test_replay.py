@@ -388,6 +388,7 @@ def test_a_file_that_ends_within_a_run(tmp_path: Path) -> None:
     assert (ended.outcome, ended.step, ended.loss) == ("stopped", 100, losses(told)[-1])
 
 
+@pytest.mark.slow
 def test_a_huge_file_holds_nothing_up(tmp_path: Path) -> None:
     told = session(0.1)[:4]
     steps = 40_000_000

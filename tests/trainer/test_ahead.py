@@ -111,6 +111,7 @@ def test_a_watched_run_does_not_notice_the_work_beside_it(name: str) -> None:
     assert told(seen) == expected
 
 
+@pytest.mark.slow
 def test_a_run_as_fast_as_possible_is_not_run_ahead_and_a_change_runs_ahead_anew() -> None:
     seen: list[Message] = []
     trainer = Trainer(ProblemSettings(name="sine"), SimpleQueue(), seen.append, lambda _: None)

@@ -60,6 +60,7 @@ class Screen(pyte.Screen):
 
 
 @given(frames, st.booleans(), st.integers(1, 400))
+@pytest.mark.slow
 def test_it_looks_as_textual_meant_it(
     drawings: list[list[tuple[int, int, str, str]]], erases: bool, most: int
 ) -> None:

@@ -130,6 +130,7 @@ class TestFollowed:
     def losses(self, session: Session) -> list[tuple[int, float]]:
         return curve(session.current) if session.current is not None else []
 
+    @pytest.mark.slow
     def test_a_file_that_comes_later_and_grows(self, tmp_path: Path) -> None:
         path = tmp_path / "metrics.csv"
         source, session = self.start(path)
@@ -143,6 +144,7 @@ class TestFollowed:
         assert self.losses(session) == [(0, 3.0), (1, 2.5), (2, 2.0)]
         assert session.is_on
 
+    @pytest.mark.slow
     def test_a_file_that_is_cut_or_replaced_is_read_anew(self, tmp_path: Path) -> None:
         path = tmp_path / "x.jsonl"
         path.write_bytes(LINES)
@@ -168,6 +170,7 @@ class TestFollowed:
         follow(source, session, 0.3)
         assert self.losses(session) == [(1, 3.0), (2, 2.0), (3, 1.0)]
 
+    @pytest.mark.slow
     def test_zeros_of_a_network_disk_are_waited_for(self, tmp_path: Path) -> None:
         lines, event = tmp_path / "x.jsonl", tmp_path / "events.out.tfevents.1"
         for path, data in ((lines, LINES), (event, events([(i, 3 - i / 10) for i in range(20)]))):
@@ -180,6 +183,7 @@ class TestFollowed:
             follow(source, session, 0.3)
             assert len(self.losses(session)) == 20
 
+    @pytest.mark.slow
     def test_steps_that_go_back_void_what_came_after(self, tmp_path: Path) -> None:
         path = tmp_path / "events.out.tfevents.1"
         path.write_bytes(events([(i, 3.0) for i in range(10)]))
@@ -205,6 +209,7 @@ class TestFollowed:
         assert session.current.live is not None
         assert {*session.current.live.scalars} == {"train loss", "val loss"}
 
+    @pytest.mark.slow
     def test_a_new_event_file_in_the_folder(self, tmp_path: Path) -> None:
         (tmp_path / "events.out.tfevents.1").write_bytes(events([(0, 3.0)]))
         source, session = self.start(tmp_path)
@@ -293,6 +298,7 @@ def followed(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_scalar_is_shown_within_a_second(followed: tuple[Path, subprocess.Popen[str]]) -> None:
     path, process = followed
     assert process.stdout is not None
@@ -306,6 +312,7 @@ def test_a_scalar_is_shown_within_a_second(followed: tuple[Path, subprocess.Pope
     assert time.monotonic() - began < 1
 
 
+@pytest.mark.slow
 def test_as_text_json_and_saved_to_be_replayed(tmp_path: Path) -> None:
     path, saved = FILES / "tensorflow2", tmp_path / "saved"
     done = watch(str(path), "--once", "--save", str(saved)).communicate(timeout=60)

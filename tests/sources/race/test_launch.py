@@ -108,6 +108,7 @@ def check_end(race: Racing) -> None:
     assert gone(race.processes(), 10)
 
 
+@pytest.mark.slow
 def test_a_launcher_with_a_session_a_folder_and_an_environment_of_its_own(tmp_path: Path) -> None:
     launch = [sys.executable, LAUNCHER]
     with racing(tmp_path, command("ends"), [0.1, 0.2], launch=launch) as race:

@@ -101,6 +101,7 @@ def racing(
         assert race.processes() == []
 
 
+@pytest.mark.slow
 def test_every_run_is_told_whole_under_its_own_name_and_rate(tmp_path: Path) -> None:
     with racing(tmp_path, command("ends"), [0.1, 0.2, 0.3], jobs=2) as race:
         most = 0
@@ -124,6 +125,7 @@ def test_every_run_is_told_whole_under_its_own_name_and_rate(tmp_path: Path) -> 
     assert not race.source.was_cut_short
 
 
+@pytest.mark.slow
 def test_how_a_run_fails_is_said_with_its_last_lines(tmp_path: Path) -> None:
     cases = {
         "early": ("failed", 0, "no step was seen: exit code 3"),
@@ -198,6 +200,7 @@ def test_one_run_is_stopped_and_a_rate_is_added(tmp_path: Path) -> None:
         assert race.folder.plan.lrs == [0.1, 0.2]
 
 
+@pytest.mark.slow
 def test_a_race_that_was_cut_short_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "GROWTH_SECONDS", 0.3)
     with racing(tmp_path, command("ends", "0.5"), [0.1, 0.2, 0.3], jobs=1) as race:
@@ -234,6 +237,7 @@ def test_placeholders_are_filled_in_and_the_folder_is_there(tmp_path: Path) -> N
         assert str(tmp_path) in folder.log(entry).read_text()  # it ran where the race was started
 
 
+@pytest.mark.slow
 def test_each_run_gets_a_gpu_where_there_are_several(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
