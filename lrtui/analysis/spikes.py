@@ -7,6 +7,7 @@ On 370 mini-batch trainings that it was not tuned on, one false spike in 414,400
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -381,14 +382,17 @@ class SpikeWatch:
 
 
 def find_raise(steps: Sequence[int], rates: Sequence[float]) -> tuple[int, float, float] | None:
-    """Return the last rise of the rate within some steps: after which step, from, to.
+    """Return the largest rise of the rate within some steps: after which step, from, to.
 
-    ``None`` if it was not raised.
+    It counts even if it lasted for a single step. ``None`` if the rate was not raised.
     """
-    lowest = max(i for i, rate in enumerate(rates) if rate == min(rates))
-    if rates[-1] < RAISED_FACTOR * rates[lowest]:
-        return None
-    return steps[lowest], rates[lowest], rates[-1]
+    found, largest, low = None, RAISED_FACTOR, 0
+    for i, rate in enumerate(rates):
+        if rate <= rates[low]:
+            low = i
+        elif (ratio := rate / max(rates[low], sys.float_info.min)) > largest:
+            found, largest = (steps[low], rates[low], rate), ratio
+    return found
 
 
 def times_text(ratio: float) -> str:

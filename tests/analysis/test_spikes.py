@@ -8,7 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from lrtui.analysis.spikes import LEVEL_WINDOW, HighNorm, Level, NormWatch, Spike, SpikeWatch
+from lrtui.analysis.spikes import (
+    LEVEL_WINDOW,
+    HighNorm,
+    Level,
+    NormWatch,
+    Spike,
+    SpikeWatch,
+    find_raise,
+)
 from lrtui.messages import Greeting, ProblemFacts, Progress, Started, State, Steered
 from lrtui.session.run import Run
 from lrtui.session.session import Session
@@ -266,3 +274,22 @@ def test_the_cause_of_a_spike_is_a_high_norm_at_its_beginning(at: int | None, ca
         assert watched.last.cause == cause
         watched.last.raised = (499, 0.1, 0.2)
         assert watched.last.cause == "rate raised"
+
+
+@pytest.mark.parametrize(
+    ("rates", "found"),
+    [
+        ([0.1, 0.1, 0.1, 0.1], None),
+        ([0.4, 0.3, 0.2, 0.1], None),
+        ([0.1, 0.1, 0.105, 0.1], None),
+        ([0.1, 0.1, 0.5, 0.5], (11, 0.1, 0.5)),
+        ([0.1, 0.1, 0.5, 0.1], (11, 0.1, 0.5)),  # for a single step
+        ([0.4, 0.1, 0.2, 0.3], (11, 0.1, 0.3)),
+        ([0.1, 0.2, 0.1, 0.9], (12, 0.1, 0.9)),
+        ([0.0, 0.1, 0.2, 0.3], (10, 0.0, 0.3)),
+    ],
+)
+def test_a_raise_is_found_even_if_it_lasted_for_one_step(
+    rates: list[float], found: tuple[int, float, float] | None
+) -> None:
+    assert find_raise(range(10, 14), rates) == found
