@@ -25,6 +25,7 @@ from lrtui.sources.fake import FakeSource
 from tests.screen.fake import frame, main_screen, text
 from tests.screen.live import OFFERS, falling, told
 
+CANCELLED = "the try is cancelled; the training is as it was"
 COST = "try 0.5× 1× 2× 4× on the next 100 steps, then training waits for about 8 s; memory 2 MB"
 
 
@@ -64,6 +65,14 @@ def app_that_tries(sent: list[Command], *more: AnyMessage) -> LrtuiApp:
                 answers=command.id,
             )  # fmt: skip
             return [steered, state]
+        if isinstance(command, Cancel):
+            return [
+                Steered(
+                    run=1, step=600, command=kind, text=CANCELLED, done=kind == "cancel", lr=0.01,
+                    asked_by="me", at=2.0, answers=number,
+                )
+                for kind, number in (("try", 99), ("cancel", command.id))
+            ]  # fmt: skip
         return []
 
     messages = told(falling(600), offers=(*OFFERS, "try", "adopt"))
@@ -104,6 +113,10 @@ async def test_its_progress_and_how_to_cancel_it(size: tuple[int, int]) -> None:
         assert "50%  1 min left   esc cancels" in row
         await pilot.press("escape")
         assert any(isinstance(command, Cancel) for command in sent)
+        await frame(pilot, 2)
+        assert f"· {CANCELLED}" in text(app, "notice")  # asked for, so nothing was refused
+        log = main_screen(app).view.log
+        assert [line for line, _ in log if CANCELLED in line] == [f"600 {CANCELLED} (you)"]
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)])

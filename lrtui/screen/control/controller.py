@@ -416,6 +416,8 @@ class Controller:
                 self.complain(change.text)
             case msg.Steered(answers=answers, command="try") if answers:
                 self.steering.answered(change.text)
+            case msg.Steered(answers=answers, command="cancel") if answers:
+                self.notify(change.text, "text")  # and the try was not refused
 
     def _note_start(self, started: msg.Started, *, again: bool) -> None:
         """Show a run that was not started here: of a live training or a record."""

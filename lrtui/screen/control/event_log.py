@@ -63,6 +63,8 @@ class Log:
                 self.write(text, "text")
             case "answer" | "refusal":
                 assert isinstance(message, msg.Steered)
+                if message.done and message.command == "cancel":
+                    return  # the answer to the try says the same
                 who = "you" if message.answers else message.asked_by
                 self.write(f"{message.step:,} {text} ({who})", "text")
             case "headroom":
