@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from lrtui.analysis.series import LossSeries
-from lrtui.messages import Command, Progress, Ranks, Rewind, Snapshots, State
+from lrtui.messages import Command, Ended, Progress, Ranks, Rewind, Snapshots, State
 from lrtui.screen.control.view import View
 from lrtui.screen.dialogs.help import Help
 from lrtui.screen.panes.loss import usual_losses, with_gaps
 from lrtui.screen.panes.ranks import RANKS
+from lrtui.screen.panes.status import verdict_of
 from lrtui.screen.rate_field import RateField
 from lrtui.session.session import Session
 from tests.screen.fake import frame, main_screen, press, text
@@ -190,6 +191,17 @@ def test_a_rank_that_straggles_and_one_that_has_left() -> None:
     assert ["straggles" in row for row in rows] == [False, False, True, False, False]
     assert ["ended" in row for row in rows] == [False, False, False, False, True]
     assert rows[2].split()[1:3] == ["60", "7.9/s"]
+
+
+def test_a_training_that_is_over_waits_for_nothing() -> None:
+    view = View(Session(), 0)
+    waits = Ranks(run=1, steps=[60], paces=[0], stalled=90, doing="nothing was added; waiting")
+    for message in (*told(falling(60)), waits):
+        view.session.apply(message)
+    assert "no step for 90 s" in verdict_of(view)[1]
+    view.session.apply(Ended(run=1, outcome="done", step=59, loss=0.1, reason="the log ends"))
+    view.session.apply(waits)
+    assert "no step" not in verdict_of(view)[1]
 
 
 def test_where_not_all_ranks_have_room_the_slowest_are_listed() -> None:

@@ -150,7 +150,7 @@ def verdict_of(view: View) -> Verdict:
     text = said if now in (verdict, "paused") else f"{now}: {run.reason}"
     if now == "paused":
         text = f"paused at step {run.step:,}; {text}"
-    elif run.live is not None and run.live.stall:
+    elif run.is_on and run.live is not None and run.live.stall:
         sign, tone = "!", "warn"
         text = f"{run.live.stall}; {text}"
     elif view.silent_for:
