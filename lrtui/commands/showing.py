@@ -68,27 +68,32 @@ def start_trainer(settings: ProblemSettings, save: Path | None, append: bool = F
     """
     from lrtui.sources.process import ProcessSource
 
-    trainer = ProcessSource(settings)
+    return recorded(ProcessSource(settings), save, append)
+
+
+def recorded(source: Source, save: Path | None, append: bool = False) -> Source:
+    """Return a source that also records its messages, if a file is given.
+
+    Raises:
+        BadInput: the file cannot be written; the source is closed then.
+    """
     if save is None:
-        return trainer
+        return source
 
     from lrtui.sources.recorder import Recorder
 
     try:
         with reading_files():
-            return Recorder(trainer, save, append=append)
+            return Recorder(source, save, append=append)
     except BadInput:
-        trainer.close()
+        source.close()
         raise
 
 
 def carry_out(source: Source, work: Callable[[], int], trouble: int = 1) -> int:
-    """Do something with a source, then close it; return the exit code.
+    """Do the work with a source, and close it in any case; return the exit code.
 
-    Args:
-        source: closed in any case.
-        work: returns the exit code.
-        trouble: exit code where the source had trouble of its own.
+    ``trouble`` is the exit code where the work succeeded and the source reports trouble.
     """
     try:
         code = work()
@@ -115,10 +120,10 @@ def show(screen: Callable[[], MainScreen], options: ScreenOptions) -> int:
 
 
 def theme_of(name: str | None) -> str | None:
-    """Return a theme, else that of the environment; ``None`` for what fits the terminal.
+    """Return a theme, else that of the environment; ``None`` to fit the terminal's colours.
 
     Raises:
-        BadInput: there is no such theme; says which there are.
+        BadInput: there is no such theme; lists the themes.
     """
     from textual.theme import BUILTIN_THEMES
 
@@ -131,7 +136,7 @@ def theme_of(name: str | None) -> str | None:
 
 
 def keymap_of(keymap: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the keys of a person's own, by action, in textual's names.
+    """Return the user's own keys, by action, in textual's names.
 
     Raises:
         BadInput: an action cannot have a key.
@@ -159,10 +164,10 @@ def present(
     Args:
         source: of the runs; closed at the end.
         options: of the command.
-        on_screen: whether the screen is shown.
+        on_screen: whether to show the screen.
         controller: makes what the screen shows.
         as_text: prints, and returns why that failed, if it did.
-        trouble: exit code where the source had trouble of its own.
+        trouble: see ``carry_out``.
     """
 
     def work() -> int:
@@ -179,3 +184,25 @@ def present(
         return 2 if printer.session.unusable else bool(failure)
 
     return carry_out(source, work, trouble)
+
+
+def present_reports(
+    source: Source,
+    options: ScreenOptions,
+    on_screen: bool,
+    speed: float | None = None,
+    trouble: int = 1,
+) -> int:
+    """Show what a source reports without being asked, as ``present`` does."""
+
+    def controller() -> Controller:
+        from lrtui.screen.control.controller import Controller
+
+        return Controller(source, [], speed=speed)
+
+    def as_text(printer: Printer) -> str:
+        from lrtui.commands.plain_text import replay
+
+        return replay(source, printer)
+
+    return present(source, options, on_screen, controller, as_text, trouble)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from msgspec.structs import replace
 
 from lrtui import messages as msg
 from lrtui.analysis.comparison import MEANINGS
-from lrtui.commands.arguments import FormOptions, add_form, argument, typed
+from lrtui.commands.arguments import FormOptions, add_form, argument
 from lrtui.commands.parser import BadInput, Parser, complain
 from lrtui.session.tried import difference_text
 from lrtui.sources.trainings import Connection, NoTraining, Training, choose
@@ -58,6 +57,9 @@ class TellOptions(FormOptions):
     wait: float
 
 
+OPTIONS = TellOptions
+
+
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
     parser.usage = "lrtui tell [PID|NAME|SOCKET] COMMAND [--wait SECONDS]"
@@ -75,11 +77,6 @@ def add_arguments(parser: Parser) -> None:
     add("--steps", type=number, default=100, metavar="N", help="of a try (100)")
     add("--wait", type=seconds, default=60.0, metavar="SECONDS", help="for an answer (60)")
     add_form(parser, "json")
-
-
-def options(found: argparse.Namespace) -> TellOptions:
-    """Return what was asked for."""
-    return typed(TellOptions, found)
 
 
 def run(options: TellOptions) -> int:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from lrtui.commands.arguments import (
     ScreenOptions,
@@ -14,7 +15,6 @@ from lrtui.commands.arguments import (
     add_setup,
     argument,
     setup_of,
-    typed,
 )
 from lrtui.commands.parser import BadInput, Parser
 from lrtui.commands.showing import carry_out, reading_files, show, shows_screen, start_trainer
@@ -31,6 +31,16 @@ class TourOptions(ScreenOptions):
     pace: float
     save: Path | None
 
+    @classmethod
+    def of(cls, found: argparse.Namespace) -> Self:
+        """Check the setup already, and keep what it is read from."""
+        found.found = found
+        setup_of(found)
+        return super().of(found)
+
+
+OPTIONS = TourOptions
+
 
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
@@ -46,13 +56,6 @@ def add_arguments(parser: Parser) -> None:
     add_setup(parser, leave_out=("problem", "factor"))
     add_screen(parser)
     add_form(parser)
-
-
-def options(found: argparse.Namespace) -> TourOptions:
-    """Return what was asked for."""
-    found.found = found
-    setup_of(found)
-    return typed(TourOptions, found)
 
 
 def run(options: TourOptions) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -10,38 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, argument, typed
+from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, argument
 from lrtui.commands.parser import BadInput, Parser, complain
-from lrtui.commands.showing import present, reading_files, shows_screen, theme_of
+from lrtui.commands.showing import (
+    present_reports,
+    reading_files,
+    recorded,
+    shows_screen,
+    theme_of,
+)
 from lrtui.text.ascii_fallback import printable
 
 if TYPE_CHECKING:
-    from lrtui.commands.plain_text import Printer
-    from lrtui.screen.control.controller import Controller
     from lrtui.sources.source import Source
 
 FORMATS = (
-    *(
-        "tensorboard",
-        "wandb",
-        "trackio",
-        "mlflow",
-        "mlruns",
-        "trainer_state",
-        "dvclive",
-        "jsonl",
-        "csv",
-    ),
-    "text",
-)
+    "tensorboard", "wandb", "trackio", "mlflow", "mlruns", "trainer_state", "dvclive", "jsonl",
+    "csv", "text",
+)  # fmt: skip
 """Names of the formats of logs, as ``lrtui.sources.logs.find`` has them."""
 
 
 def read_pattern(text: str) -> re.Pattern[str]:
-    """Return a pattern for lines of a log.
+    """Compile a pattern for lines of a log.
 
     Raises:
-        ValueError: it is none, or has no group that could be a loss; says so.
+        ValueError: not a regular expression, or without a group named loss.
     """
     try:
         pattern = re.compile(text)
@@ -64,6 +57,9 @@ class WatchOptions(ScreenOptions):
     save: Path | None
 
 
+OPTIONS = WatchOptions
+
+
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
     parser.description = (
@@ -83,11 +79,6 @@ def add_arguments(parser: Parser) -> None:
     add("--once", action="store_true", help="end where the log ends, wait for nothing")
     add_screen(parser)
     add_form(parser, "plain", "json")
-
-
-def options(found: argparse.Namespace) -> WatchOptions:
-    """Return what was asked for."""
-    return typed(WatchOptions, found)
 
 
 def run(options: WatchOptions) -> int:
@@ -116,8 +107,8 @@ def run(options: WatchOptions) -> int:
     except NoTraining as error:
         complain(str(error))
         return 1
-    of_logs = any(is_log(word, options) for word in which)
-    return show(recorded(source, options.save), options, on_screen, trouble=2 if of_logs else 1)
+    trouble = 2 if any(is_log(word, options) for word in which) else 1
+    return present_reports(recorded(source, options.save), options, on_screen, trouble=trouble)
 
 
 def source_of(words: Sequence[str], options: WatchOptions) -> Source:
@@ -202,41 +193,6 @@ def log_sources(path: Path, name: str, options: WatchOptions) -> list[Source]:
         LogSource(each, remarks, once=options.once, name="/".join(filter(None, (name, each.run))))
         for each in reader.runs()
     ]
-
-
-def recorded(source: Source, save: Path | None) -> Source:
-    """Return a source whose messages are saved, if a file is given.
-
-    Raises:
-        BadInput: the file cannot be written.
-    """
-    if save is None:
-        return source
-
-    from lrtui.sources.recorder import Recorder
-
-    try:
-        with reading_files():
-            return Recorder(source, save)
-    except BadInput:
-        source.close()
-        raise
-
-
-def show(source: Source, options: WatchOptions, on_screen: bool, trouble: int = 1) -> int:
-    """Show what a source reports, on the screen or as lines of text; return the exit code."""
-
-    def controller() -> Controller:
-        from lrtui.screen.control.controller import Controller
-
-        return Controller(source, [], speed=None)
-
-    def as_text(printer: Printer) -> str:
-        from lrtui.commands.plain_text import replay
-
-        return replay(source, printer)
-
-    return present(source, options, on_screen, controller, as_text, trouble)
 
 
 def list_trainings(as_json: bool) -> int:
