@@ -1,4 +1,4 @@
-"""``lrtui race``: start a script at several rates, and compare what becomes of them."""
+"""``lrtui race``: start a script at several rates, and compare the runs."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ OPTIONS = RaceOptions
 
 
 def read_seeds(text: str) -> list[int]:
-    """Parse how many seeds are to be tried, or which: ``3``, or ``1,2,3``.
+    """Parse the number of seeds to try, such as ``3``, or the seeds themselves: ``1,2,3``.
 
     Raises:
-        ValueError: they are none; says what is needed.
+        ValueError: not a whole number, or out of range.
     """
     number = whole(0, 10**9)
     if "," not in text:
@@ -135,11 +135,11 @@ def run(options: RaceOptions) -> int:
 
 
 def folder_of(options: RaceOptions) -> Folder:
-    """Return the folder of a new race, or of the one that goes on.
+    """Make the folder of a new race, or open that of the race to resume.
 
     Raises:
         OSError: it cannot be used.
-        ValueError: the command cannot be raced, or the folder is another's.
+        ValueError: the command cannot be raced, or the folder is in use or no race's.
     """
     from msgspec import structs
 
@@ -165,7 +165,7 @@ def folder_of(options: RaceOptions) -> Folder:
 
 @contextmanager
 def signals_as_exit() -> Iterator[None]:
-    """Turn the signals that end a program into an exit, so that no run is left alone."""
+    """Turn SIGTERM and SIGHUP into an exit, so that no run is left behind."""
 
     def leave(number: int, frame: object) -> None:
         raise SystemExit(128 + number)

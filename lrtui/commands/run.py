@@ -40,13 +40,12 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run_script(words: Sequence[str]) -> int:
-    """Run what a command line names; return its exit code, 2 where there is no such thing.
+    """Run the script or module of a command line; return its exit code, 2 if it does not exist.
 
-    Args:
-        words: of the command line; what follows the script is the script's own.
+    The words after the script are the script's own.
 
     Raises:
-        SystemExit: the script has asked for it, or the command line is wrong.
+        SystemExit: raised by the script, or the command line is wrong.
     """
     end = 0
     while end < len(words) and words[end].startswith("-") and words[end] != "-m":

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from lrtui.sources.source import Source
 
 SCREEN_SPEED = 20.0
-"""Steps a second on the screen, where nothing else is asked for."""
+"""Steps a second on the screen by default."""
 
 
 def shows_screen(as_text: bool = False) -> bool:
-    """Return whether the screen is shown, rather than lines of text; if so, prepare for it."""
+    """Return whether to show the screen rather than lines of text; if so, prepare for it."""
     if as_text:
         return False
     # The screen is written to standard error, as textual does it.
@@ -40,13 +40,13 @@ def shows_screen(as_text: bool = False) -> bool:
 
 
 def usual_speed(speed: float | None, on_screen: bool) -> float | None:
-    """Return the speed that was asked for, or the usual one in place of 0."""
+    """Return a speed, the usual one in place of 0."""
     return speed if speed != 0 else SCREEN_SPEED if on_screen else None
 
 
 @contextmanager
 def reading_files() -> Iterator[None]:
-    """Turn what goes wrong with a person's files into ``BadInput``."""
+    """Turn errors of the user's files into ``BadInput``."""
     try:
         yield
     except FileExistsError as error:
@@ -61,7 +61,7 @@ def reading_files() -> Iterator[None]:
 def start_trainer(settings: ProblemSettings, save: Path | None, append: bool = False) -> Source:
     """Start the trainer, and record the session if a file is given.
 
-    Nothing heavy is imported before: torch loads while the first frame is drawn.
+    Nothing heavy is imported before, so that torch loads while the first frame is drawn.
 
     Raises:
         BadInput: the file cannot be written.

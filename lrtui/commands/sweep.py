@@ -108,7 +108,7 @@ def print_table(source: Source, options: SweepOptions, out: IO[str]) -> str:
 
 
 def command(session: Session, facts: msg.ProblemFacts, options: SweepOptions) -> msg.Sweep:
-    """Return the command that asks for a sweep.
+    """Return the command for a sweep.
 
     Raises:
         BadInput: no rate is between the ends.

@@ -90,7 +90,7 @@ def run(options: TourOptions) -> int:
 
 
 def play_live(script: str, scenes: Sequence[Scene], options: TourOptions) -> int:
-    """Play a tour of a training that it starts.
+    """Start a training, and play a tour on it.
 
     Raises:
         BadInput: the training does not start.

@@ -112,12 +112,12 @@ def run(options: WatchOptions) -> int:
 
 
 def source_of(words: Sequence[str], options: WatchOptions) -> Source:
-    """Return a source of what is named: trainings, logs, or folders with all logs in them.
+    """Return a source of the named trainings, logs, and folders of logs.
 
     Raises:
         NoTraining: there is no training of that name.
         OSError: a file cannot be read.
-        ValueError: one of the words names nothing that can be watched; says which.
+        ValueError: a word names nothing that can be watched; says which.
     """
     from lrtui.sources.logs.find import logs_in, short_names
     from lrtui.sources.race.plan import files_in
@@ -171,11 +171,11 @@ def is_log(word: str, options: WatchOptions) -> bool:
 
 
 def log_sources(path: Path, name: str, options: WatchOptions) -> list[Source]:
-    """Return a source for each run in a log, under a name or by default that of its file.
+    """Return a source for each run in a log; an empty name stands for that of its file.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: there is none.
+        ValueError: it is not a log.
     """
     from lrtui.sources.followed import Followed, is_followed
     from lrtui.sources.logs.find import open_log
