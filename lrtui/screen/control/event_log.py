@@ -13,11 +13,7 @@ class Log:
     """Appends events to the log of the view."""
 
     def __init__(self, view: View) -> None:
-        """Start with an empty log.
-
-        Args:
-            view: holds the log.
-        """
+        """Start with the empty log of a view."""
         self._view = view
         self._start: Span | None = None
 

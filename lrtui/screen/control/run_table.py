@@ -19,13 +19,7 @@ class Table:
     def __init__(
         self, view: View, note: Callable[[Marked], None], notify: Callable[[str, str], None]
     ) -> None:
-        """Create the table.
-
-        Args:
-            view: the state of the screen.
-            note: records a mark with the messages of the runs.
-            notify: shows a message in a tone.
-        """
+        """Create the table; ``note`` records a mark with the messages of the runs."""
         self._view, self._note, self._notify = view, note, notify
 
     def highlight_older(self) -> None:

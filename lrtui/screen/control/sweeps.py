@@ -15,12 +15,7 @@ class Sweeps:
     """Requests each sweep once per setup."""
 
     def __init__(self, view: View, send: Callable[[Command], None]) -> None:
-        """Start without a request.
-
-        Args:
-            view: the state of the screen.
-            send: sends a command.
-        """
+        """Start without a request."""
         self._view, self._send = view, send
         self._heat: Heat | None = None  # the last request
 
@@ -29,7 +24,7 @@ class Sweeps:
         self._heat = None
 
     def ask(self, setup: Setup) -> None:
-        """Request what the ruler and the heat map show and do not have yet."""
+        """Request the sweeps that the ruler and the heat map show and do not have yet."""
         view, session, facts = self._view, self._view.session, self._view.session.facts
         optimizer, schedule, steps, zoom = setup.optimizer, setup.schedule, view.steps, view.zoom
         if view.alone == HEAT_PANE:

@@ -1,4 +1,4 @@
-"""What the panes draw from: the session, and what the person has chosen to see."""
+"""What the panes draw from: the session, and what the user has chosen to see."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Literal
 
 from lrtui.messages import SweepResult, Tried
 from lrtui.screen.draw.spans import Span
+from lrtui.session.live import Live
 from lrtui.session.run import Run
 from lrtui.session.session import Session
 
 Scale = Literal["linear", "log", "above minimum"]
-"""What the loss can be drawn on, in the order of the key; the last needs a known minimum."""
+"""Scales of the loss, in the order of the key; the last needs a known minimum."""
 
 MAX_EVENTS = 200
 """Events that are kept."""
 
 COLOURS = 8
-"""Colours of runs: as many as a race has runs, so that no two of these share one."""
+"""Colours of runs: as many as a race may have runs, so that each has its own."""
 
 MAX_BEHIND = 4
-"""Earlier runs that are drawn behind the current one, besides those of its race."""
-
+"""Maximum earlier runs drawn behind the current one, besides those of its race."""
 
 HEAT_PANE = "heat"
-"""Id of the pane of the heat map, which is asked for only once it is shown."""
+"""Id of the pane of the heat map, which is requested only once it is shown."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ class View:
 
     @property
     def swept(self) -> SweepResult | None:
-        """What the rates that the ruler shows would do, once they were tried."""
+        """The sweep of the rates on the ruler, once it is there."""
         session, zoom = self.session, self.zoom
         refined = zoom and session.swept_between(zoom, session.optimizer, session.schedule)
         return refined or session.swept
@@ -105,6 +105,18 @@ class View:
         return current_group if len(current_group) > 1 else []
 
     @property
+    def run(self) -> Run:
+        """The current run, for panes that wait until there is one."""
+        assert self.session.current is not None
+        return self.session.current
+
+    @property
+    def live(self) -> Live | None:
+        """The live part of the current run, if that is a training that is not ours."""
+        run = self.session.current
+        return run.live if run is not None else None
+
+    @property
     def several(self) -> bool:
         """Whether the runs are of several trainings that are not ours."""
         run = self.session.current
@@ -112,7 +124,7 @@ class View:
 
     @property
     def pointed_at(self) -> Run | None:
-        """The run that keys about one run are for: the highlighted one, else the current one."""
+        """The run that keys act on: the highlighted one, else the current one."""
         runs = (run for run in self.session.runs if run.number == self.highlighted)
         return next(runs, self.session.current)
 

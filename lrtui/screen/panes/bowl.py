@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lrtui.messages import PLAIN
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
-from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.screen.panes.pane import turning_chart
 from lrtui.screen.panes.scene import has_theory, waits_for_theory
 from lrtui.session.run import Run
 
@@ -100,17 +100,12 @@ def depends_on(view: View, width: int) -> object:
     return (run.number, len(run.trajectory), where) if run else ()
 
 
-BOWL = Pane(
+BOWL = turning_chart(
     id="bowl",
     title="bowl",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss across its steepest direction, and the last steps on it (b: the map).",
     applies=has_theory,
     waits_for=waits_for_theory,
-    fits=in_two_rows,
-    widths=(28, None),
-    takes_turns=True,
-    keys=("chart",),
 )

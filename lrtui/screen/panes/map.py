@@ -12,7 +12,7 @@ from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.bowl import ball, weights_of
 from lrtui.screen.panes.bowl import depends_on as trajectory_seen
 from lrtui.screen.panes.fit import FIT
-from lrtui.screen.panes.pane import Pane, ReadPlace, in_two_rows
+from lrtui.screen.panes.pane import Pane, ReadPlace, turning_chart
 from lrtui.screen.panes.scene import has_scene, has_theory, waits_for_scene, waits_for_theory
 from lrtui.session.run import with_nan
 
@@ -163,20 +163,15 @@ def depends_on(view: View, width: int) -> object:
     return trajectory_seen(view, width), others, view.cursor, view.place
 
 
-MAP = Pane(
+MAP = turning_chart(
     id="map",
     title="map",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss over its two weights from above, and the way of each run.",
     applies=lambda view: has_scene(view, LineScene) and has_theory(view),
     waits_for=lambda view: waits_for_scene(view) or waits_for_theory(view),
-    fits=in_two_rows,
-    widths=(28, None),
-    takes_turns=True,
     click=click,
-    keys=("chart",),
 )
 
 PLANE = Pane(
