@@ -79,12 +79,11 @@ def run(options: TourOptions) -> int:
     source = start_trainer(setup.settings, options.save)
 
     def on_the_screen() -> int:
-        from lrtui.tour.player import make_tour
+        from lrtui.tour.lockstep import Lockstep
+        from lrtui.tour.player import Tour
 
-        return show(
-            lambda: make_tour(source, scenes, setup, options.fps, options.pace),
-            options,
-        )
+        held, fps, pace = Lockstep(source), options.fps, options.pace
+        return show(lambda: Tour(held, scenes, setup, fps=fps, pace=pace), options)
 
     return carry_out(source, on_the_screen)
 

@@ -30,7 +30,7 @@ class Lockstep(Source):
         """Hold a trainer."""
         self.failed = False
         self.has_quadratic = False
-        self._pace = Pace(SPEED, 0.0)  # of the story, which counts frames, not time
+        self._pace = Pace(SPEED, 0.0)  # of the story, in frames, not in time
         self._source = source
         self._held = True
         self._messages: list[msg.AnyMessage] = []

@@ -1,4 +1,4 @@
-"""Parses a tour's script, a file that people can read, edit and share."""
+"""Parses the script of a tour, a file that people can read, edit and share."""
 
 from __future__ import annotations
 
@@ -15,21 +15,17 @@ TOURS: dict[str | None, Path] = {
 }
 """Built-in tours by name, ``None`` for the post's."""
 
-KEYS = (
-    *"abhoprswyz",
-    *"TAtu",
-    *("tab", "up", "down", "left", "right", "escape"),
-)
+KEYS = (*"abhoprswyzTAtu", "tab", "up", "down", "left", "right", "escape")
 """Keys that a script can press."""
 
 VERBS = ("say", "type", "press", "wait", "until", "speed", "problem", "steps", "training")
 """First words of a line."""
 
 EVENTS = ("room", "tried", "spike")
-"""What a live training can be watched for."""
+"""Events of a live training that a script can wait for."""
 
 MAX_BYTES = 10**6
-"""Most bytes of a script."""
+"""Maximum bytes of a script."""
 
 
 class Scene(NamedTuple):
@@ -92,9 +88,8 @@ def scene(line: str) -> Scene:
             return Scene(verb, text)
         case "problem":
             if text not in BUILT_IN:
-                raise ValueError(
-                    f"no problem is called {text[:24]!r}; there are {', '.join(BUILT_IN)}"
-                )
+                known = ", ".join(BUILT_IN)
+                raise ValueError(f"no problem is called {text[:24]!r}; there are {known}")
             return Scene(verb, text)
         case "steps" | "speed":
             return Scene(verb, number=number(text, 1e5, verb))

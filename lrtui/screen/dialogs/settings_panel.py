@@ -15,7 +15,7 @@ DIGITS = tuple("0123456789.")
 """Characters of a number."""
 
 MAX_DIGITS = 12
-"""Most characters of a number."""
+"""Maximum characters of a number."""
 
 
 def rows(setup: Setup) -> list[Field]:
@@ -94,7 +94,7 @@ class SettingsPanel(ModalScreen[Setup | None]):
         """Handle a key directly: bindings run too late when several keys arrive at once."""
         event.stop()
         if self.app.screen is not self:
-            return  # it is leaving already
+            return  # it is closing already
         self._wrong = ""
         character = event.character or ""
         match event.key:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from threading import Event
 from time import monotonic
-from typing import Protocol, cast
 
 from textual import events
 from textual.app import App
@@ -24,7 +23,7 @@ from lrtui.screen.terminal.probe import STDERR, erases, keeps_up
 from lrtui.screen.terminal.screen_diff import ScreenDiff, harmless
 
 ALTERNATE_SCREEN = ("\x1b[?1049h", "\x1b[?1049l")
-"""Into the alternate screen and back: what was drawn on it is lost, and has to be sent again."""
+"""Into the alternate screen and back: what was drawn is lost, and has to be sent again."""
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
 """Textual's marks around a frame, for terminals with synchronised output."""
 QUESTION = "\x1b[6n"
@@ -61,16 +60,6 @@ def lenient_decoder(encoding: str) -> Callable[[], IncrementalDecoder]:
     return partial(getincrementaldecoder(encoding), errors="replace")
 
 
-class HasLine(Protocol):
-    """An app that knows its driver.
-
-    Attributes:
-        line: set by the driver.
-    """
-
-    line: LineDriver | None
-
-
 class LineDriver(LinuxDriver):
     """Writes only changed cells, and only once the terminal has processed earlier output.
 
@@ -89,7 +78,7 @@ class LineDriver(LinuxDriver):
     ) -> None:
         """Make the driver; called by textual."""
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        cast(HasLine, app).line = self
+        app.line = self  # type: ignore[attr-defined] # see LrtuiApp
         self._diff = ScreenDiff(erases(), colors=not wants_no_color(os.environ))
         self._on = False
         self._at_once = False
@@ -129,8 +118,8 @@ class LineDriver(LinuxDriver):
     def write(self, data: str) -> None:
         """Draw a frame, or pass on anything else unchanged.
 
-        Nobody can tell what an unknown sequence does to the screen. What was drawn before it is
-        sent before it, and whatever is drawn after it is sent whole.
+        An unknown sequence may do anything to the screen. So what was drawn before it is sent
+        before it, and whatever is drawn after it is sent whole.
         """
         if data in (BEGIN, END):
             self._at_once = True
@@ -248,9 +237,9 @@ class LineDriver(LinuxDriver):
     def _window(self) -> float:
         """Return how many bytes may be unanswered, from the measured bandwidth.
 
-        What the line carries in a round trip and a tenth of a second, but at most twice what was
-        once sent: a few bytes answered at once prove little. Only answers to few bytes time the
-        round trip, since others waited behind their own output.
+        That is what the line carries in a round trip and a tenth of a second, but at most twice
+        what was sent at a time: an immediate answer to a few bytes proves little. Only answers to
+        few bytes time the round trip, since others waited behind their own output.
         """
         if not self._answers:
             return MAX_UNANSWERED
