@@ -31,7 +31,6 @@ SEEKS = {
     "left": Seek(reports=-1),
     "right": Seek(reports=1),
     "home": Seek(step=0),
-    "end": Seek(end=True),
     "pageup": Seek(chapters=-1),
     "pagedown": Seek(chapters=1),
 }

@@ -36,7 +36,7 @@ class RateField(Input):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+j", "submit", "Run", show=False)]
 
     def __init__(self, steer: Callable[[str], Awaitable[bool]]) -> None:
-        """Start empty; ``steer`` handles keys while nothing is typed, and returns whether it did."""
+        """Start empty; ``steer`` handles keys while it is empty, and returns whether it did."""
         self._steer = steer
         super().__init__(id="rate", compact=True, select_on_focus=False)
         self.cursor_blink = False

@@ -43,9 +43,9 @@ class Log:
         match change.kind:
             case "printed" | "no result" | "total":
                 self.write(text, "strong")
-            case "problem":
-                for remark in text.splitlines():
-                    self.write(remark, "text")
+            case "problem" | "rate":
+                for line in text.splitlines():
+                    self.write(line, "text")
             case "failed":
                 self.write(text, "bad")
             case "unusable" if (text, "bad") not in [*self._view.log][-1:]:
@@ -55,8 +55,6 @@ class Log:
             case "started" | "restarted" if run and not self._view.session.offers("start"):
                 rate = f"{run.lr:.4g}" if run.lr else "not known yet"  # a log may have float32
                 self.begin(run.number, rate if run.live is not None else rate_text(run.lr))
-            case "rate":
-                self.write(text, "text")
             case "answer" | "refusal":
                 assert isinstance(message, msg.Steered)
                 who = "you" if message.answers else message.asked_by

@@ -1,4 +1,4 @@
-"""Lines as dots: clipped to the canvas, in bounded time for any input."""
+"""Lines as dots, clipped to the canvas, in bounded time for any input."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def line_dots(
 
 
 def segments(x: Floats, y: Floats, column: Ints, broken: NDArray[np.bool_]) -> Floats:
-    """Return the segments of a line, few where many of its points share a column of dots.
+    """Return the segments of a line, a few for all points that share a column of dots.
 
     Args:
-        x: places of the points.
-        y: places of the points.
-        column: the columns of dots of the points.
-        broken: whether the line is interrupted between one point and the next.
+        x: places of the points, shape [points].
+        y: places of the points, shape [points].
+        column: the columns of dots of the points, shape [points].
+        broken: whether the line is interrupted after a point, shape [points - 1].
 
     Returns:
         x and y of the starts, x and y of the ends, shape [segments, 4].
@@ -108,8 +108,7 @@ def clipped(lines: Floats) -> Floats:
 def affordable(ends: Ints) -> Ints:
     """Return each segment once; of too many, the first and the last.
 
-    Args:
-        ends: x and y of the starts, x and y of the ends, shape [4, segments].
+    ``ends`` are x and y of the starts, then of the ends, shape [4, segments].
     """
     x0, y0, x1, y1 = ends
     packed = ((x0 << 15 | y0) << 15 | x1) << 15 | y1

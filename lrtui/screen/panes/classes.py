@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from lrtui.messages import ClassesScene
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
-from lrtui.screen.panes.fit import FIT
-from lrtui.screen.panes.pane import Pane
-from lrtui.screen.panes.scene import has_scene, waits_for_scene
+from lrtui.screen.panes.scene import has_scene, scene_chart
 from lrtui.session.run import with_nan
 
 if TYPE_CHECKING:
@@ -100,14 +98,11 @@ def depends_on(view: View, width: int) -> object:
     return view.session.scene, run.picture.values if run and run.picture else None
 
 
-CLASSES = Pane(
+CLASSES = scene_chart(
     id="classes",
     title="classes",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The points by their class, and the regions where the model says which.",
     applies=lambda view: has_scene(view, ClassesScene),
-    waits_for=waits_for_scene,
-    fits=FIT.fits,
 )

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from lrtui.messages import LineScene
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted, length
-from lrtui.screen.panes.pane import TALL, WIDE, Pane
-from lrtui.screen.panes.scene import has_scene, waits_for_scene
+from lrtui.screen.panes.scene import has_scene, scene_chart
 
 if TYPE_CHECKING:
     from lrtui.screen.draw.chart import Axis, Layer
@@ -77,14 +76,11 @@ def depends_on(view: View, width: int) -> object:
     return view.session.scene, weights, view.tone(run) if run else ""
 
 
-FIT = Pane(
+FIT = scene_chart(
     id="fit",
     title="fit",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The data, and the line that the weights make of it now.",
     applies=lambda view: has_scene(view, LineScene),
-    waits_for=waits_for_scene,
-    fits=lambda columns, rows: columns >= WIDE or rows >= TALL + 6,
 )

@@ -11,9 +11,14 @@ from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.bowl import ball, weights_of
 from lrtui.screen.panes.bowl import depends_on as trajectory_seen
-from lrtui.screen.panes.fit import FIT
-from lrtui.screen.panes.pane import Pane, ReadPlace, turning_chart
-from lrtui.screen.panes.scene import has_scene, has_theory, waits_for_scene, waits_for_theory
+from lrtui.screen.panes.pane import ReadPlace, turning_chart
+from lrtui.screen.panes.scene import (
+    has_scene,
+    has_theory,
+    scene_chart,
+    waits_for_scene,
+    waits_for_theory,
+)
 from lrtui.session.run import with_nan
 
 if TYPE_CHECKING:
@@ -66,7 +71,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def pointed(view: View) -> tuple[str, tuple[float, float], str] | None:
-    """Return what is read out: in words, the weights, and the sign that stands there."""
+    """Return the place that is read out: its name, its weights and its sign."""
     run = view.session.current
     if view.place is not None:
         return "here", view.place, "┼"
@@ -114,7 +119,7 @@ def plane(view: View) -> tuple[Axis, Axis, list[Floats], tuple[float, float] | N
         x, y = Axis(scene.across[0], scene.across[-1]), Axis(scene.up[0], scene.up[-1])
         losses = np.array([with_nan(row) for row in scene.losses])
         lowest, highest = np.nanmin(losses), np.nanmax(losses)
-        # Even steps of the logarithm: valleys and walls are both to be seen.
+        # Even steps of the logarithm show both valleys and walls.
         least = max(lowest, highest * 1e-4)
         levels = np.geomspace(2 * least, highest / 2, LEVELS)
         return x, y, contours(scene.across, scene.up, losses, levels), scene.minimum
@@ -174,15 +179,12 @@ MAP = turning_chart(
     click=click,
 )
 
-PLANE = Pane(
+PLANE = scene_chart(
     id="plane",
     title="map",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss over its two weights from above, and the way of each run.",
     applies=lambda view: has_scene(view, PlaneScene),
-    waits_for=waits_for_scene,
-    fits=FIT.fits,
     click=click,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row
@@ -15,44 +15,38 @@ Place = Literal["row", "main", "side", "below", "foot", "screen"]
 ``below`` below it, ``foot`` below all charts, ``screen`` instead of everything else."""
 
 
-@dataclass(frozen=True)
-class RunRate:
+class RunRate(NamedTuple):
     """A click that runs a rate."""
 
     lr: float
 
 
-@dataclass(frozen=True)
-class RunCell:
+class RunCell(NamedTuple):
     """A click that runs a rate at a momentum."""
 
     lr: float
     momentum: float
 
 
-@dataclass(frozen=True)
-class Press:
+class Press(NamedTuple):
     """A click that does what a key does, by the name of its action."""
 
     action: str
 
 
-@dataclass(frozen=True)
-class Highlight:
+class Highlight(NamedTuple):
     """A click that highlights a run, or none."""
 
     run: int | None
 
 
-@dataclass(frozen=True)
-class ReadStep:
+class ReadStep(NamedTuple):
     """A click that reads out a step on the charts."""
 
     step: int
 
 
-@dataclass(frozen=True)
-class ReadPlace:
+class ReadPlace(NamedTuple):
     """A click that reads out a place on the map."""
 
     weights: tuple[float, float]
