@@ -221,7 +221,8 @@ def tell(training: Training, command: msg.AnyCommand, patience: float) -> Answer
                     if isinstance(command, msg.Try) and message.done:
                         until = math.inf  # it has begun
                     else:
-                        return Answer(in_words(message), message.done)
+                        text = f"step {message.step:,}: {message.text}"
+                        return Answer(text, message.done)
                 left = max(until - time.monotonic(), 0.001)
                 link.settimeout(None if left == math.inf else left)
                 if not (more := link.recv(65536)):
@@ -243,8 +244,3 @@ def unable(greeting: msg.Greeting, kind: str) -> str:
     needs = {"checkpoint": "checkpoint=", "rewind": "model="}.get(kind)
     why = f": its Monitor was given no {needs}" if needs else ""
     return f"{greeting.name} cannot {kind}{why}"
-
-
-def in_words(steered: msg.Steered) -> str:
-    """Format an answer with its step."""
-    return f"step {steered.step:,}: {steered.text}"

@@ -129,7 +129,7 @@ class Action:
 
     def why_not(self, session: Session) -> str:
         """Say why the source cannot do it."""
-        is_live = session.current is not None and session.current.live is not None
+        is_live = is_watched(session)
         if is_over(session) and self.needs in STEERING:
             why = "the training is over"
         elif session.offers("seek"):
@@ -294,12 +294,12 @@ ACTIONS = (
            needs="speed", typed="+"),
     Action("older", "down", "older run",
            "Highlight the next older run, on the charts too.",
-           lambda s: s.controller.table.highlight_older(),
+           lambda s: s.controller.table.highlight_next(down=True),
            "run", "Highlight the next older or newer run, on the charts too.", typed="↓",
            border="run"),
     Action("newer", "up", "newer run",
            "Highlight the next newer run, or none.",
-           lambda s: s.controller.table.highlight_newer(), typed="↑"),
+           lambda s: s.controller.table.highlight_next(down=False), typed="↑"),
     Action("zoom", "tab", "next view",
            "Show one pane alone, then the next, then all again.",
            lambda s: s.next_view(),

@@ -162,15 +162,11 @@ class Tour(Story):
                 self._source.speed = scene.number
             case "until":
                 session = self.view.session
-                while session.is_on and self._furthest() < scene.number:
+                while session.is_on and all(r.step < scene.number for r in session.current_group):
                     yield
             case _:
                 self._waits = self._waits and scene.verb != "press"
                 yield from self.perform(scene)
-
-    def _furthest(self) -> int:
-        """Return the step of the most advanced run."""
-        return max(run.step for run in self.view.session.current_group)
 
     def take_over(self) -> None:
         """End the tour and let the current run continue."""

@@ -80,7 +80,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     for step, lr in run.changes:
         layers.append(Curve([at_step(step)] * 2, [y.low, y.high], "dim"))
         names.append(Label(at_step(step), y.high, short_rate(run, lr), "text"))
-    for old in reversed(runs):
+    for old in reversed(runs):  # the current one last
         assert old.series is not None
         tone, stretches = view.tone(old), old.series.non_finite()
         steps, loss = with_gaps(*old.series.curve(), stretches)
@@ -104,7 +104,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         layers += validated(series, lambda at: along.places(view, run, at), x, y, canvas, mine)
         names.append(Label(at_step(run.step), series.last, label, mine, ends=True))
     apart = max(last / canvas.columns, at_step(1.0))
-    layers += off_the_chart(at, shown(loss), gaps_of(view, run), y, apart)
+    gaps = [(at_step(first), at_step(end)) for first, end in stretches]
+    layers += off_the_chart(at, shown(loss), gaps, y, apart)
     for old, label in labels(view):
         assert old.series is not None
         if old is run and ahead is not None:
@@ -123,13 +124,6 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     if view.cursor is not None:
         heading = losses_at(view, runs)
     return [fitted(heading, width), *draw(width, height - 1, x, y, [*layers, *names])]
-
-
-def gaps_of(view: View, run: Run) -> list[tuple[float, float]]:
-    """Return where the loss of a run was not finite, along the axis."""
-    assert run.series is not None
-    stretches = run.series.non_finite()
-    return [(along.place(view, run, a), along.place(view, run, b)) for a, b in stretches]
 
 
 def validations_of(run: Run) -> list[tuple[str, LossSeries]]:

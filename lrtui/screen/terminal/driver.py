@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import os
 from asyncio import TimerHandle
-from codecs import IncrementalDecoder, getincrementaldecoder
+from codecs import getincrementaldecoder
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from threading import Event
 from time import monotonic
@@ -53,11 +52,6 @@ HOLD = 0.3
 """Maximum seconds to hold output."""
 LAST_ANSWER = 0.5
 """Seconds to wait for the last answer on exit: the shell would take a later one for input."""
-
-
-def lenient_decoder(encoding: str) -> Callable[[], IncrementalDecoder]:
-    """Return a decoder that replaces invalid input."""
-    return partial(getincrementaldecoder(encoding), errors="replace")
 
 
 class LineDriver(LinuxDriver):
@@ -154,9 +148,11 @@ class LineDriver(LinuxDriver):
         super().stop_application_mode()
 
     def run_input_thread(self) -> None:
-        """Read keys, also from a terminal that sends bytes that are not UTF-8."""
+        """Read keys, also from a terminal that sends invalid UTF-8."""
         # Textual's decoder is strict, and a local name of this function.
-        linux_driver.getincrementaldecoder = lenient_decoder  # type: ignore[attr-defined,assignment]
+        linux_driver.getincrementaldecoder = lambda encoding: partial(  # type: ignore[attr-defined]
+            getincrementaldecoder(encoding), errors="replace"
+        )
         super().run_input_thread()
 
     def process_message(self, message: Message) -> None:
