@@ -76,7 +76,7 @@ def argument(read: Reader) -> Callable[[str], Any]:
 
 
 def read_problem(text: str) -> object:
-    """Read which problem is trained, or say that a command comes first."""
+    """Parse the problem; if it is a command, say that this comes first."""
     if text in COMMANDS:
         raise ValueError(f"{text} comes first, as in lrtui {text}")
     return FIELDS[0].read(text)
@@ -118,7 +118,7 @@ def setup_of(found: argparse.Namespace) -> Setup:
 
 
 def add_speed(parser: Parser, what: str) -> None:
-    """Add the option for the speed; 0 stands for the usual one."""
+    """Add the option for the speed, by default 0 for the usual one."""
     text = f"{what} a second, or max (20 on the screen, max in plain text)"
     parser.add_argument("--speed", type=argument(read_speed), default=0.0, metavar="N", help=text)
 
@@ -142,7 +142,7 @@ def add_screen(parser: Parser, save: bool = True) -> None:
 
 
 def add_form(parser: Parser, *forms: str) -> None:
-    """Add the options for the form of what is printed: ``plain``, ``json``, ``csv``; and ASCII."""
+    """Add the options for the form of the output: ``plain``, ``json``, ``csv``; and ASCII."""
     helps = {
         "plain": "lines of text (automatic where there is no terminal)",
         "json": "every message as one JSON object a line",

@@ -104,5 +104,5 @@ def open_closed_streams() -> None:
 
 
 def discard_output() -> None:
-    """Discard what is still buffered, or it would raise when the program exits."""
+    """Discard buffered output, which would raise as the program exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

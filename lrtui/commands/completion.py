@@ -44,7 +44,7 @@ def run(options: CompletionOptions) -> int:
     import shtab
 
     script = shtab.complete(whole_parser(), options.shell)
-    # A file of a person's own may stand where a name does.
+    # A file of the user's own may take the place of a name.
     print(script.replace("complete -o bashdefault -F", "complete -o bashdefault -o default -F"))
     return 0
 

@@ -1,4 +1,4 @@
-"""``lrtui``: train at the rates that a person types."""
+"""``lrtui``: train at the rates that the user types."""
 
 from __future__ import annotations
 

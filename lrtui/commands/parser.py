@@ -13,7 +13,7 @@ COMMANDS = (
     "sweep", "heat", "tour", "replay", "problems", "watch", "race", "tell", "guide", "config",
     "completion",
 )  # fmt: skip
-"""The commands: each is a module here, ``lab`` where none is named; ``run`` begins elsewhere."""
+"""The commands, each a module here; ``lab`` is the default, and ``run`` starts elsewhere."""
 
 
 class BadInput(Exception):

@@ -1,4 +1,4 @@
-"""A session as lines of text or JSON, for a person without a terminal and for other programs."""
+"""A session as lines of text or JSON, for users without a terminal and for other programs."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ class Printer:
         return []
 
     def _live_lines(self, progress: msg.Progress) -> Iterator[str]:
-        """Yield loss, rate or scalars of a training that is not ours, every so many steps.
+        """Yield loss, rate or scalars of a training that is not ours, every ``every`` steps.
 
-        Logs rarely have a step that is a multiple: the first one after it stands for it.
+        Logs rarely have a step that is a multiple of it: the first one after that is printed.
         """
         printed = self._printed.setdefault(progress.run, {})
         columns = {k: v for k, v in progress.scalars.items() if k not in ("loss", "lr")}

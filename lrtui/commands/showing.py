@@ -193,7 +193,7 @@ def present_reports(
     speed: float | None = None,
     trouble: int = 1,
 ) -> int:
-    """Show what a source reports without being asked, as ``present`` does."""
+    """Show a source that starts its runs itself; for the arguments see ``present``."""
 
     def controller() -> Controller:
         from lrtui.screen.control.controller import Controller

@@ -132,7 +132,7 @@ def command(session: Session, facts: msg.ProblemFacts, options: SweepOptions) ->
 
 
 def rows(result: SweepTable) -> Iterator[Sequence[object]]:
-    """Yield a sweep as rows of CSV; empty cells where it never settled or is not finite."""
+    """Yield a sweep as rows of CSV; empty cells if it never settled or is not finite."""
     yield "rate", "verdict", "settled_at", "loss"
     yield from zip(result.rates, result.verdicts, result.settled_at, result.losses, strict=True)
 

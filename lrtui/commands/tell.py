@@ -37,7 +37,7 @@ PLAIN: dict[str, msg.AnyCommand] = {
 """Commands of one word."""
 
 ARGUMENTS = {"lr": (1, 1), "scale": (1, 1), "rewind": (0, 1), "follow": (0, 1), "adopt": (1, 1)}
-"""Fewest and most words after a verb, where there are any."""
+"""Minimum and maximum number of words after a verb; those of ``PLAIN`` have none."""
 
 VERBS = ("try", *ARGUMENTS, *PLAIN)
 

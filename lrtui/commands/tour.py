@@ -33,7 +33,7 @@ class TourOptions(ScreenOptions):
 
     @classmethod
     def of(cls, found: argparse.Namespace) -> Self:
-        """Check the setup already, and keep what it is read from."""
+        """Check the setup, and keep the namespace: a script may change the setup."""
         found.found = found
         setup_of(found)
         return super().of(found)

@@ -82,7 +82,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: WatchOptions) -> int:
-    """Watch trainings and logs; without a name, let a person choose, or list them as text.
+    """Watch trainings and logs; without a name, let the user choose, or list them as text.
 
     Raises:
         BadInput: one of them cannot be read; the file to save to cannot be written.
@@ -196,7 +196,7 @@ def log_sources(path: Path, name: str, options: WatchOptions) -> list[Source]:
 
 
 def list_trainings(as_json: bool) -> int:
-    """Print the trainings of this machine; return 1 where there are none."""
+    """Print the trainings of this machine; return 1 if there are none."""
     from lrtui.messages import encode
     from lrtui.session.sentences import training_line
     from lrtui.sources.trainings import find

@@ -1,4 +1,4 @@
-"""The textual app: the main screen, the signals, and what is printed at the end."""
+"""The textual app: the main screen, the signals, and the output at the end."""
 
 from __future__ import annotations
 

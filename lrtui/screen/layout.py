@@ -1,4 +1,4 @@
-"""Which panes are visible, and where."""
+"""The visible panes and their places."""
 
 from __future__ import annotations
 

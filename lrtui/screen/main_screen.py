@@ -122,7 +122,7 @@ class MainScreen(Keys):
         return max(until - time.monotonic(), 0.0)
 
     async def frame(self) -> None:
-        """Apply new messages and draw what changed."""
+        """Apply new messages and draw the changes."""
         self.controller.hear()
         self._announce()
         # Skip the frame while the last one is still being sent.

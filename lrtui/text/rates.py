@@ -29,7 +29,7 @@ def parse_rate(text: str) -> float:
     """Parse a learning rate such as ``0.1``, ``1e-3``, ``.7`` or ``0,7``.
 
     Raises:
-        ValueError: it is not a learning rate; says why, in a sentence for the person.
+        ValueError: it is not a learning rate; says why, in a sentence for the user.
     """
     text = text.strip()
     if not text:
@@ -116,5 +116,5 @@ def factor_text(factor: float) -> str:
 
 
 def shown(text: str) -> str:
-    """Quote a person's input, shortened if it is long."""
+    """Quote the user's input, shortened if it is long."""
     return repr(text if len(text) <= 24 else text[:23] + "…")

@@ -36,28 +36,28 @@ class View:
         session: the runs so far.
         steps: steps of a run.
         problem: name of the problem, or path of the file, that is trained.
-        highlighted: number of an earlier run that stands out, ``None`` if none does.
-        typed: what is in the field.
-        notice: answer to what was asked for, with its tone; an empty text for none.
-        details: last lines of a trainer that failed.
+        highlighted: number of the highlighted earlier run, ``None`` for none.
+        typed: text in the field.
+        notice: answer to the last request, with its tone; an empty text for none.
+        details: last lines of output of a trainer that failed.
         log: events, the most recent last.
-        scale: what the loss is drawn on.
-        along: what the loss is drawn along, see ``lrtui.screen.panes.along``.
-        scalar: name of the scalar that is shown besides the loss, where there are several.
-        chart: the one chosen of the charts that take turns.
-        alone: pane that has all the room, ``None`` where several share it.
-        caption: of a tour, empty where there is none.
-        cursor: step that is read out on the charts, ``None`` where none is.
-        place: weights that are read out on the map, ``None`` where none are.
-        rate: rate that is read out on the chart of every rate, ``None`` where none is.
-        preview: rate that was clicked and would be run by Enter, ``None`` for none.
-        zoom: ends of the ruler where it shows a part of the rates, ``None`` where it shows all.
-        heat_cursor: momentum and rate that the heat map points at, ``None`` for none.
-        curves: the small curve of each run in the table, and what it was drawn for.
+        scale: scale of the loss.
+        along: quantity on the x axis of the loss, see ``lrtui.screen.panes.along``.
+        scalar: name of the chosen scalar.
+        chart: id of the chosen chart, of those that take turns.
+        alone: id of the pane that is shown alone, ``None`` to show all.
+        caption: of a tour, empty for none.
+        cursor: step that is read out on the charts, ``None`` for none.
+        place: weights that are read out on the map, ``None`` for none.
+        rate: rate that is read out on the chart of every rate, ``None`` for none.
+        preview: clicked rate, which Enter would run, ``None`` for none.
+        zoom: ends of the zoomed ruler, ``None`` if it shows all rates.
+        heat_cursor: momentum and rate of the cursor on the heat map, ``None`` for none.
+        curves: the small curve of each run in the table, after the arguments of its drawing.
         size: columns and rows of the terminal.
-        closed: result of a try that is no longer shown.
-        silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
-        dirty: whether there is something new to show; cleared once it is shown.
+        closed: result of a try that the user has closed.
+        silent_for: seconds without a message from the trainer, 0 unless that is suspicious.
+        dirty: whether anything new is to be shown; cleared once it is.
     """
 
     session: Session

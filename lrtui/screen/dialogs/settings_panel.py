@@ -73,7 +73,7 @@ class SettingsPanel(ModalScreen[Setup | None]):
         return True
 
     def _take_typed(self) -> bool:
-        """Apply what was typed; return whether that was valid."""
+        """Apply the typed text; return whether it was valid."""
         typed, self._typed = self._typed, ""
         return not typed or self._set(rows(self.setup)[self._at], typed)
 

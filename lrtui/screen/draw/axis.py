@@ -1,4 +1,4 @@
-"""Axes: where values lie on them, and the round numbers along them."""
+"""Axes: the positions of values, and the round numbers along them."""
 
 from __future__ import annotations
 

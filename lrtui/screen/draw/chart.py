@@ -30,22 +30,9 @@ from lrtui.screen.draw.raster import line_dots
 from lrtui.screen.draw.spans import Row
 
 __all__ = [
-    "Axis",
-    "Canvas",
-    "Cloud",
-    "Curve",
-    "Floats",
-    "Ints",
-    "Label",
-    "Layer",
-    "Mark",
-    "Path",
-    "Stroke",
-    "draw",
-    "line_of_text",
-    "nice",
-    "round_up",
-]
+    "Axis", "Canvas", "Cloud", "Curve", "Floats", "Ints", "Label", "Layer", "Mark", "Path",
+    "Stroke", "draw", "line_of_text", "nice", "round_up",
+]  # fmt: skip
 
 BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 """The bit of each dot of a braille character, by row from the top and column."""
@@ -103,7 +90,7 @@ class Cloud(Points):
 
 
 class Path(Points):
-    """A line through points, broken where one is not finite."""
+    """A line through points, broken at those that are not finite."""
 
 
 class Stroke(Path):
@@ -175,7 +162,7 @@ class Sheet:
         self.taken[row, column:end] = True
 
     def place(self, label: Label, row: int, column: int, tone: int) -> None:
-        """Write a label near a cell where it covers least, never a mark or label."""
+        """Write a label near a cell, where it covers fewest dots and no mark or label."""
         size, columns = len(label.text), self.canvas.columns
         right, left = column + 2, column - 1 - size
         if label.ends:
@@ -294,7 +281,7 @@ def share(cell: int, cells: int) -> float:
 
 
 def label_row(canvas: Canvas, found: Sequence[Tick]) -> str:
-    """Return the labels of the x axis, centred on their ticks; nothing where they would touch."""
+    """Return the labels of the x axis, centred on their ticks; empty if they would touch."""
     width = canvas.left + canvas.columns
     row = ""
     for column, text in found:

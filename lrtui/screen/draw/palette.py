@@ -68,7 +68,7 @@ def styles(theme: Theme, variables: Mapping[str, str]) -> dict[str, Style]:
 
 
 def blended(variables: Mapping[str, str]) -> dict[str, Style]:
-    """Return tones made from a theme's colours, moved where they would be hard to read."""
+    """Return tones made from a theme's colours, moved if they would be hard to read."""
     ground = Color.parse(variables["background"])
     text = Color.parse(variables["foreground"])
     warning = Color.parse(variables["warning"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lrtui.screen.draw.chart import Axis, Layer
 
 FAST = 10
-"""Cells that the cursor moves at a time where it moves fast."""
+"""Cells that the cursor moves at a time with shift."""
 
 
 def upright(x: float | None, y: Axis) -> list[Layer]:
@@ -26,7 +26,7 @@ def upright(x: float | None, y: Axis) -> list[Layer]:
 
 
 def losses_at(view: View, runs: Sequence[Run]) -> Row:
-    """Return what the cursor reads on the loss chart: step, and rate and loss of each run."""
+    """Return the row of the cursor on the loss chart: step, rate, and loss of each run."""
     step = view.cursor
     assert step is not None
     run, *others = runs
@@ -44,7 +44,7 @@ def losses_at(view: View, runs: Sequence[Run]) -> Row:
 
 
 def loss_at(run: Run, step: int) -> str:
-    """Write the loss of a run at a step, as far as it is known."""
+    """Write the loss of a run at a step; a range between two reports, a dash if unknown."""
     assert run.series is not None
     if run.series.broken is not None and step >= run.series.broken:
         return "not finite"

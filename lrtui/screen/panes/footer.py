@@ -71,7 +71,7 @@ def entries(view: View, width: int) -> list[tuple[str, Row]]:
 
 
 def entry(sign: str, word: str) -> Row:
-    """Return a key and what it does."""
+    """Return a key and its word."""
     return [(f" {sign}", "strong"), (f" {word} ", "dim")]
 
 

@@ -1,4 +1,4 @@
-"""The header: what is trained, how far the run is, and how fast."""
+"""The header: the title, the progress of the run, and its pace."""
 
 from __future__ import annotations
 

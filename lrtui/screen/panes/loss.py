@@ -163,7 +163,7 @@ def labels(view: View) -> list[tuple[Run, str]]:
 
 
 def at_end(text: str, at: Floats, losses: Floats, y: Axis, tone: str) -> Layer:
-    """Return a label for the end of a curve, or for where it leaves the chart."""
+    """Return a label at the end of a curve, or where it leaves the chart."""
     import numpy as np
 
     from lrtui.screen.draw.chart import Label
@@ -248,7 +248,7 @@ def last_shown(view: View) -> int:
 
 
 def steps_shown(run: Run, earlier: Sequence[Run]) -> int:
-    """Return the last step of the axis: the whole run where it is short, else a round number."""
+    """Return the last step of the axis: that of the run if it is short, else a round number."""
     from lrtui.screen.draw.chart import round_up
 
     if run.steps is not None and run.steps <= 200:
@@ -339,7 +339,7 @@ def bulk_of(series: LossSeries, count: int) -> tuple[float, float] | None:
 def with_gaps(
     at: Floats, losses: Floats, stretches: Sequence[tuple[int, int]]
 ) -> tuple[Floats, Floats]:
-    """Return a curve that is interrupted where the losses were not finite."""
+    """Interrupt a curve at the stretches whose losses were not finite."""
     import numpy as np
 
     if not stretches:

@@ -45,7 +45,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         layers.append(Path(weights[:, 0], weights[:, 1], tone))
         if old in view.race and len(weights):
             names += ball(view, old, float(weights[-1, 0]), float(weights[-1, 1]))
-        elif len(weights) > 1:  # at the first step, which is as long as its rate is large
+        elif len(weights) > 1:  # at the first step, whose length shows its rate
             names.append(Label(weights[1, 0], weights[1, 1], str(old.number), tone))
     if run is not None and len(weights := weights_of(run, 2)):
         layers.append(Path(weights[:, 0], weights[:, 1], view.tone(run)))
@@ -108,7 +108,7 @@ def click(view: View, x: int, y: int, width: int, height: int) -> ReadPlace | No
 
 
 def plane(view: View) -> tuple[Axis, Axis, list[Floats], tuple[float, float] | None]:
-    """Return the axes, lines of equal loss, and the minimum where it is known."""
+    """Return the axes, lines of equal loss, and the minimum, ``None`` if unknown."""
     import numpy as np
 
     from lrtui.screen.draw.chart import Axis

@@ -11,8 +11,8 @@ from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row
 
 Place = Literal["row", "main", "side", "below", "foot", "screen"]
-"""Where a pane goes: ``row`` a row without a border, ``main`` the large chart, ``side`` beside it,
-``below`` below it, ``foot`` below all charts, ``screen`` instead of everything else."""
+"""Places: ``row`` a row without a border, ``main`` the large chart, ``side`` beside it, ``below``
+below it, ``foot`` below all charts, ``screen`` instead of everything else."""
 
 
 class RunRate(NamedTuple):
@@ -71,7 +71,7 @@ class Pane:
     Attributes:
         id: its name in the style sheet.
         title: on its border, empty for none.
-        place: where it goes.
+        place: its place on the screen.
         draw: returns its rows, from the view, columns and rows.
         depends_on: returns what the drawing depends on, from the view and columns; it is drawn
             again only when that changes. ``None`` to draw at each frame.

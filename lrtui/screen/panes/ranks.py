@@ -17,7 +17,7 @@ STRAGGLES = 0.8
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """List the ranks, the slowest first where there is no room for all."""
+    """List the ranks; only the slowest ones if there is no room for all."""
     live = view.live
     assert live is not None
     assert live.ranks is not None

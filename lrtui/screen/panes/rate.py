@@ -74,7 +74,7 @@ def asked_for(run: Run) -> tuple[Floats, Floats] | None:
 
     if run.live is None or run.live.scheduled is None or run.rates is None:
         return None
-    # The scheduled rate is reported only where it differs.
+    # The scheduled rate is reported only if it differs.
     at, asked = (
         np.concatenate(columns)
         for columns in zip(run.rates.curve(), run.live.scheduled.curve(), strict=True)

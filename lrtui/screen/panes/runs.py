@@ -80,7 +80,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def cells_of(run: Run) -> dict[str, str]:
-    """Return the numbers of a run by column, empty where they are not known."""
+    """Return the numbers of a run by column, empty if unknown."""
     return {
         "forecast": "" if run.forecast is None else f"{run.forecast:,}",
         "settled": "" if run.settled_at is None else f"{run.settled_at:,}",
@@ -90,7 +90,7 @@ def cells_of(run: Run) -> dict[str, str]:
 
 
 def rates_cell(run: Run, width: int) -> str:
-    """Write the rate of a run; where it was changed, the first and the last one."""
+    """Write the rate of a run; if it was changed, the first and the last one."""
     if not run.changes or run.live is not None:
         return rate_cell(run.lr, RATE)
     text = run.rate_in_words

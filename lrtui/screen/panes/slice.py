@@ -77,12 +77,6 @@ def sentence(cut: Slice, width: int) -> str:
     return next((text for text in choices if len(text) <= width), "")
 
 
-def depends_on(view: View, width: int) -> object:
-    """Return what the chart depends on."""
-    run = view.session.current
-    return run.slice if run else None
-
-
 def waits_for(view: View) -> str:
     """Say that no slice has been measured yet."""
     run = view.session.current
@@ -93,7 +87,7 @@ SLICE = turning_chart(
     id="slice",
     title="along the step",
     draw=draw,
-    depends_on=depends_on,
+    depends_on=lambda view, width: view.run.slice,
     help="The loss along the step that the optimizer takes now, by the rate it is taken with; ◆ is "
     "the rate in force. It says what one step would do, and not what a rate does in the end.",
     applies=is_measured,

@@ -1,4 +1,4 @@
-"""The table of several trainings: how far each is, and what differs between their settings."""
+"""The table of several trainings: their progress, and the settings that differ."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def small_curve(branch: Branch, tried: Tried) -> str:
 
 
 def means(branch: Branch) -> list[float | None]:
-    """Return the mean losses of ``CURVE`` stretches; ``None`` where one is not finite."""
+    """Return the mean losses of ``CURVE`` stretches; ``None`` if a loss is not finite."""
     losses, found = branch.losses, list[float | None]()
     cells = min(CURVE, len(losses))
     for i in range(cells):
@@ -108,7 +108,7 @@ def rows(view: View) -> int:
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
-    """Adopt the advised branch where that is clicked."""
+    """Adopt the advised branch if its key is clicked."""
     live = view.live
     if live is None or live.tried is None or live.trying is not None or y:
         return None

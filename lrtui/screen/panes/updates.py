@@ -40,7 +40,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def shortened(name: str, width: int) -> str:
-    """Shorten a name: first by what stands before the number of its layer, then in the middle."""
+    """Shorten a name: first by the part before the number of its layer, then in the middle."""
     if len(name) > width:
         name = re.sub(r"^[^\d]*\.(?=\d+\.)", "", name)
     head = width // 2
