@@ -17,13 +17,7 @@ from lrtui.commands.arguments import (
     argument,
 )
 from lrtui.commands.parser import BadInput, Parser
-from lrtui.commands.showing import (
-    present,
-    reading_files,
-    shows_screen,
-    start_trainer,
-    usual_speed,
-)
+from lrtui.commands.showing import present, reading_files, shows_screen, start_trainer, usual_speed
 from lrtui.messages import MOST_ENTRANTS
 from lrtui.session.setup import Setup
 from lrtui.text.rates import parse_rate

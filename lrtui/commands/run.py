@@ -62,19 +62,12 @@ def run_script(words: Sequence[str]) -> int:
         complain(why)
         return 2
     try:
-        return run(
-            found.module or found.script,
-            words[end:],
-            is_module=found.module is not None,
-            options=RunOptions(
-                found.name,
-                found.journal,
-                found.vitals,
-                found.on_spike,
-                found.own_batch,
-                found.save,
-            ),
+        options = RunOptions(
+            found.name, found.journal, found.vitals, found.on_spike, found.own_batch, found.save
         )
+        is_module = found.module is not None
+        script = found.module or found.script
+        return run(script, words[end:], is_module=is_module, options=options)
     except ValueError as error:
         complain(str(error))
         return 2

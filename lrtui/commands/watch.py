@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, argument
 from lrtui.commands.parser import BadInput, Parser, complain
-from lrtui.commands.showing import (
-    present_reports,
-    reading_files,
-    recorded,
-    shows_screen,
-    theme_of,
-)
+from lrtui.commands.showing import present_reports, reading_files, recorded, shows_screen, theme_of
 from lrtui.text.ascii_fallback import printable
 
 if TYPE_CHECKING:

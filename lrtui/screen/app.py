@@ -60,10 +60,7 @@ class LrtuiApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "Leave", priority=True)]
 
     def __init__(
-        self,
-        main: MainScreen,
-        theme: str | None = None,
-        keymap: Mapping[str, str] = NO_KEYMAP,
+        self, main: MainScreen, theme: str | None = None, keymap: Mapping[str, str] = NO_KEYMAP
     ) -> None:
         """Create the app that shows a screen.
 

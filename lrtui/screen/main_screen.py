@@ -24,15 +24,7 @@ from lrtui.screen.panes import PANES
 from lrtui.screen.panes.cursor import FAST
 from lrtui.screen.panes.every_rate import EVERY_RATE
 from lrtui.screen.panes.heat import HEAT, move_cursor
-from lrtui.screen.panes.pane import (
-    Highlight,
-    Press,
-    ReadPlace,
-    ReadStep,
-    Request,
-    RunCell,
-    RunRate,
-)
+from lrtui.screen.panes.pane import Highlight, Press, ReadPlace, ReadStep, Request, RunCell, RunRate
 from lrtui.screen.panes.rate import lr_in_force
 from lrtui.screen.panes.ruler import foreseen
 from lrtui.screen.panes.small import is_small

@@ -103,8 +103,6 @@ class LiveTour(Story):
             case "type":
                 yield from self.type(scene.text)
                 self.submit(scene.text)
-            case "press" if scene.text == "escape":
-                self.key_escape()
             case "until":
                 while not self._has_come(scene):
                     yield

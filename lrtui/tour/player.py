@@ -42,6 +42,8 @@ class Story(MainScreen):
         match scene.verb:
             case "say":
                 self.say(scene.text)
+            case "press" if scene.text == "escape":
+                self.key_escape()
             case "press":
                 BY_KEY[scene.text].do(self)
             case "wait":

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from lrtui.messages import (
-    USUAL_FACTORS,
-    Adopt,
-    Cancel,
-    Checkpoint,
-    Command,
-    Rewind,
-    Stop,
-    Try,
-)
+from lrtui.messages import USUAL_FACTORS, Adopt, Cancel, Checkpoint, Command, Rewind, Stop, Try
 from lrtui.screen.control.view import View
 from lrtui.session.tried import advised
 from lrtui.text.rates import factor_text

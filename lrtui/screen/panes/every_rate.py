@@ -65,17 +65,13 @@ def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[R
     if run is not None and x.low <= run.lr <= x.high:
         settles = steps_to_settle(theory, run.lr) or y.high
         layers.append(Mark(run.lr, settles, "◆", view.tone(run)))
+    legend: Row = [("━", "good"), (" steps to settle, by rate", "dim"), ("  ⠐⠐ forecast", "good")]
+    legend += [("  ◆", view.tone(run) if run else "text"), (" this run", "dim")]
     if view.rate is not None:
         at = steps_to_settle(theory, view.rate)
         layers.append(Mark(view.rate, at or y.high, "◇", "strong"))
         fate = "never settles" if at is None else f"settles at step {at:,}"
-        return [fitted(read_rate(view.rate, fate), width), *draw(width, height - 1, x, y, layers)]
-    legend: Row = [("━", "good"), (" steps to settle, by rate", "dim")]
-    legend += [
-        ("  ⠐⠐ forecast", "good"),
-        ("  ◆", view.tone(run) if run else "text"),
-        (" this run", "dim"),
-    ]
+        legend = read_rate(view.rate, fate)
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
@@ -117,18 +113,14 @@ def draw_losses(view: View, width: int, height: int) -> list[Row]:
     ]
     if run is not None and known:
         layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", view.tone(run)))
+    legend: Row = [("━", "good"), (f" loss after {swept.steps:,} steps, by rate", "dim")]
+    legend += [("  ◆", view.tone(run) if run else "text"), (" this run", "dim")]
+    legend.append((f"  ({swept.how})", "dim"))
     if (lr := view.rate) is not None:
         i = min(range(len(swept.lrs)), key=lambda i: abs(math.log(swept.lrs[i] / lr)))
         said = "diverged" if swept.losses[i] is None else f"loss {swept.losses[i]:.4g}"
         said = said if swept.is_finished(i) else "not tried to the end"
-        nearest = read_rate(lr, f"the nearest tried, {swept.lrs[i]:.3g}: {said}")
-        return [fitted(nearest, width), *draw(width, height - 1, x, y, layers)]
-    legend: Row = [("━", "good"), (f" loss after {swept.steps:,} steps, by rate", "dim")]
-    legend += [
-        ("  ◆", view.tone(run) if run else "text"),
-        (" this run", "dim"),
-        (f"  ({swept.how})", "dim"),
-    ]
+        legend = read_rate(lr, f"the nearest tried, {swept.lrs[i]:.3g}: {said}")
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -101,7 +101,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         settled = float(np.interp(at_step(run.settled_at), at, shown(loss)))
         layers.append(Mark(at_step(run.settled_at), settled, "▲", "good"))
     for label, series in validations_of(run):
-        layers += validated(series, lambda at: along.places(view, run, at), x, y, canvas, mine)
+        steps, losses = series.curve()
+        layers += validated(along.places(view, run, steps), losses, x, y, canvas.columns, mine)
         names.append(Label(at_step(run.step), series.last, label, mine, ends=True))
     apart = max(last / canvas.columns, at_step(1.0))
     gaps = [(at_step(first), at_step(end)) for first, end in stretches]
@@ -131,22 +132,13 @@ def validations_of(run: Run) -> list[tuple[str, LossSeries]]:
     return [each[1:] for each in run.live.validations] if run.live is not None else []
 
 
-def validated(
-    series: LossSeries,
-    places: Callable[[Floats], Floats],
-    x: Axis,
-    y: Axis,
-    canvas: Canvas,
-    tone: str,
-) -> list[Layer]:
+def validated(at: Floats, losses: Floats, x: Axis, y: Axis, columns: int, tone: str) -> list[Layer]:
     """Return the marks of a validation loss, the last one of each stretch of columns."""
     import numpy as np
 
     from lrtui.screen.draw.chart import Mark
 
-    steps, losses = series.curve()
-    at = places(steps)
-    stretches = np.floor(at * canvas.columns / (x.high - x.low) / LEAST_APART)
+    stretches = np.floor(at * columns / (x.high - x.low) / LEAST_APART)
     last = np.append(np.diff(stretches) > 0, True) & ((losses > 0) | (not y.log))
     return [Mark(float(at[i]), float(losses[i]), "◆", tone) for i in np.flatnonzero(last)]
 
@@ -350,11 +342,7 @@ def with_gaps(
 
 
 def off_the_chart(
-    at: Floats,
-    losses: Floats,
-    gaps: Sequence[tuple[float, float]],
-    y: Axis,
-    apart: float,
+    at: Floats, losses: Floats, gaps: Sequence[tuple[float, float]], y: Axis, apart: float
 ) -> list[Layer]:
     """Mark where a curve leaves the chart at the top, and where it is interrupted.
 

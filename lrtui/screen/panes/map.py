@@ -65,9 +65,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         if (loss := loss_there(view, weights_there)) is not None:
             legend.append((f"loss {loss:.4g}  ", "text"))
         legend.append(("{:.4g}, {:.4g}".format(*weights_there), "dim"))
-        return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
-    named = "slope → bias ↑" if isinstance(scene, LineScene) else "w₁ → w₂ ↑"
-    return [fitted([*legend, (named, "dim")], width), *draw(width, height - 1, x, y, layers)]
+    else:
+        legend.append(("slope → bias ↑" if isinstance(scene, LineScene) else "w₁ → w₂ ↑", "dim"))
+    return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
 def pointed(view: View) -> tuple[str, tuple[float, float], str] | None:
