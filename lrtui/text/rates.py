@@ -19,7 +19,7 @@ SEPARATOR = re.compile(r"[,;]?\s+")
 """Separates two rates."""
 
 MAX_CHARACTERS = 40
-"""Most characters of a rate."""
+"""Maximum characters of a rate."""
 
 FACTOR = 1.25
 """Factor on the rate of one key press."""
@@ -87,7 +87,7 @@ def _complaint(text: str) -> str:
 
 
 def scaled(lr: float, factor: float) -> float:
-    """Return the rate times a factor, rounded to three digits; unchanged if that is no rate."""
+    """Return the rate times a factor, to three digits; unchanged if that is 0 or infinite."""
     new = float(f"{lr * factor:.3g}")
     return new if 0 < new < math.inf else lr
 

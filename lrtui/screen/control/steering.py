@@ -11,7 +11,7 @@ from lrtui.session.tried import advised
 from lrtui.text.rates import factor_text
 
 CONFIRM_SECONDS, READ_SECONDS = 5.0, 30.0
-"""Seconds within which the second press must follow; after an answer that has to be read first."""
+"""Seconds for the second press; the same after an answer that the user has to read first."""
 
 
 class Steering:

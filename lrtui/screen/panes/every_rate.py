@@ -76,7 +76,7 @@ def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[R
 
 
 def draw_losses(view: View, width: int, height: int) -> list[Row]:
-    """Draw the loss after the steps of the sweep, by the rate; diverged ones at the top."""
+    """Draw the final loss of the sweep by the rate; rates that diverged are at the top."""
     from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, Stroke, draw
 
     run = view.session.current

@@ -123,7 +123,7 @@ def setting_of(run: Run, key: str) -> str:
 
 
 def listed(view: View, height: int) -> list[Run]:
-    """Return the trainings that fit into a number of rows, one of them for the titles."""
+    """Return the trainings that fit into a number of rows, one of which is for the titles."""
     runs = view.session.runs
     at = next((i for i, run in enumerate(runs) if run is view.session.current), 0)
     first = max(at - height + 2, 0)

@@ -33,15 +33,15 @@ MAX_UNANSWERED = 2000
 MIN_UNANSWERED = 250
 """The same for the slowest line, and while timing a round trip."""
 MAX_BUFFERED_SECONDS = 0.1
-"""Seconds of output in flight: a key waits as long behind it."""
+"""Seconds of output in flight, for which a key has to wait."""
 MIN_SAMPLES = 10
 """Answers needed to estimate bandwidth and round-trip time."""
 REMEASURE_SECONDS = 10.0
 """Seconds after which the round trip is timed again."""
 FIRST_FRAME = 6500
-"""The same in the first second, before the terminal can have answered."""
+"""Maximum unanswered bytes in the first second, before the terminal can have answered."""
 SILENT = 3000
-"""The same for a terminal that did not answer in the first second."""
+"""Maximum unanswered bytes for a terminal that did not answer in the first second."""
 MAX_CHUNK = 1000
 """Maximum bytes of a write: a key can be answered between two."""
 MIN_BANDWIDTH = 2000
