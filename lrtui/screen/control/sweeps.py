@@ -36,9 +36,8 @@ class Sweeps:
         known = session.swept_by(optimizer, schedule)
         if zoom:
             known = session.swept_between(zoom, optimizer, schedule)
-        if command is None or (known and (known.lrs, known.steps) == (command.lrs, command.steps)):
-            return
-        self._send(command)
+        if command and not (known and (known.lrs, known.steps) == (command.lrs, command.steps)):
+            self._send(command)
 
     def ask_heat(self, setup: Setup) -> None:
         """Request the heat map, unless it was the last request."""
@@ -56,8 +55,7 @@ class Sweeps:
     def zoom(self, setup: Setup) -> bool:
         """Zoom the ruler in on the selected rate; after the last zoom, show all rates.
 
-        Returns:
-            Whether there is a ruler to zoom.
+        Return whether there is a ruler to zoom.
         """
         view, run = self._view, self._view.session.current
         if run is None or view.session.swept is None:

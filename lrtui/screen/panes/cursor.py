@@ -36,11 +36,10 @@ def losses_at(view: View, runs: Sequence[Run]) -> Row:
         row.append((f" {run.number}:", view.tone(run)))
     rate = f" rate {rate_text(run.lr_at(step))}" if step <= run.step else ""
     row.append((f"{rate} loss {loss_at(run, step)}", "text"))
-    rest = [
-        (f"  {old.number}: {loss_at(old, along.step_at(view, old, where))}", view.tone(old))
-        for old in others
-    ]
-    return row + rest
+    for old in others:
+        loss = loss_at(old, along.step_at(view, old, where))
+        row.append((f"  {old.number}: {loss}", view.tone(old)))
+    return row
 
 
 def loss_at(run: Run, step: int) -> str:
