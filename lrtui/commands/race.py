@@ -54,10 +54,10 @@ class RaceOptions(ScreenOptions):
             example = "lrtui race 0.01 0.1 -- python train.py …"
             raise BadInput(f"a learning rate is needed, as in {example}")
         if not self.command:
-            raise BadInput("a command is needed, behind --")
+            raise BadInput("a command is needed, after --")
         twice = [lr for lr in self.lrs if self.lrs.count(lr) > 1]
         if twice:
-            raise BadInput(f"{rate_text(twice[0])} stands there twice")
+            raise BadInput(f"{rate_text(twice[0])} is given twice")
         if len(self.lrs) * max(len(self.seeds), 1) > MAX_RUNS:
             raise BadInput(f"a race has at most {MAX_RUNS:,} runs")
 
