@@ -41,8 +41,8 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     ("words", "why"),
     [
         (["--", "python", "x.py"], "a learning rate is needed"),
-        (["0.1"], "a command is needed, behind --"),
-        (["0.1", "0.1", "--", "python", "x.py", "{lr}"], "0.1 stands there twice"),
+        (["0.1"], "a command is needed, after --"),
+        (["0.1", "0.1", "--", "python", "x.py", "{lr}"], "0.1 is given twice"),
         (["0.1", "--", "python", "x.py"], "the command needs {lr}"),
         (["0.1", "--", "bash", "{lr}"], "begin it with python or torchrun"),
         (["--seeds", "0", "0.1", "--", "python", "{lr}"], "a whole number from 1 to"),

@@ -7,24 +7,45 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Self
 
 from lrtui.commands.parser import COMMANDS, BadInput, Parser
 from lrtui.session.setup import FIELDS, Setup
 from lrtui.text.ascii_fallback import lacks_unicode
 from lrtui.text.readers import Reader, read_speed, whole
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, kw_only=True)
 class FormOptions:
-    """Options of every command; the forms are those that it has."""
+    """Options of every command; ``plain``, ``json`` and ``csv`` for those that offer them."""
 
     ascii: bool
     plain: bool = False
     json: bool = False
     csv: bool = False
+
+    @classmethod
+    def of(cls, found: argparse.Namespace) -> Self:
+        """Return the options that a command line gives, with the setup that it describes.
+
+        Raises:
+            BadInput: they contradict each other.
+        """
+        names = [field.name for field in fields(cls)]
+        if "setup" in names:
+            found.setup = setup_of(found)
+        return cls(**{name: getattr(found, name) for name in names if hasattr(found, name)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions(FormOptions):
+    """Options of a command that prints one table."""
+
+    setup: Setup
+
+    def __post_init__(self) -> None:
+        if self.json and self.csv:
+            raise BadInput("--json and --csv are two forms of the same; one is printed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +64,7 @@ class ScreenOptions(FormOptions):
 
 
 def argument(read: Reader) -> Callable[[str], Any]:
-    """Return a reader for argparse, which shows the sentence of one that raises."""
+    """Return a reader for argparse, which shows the message of the error that it raises."""
 
     def parse(text: str) -> object:
         try:
@@ -55,7 +76,7 @@ def argument(read: Reader) -> Callable[[str], Any]:
 
 
 def read_problem(text: str) -> object:
-    """Read which problem is trained, or say that a command comes first."""
+    """Parse the problem; if it is a command, say that this comes first."""
     if text in COMMANDS:
         raise ValueError(f"{text} comes first, as in lrtui {text}")
     return FIELDS[0].read(text)
@@ -83,10 +104,10 @@ def add_setup(parser: Parser, leave_out: tuple[str, ...] = ()) -> None:
 
 
 def setup_of(found: argparse.Namespace) -> Setup:
-    """Return the setup that a command line asks for.
+    """Return the setup that a command line describes.
 
     Raises:
-        BadInput: its parts do not go together.
+        BadInput: its options contradict each other.
     """
     given = {row.name: getattr(found, row.name, None) for row in FIELDS}
     problem = given.pop("problem") or "line"
@@ -97,7 +118,7 @@ def setup_of(found: argparse.Namespace) -> Setup:
 
 
 def add_speed(parser: Parser, what: str) -> None:
-    """Add the option for the speed; 0 stands for the usual one."""
+    """Add the option for the speed, by default 0 for the usual one."""
     text = f"{what} a second, or max (20 on the screen, max in plain text)"
     parser.add_argument("--speed", type=argument(read_speed), default=0.0, metavar="N", help=text)
 
@@ -121,7 +142,7 @@ def add_screen(parser: Parser, save: bool = True) -> None:
 
 
 def add_form(parser: Parser, *forms: str) -> None:
-    """Add the options for the form of what is printed: ``plain``, ``json``, ``csv``; and ASCII."""
+    """Add the options for the form of the output: ``plain``, ``json``, ``csv``; and ASCII."""
     helps = {
         "plain": "lines of text (automatic where there is no terminal)",
         "json": "every message as one JSON object a line",
@@ -135,11 +156,3 @@ def add_form(parser: Parser, *forms: str) -> None:
         default=lacks_unicode(os.environ),
         help="plain characters only (automatic where the locale has no others)",
     )
-
-
-def typed(kind: Callable[..., T], found: argparse.Namespace) -> T:
-    """Return the options of a command as its dataclass, the setup among them if it has one."""
-    names = [field.name for field in fields(cast(Any, kind))]
-    if "setup" in names:
-        found.setup = setup_of(found)
-    return kind(**{name: getattr(found, name) for name in names if hasattr(found, name)})

@@ -6,23 +6,25 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from lrtui.commands.config_file import apply, read_config
 from lrtui.commands.parser import COMMANDS, BadInput, Parser, complain
 from lrtui.text.ascii_fallback import write_plain
 
+if TYPE_CHECKING:
+    from lrtui.commands.arguments import FormOptions
+
 
 class Command(Protocol):
     """What the module of a command defines."""
 
+    OPTIONS: type[FormOptions]
+
     def add_arguments(self, parser: Parser) -> None:
         """Complete the parser."""
 
-    def options(self, found: Any) -> Any:  # noqa: ANN401 - a namespace; a dataclass of its own
-        """Return what was asked for; raises ``BadInput``."""
-
-    def run(self, options: Any) -> int:  # noqa: ANN401 - what ``options`` returned
+    def run(self, options: Any) -> int:  # noqa: ANN401 - of the class OPTIONS
         """Carry it out and return the exit code; raises ``BadInput``."""
 
 
@@ -65,13 +67,9 @@ def dispatch(words: Sequence[str]) -> int:
 
 
 def parse(words: Sequence[str]) -> tuple[Parser, Command, Any]:
-    """Read a command line; print what is wrong with it and exit with code 2 if anything is.
+    """Parse a command line without the program's name: return parser, command and options.
 
-    Args:
-        words: of the command line, without the program's name.
-
-    Returns:
-        The parser, the command, and its options.
+    If anything is wrong with it, print that and exit with code 2.
     """
     name = words[0] if words and words[0] in COMMANDS else ""
     command = cast(Command, import_module(f"lrtui.commands.{name or 'lab'}"))
@@ -86,7 +84,7 @@ def parse(words: Sequence[str]) -> tuple[Parser, Command, Any]:
         complain(str(error))
         sys.exit(2)
     try:
-        return parser, command, command.options(found)
+        return parser, command, command.OPTIONS.of(found)
     except BadInput as error:
         parser.error(str(error))
 
@@ -106,5 +104,5 @@ def open_closed_streams() -> None:
 
 
 def discard_output() -> None:
-    """Discard what is still buffered, or it would raise when the program exits."""
+    """Discard buffered output, which would raise as the program exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

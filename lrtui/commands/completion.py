@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from importlib import import_module
 
 from lrtui.commands import lab
-from lrtui.commands.arguments import FormOptions, add_form, typed
+from lrtui.commands.arguments import FormOptions, add_form
 from lrtui.commands.parser import COMMANDS, Parser
 from lrtui.commands.tell import VERBS
 from lrtui.guide import PAGES
@@ -27,6 +26,9 @@ class CompletionOptions(FormOptions):
     shell: str
 
 
+OPTIONS = CompletionOptions
+
+
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
     parser.description = (
@@ -37,17 +39,12 @@ def add_arguments(parser: Parser) -> None:
     add_form(parser)
 
 
-def options(found: argparse.Namespace) -> CompletionOptions:
-    """Return what was asked for."""
-    return typed(CompletionOptions, found)
-
-
 def run(options: CompletionOptions) -> int:
     """Print the script."""
     import shtab
 
     script = shtab.complete(whole_parser(), options.shell)
-    # A file of a person's own may stand where a name does.
+    # A file of the user's own may take the place of a name.
     print(script.replace("complete -o bashdefault -F", "complete -o bashdefault -o default -F"))
     return 0
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 
 from lrtui.commands import lab
-from lrtui.commands.arguments import FormOptions, add_form, typed
+from lrtui.commands.arguments import FormOptions, add_form
 from lrtui.commands.config_file import apply, read_config
 from lrtui.commands.parser import Parser
 from lrtui.commands.showing import SCREEN_SPEED, keymap_of, theme_of
 from lrtui.text.rates import FACTOR
+
+OPTIONS = FormOptions
 
 
 def add_arguments(parser: Parser) -> None:
@@ -20,11 +21,6 @@ def add_arguments(parser: Parser) -> None:
         "Print the path of the config file, and each setting in force with where it comes from."
     )
     add_form(parser, "json")
-
-
-def options(found: argparse.Namespace) -> FormOptions:
-    """Return what was asked for."""
-    return typed(FormOptions, found)
 
 
 def run(options: FormOptions) -> int:

@@ -1,6 +1,6 @@
 """The config file: its values become the defaults of a command line, so that options override them.
 
-Every command with a screen reads it, as its last step before it starts.
+Every command with a screen reads it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,14 @@ KEYS = ("theme", "fps", "factor", "speed", "notify", "keymap")
 
 @dataclass(frozen=True)
 class Config:
-    """A config file.
-
-    Attributes:
-        path: where it is, or would be.
-        text: what is in it; empty where there is none.
-        values: the same, parsed.
-    """
+    """A config file: its path, its text, and the text parsed; the latter two empty without one."""
 
     path: Path
     text: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def bad(self, key: str, why: str) -> BadInput:
-        """Return what is wrong with a key, with its line."""
+        """Return an error about a key that names its line."""
         named = re.compile(rf"^[^#\n]*?(?<![\w-])[\"']?{re.escape(key)}[\"']?\s*[=.\]]", re.M)
         found = named.search(self.text)
         line = self.text.count("\n", 0, found.end() if found else 0) + 1
@@ -45,7 +39,7 @@ def read_config() -> Config:
     """Read the config file.
 
     Raises:
-        BadInput: it cannot be read, or sets what cannot be set.
+        BadInput: it cannot be read, or has an unknown key.
     """
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     path = Path(home, "lrtui", "config.toml")
@@ -70,15 +64,12 @@ def read_config() -> Config:
 
 
 def apply(config: Config, parser: Parser, found: argparse.Namespace) -> None:
-    """Make what is configured the defaults of a command; an environment variable goes before it.
+    """Make configured values the defaults of a command; an environment variable overrides them.
 
-    Args:
-        config: the file.
-        parser: of the command.
-        found: what it made of its command line; names the settings that it has.
+    ``found``, the parsed command line, has an attribute for each setting of the command.
 
     Raises:
-        BadInput: a value is none that the option may have.
+        BadInput: a value is invalid.
     """
     readers: dict[str, Any] = {action.dest: action.type for action in parser._actions}
     for key, value in config.values.items():

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 
-from lrtui.commands.arguments import FormOptions, add_form, typed
-from lrtui.commands.parser import BadInput, Parser
-from lrtui.commands.showing import shows_screen, theme_of
+from lrtui.commands.arguments import FormOptions, add_form
+from lrtui.commands.parser import Parser
+from lrtui.commands.showing import reading_files, shows_screen, theme_of
 from lrtui.guide import PAGES, page_text
 from lrtui.text.ascii_fallback import printable
 
@@ -19,6 +18,13 @@ class GuideOptions(FormOptions):
     page: str
     theme: str | None
 
+    def __post_init__(self) -> None:
+        with reading_files():
+            page_text(self.page)
+
+
+OPTIONS = GuideOptions
+
 
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
@@ -29,19 +35,6 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("page", nargs="?", default="index", metavar="PAGE", help="(an overview)")
     parser.add_argument("--theme", metavar="NAME", help="colours: one of textual's themes")
     add_form(parser, "plain")
-
-
-def options(found: argparse.Namespace) -> GuideOptions:
-    """Return what was asked for.
-
-    Raises:
-        BadInput: there is no such page.
-    """
-    try:
-        page_text(found.page)
-    except ValueError as error:
-        raise BadInput(str(error)) from error
-    return typed(GuideOptions, found)
 
 
 def run(options: GuideOptions) -> int:

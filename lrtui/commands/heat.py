@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,12 +9,11 @@ from dataclasses import dataclass
 from typing import IO
 
 from lrtui import messages as msg
-from lrtui.commands.arguments import FormOptions, add_form, add_setup, typed
+from lrtui.commands.arguments import TableOptions, add_form, add_setup
 from lrtui.commands.parser import BadInput, Parser
 from lrtui.commands.showing import start_trainer
 from lrtui.session.reports import HeatTable
 from lrtui.session.session import Session
-from lrtui.session.setup import Setup
 from lrtui.sources.source import Source
 from lrtui.text.rates import rate_text
 
@@ -24,10 +22,20 @@ SHADES = "█▓▒"
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeatOptions(FormOptions):
+class HeatOptions(TableOptions):
     """Options of ``lrtui heat``."""
 
-    setup: Setup
+    momentum: float | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (by := self.setup.optimizer).is_adaptive:
+            raise BadInput(f"{by.name} has no momentum; heat is for sgd and nesterov")
+        if self.momentum is not None:
+            raise BadInput("--momentum is not for heat, which goes through 24 of them")
+
+
+OPTIONS = HeatOptions
 
 
 def add_arguments(parser: Parser) -> None:
@@ -38,23 +46,6 @@ def add_arguments(parser: Parser) -> None:
     )
     add_setup(parser, leave_out=("factor",))
     add_form(parser, "json", "csv")
-
-
-def options(found: argparse.Namespace) -> HeatOptions:
-    """Return what was asked for.
-
-    Raises:
-        BadInput: it does not go together.
-    """
-    asked = typed(HeatOptions, found)
-    if asked.json and asked.csv:
-        raise BadInput("--json and --csv are two forms of the same; one is printed")
-    if asked.setup.optimizer.is_adaptive:
-        name = asked.setup.optimizer.name
-        raise BadInput(f"{name} has no momentum; heat is for sgd and nesterov")
-    if found.momentum is not None:
-        raise BadInput("--momentum is not for heat, which goes through 24 of them")
-    return asked
 
 
 def run(options: HeatOptions) -> int:

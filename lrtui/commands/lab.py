@@ -1,4 +1,4 @@
-"""``lrtui``: train at the rates that a person types."""
+"""``lrtui``: train at the rates that the user types."""
 
 from __future__ import annotations
 
@@ -15,16 +15,9 @@ from lrtui.commands.arguments import (
     add_setup,
     add_speed,
     argument,
-    typed,
 )
 from lrtui.commands.parser import BadInput, Parser
-from lrtui.commands.showing import (
-    present,
-    reading_files,
-    shows_screen,
-    start_trainer,
-    usual_speed,
-)
+from lrtui.commands.showing import present, reading_files, shows_screen, start_trainer, usual_speed
 from lrtui.messages import MOST_ENTRANTS
 from lrtui.session.setup import Setup
 from lrtui.text.rates import parse_rate
@@ -69,6 +62,12 @@ class LabOptions(ScreenOptions):
     keep: Path | None
     save: Path | None
 
+    def __post_init__(self) -> None:
+        if self.keep and self.save:
+            raise BadInput("--keep and --save are two names for a file; give one")
+        if self.race and not 2 <= len(self.lrs) <= MOST_ENTRANTS:
+            raise BadInput(f"--race needs --lr two to {MOST_ENTRANTS} times")
+
     @property
     def lrs(self) -> list[float]:
         """Rates to run, one after another."""
@@ -78,6 +77,9 @@ class LabOptions(ScreenOptions):
     def races(self) -> list[list[float]]:
         """The same, those that are run in step in one list."""
         return [self.lrs] if self.race else [[lr] for lr in self.lrs]
+
+
+OPTIONS = LabOptions
 
 
 def add_arguments(parser: Parser) -> None:
@@ -104,20 +106,6 @@ def add_arguments(parser: Parser) -> None:
     keep = "open the runs of FILE again, and add this session's to it"
     add("--keep", type=Path, metavar="FILE", help=keep)
     add_form(parser, "plain", "json")
-
-
-def options(found: argparse.Namespace) -> LabOptions:
-    """Return what was asked for.
-
-    Raises:
-        BadInput: it does not go together.
-    """
-    asked = typed(LabOptions, found)
-    if asked.keep and asked.save:
-        raise BadInput("--keep and --save are two names for a file; give one")
-    if asked.race and not 2 <= len(asked.lrs) <= MOST_ENTRANTS:
-        raise BadInput(f"--race needs --lr two to {MOST_ENTRANTS} times")
-    return asked
 
 
 def run(options: LabOptions) -> int:

@@ -1,4 +1,4 @@
-"""The parser of a command line, and how lrtui says that something is wrong."""
+"""The parser of a command line, and how errors are printed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ COMMANDS = (
     "sweep", "heat", "tour", "replay", "problems", "watch", "race", "tell", "guide", "config",
     "completion",
 )  # fmt: skip
-"""The commands: each is a module here, ``lab`` where none is named; ``run`` begins elsewhere."""
+"""The commands, each a module here; ``lab`` is the default, and ``run`` starts elsewhere."""
 
 
 class BadInput(Exception):
-    """What a person asked for cannot be done as it was asked; its text says why."""
+    """The command line cannot be carried out as it is; the text says why."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,5 +48,5 @@ class Parser(argparse.ArgumentParser):
 
 
 def complain(text: str) -> None:
-    """Print on standard error what went wrong."""
+    """Print an error on standard error."""
     print(*map(printable, f"lrtui: {text}".splitlines()), sep="\n", file=sys.stderr)

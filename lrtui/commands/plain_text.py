@@ -1,4 +1,4 @@
-"""A session as lines of text or JSON, for a person without a terminal and for other programs."""
+"""A session as lines of text or JSON, for users without a terminal and for other programs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Printer:
         every: steps between two lines of a run.
         as_json: print the messages themselves, with a summary after each run.
         out: where to print.
-        session: what the messages add up to.
+        session: built from the messages.
     """
 
     every: int
@@ -92,9 +92,9 @@ class Printer:
         return []
 
     def _live_lines(self, progress: msg.Progress) -> Iterator[str]:
-        """Yield loss, rate or scalars of a training that is not ours, every so many steps.
+        """Yield loss, rate or scalars of a training that is not ours, every ``every`` steps.
 
-        Logs rarely have a step that is a multiple: the first one after it stands for it.
+        Logs rarely have a step that is a multiple of it: the first one after that is printed.
         """
         printed = self._printed.setdefault(progress.run, {})
         columns = {k: v for k, v in progress.scalars.items() if k not in ("loss", "lr")}
@@ -154,7 +154,7 @@ def play(
     printer: Printer,
     seconds: float = 0.0,
 ) -> str:
-    """Train at rates in turn and print what comes of them; return why that failed, if it did.
+    """Train at rates in turn and print the messages; return why that failed, if it did.
 
     Args:
         source: the trainer.
@@ -162,8 +162,7 @@ def play(
         setup: what is trained.
         speed: steps a second, ``None`` for as fast as possible.
         printer: prints the messages.
-        seconds: that a sweep may take after a run, for the advice that follows from nothing else;
-            0 for none.
+        seconds: time limit of the sweep after a run whose advice needs one; 0 for no sweep.
     """
     messages = stream(source)
     for lrs in races:
@@ -192,9 +191,9 @@ def sweep_for_advice(
     printer: Printer,
     seconds: float,
 ) -> None:
-    """Have the rates tried that the advice after a run follows from, unless it is known without.
+    """Sweep the rates that the advice after a run needs, if it needs a sweep.
 
-    Of a race, the runs that are still on hold meanwhile.
+    The runs of a race that are still on are held meanwhile.
     """
     from lrtui.session.rate_axis import advice_sweep
 
@@ -215,10 +214,10 @@ def sweep_for_advice(
 
 
 def replay(source: Source, printer: Printer) -> str:
-    """Print what was saved, or what a training reports; return no failure.
+    """Print a record, or the reports of a training; return no failure.
 
-    In a record the sweep that the advice after a run follows from stands behind its end; it is
-    taken first, as it was when the run was printed.
+    In a record the sweep for the advice after a run follows the run's end. It is applied before
+    that end, as when the run was first printed.
     """
     held: list[msg.Ended] = []
     for message in stream(source):
@@ -235,12 +234,12 @@ def replay(source: Source, printer: Printer) -> str:
 
 
 def take_all(printer: Printer, held: list[msg.Ended]) -> None:
-    """Print what was held back."""
+    """Print the messages that were held back."""
     while held:
         printer.take(held.pop(0))
 
 
 def stream(source: Source) -> Iterator[msg.AnyMessage]:
-    """Yield messages as they come, until there will be none any more."""
+    """Yield messages as they come, until the source ends."""
     while messages := source.poll(None):
         yield from messages

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-
-from lrtui.commands.arguments import FormOptions, add_form, typed
+from lrtui.commands.arguments import FormOptions, add_form
 from lrtui.commands.parser import Parser
 from lrtui.messages.problem_settings import BUILT_IN
+
+OPTIONS = FormOptions
 
 
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
     parser.description = "List the problems that come with lrtui."
     add_form(parser, "json")
-
-
-def options(found: argparse.Namespace) -> FormOptions:
-    """Return what was asked for."""
-    return typed(FormOptions, found)
 
 
 def run(options: FormOptions) -> int:

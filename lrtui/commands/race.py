@@ -1,8 +1,7 @@
-"""``lrtui race``: start a script at several rates, and compare what becomes of them."""
+"""``lrtui race``: start a script at several rates, and compare the runs."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import signal
@@ -13,21 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, argument, typed
+from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, argument
 from lrtui.commands.parser import BadInput, Parser
-from lrtui.commands.showing import present, reading_files, shows_screen
+from lrtui.commands.showing import present_reports, reading_files, shows_screen
 from lrtui.text.ascii_fallback import printable
 from lrtui.text.file_names import unused
 from lrtui.text.rates import parse_rate, rate_text
 from lrtui.text.readers import whole
 
 if TYPE_CHECKING:
-    from lrtui.commands.plain_text import Printer
-    from lrtui.screen.control.controller import Controller
     from lrtui.session.race import Standings
     from lrtui.session.reports import RaceTable
     from lrtui.sources.race.plan import Folder
-    from lrtui.sources.race.source import RaceSource
 
 MAX_RUNS = 1000
 """Runs of a race."""
@@ -49,12 +45,31 @@ class RaceOptions(ScreenOptions):
     launch: list[str]
     resume: Path | None
 
+    def __post_init__(self) -> None:
+        if self.resume is not None:
+            if self.lrs or self.command or self.seeds or self.launch or self.out:
+                raise BadInput("--resume FOLDER knows rates, command, --seeds, --launch and --out")
+            return
+        if not self.lrs:
+            example = "lrtui race 0.01 0.1 -- python train.py …"
+            raise BadInput(f"a learning rate is needed, as in {example}")
+        if not self.command:
+            raise BadInput("a command is needed, after --")
+        twice = [lr for lr in self.lrs if self.lrs.count(lr) > 1]
+        if twice:
+            raise BadInput(f"{rate_text(twice[0])} is given twice")
+        if len(self.lrs) * max(len(self.seeds), 1) > MAX_RUNS:
+            raise BadInput(f"a race has at most {MAX_RUNS:,} runs")
+
+
+OPTIONS = RaceOptions
+
 
 def read_seeds(text: str) -> list[int]:
-    """Parse how many seeds are to be tried, or which: ``3``, or ``1,2,3``.
+    """Parse the number of seeds to try, such as ``3``, or the seeds themselves: ``1,2,3``.
 
     Raises:
-        ValueError: they are none; says what is needed.
+        ValueError: not a whole number, or out of range.
     """
     number = whole(0, 10**9)
     if "," not in text:
@@ -91,29 +106,6 @@ def add_arguments(parser: Parser) -> None:
     add_form(parser, "plain", "json")
 
 
-def options(found: argparse.Namespace) -> RaceOptions:
-    """Return what was asked for.
-
-    Raises:
-        BadInput: it does not go together.
-    """
-    asked = typed(RaceOptions, found)
-    if asked.resume is not None:
-        if asked.lrs or asked.command or asked.seeds or asked.launch or asked.out:
-            raise BadInput("--resume FOLDER knows rates, command, --seeds, --launch and --out")
-        return asked
-    if not asked.lrs:
-        raise BadInput("a learning rate is needed, as in lrtui race 0.01 0.1 -- python train.py …")
-    if not asked.command:
-        raise BadInput("a command is needed, behind --")
-    twice = [lr for lr in asked.lrs if asked.lrs.count(lr) > 1]
-    if twice:
-        raise BadInput(f"{rate_text(twice[0])} stands there twice")
-    if len(asked.lrs) * max(len(asked.seeds), 1) > MAX_RUNS:
-        raise BadInput(f"a race has at most {MAX_RUNS:,} runs")
-    return asked
-
-
 def run(options: RaceOptions) -> int:
     """Run the race, then print its table.
 
@@ -131,7 +123,7 @@ def run(options: RaceOptions) -> int:
     code = 0
     try:
         with signals_as_exit():
-            code = shown(source, options, on_screen)
+            code = present_reports(source, options, on_screen)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except SystemExit as error:
@@ -143,11 +135,11 @@ def run(options: RaceOptions) -> int:
 
 
 def folder_of(options: RaceOptions) -> Folder:
-    """Return the folder of a new race, or of the one that goes on.
+    """Make the folder of a new race, or open that of the race to resume.
 
     Raises:
         OSError: it cannot be used.
-        ValueError: the command cannot be raced, or the folder is another's.
+        ValueError: the command cannot be raced, or the folder is in use or no race's.
     """
     from msgspec import structs
 
@@ -171,25 +163,9 @@ def folder_of(options: RaceOptions) -> Folder:
     return Folder.make(options.out or unused(Path(), named, ""), plan)
 
 
-def shown(source: RaceSource, options: RaceOptions, on_screen: bool) -> int:
-    """Show the race on the screen or as lines of text; return the exit code."""
-
-    def controller() -> Controller:
-        from lrtui.screen.control.controller import Controller
-
-        return Controller(source, [], speed=None)
-
-    def as_text(printer: Printer) -> str:
-        from lrtui.commands.plain_text import replay
-
-        return replay(source, printer)
-
-    return present(source, options, on_screen, controller, as_text)
-
-
 @contextmanager
 def signals_as_exit() -> Iterator[None]:
-    """Turn the signals that end a program into an exit, so that no run is left alone."""
+    """Turn SIGTERM and SIGHUP into an exit, so that no run is left behind."""
 
     def leave(number: int, frame: object) -> None:
         raise SystemExit(128 + number)

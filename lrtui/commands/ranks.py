@@ -15,7 +15,7 @@ from lrtui.text.readers import whole
 T = TypeVar("T")
 
 KEY = "lrtui sweep {}"
-"""Under which each rank leaves its result in the store."""
+"""Key of each rank's result in the store."""
 
 
 def rank_and_count() -> tuple[int, int]:
@@ -28,12 +28,12 @@ def rank_and_count() -> tuple[int, int]:
 
 
 def share_of(values: Sequence[T], rank: int, count: int) -> list[T]:
-    """Return the share of a rank: every so many, so that slow rates are spread evenly."""
+    """Return the share of a rank: every ``count``-th, so that slow rates are spread evenly."""
     return [*values[rank::count]]
 
 
 def choose_device() -> None:
-    """Leave this process one of the devices that its machine offers, in the order of ranks."""
+    """Restrict this process to one of its machine's devices, by its local rank."""
     seen = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     local = os.environ.get("LOCAL_RANK", "0")
     at = whole(0, 1 << 20)(local)
@@ -41,15 +41,9 @@ def choose_device() -> None:
 
 
 def gathered(result: SweepResult | str, rank: int, count: int) -> SweepResult | str | None:
-    """Return the results of all ranks as one on rank 0, ``None`` on others.
+    """Merge the results of all ranks: return them, or why ranks failed, on rank 0; else ``None``.
 
-    Args:
-        result: of this rank, or why it has none.
-        rank: of this process.
-        count: of processes.
-
-    Returns:
-        On rank 0, why a rank failed, where one did.
+    ``result`` is that of this rank, or why it failed.
     """
     from torch.distributed.rendezvous import rendezvous
 
@@ -73,7 +67,7 @@ def gathered(result: SweepResult | str, rank: int, count: int) -> SweepResult | 
 
 
 def together(results: Sequence[SweepResult]) -> SweepResult:
-    """Return the results of shares as one, in the order of their rates."""
+    """Merge the results of shares, in the order of their rates."""
     lrs = [lr for result in results for lr in result.lrs]
     order = sorted(range(len(lrs)), key=lrs.__getitem__)
 

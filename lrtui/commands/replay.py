@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, add_speed, typed
+from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, add_speed
 from lrtui.commands.parser import Parser
-from lrtui.commands.showing import present, reading_files, shows_screen, usual_speed
-
-if TYPE_CHECKING:
-    from lrtui.commands.plain_text import Printer
-    from lrtui.screen.control.controller import Controller
+from lrtui.commands.showing import present_reports, reading_files, shows_screen, usual_speed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +16,9 @@ class ReplayOptions(ScreenOptions):
 
     file: Path
     follow: bool
+
+
+OPTIONS = ReplayOptions
 
 
 def add_arguments(parser: Parser) -> None:
@@ -38,11 +35,6 @@ def add_arguments(parser: Parser) -> None:
     add_form(parser, "plain", "json")
 
 
-def options(found: argparse.Namespace) -> ReplayOptions:
-    """Return what was asked for."""
-    return typed(ReplayOptions, found)
-
-
 def run(options: ReplayOptions) -> int:
     """Replay, on the screen or as lines of text.
 
@@ -55,15 +47,4 @@ def run(options: ReplayOptions) -> int:
     speed = usual_speed(options.speed, on_screen)
     with reading_files():
         source = Replay(options.file, speed, options.follow)
-
-    def controller() -> Controller:
-        from lrtui.screen.control.controller import Controller
-
-        return Controller(source, [], speed=speed)
-
-    def as_text(printer: Printer) -> str:
-        from lrtui.commands.plain_text import replay
-
-        return replay(source, printer)
-
-    return present(source, options, on_screen, controller, as_text, trouble=2)
+    return present_reports(source, options, on_screen, speed, trouble=2)

@@ -40,13 +40,12 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run_script(words: Sequence[str]) -> int:
-    """Run what a command line names; return its exit code, 2 where there is no such thing.
+    """Run the script or module of a command line; return its exit code, 2 if it does not exist.
 
-    Args:
-        words: of the command line; what follows the script is the script's own.
+    The words after the script are the script's own.
 
     Raises:
-        SystemExit: the script has asked for it, or the command line is wrong.
+        SystemExit: raised by the script, or the command line is wrong.
     """
     end = 0
     while end < len(words) and words[end].startswith("-") and words[end] != "-m":
@@ -63,19 +62,12 @@ def run_script(words: Sequence[str]) -> int:
         complain(why)
         return 2
     try:
-        return run(
-            found.module or found.script,
-            words[end:],
-            is_module=found.module is not None,
-            options=RunOptions(
-                found.name,
-                found.journal,
-                found.vitals,
-                found.on_spike,
-                found.own_batch,
-                found.save,
-            ),
+        options = RunOptions(
+            found.name, found.journal, found.vitals, found.on_spike, found.own_batch, found.save
         )
+        is_module = found.module is not None
+        script = found.module or found.script
+        return run(script, words[end:], is_module=is_module, options=options)
     except ValueError as error:
         complain(str(error))
         return 2

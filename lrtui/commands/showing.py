@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from lrtui.sources.source import Source
 
 SCREEN_SPEED = 20.0
-"""Steps a second on the screen, where nothing else is asked for."""
+"""Steps a second on the screen by default."""
 
 
 def shows_screen(as_text: bool = False) -> bool:
-    """Return whether the screen is shown, rather than lines of text; if so, prepare for it."""
+    """Return whether to show the screen rather than lines of text; if so, prepare for it."""
     if as_text:
         return False
     # The screen is written to standard error, as textual does it.
@@ -40,13 +40,13 @@ def shows_screen(as_text: bool = False) -> bool:
 
 
 def usual_speed(speed: float | None, on_screen: bool) -> float | None:
-    """Return the speed that was asked for, or the usual one in place of 0."""
+    """Return a speed, the usual one in place of 0."""
     return speed if speed != 0 else SCREEN_SPEED if on_screen else None
 
 
 @contextmanager
 def reading_files() -> Iterator[None]:
-    """Turn what goes wrong with a person's files into ``BadInput``."""
+    """Turn errors of the user's files into ``BadInput``."""
     try:
         yield
     except FileExistsError as error:
@@ -61,34 +61,39 @@ def reading_files() -> Iterator[None]:
 def start_trainer(settings: ProblemSettings, save: Path | None, append: bool = False) -> Source:
     """Start the trainer, and record the session if a file is given.
 
-    Nothing heavy is imported before: torch loads while the first frame is drawn.
+    Nothing heavy is imported before, so that torch loads while the first frame is drawn.
 
     Raises:
         BadInput: the file cannot be written.
     """
     from lrtui.sources.process import ProcessSource
 
-    trainer = ProcessSource(settings)
+    return recorded(ProcessSource(settings), save, append)
+
+
+def recorded(source: Source, save: Path | None, append: bool = False) -> Source:
+    """Return a source that also records its messages, if a file is given.
+
+    Raises:
+        BadInput: the file cannot be written; the source is closed then.
+    """
     if save is None:
-        return trainer
+        return source
 
     from lrtui.sources.recorder import Recorder
 
     try:
         with reading_files():
-            return Recorder(trainer, save, append=append)
+            return Recorder(source, save, append=append)
     except BadInput:
-        trainer.close()
+        source.close()
         raise
 
 
 def carry_out(source: Source, work: Callable[[], int], trouble: int = 1) -> int:
-    """Do something with a source, then close it; return the exit code.
+    """Do the work with a source, and close it in any case; return the exit code.
 
-    Args:
-        source: closed in any case.
-        work: returns the exit code.
-        trouble: exit code where the source had trouble of its own.
+    ``trouble`` is the exit code where the work succeeded and the source reports trouble.
     """
     try:
         code = work()
@@ -115,10 +120,10 @@ def show(screen: Callable[[], MainScreen], options: ScreenOptions) -> int:
 
 
 def theme_of(name: str | None) -> str | None:
-    """Return a theme, else that of the environment; ``None`` for what fits the terminal.
+    """Return a theme, else that of the environment; ``None`` to fit the terminal's colours.
 
     Raises:
-        BadInput: there is no such theme; says which there are.
+        BadInput: there is no such theme; lists the themes.
     """
     from textual.theme import BUILTIN_THEMES
 
@@ -131,7 +136,7 @@ def theme_of(name: str | None) -> str | None:
 
 
 def keymap_of(keymap: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the keys of a person's own, by action, in textual's names.
+    """Return the user's own keys, by action, in textual's names.
 
     Raises:
         BadInput: an action cannot have a key.
@@ -159,10 +164,10 @@ def present(
     Args:
         source: of the runs; closed at the end.
         options: of the command.
-        on_screen: whether the screen is shown.
+        on_screen: whether to show the screen.
         controller: makes what the screen shows.
         as_text: prints, and returns why that failed, if it did.
-        trouble: exit code where the source had trouble of its own.
+        trouble: see ``carry_out``.
     """
 
     def work() -> int:
@@ -179,3 +184,25 @@ def present(
         return 2 if printer.session.unusable else bool(failure)
 
     return carry_out(source, work, trouble)
+
+
+def present_reports(
+    source: Source,
+    options: ScreenOptions,
+    on_screen: bool,
+    speed: float | None = None,
+    trouble: int = 1,
+) -> int:
+    """Show a source that starts its runs itself; for the arguments see ``present``."""
+
+    def controller() -> Controller:
+        from lrtui.screen.control.controller import Controller
+
+        return Controller(source, [], speed=speed)
+
+    def as_text(printer: Printer) -> str:
+        from lrtui.commands.plain_text import replay
+
+        return replay(source, printer)
+
+    return present(source, options, on_screen, controller, as_text, trouble)

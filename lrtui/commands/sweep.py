@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,27 +11,35 @@ from typing import IO
 from msgspec.structs import replace
 
 from lrtui import messages as msg
-from lrtui.commands.arguments import FormOptions, add_form, add_setup, argument, typed
+from lrtui.commands.arguments import TableOptions, add_form, add_setup, argument
 from lrtui.commands.parser import BadInput, Parser
 from lrtui.commands.ranks import choose_device, gathered, rank_and_count, share_of
 from lrtui.commands.showing import start_trainer
 from lrtui.session.reports import SweepTable
 from lrtui.session.session import Session
-from lrtui.session.setup import Setup
 from lrtui.sources.source import Source
 from lrtui.text.rates import parse_rate
 from lrtui.text.readers import whole
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions(FormOptions):
+class SweepOptions(TableOptions):
     """Options of ``lrtui sweep``."""
 
-    setup: Setup
     low: float | None
     high: float | None
     count: int
     range_test: bool
+
+    def __post_init__(self) -> None:
+        if (self.low or 0) > (self.high or math.inf):
+            raise BadInput("--from is larger than --to")
+        if self.range_test and rank_and_count()[1] > 1:
+            raise BadInput("--range-test needs one process, not the ranks of torchrun")
+        super().__post_init__()
+
+
+OPTIONS = SweepOptions
 
 
 def add_arguments(parser: Parser) -> None:
@@ -50,22 +57,6 @@ def add_arguments(parser: Parser) -> None:
     add("--range-test", action="store_true", help=ranges)
     add_setup(parser, leave_out=("factor",))
     add_form(parser, "json", "csv")
-
-
-def options(found: argparse.Namespace) -> SweepOptions:
-    """Return what was asked for.
-
-    Raises:
-        BadInput: it does not go together.
-    """
-    asked = typed(SweepOptions, found)
-    if (asked.low or 0) > (asked.high or math.inf):
-        raise BadInput("--from is larger than --to")
-    if asked.range_test and rank_and_count()[1] > 1:
-        raise BadInput("--range-test needs one process, not the ranks of torchrun")
-    if asked.json and asked.csv:
-        raise BadInput("--json and --csv are two forms of the same; one is printed")
-    return asked
 
 
 def run(options: SweepOptions) -> int:
@@ -117,7 +108,7 @@ def print_table(source: Source, options: SweepOptions, out: IO[str]) -> str:
 
 
 def command(session: Session, facts: msg.ProblemFacts, options: SweepOptions) -> msg.Sweep:
-    """Return the command that asks for a sweep.
+    """Return the command for a sweep.
 
     Raises:
         BadInput: no rate is between the ends.
@@ -141,7 +132,7 @@ def command(session: Session, facts: msg.ProblemFacts, options: SweepOptions) ->
 
 
 def rows(result: SweepTable) -> Iterator[Sequence[object]]:
-    """Yield a sweep as rows of CSV; empty cells where it never settled or is not finite."""
+    """Yield a sweep as rows of CSV; empty cells if it never settled or is not finite."""
     yield "rate", "verdict", "settled_at", "loss"
     yield from zip(result.rates, result.verdicts, result.settled_at, result.losses, strict=True)
 

@@ -1,4 +1,4 @@
-"""What sweeps and heat maps share: asking the trainer, and the form that is printed."""
+"""What sweeps and heat maps share: asking the trainer, and printing the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lrtui.sources.source import Source
 from lrtui.text.ascii_fallback import printable
 
 NAMES = {"sweep": "sweep", "heat": "heat map"}
-"""What can be asked for, in words."""
+"""The tables, in words."""
 
 
 def ask(
@@ -28,13 +28,13 @@ def ask(
     work: Literal["sweep", "heat"],
     command: Callable[[Session, msg.ProblemFacts], msg.Command],
 ) -> Session | str:
-    """Ask a trainer for a table; return the session once it knows it, or why that failed.
+    """Ask a trainer for a table; return the session once it has the table, or why that failed.
 
     Raises:
         BadInput: the problem cannot be trained, or not in this way; says why.
     """
     session = Session()
-    # What is known depends on these.
+    # Its sweep and theory are those of this optimizer and schedule.
     session.begin(1.0, None, setup.optimizer, setup.schedule)
     for message in stream(source):
         session.apply(message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from msgspec.structs import replace
 
 from lrtui import messages as msg
 from lrtui.analysis.comparison import MEANINGS
-from lrtui.commands.arguments import FormOptions, add_form, argument, typed
+from lrtui.commands.arguments import FormOptions, add_form, argument
 from lrtui.commands.parser import BadInput, Parser, complain
 from lrtui.session.tried import difference_text
 from lrtui.sources.trainings import Connection, NoTraining, Training, choose
@@ -38,7 +37,7 @@ PLAIN: dict[str, msg.AnyCommand] = {
 """Commands of one word."""
 
 ARGUMENTS = {"lr": (1, 1), "scale": (1, 1), "rewind": (0, 1), "follow": (0, 1), "adopt": (1, 1)}
-"""Fewest and most words after a verb, where there are any."""
+"""Minimum and maximum number of words after a verb; those of ``PLAIN`` have none."""
 
 VERBS = ("try", *ARGUMENTS, *PLAIN)
 
@@ -58,15 +57,17 @@ class TellOptions(FormOptions):
     wait: float
 
 
+OPTIONS = TellOptions
+
+
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
     parser.usage = "lrtui tell [PID|NAME|SOCKET] COMMAND [--wait SECONDS]"
     parser.description = (
-        "Steer a training and print the step at which it took effect. COMMAND: lr RATE, "
-        "scale FACTOR, release, pause, resume, step, checkpoint, rewind [STEP], try [FACTOR …], "
-        "cancel, adopt FACTOR, stop. try replays the next steps at factors of the rate (0.5x 1x 2x "
-        "4x), leaves the training as it was, and prints a line for each. Exit code 0 when it took "
-        "effect, 1 when it could not be done, 2 for bad input."
+        f"Steer a training and print the step at which it took effect. COMMAND: {USAGE}. "
+        "try replays the next steps at factors of the rate (0.5x 1x 2x 4x), leaves the training "
+        "as it was, and prints a line for each. Exit code 0 when it took effect, 1 when it could "
+        "not be done, 2 for bad input."
     )
     add = parser.add_argument
     seconds = argument(within(0.1, 1e9, "a number of seconds is"))
@@ -77,13 +78,8 @@ def add_arguments(parser: Parser) -> None:
     add_form(parser, "json")
 
 
-def options(found: argparse.Namespace) -> TellOptions:
-    """Return what was asked for."""
-    return typed(TellOptions, found)
-
-
 def run(options: TellOptions) -> int:
-    """Send the command and print what came of it.
+    """Send the command and print the answer.
 
     Raises:
         BadInput: it is not a command, or the socket cannot be used.
@@ -110,13 +106,7 @@ def run(options: TellOptions) -> int:
 
 
 class Answer(NamedTuple):
-    """What came of a command.
-
-    Attributes:
-        text: in words.
-        done: whether it took effect.
-        tried: the result of a try.
-    """
+    """The answer to a command: in words, whether it took effect, and the result of a try."""
 
     text: str
     done: bool
@@ -133,11 +123,7 @@ def lines_of(tried: msg.Tried) -> list[str]:
 
 
 def parse_command(words: Sequence[str], steps: int) -> tuple[str | None, msg.AnyCommand]:
-    """Read the command, and the training it is for, ``None`` for the only one.
-
-    Args:
-        words: of the command line.
-        steps: of a try.
+    """Parse a command, of so many steps if it is a try, and its target, ``None`` for the only one.
 
     Raises:
         ValueError: it is not a command; says why.
@@ -169,23 +155,22 @@ def parse_command(words: Sequence[str], steps: int) -> tuple[str | None, msg.Any
 
 
 def factors(words: Sequence[str]) -> list[float]:
-    """Read the factors of a try, such as ``2x``; return the usual ones for none.
+    """Parse the factors of a try, such as ``2x``; return the usual ones for none.
 
     Raises:
-        ValueError: one of them is no factor, or there are too many.
+        ValueError: one is not a factor, or there are too many.
     """
     if len(words) > MAX_FACTORS:
         raise ValueError(f"a try takes at most {MAX_FACTORS} factors")
-    return [factor(word.removesuffix("x").removesuffix("×")) for word in words] or [
-        *msg.USUAL_FACTORS
-    ]
+    found = [factor(word.removesuffix("x").removesuffix("×")) for word in words]
+    return found or [*msg.USUAL_FACTORS]
 
 
 def factor(text: str) -> float:
-    """Read a factor.
+    """Parse a factor.
 
     Raises:
-        ValueError: it is not one; says why.
+        ValueError: it is not a factor, or out of range.
     """
     try:
         found = parse_rate(text)
@@ -197,10 +182,10 @@ def factor(text: str) -> float:
 
 
 def step(text: str) -> int:
-    """Read the number of a step.
+    """Parse the number of a step.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: it is not a number of at most twelve digits.
     """
     digits = text.replace(",", "")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 13):
@@ -209,12 +194,9 @@ def step(text: str) -> int:
 
 
 def tell(training: Training, command: msg.AnyCommand, patience: float) -> Answer:
-    """Send a command to a training and wait for its answer.
+    """Send a command to a training, and wait for its answer for ``patience`` seconds.
 
-    Args:
-        training: which.
-        command: what to tell it.
-        patience: seconds to wait for an answer; a try that has begun is waited for to its end.
+    Wait for the end of a try, however long it takes, once it has begun.
     """
     kind = str(command.__struct_config__.tag)
     try:
@@ -239,7 +221,8 @@ def tell(training: Training, command: msg.AnyCommand, patience: float) -> Answer
                     if isinstance(command, msg.Try) and message.done:
                         until = math.inf  # it has begun
                     else:
-                        return Answer(in_words(message), message.done)
+                        text = f"step {message.step:,}: {message.text}"
+                        return Answer(text, message.done)
                 left = max(until - time.monotonic(), 0.001)
                 link.settimeout(None if left == math.inf else left)
                 if not (more := link.recv(65536)):
@@ -252,7 +235,7 @@ def tell(training: Training, command: msg.AnyCommand, patience: float) -> Answer
 
 
 def unable(greeting: msg.Greeting, kind: str) -> str:
-    """Say why a training cannot do something, empty if it can."""
+    """Say why a training cannot carry out a kind of command; empty if it can."""
     able = {"resume": "pause", "cancel": "try"}.get(kind, kind)
     if able in greeting.capabilities:
         return ""
@@ -261,8 +244,3 @@ def unable(greeting: msg.Greeting, kind: str) -> str:
     needs = {"checkpoint": "checkpoint=", "rewind": "model="}.get(kind)
     why = f": its Monitor was given no {needs}" if needs else ""
     return f"{greeting.name} cannot {kind}{why}"
-
-
-def in_words(steered: msg.Steered) -> str:
-    """Say what came of a command, and at which step."""
-    return f"step {steered.step:,}: {steered.text}"

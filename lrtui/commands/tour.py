@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from lrtui.commands.arguments import (
     ScreenOptions,
@@ -14,7 +15,6 @@ from lrtui.commands.arguments import (
     add_setup,
     argument,
     setup_of,
-    typed,
 )
 from lrtui.commands.parser import BadInput, Parser
 from lrtui.commands.showing import carry_out, reading_files, show, shows_screen, start_trainer
@@ -31,6 +31,16 @@ class TourOptions(ScreenOptions):
     pace: float
     save: Path | None
 
+    @classmethod
+    def of(cls, found: argparse.Namespace) -> Self:
+        """Check the setup, and keep the namespace: a script may change the setup."""
+        found.found = found
+        setup_of(found)
+        return super().of(found)
+
+
+OPTIONS = TourOptions
+
 
 def add_arguments(parser: Parser) -> None:
     """Complete the parser."""
@@ -46,13 +56,6 @@ def add_arguments(parser: Parser) -> None:
     add_setup(parser, leave_out=("problem", "factor"))
     add_screen(parser)
     add_form(parser)
-
-
-def options(found: argparse.Namespace) -> TourOptions:
-    """Return what was asked for."""
-    found.found = found
-    setup_of(found)
-    return typed(TourOptions, found)
 
 
 def run(options: TourOptions) -> int:
@@ -76,18 +79,17 @@ def run(options: TourOptions) -> int:
     source = start_trainer(setup.settings, options.save)
 
     def on_the_screen() -> int:
-        from lrtui.tour.player import make_tour
+        from lrtui.tour.lockstep import Lockstep
+        from lrtui.tour.player import Tour
 
-        return show(
-            lambda: make_tour(source, scenes, setup, options.fps, options.pace),
-            options,
-        )
+        held, fps, pace = Lockstep(source), options.fps, options.pace
+        return show(lambda: Tour(held, scenes, setup, fps=fps, pace=pace), options)
 
     return carry_out(source, on_the_screen)
 
 
 def play_live(script: str, scenes: Sequence[Scene], options: TourOptions) -> int:
-    """Play a tour of a training that it starts.
+    """Start a training, and play a tour on it.
 
     Raises:
         BadInput: the training does not start.

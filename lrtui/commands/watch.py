@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -10,38 +9,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, argument, typed
+from lrtui.commands.arguments import ScreenOptions, add_form, add_screen, argument
 from lrtui.commands.parser import BadInput, Parser, complain
-from lrtui.commands.showing import present, reading_files, shows_screen, theme_of
+from lrtui.commands.showing import present_reports, reading_files, recorded, shows_screen, theme_of
 from lrtui.text.ascii_fallback import printable
 
 if TYPE_CHECKING:
-    from lrtui.commands.plain_text import Printer
-    from lrtui.screen.control.controller import Controller
     from lrtui.sources.source import Source
 
 FORMATS = (
-    *(
-        "tensorboard",
-        "wandb",
-        "trackio",
-        "mlflow",
-        "mlruns",
-        "trainer_state",
-        "dvclive",
-        "jsonl",
-        "csv",
-    ),
-    "text",
-)
+    "tensorboard", "wandb", "trackio", "mlflow", "mlruns", "trainer_state", "dvclive", "jsonl",
+    "csv", "text",
+)  # fmt: skip
 """Names of the formats of logs, as ``lrtui.sources.logs.find`` has them."""
 
 
 def read_pattern(text: str) -> re.Pattern[str]:
-    """Return a pattern for lines of a log.
+    """Compile a pattern for lines of a log.
 
     Raises:
-        ValueError: it is none, or has no group that could be a loss; says so.
+        ValueError: not a regular expression, or without a group named loss.
     """
     try:
         pattern = re.compile(text)
@@ -62,6 +49,9 @@ class WatchOptions(ScreenOptions):
     pattern: re.Pattern[str] | None
     once: bool
     save: Path | None
+
+
+OPTIONS = WatchOptions
 
 
 def add_arguments(parser: Parser) -> None:
@@ -85,13 +75,8 @@ def add_arguments(parser: Parser) -> None:
     add_form(parser, "plain", "json")
 
 
-def options(found: argparse.Namespace) -> WatchOptions:
-    """Return what was asked for."""
-    return typed(WatchOptions, found)
-
-
 def run(options: WatchOptions) -> int:
-    """Watch trainings and logs; without a name, let a person choose, or list them as text.
+    """Watch trainings and logs; without a name, let the user choose, or list them as text.
 
     Raises:
         BadInput: one of them cannot be read; the file to save to cannot be written.
@@ -116,17 +101,17 @@ def run(options: WatchOptions) -> int:
     except NoTraining as error:
         complain(str(error))
         return 1
-    of_logs = any(is_log(word, options) for word in which)
-    return show(recorded(source, options.save), options, on_screen, trouble=2 if of_logs else 1)
+    trouble = 2 if any(is_log(word, options) for word in which) else 1
+    return present_reports(recorded(source, options.save), options, on_screen, trouble=trouble)
 
 
 def source_of(words: Sequence[str], options: WatchOptions) -> Source:
-    """Return a source of what is named: trainings, logs, or folders with all logs in them.
+    """Return a source of the named trainings, logs, and folders of logs.
 
     Raises:
         NoTraining: there is no training of that name.
         OSError: a file cannot be read.
-        ValueError: one of the words names nothing that can be watched; says which.
+        ValueError: a word names nothing that can be watched; says which.
     """
     from lrtui.sources.logs.find import logs_in, short_names
     from lrtui.sources.race.plan import files_in
@@ -180,11 +165,11 @@ def is_log(word: str, options: WatchOptions) -> bool:
 
 
 def log_sources(path: Path, name: str, options: WatchOptions) -> list[Source]:
-    """Return a source for each run in a log, under a name or by default that of its file.
+    """Return a source for each run in a log; an empty name stands for that of its file.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: there is none.
+        ValueError: it is not a log.
     """
     from lrtui.sources.followed import Followed, is_followed
     from lrtui.sources.logs.find import open_log
@@ -204,43 +189,8 @@ def log_sources(path: Path, name: str, options: WatchOptions) -> list[Source]:
     ]
 
 
-def recorded(source: Source, save: Path | None) -> Source:
-    """Return a source whose messages are saved, if a file is given.
-
-    Raises:
-        BadInput: the file cannot be written.
-    """
-    if save is None:
-        return source
-
-    from lrtui.sources.recorder import Recorder
-
-    try:
-        with reading_files():
-            return Recorder(source, save)
-    except BadInput:
-        source.close()
-        raise
-
-
-def show(source: Source, options: WatchOptions, on_screen: bool, trouble: int = 1) -> int:
-    """Show what a source reports, on the screen or as lines of text; return the exit code."""
-
-    def controller() -> Controller:
-        from lrtui.screen.control.controller import Controller
-
-        return Controller(source, [], speed=None)
-
-    def as_text(printer: Printer) -> str:
-        from lrtui.commands.plain_text import replay
-
-        return replay(source, printer)
-
-    return present(source, options, on_screen, controller, as_text, trouble)
-
-
 def list_trainings(as_json: bool) -> int:
-    """Print the trainings of this machine; return 1 where there are none."""
+    """Print the trainings of this machine; return 1 if there are none."""
     from lrtui.messages import encode
     from lrtui.session.sentences import training_line
     from lrtui.sources.trainings import find

@@ -1,4 +1,4 @@
-"""The textual app: the main screen, the signals, and what is printed at the end."""
+"""The textual app: the main screen, the signals, and the output at the end."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from lrtui.screen.terminal.driver import LineDriver
 
 FORCE_AFTER = 1.0
-"""Seconds that leaving cleanly may take after a signal."""
+"""Seconds for a clean exit after a signal."""
 
 OPENS = ("name", "settings", "help")
-"""Actions that put something in front of the main screen, which the next key is then for."""
+"""Actions that put something in front of the main screen; the next key is for that."""
 
 OPENING, CLOSING = 0.1, 0.02
-"""Seconds that this may take, and to go back; keys that come bundled behind wait so long."""
+"""Seconds to put it there and to remove it; keys that arrive bundled wait for that."""
 
 NO_KEYMAP: Mapping[str, str] = {}
 
 LAST_RUNS = 30
-"""Runs that are listed on the normal screen at the end, the last ones."""
+"""Number of last runs that are printed at the end."""
 
 
 class LrtuiApp(App[None]):
@@ -52,7 +52,7 @@ class LrtuiApp(App[None]):
 
     Attributes:
         main: the screen that is shown.
-        line: the driver for slow lines, which sets this; ``None`` where there is another.
+        line: the driver for slow lines, which sets this; ``None`` for another driver.
     """
 
     CSS_PATH = "main_screen.tcss"
@@ -60,22 +60,19 @@ class LrtuiApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", "Leave", priority=True)]
 
     def __init__(
-        self,
-        main: MainScreen,
-        theme: str | None = None,
-        keymap: Mapping[str, str] = NO_KEYMAP,
+        self, main: MainScreen, theme: str | None = None, keymap: Mapping[str, str] = NO_KEYMAP
     ) -> None:
-        """Make the app that shows a screen.
+        """Create the app that shows a screen.
 
         Args:
             main: the screen.
             theme: name of its theme, ``None`` to fit the terminal's colours.
-            keymap: keys of a person's own, by the name of the action, in textual's names.
+            keymap: the user's own keys, by the name of the action, in textual's names.
         """
         super().__init__(driver_class=driver_class(os.environ))
         self.main = main
         self.line: LineDriver | None = None
-        self.force: Timer | None = None  # leaves by force
+        self.force: Timer | None = None  # exits by force
         self._waiting: list[events.Key] | None = None  # keys, while what is in front may change
         few = self.console.color_system == "standard"
         self.theme = theme or ("ansi-dark" if few else "textual-dark")
@@ -87,10 +84,9 @@ class LrtuiApp(App[None]):
     def get_css_variables(self) -> dict[str, str]:
         """Add the colours that the style sheet takes from lrtui's palette."""
         variables = super().get_css_variables()
-        if wants_no_color(os.environ):  # what a ground would show
-            variables |= dict.fromkeys(
-                ("block-cursor-text-style", "input-cursor-text-style"), "reverse"
-            )
+        if wants_no_color(os.environ):  # no background marks the cursor then
+            styles = ("block-cursor-text-style", "input-cursor-text-style")
+            variables |= dict.fromkeys(styles, "reverse")
         return variables | css_variables(self.current_theme, variables)
 
     def get_default_screen(self) -> Screen[None]:
@@ -98,9 +94,9 @@ class LrtuiApp(App[None]):
         return self.main
 
     async def on_event(self, event: events.Event) -> None:
-        """Note when a key is pressed, before anything is made of it, and when the size changes."""
+        """Record a key press before it is handled, and redraw when the size changes."""
         if isinstance(event, events.InputEvent | events.Paste) and not self.screen_stack:
-            return  # it came bundled with the key that ended the program
+            return  # it came bundled with the key that quit
         if isinstance(event, events.Key) and not event.is_forwarded:
             if self._waiting is not None:
                 self._waiting.append(event)
@@ -115,13 +111,13 @@ class LrtuiApp(App[None]):
         await super().on_event(event)
 
     async def _go_on(self) -> None:
-        """Take the keys that waited, in their order."""
+        """Handle the keys that waited, in their order."""
         waiting, self._waiting = self._waiting or [], None
         for event in waiting:
             await self.on_event(event)
 
     def on_mount(self) -> None:
-        """Leave cleanly on the signals that end a program."""
+        """Exit cleanly on the signals that end a program."""
         self.main.line = self.line
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -130,12 +126,12 @@ class LrtuiApp(App[None]):
             self.set_interval(0.5, self._watch_terminal)
 
     def _watch_terminal(self) -> None:
-        """Leave when the terminal is gone, even where no signal came."""
+        """Exit when the terminal is gone, even if no signal came."""
         if hung_up(STDIN):
             self._end(128 + signal.SIGHUP)
 
     def _end(self, code: int) -> None:
-        """Leave cleanly; by force where a terminal that accepts nothing holds it up."""
+        """Exit cleanly; by force if a terminal that accepts nothing delays that."""
         self.force = Timer(FORCE_AFTER, os._exit, [code])
         self.force.daemon = True
         self.force.start()
@@ -155,7 +151,7 @@ class LrtuiApp(App[None]):
         yield SystemCommand("theme", "Change the colours", self.action_change_theme)
 
     def action_command_palette(self) -> None:
-        """Show the palette, unless it is there."""
+        """Show the palette, unless it is open."""
         if not any(isinstance(screen, Palette) for screen in self.screen_stack):
             self.push_screen(Palette())
 
@@ -165,22 +161,16 @@ class LrtuiApp(App[None]):
 
 
 def run_app(main: MainScreen, theme: str | None, keymap: Mapping[str, str]) -> int:
-    """Show a screen until it is left, then print the runs on the normal screen.
+    """Show a screen until the user quits, then print its runs; return the exit code.
 
-    Args:
-        main: the screen.
-        theme: as of the app.
-        keymap: as of the app.
-
-    Returns:
-        The exit code.
+    For the arguments see ``LrtuiApp``.
     """
     app = LrtuiApp(main, theme, keymap)
     app.run()
     if sys.stdout.isatty() and not hung_up(STDOUT):
         print("\n".join(farewell(main.view.session)), flush=True)
     if app.force is not None:
-        app.force.cancel()  # the terminal is restored: what is left has its own time limits
+        app.force.cancel()  # the terminal is restored; what follows has its own time limits
     return app.return_code or 0
 
 

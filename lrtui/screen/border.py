@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from textual.geometry import Region
 
-from lrtui.screen.actions import ACTIONS, BY_NAME
+from lrtui.screen.actions import BY_NAME
 from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.session.session import Session
 
@@ -33,7 +33,7 @@ MIN_LINE = 4
 """Minimum cells of line between a heading and the keys."""
 
 GAP = "  "
-"""Between two keys."""
+"""Blanks after a key."""
 
 
 class Frame(NamedTuple):
@@ -43,8 +43,8 @@ class Frame(NamedTuple):
         region: of the pane, including these cells.
         top: the upper border, from end to end.
         left: the border at the left, from top to bottom.
-        right: that at the right, empty where a neighbour draws it.
-        bottom: the lower border, empty where a neighbour draws it.
+        right: the border at the right, empty if a neighbour draws it.
+        bottom: the lower border, empty if a neighbour draws it.
     """
 
     region: Region
@@ -55,13 +55,7 @@ class Frame(NamedTuple):
 
 
 class Hint(NamedTuple):
-    """A key on a border.
-
-    Attributes:
-        action: what it does.
-        start: its first column.
-        end: the column after its word.
-    """
+    """A key on a border: its action, its first column, and the column after its word."""
 
     action: str
     start: int
@@ -71,8 +65,7 @@ class Hint(NamedTuple):
 def frames(boxes: Mapping[str, Region]) -> dict[str, Frame]:
     """Return the part of the borders that each pane draws.
 
-    Args:
-        boxes: regions with all four borders; neighbours overlap by the shared one.
+    ``boxes`` are regions with all four borders; neighbours overlap by the shared one.
     """
     arms: dict[tuple[int, int], int] = defaultdict(int)
     for box in boxes.values():
@@ -111,33 +104,30 @@ def upper(
         line: the border alone.
         title: of the pane.
         heading: of its chart.
-        actions: its keys; those that the source cannot serve are left out.
-        session: knows what the source can serve.
+        actions: its keys.
+        session: decides which of these are offered.
     """
     start: Row = [(line[0], "frame"), (f" {title} ", "strong")]
     said = fitted(heading, len(line) - length(start) - 2)
     start += [*said, (" ", "frame")] if said else []
     at = length(start)
-    keys = [
-        (name, "".join(BY_NAME[name].signs), BY_NAME[name].border or BY_NAME[name].footer)
-        for name in actions
-        if BY_NAME[name].is_offered(session)
+    keys: list[tuple[str, Row]] = [
+        (key.name, [("".join(key.signs), "strong"), (f" {key.border or key.footer}", "dim")])
+        for key in map(BY_NAME.__getitem__, actions)
+        if key.is_offered(session)
     ]
-    room = len(line) - at - MIN_LINE - 3
-    while keys and sum(len(sign) + len(word) + 3 for _, sign, word in keys) - 2 > room:
+    room = len(line) - at - MIN_LINE - 1
+    while keys and (size := sum(length(row) + len(GAP) for _, row in keys)) > room:
         keys.pop()
-    end: Row = []
-    column = len(line) - 2 - sum(len(sign) + len(word) + 3 for _, sign, word in keys) + 2
-    hints = []
-    for name, sign, word in keys:
-        end += [(sign, "strong"), (f" {word}", "dim"), (GAP, "frame")]
-        hints.append(Hint(name, column, column + len(sign) + 1 + len(word)))
-        column += len(sign) + 1 + len(word) + len(GAP)
-    if end:
-        end[-1] = (" ", "frame")
-        first = hints[0].start - 1
-        return [*start, (f"{line[at:first]} ", "frame"), *end, (line[-1:], "frame")], hints
-    return [*start, (line[at:], "frame")], hints
+    if not keys:
+        return [*start, (line[at:], "frame")], []
+    column = len(line) - size
+    hints, end = [], [(f"{line[at : column - 1]} ", "frame")]
+    for name, row in keys:
+        hints.append(Hint(name, column, column + length(row)))
+        column += length(row) + len(GAP)
+        end += [*row, (GAP, "frame")]
+    return [*start, *end[:-1], (f" {line[-1:]}", "frame")], hints
 
 
 def action_at(hints: Sequence[Hint], column: int) -> str | None:
@@ -145,7 +135,6 @@ def action_at(hints: Sequence[Hint], column: int) -> str | None:
     for name, start, end in hints:
         if start <= column < end:
             action = BY_NAME[name]
-            signs = "".join(action.signs)
-            is_second = action.pair and len(action.sign) <= column - start < len(signs)
-            return ACTIONS[ACTIONS.index(action) + 1].name if is_second else name
+            is_second = len(action.sign) <= column - start < len("".join(action.signs))
+            return action.both[is_second].name
     return None

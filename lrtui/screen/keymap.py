@@ -1,4 +1,4 @@
-"""A person's own keys: which ones may be chosen for an action."""
+"""The user's own keys, and which of them an action may have."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_keymap(texts: Mapping[str, str]) -> dict[str, str]:
         texts: keys with commas between them, by the name of the action.
 
     Raises:
-        ValueError: of an action, and why: it is none, its key is none, or another one has it.
+        ValueError: with the action and the reason: unknown, an unknown key, or a key in use.
     """
     keys = {row.name: [row.key] for row in ACTIONS}
     for action, text in texts.items():

@@ -1,4 +1,4 @@
-"""What each key does on the main screen: the methods that textual calls for the actions."""
+"""The methods of the main screen that the actions call."""
 
 from __future__ import annotations
 
@@ -31,30 +31,25 @@ SEEKS = {
     "left": Seek(reports=-1),
     "right": Seek(reports=1),
     "home": Seek(step=0),
-    "end": Seek(end=True),
     "pageup": Seek(chapters=-1),
     "pagedown": Seek(chapters=1),
 }
-"""Keys that show another place of a record, and which."""
+"""Keys that go to another place in a record."""
 
 
 class Keys(Screen[None]):
-    """A screen on which each action of the table has its method.
+    """A screen with the methods of the actions.
 
     Attributes:
         controller: the runs, and what can be done with them.
         view: the state of the screen.
-        line: the driver that knows how far the terminal has got, ``None`` if there is none.
+        line: the driver that knows how far the terminal has got, ``None`` for another driver.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [action.binding() for action in ACTIONS]
 
     def __init__(self, controller: Controller) -> None:
-        """Create the screen.
-
-        Args:
-            controller: what is shown.
-        """
+        """Create the screen of a controller."""
         super().__init__()
         self.controller = controller
         self.view = controller.view
@@ -66,7 +61,7 @@ class Keys(Screen[None]):
         return self.app.screen is self
 
     def take_over(self) -> None:
-        """Note that a person starts a run; a tour ends by it."""
+        """Do nothing as the user starts a run; a tour ends then."""
 
     def action_do(self, name: str) -> None:
         """Carry out an action of the table."""
@@ -78,7 +73,7 @@ class Keys(Screen[None]):
         self.view.dirty = True
 
     def find_scalar(self) -> None:
-        """Show the scalar that is chosen from a list; alone where it has no room beside others."""
+        """Show a scalar chosen from a list; alone if it has no room beside the other panes."""
         from textual.command import SimpleProvider
 
         from lrtui.screen.dialogs.command_palette import Palette
@@ -104,7 +99,7 @@ class Keys(Screen[None]):
             self.controller.notify(f"the loss by {by}", "dim")
 
     def open_settings(self) -> None:
-        """Show the settings, and run them if they are to be."""
+        """Show the settings, and run them if the user asks for that."""
         from lrtui.screen.dialogs.settings_panel import SettingsPanel
 
         def run(setup: Setup | None) -> None:
@@ -156,9 +151,8 @@ class Keys(Screen[None]):
         found = layout.charts(self.view)
         chart = layout.chart(self.view)
         if chart is None:
-            self.controller.notify(
-                "nothing to turn here: give the Monitor a model to see more", "dim"
-            )
+            why = "nothing to turn here: give the Monitor a model to see more"
+            self.controller.notify(why, "dim")
             return
         is_beside_others = chart in layout.shown(self.view) and self.view.alone is None
         self.view.chart = found[(found.index(chart) + 1) % len(found)].id
@@ -172,7 +166,7 @@ class Keys(Screen[None]):
         self.view.dirty = True
 
     def move_cursor(self, cells: int) -> None:
-        """Move the cursor of the chart that is shown, of all the rates or of the losses."""
+        """Move the cursor of the chart on the screen: of every rate, or of the losses."""
         view = self.view
         view.dirty, view.place = True, None
         chart = EVERY_RATE if view.alone == EVERY_RATE.id else LOSS
@@ -181,12 +175,12 @@ class Keys(Screen[None]):
             view.rate = moved(view, cells, *widget.inner)
         elif (run := view.session.current) is not None and view.session.has_losses:
             last = last_shown(view)
-            # One step, or as many as lie in so many cells, where they are more.
+            # A step, or the steps of so many cells if those are more.
             a_cell = round(last / max(widget.inner.width, 1)) if abs(cells) > 1 else 1
             here = run.step if view.cursor is None else view.cursor + cells * max(a_cell, 1)
             view.cursor = min(max(here, 0), last)
         if self.line is None or self.line.is_free:
-            widget.paint()  # at once: of all that a frame draws, only this has moved
+            widget.paint()  # at once: no other pane has changed
 
     def toggle_heat(self) -> None:
         """Show rate and momentum side by side, and go back."""

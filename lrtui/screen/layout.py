@@ -1,4 +1,4 @@
-"""Which panes are visible, and where."""
+"""The visible panes and their places."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ BELOW = 0.4
 """Fraction of the rows for the panes below the main one."""
 
 TABLE_SHARE = {"runs": 6, "trainings": 3}
-"""Rows of the terminal to one of the table, at least."""
+"""Minimum rows of the terminal for each row of the table."""
 
 EVENTS = 40
-"""Columns of the events beside a table that takes all the others."""
+"""Columns of the events beside a table without a maximum width."""
 
 MIN_EVENTS = 4
 """Minimum rows of the events beside the table."""
@@ -64,7 +64,7 @@ def charts(view: View) -> list[Pane]:
 
 
 def chart(view: View) -> Pane | None:
-    """Return the chosen one of these, or the first where that does not apply."""
+    """Return the chosen one of these charts, or the first if that does not apply."""
     found = charts(view)
     return next((pane for pane in found if pane.id == view.chart), found[0] if found else None)
 
@@ -171,13 +171,9 @@ def stacked(panes: Sequence[Pane], area: Region) -> dict[str, Region]:
 
 
 def widths(panes: Sequence[Pane], width: int) -> list[int]:
-    """Return the widths of panes side by side.
+    """Return the widths of panes side by side, from left to right.
 
     Each gets its minimum. The rest goes to panes with a maximum first, then equally to the others.
-
-    Args:
-        panes: from left to right.
-        width: of all together.
     """
     found = [pane.widths[0] for pane in panes]
     left = max(width - sum(found), 0)

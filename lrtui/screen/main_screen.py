@@ -24,15 +24,7 @@ from lrtui.screen.panes import PANES
 from lrtui.screen.panes.cursor import FAST
 from lrtui.screen.panes.every_rate import EVERY_RATE
 from lrtui.screen.panes.heat import HEAT, move_cursor
-from lrtui.screen.panes.pane import (
-    Highlight,
-    Press,
-    ReadPlace,
-    ReadStep,
-    Request,
-    RunCell,
-    RunRate,
-)
+from lrtui.screen.panes.pane import Highlight, Press, ReadPlace, ReadStep, Request, RunCell, RunRate
 from lrtui.screen.panes.rate import lr_in_force
 from lrtui.screen.panes.ruler import foreseen
 from lrtui.screen.panes.small import is_small
@@ -40,10 +32,10 @@ from lrtui.screen.rate_field import RateField
 from lrtui.text.rates import parse_rates, rate_text
 
 SIGNS = ("minus", "plus")
-"""Signs of a number: alone, they are keys."""
+"""Signs of a number; without a number they are keys."""
 
 CURSOR = {"left": -1, "right": 1, "shift+left": -FAST, "shift+right": FAST}
-"""Cells that a key moves the cursor of the charts by."""
+"""Cells by which a key moves the cursor of the charts."""
 
 FIRST_WAIT = 0.02
 """Seconds between attempts to draw the first frame, until the panes have sizes."""
@@ -52,7 +44,7 @@ MOVE_TIME = 0.2
 """Maximum seconds to wait for the panes to move."""
 
 BREATH = 0.01
-"""Seconds left for keys between two looks at a source that has more to say."""
+"""Seconds left for keys between two polls of a source that has more messages."""
 
 KEY_TIME = 0.02
 """Seconds between a key and the frame that shows its effect."""
@@ -66,11 +58,9 @@ class MainScreen(Keys):
     """
 
     def __init__(self, controller: Controller, fps: float) -> None:
-        """Create the screen; mounting it starts the first run.
+        """Create the screen, which draws at most ``fps`` frames a second.
 
-        Args:
-            controller: runs what the user asks for.
-            fps: maximum frames a second.
+        Mounting it starts the first run.
         """
         super().__init__(controller)
         self.notifies = True
@@ -114,7 +104,7 @@ class MainScreen(Keys):
             await self.frame()
 
     async def _catch_up(self, seconds: float) -> float:
-        """Read on for a time, leaving room for keys; return what is left of it."""
+        """Read messages for a time, leaving room for keys; return what is left of that time."""
         until = time.monotonic() + seconds
         while self.controller.is_behind and not self._woken.is_set():
             if (left := until - time.monotonic()) <= 0:
@@ -124,9 +114,9 @@ class MainScreen(Keys):
         return max(until - time.monotonic(), 0.0)
 
     async def frame(self) -> None:
-        """Apply new messages and draw what changed."""
+        """Apply new messages and draw the changes."""
         self.controller.hear()
-        self._tell_news()
+        self._announce()
         # Skip the frame while the last one is still being sent.
         free = self.line is None or self.line.is_free
         if not (self.view.dirty and self.is_current and free):
@@ -157,7 +147,7 @@ class MainScreen(Keys):
         if self.line:
             self.line.release()
 
-    def _tell_news(self) -> None:
+    def _announce(self) -> None:
         """Ring the bell and notify when something happened while the terminal had no focus."""
         if self.app.app_focus or not self.notifies:
             self._news = None
@@ -188,21 +178,21 @@ class MainScreen(Keys):
         self.view.dirty = True
 
     def pressed(self, event: events.Key) -> None:
-        """Record a key press before it is handled; say why if it is unavailable."""
+        """Record a key press before it is handled; say why if its action is not offered."""
         now = time.monotonic()
         if now - self._last_key > self._frame_time:  # held keys are shown by the usual frames
             self._woken.set()
         self._last_key = now
-        for field in self.query(RateField):  # none yet, for a key that comes early
-            if not field.has_focus and self.is_in_front:  # lost by a click beside every widget
+        for field in self.query(RateField):  # none yet for an early key
+            if not field.has_focus and self.is_in_front:  # lost by a click beside all widgets
                 self.set_focus(field)
         action = at_key(event.key)
-        asked = self.is_in_front and not self.view.typed  # else it may move in what is typed
+        asked = self.is_in_front and not self.view.typed  # else it may edit the field
         if asked and action and not action.is_offered(self.view.session):
             self.controller.complain(action.why_not(self.view.session))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Tell textual whether an action is possible now."""
+        """Return whether an action is possible now; called by textual."""
         if action != "do":
             return True
         return BY_NAME[str(parameters[0])].is_offered(self.view.session)
@@ -215,7 +205,7 @@ class MainScreen(Keys):
         self.submit(event.value)
 
     def submit(self, text: str) -> None:
-        """Run the typed rate, race several, or say what is wrong with them."""
+        """Run the typed rate, race several, or say why they are invalid."""
         if not text.strip():
             if self.view.preview is not None:
                 self.controller.run(self.view.preview)
@@ -299,7 +289,7 @@ class MainScreen(Keys):
                 BY_NAME[name].do(self)
 
     async def steer(self, key: str) -> bool:
-        """Handle a key while the field is empty; return whether it meant something."""
+        """Handle a key while the field is empty; return whether that was one for it."""
         if not self.is_in_front:
             return False
         if key in SIGNS:

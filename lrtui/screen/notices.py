@@ -1,4 +1,4 @@
-"""A bell and a notice on the desktop, for somebody who does not look at the terminal."""
+"""A bell and a notice on the desktop, for a user who does not look at the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NORM_STEPS = 128
 
 
 def news(session: Session) -> str:
-    """Say what became of the current run; empty while there is nothing worth a notice."""
+    """Say what happened to the current run; empty if that is not worth a notice."""
     run = session.current
     if run is None:
         return session.failure or session.unusable
@@ -37,9 +37,9 @@ def news(session: Session) -> str:
 
 
 def sequence(text: str, environment: Mapping[str, str]) -> str:
-    """Return what the terminal is sent: a notice (OSC 9), wrapped for tmux to pass on, and a bell.
+    """Return the output of a notice (OSC 9), wrapped for tmux to pass on, and a bell.
 
-    GNU screen and the Linux console might print the notice, and get the bell alone.
+    GNU screen and the Linux console, which might print the notice, get only the bell.
     """
     bell = "\x07"
     if in_gnu_screen(environment) or environment.get("TERM") == "linux":

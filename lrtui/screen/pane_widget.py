@@ -30,12 +30,7 @@ class PaneWidget(Widget, can_focus=False):
     """
 
     def __init__(self, pane: Pane, view: View) -> None:
-        """Start empty.
-
-        Args:
-            pane: what it shows.
-            view: what that is drawn from.
-        """
+        """Start empty."""
         super().__init__(id=pane.id)
         self.pane = pane
         self._view = view
@@ -46,7 +41,7 @@ class PaneWidget(Widget, can_focus=False):
         self._drawn: object = None
 
     def move(self, region: Region, frame: Frame | None) -> None:
-        """Give it a place on the screen."""
+        """Move it to a region of the screen."""
         self.frame = frame
         styles = self.styles
         styles.offset = (region.x, region.y)
@@ -54,7 +49,7 @@ class PaneWidget(Widget, can_focus=False):
 
     @property
     def inner(self) -> Size:
-        """Columns and rows for what the pane draws; a heading stands on the upper border."""
+        """Columns and rows of the drawing of the pane; a heading stands on the upper border."""
         width, height = self.size
         if (frame := self.frame) is None:
             return Size(width, height)
@@ -62,7 +57,7 @@ class PaneWidget(Widget, can_focus=False):
         return Size(max(width - PADDING - bool(frame.right), 0), max(height - below, 0))
 
     def inside(self, x: int, y: int) -> tuple[int, int]:
-        """Return where a cell of the widget is in what the pane draws."""
+        """Return the column and row of a cell of the widget in the drawing of the pane."""
         return (x, y) if self.frame is None else (x - PADDING, y - (not self.pane.heading))
 
     def action_at(self, x: int, y: int) -> str | None:
@@ -70,11 +65,11 @@ class PaneWidget(Widget, can_focus=False):
         return action_at(self._hints, x) if self.frame and y == 0 else None
 
     def on_resize(self) -> None:
-        """Have it painted at its new size."""
+        """Request a paint at the new size."""
         self._view.dirty = True
 
     def paint(self) -> None:
-        """Bring it up to date; draw only where something that it shows has changed."""
+        """Draw the pane again, if anything that it depends on has changed."""
         pane, view = self.pane, self._view
         width, height = self.inner
         if width < 1 or height < 1:
@@ -90,7 +85,7 @@ class PaneWidget(Widget, can_focus=False):
         self.show(self._framed(rows))
 
     def _framed(self, rows: Sequence[Row]) -> list[Row]:
-        """Return what a pane draws with its borders."""
+        """Return the rows of a pane within its borders."""
         if (frame := self.frame) is None:
             return [*rows]
         pane = self.pane
@@ -106,8 +101,8 @@ class PaneWidget(Widget, can_focus=False):
         return [*found, *([[(frame.bottom, "frame")]] if frame.bottom else [])]
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Show these rows from now on."""
-        # What is shown may come from a file, or from whatever training code printed.
+        """Show rows from now on."""
+        # They may come from a file, or from whatever training code printed.
         safe = [[(printable(text), tone) for text, tone in row] for row in rows]
         old, self._rows = self._rows, safe
         width, height = self.size
@@ -116,7 +111,7 @@ class PaneWidget(Widget, can_focus=False):
             self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def render_line(self, y: int) -> Strip:
-        """Return row ``y`` as textual wants it."""
+        """Return row ``y`` as a strip of textual's."""
         base: Style = self.rich_style
         row = self._rows[y] if y < len(self._rows) else []
         strip = Strip([Segment(text, base + self.styles_of[tone]) for text, tone in row if text])

@@ -14,34 +14,29 @@ from textual.widgets import Input
 from lrtui.screen.actions import at_key
 
 IN_A_NUMBER = set("0123456789.,eE+- ")
-"""What a number has, and the blank between two of them."""
+"""Characters of numbers, and the blank between two of them."""
 
 NOT_BEHIND_A_NUMBER = "remove"
-"""An action that no key stands for while something is typed: 0x1 must not remove a run."""
+"""An action without a key while something is typed: 0x1 must not remove a run."""
 
 JOINS = 0.3
-"""Seconds within which a digit takes in the sign typed before it, as in ``.7`` or ``-1``; ``-`` and
-``+`` are no command before they have passed."""
+"""Seconds within which a digit joins the sign typed before it, as in ``.7`` or ``-1``; only after
+that are ``-`` and ``+`` commands."""
 
 
 class RateField(Input):
-    """Takes the characters of a number and leaves every other key to the screen.
+    """Accepts the characters of numbers and leaves every other key to the screen.
 
     It always has the focus, so a number can be typed at any time. While it is empty, ``.``,
-    ``+``, ``-`` and the blank are the screen's commands; once a digit is in it, they are the
-    number's, and the blank stands between the rates of a race.
-    What is neither a number's nor a command is taken as well, and complained about: a character
-    that was dropped silently would make another number of what was typed.
+    ``+``, ``-`` and the blank are commands; after a digit they belong to the number, and the blank
+    separates the rates of a race. A character that belongs to neither is accepted too, with a
+    complaint: without it, the text would be a different number.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+j", "submit", "Run", show=False)]
 
     def __init__(self, steer: Callable[[str], Awaitable[bool]]) -> None:
-        """Start empty.
-
-        Args:
-            steer: takes a key while nothing is typed, and says whether that meant something.
-        """
+        """Start empty; ``steer`` handles keys while it is empty, and returns whether it did."""
         self._steer = steer
         super().__init__(id="rate", compact=True, select_on_focus=False)
         self.cursor_blink = False
@@ -72,13 +67,13 @@ class RateField(Input):
         elif event.is_printable:
             if character in ".+-":
                 self._sign, self._sign_at = character, event.time
-            event.prevent_default()  # not ours: it goes on to the screen
+            event.prevent_default()  # it goes on to the screen
             if waits:
                 event.stop()
                 self._waiting = self.set_timer(JOINS, partial(self._press, character))
 
     async def _press(self, sign: str) -> None:
-        """Do what a sign means that no digit has followed."""
+        """Carry out the command of a sign without a digit after it."""
         self._waiting = None
         await self._steer("minus" if sign == "-" else "plus")
 
@@ -92,5 +87,5 @@ class RateField(Input):
         return character.isprintable()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Tell textual which keys this takes away from the bindings."""
+        """Return whether this takes a key away from the bindings; called by textual."""
         return character is not None and self._takes(key, character)

@@ -9,62 +9,44 @@ from io import TextIOWrapper
 from typing import TextIO
 from unicodedata import combining, east_asian_width
 
-SIGNS = {
-    "▶": ">",
-    "▷": ")",
-    "◀": "<",
-    "÷": "/",
-    "∅": "0",
-    "⇄": "~",
-    "✓": "+",
-    "…": ".",
-    "╱": "/",
-    "↗": "^",
-    "✕": "x",
-    "‖": "=",
-    "■": "#",
-    "◆": "@",
-    "★": "*",
-    "▲": "^",
-    "▼": "v",
-    "┊": ":",
-    "●": "O",
-    "○": "o",
-    "✚": "+",
-    "░": ".",
-    "▒": "-",
-    "▓": "=",
-    "█": "#",
-    "╳": "x",
-    "━": "=",
-    "×": "x",
-    "²": "2",
-    "₁": "1",
-    "₂": "2",
-    "₄": "4",
-    "½": "h",
-    "±": "+",
-    "≈": "%",
-    "∧": "A",
-    "△": "&",
-    "⊼": "M",
-    "▬": "_",
-    "▸": "]",
-    "⇅": "S",
-    "⇡": "|",
-    "←": "<",
-    "•": "*",
-    "◇": "X",
-    "↺": "U",
-    "→": ">",
-    "↑": "^",
-    "↓": "v",
-    **dict.fromkeys("─╶–—−·▔", "-"),
-    **dict.fromkeys("│┃┊┤├▏▎▍▌▐▕▊", "|"),
-    **dict.fromkeys("╭╮╰╯┌┐└┘┬┴┼", "+"),
-    **dict.fromkeys("▁▂▃▄▅▆▇", "_"),
-    **dict(zip("ⅠⅡⅢ", "123", strict=True)),
+SIGNS_OF = {
+    "#": "■█",
+    "%": "≈",
+    "&": "△",
+    ")": "▷",
+    "*": "★•",
+    "+": "✓✚±╭╮╰╯┌┐└┘┬┴┼",
+    "-": "▒─╶–—−·▔",
+    ".": "…░",
+    "/": "÷╱",
+    "0": "∅",
+    "1": "₁Ⅰ",
+    "2": "²₂Ⅱ",
+    "3": "Ⅲ",
+    "4": "₄",
+    "<": "◀←",
+    "=": "‖▓━",
+    ">": "▶→",
+    "@": "◆",
+    "A": "∧",
+    "M": "⊼",
+    "O": "●",
+    "S": "⇅",
+    "U": "↺",
+    "X": "◇",
+    "]": "▸",
+    "^": "↗▲↑",
+    "_": "▬▁▂▃▄▅▆▇",
+    "h": "½",
+    "o": "○",
+    "v": "▼↓",
+    "x": "✕╳×",
+    "|": "┊⇡│┃┤├▏▎▍▌▐▕▊",
+    "~": "⇄",
 }
+"""Signs by the ASCII character that stands for them."""
+
+SIGNS = {sign: plain for plain, signs in SIGNS_OF.items() for sign in signs}
 
 
 def _braille(dots: int) -> str:
@@ -89,7 +71,7 @@ LIKENESSES = SIGNS | {chr(0x2800 + dots): _braille(dots) for dots in range(256)}
 
 
 def printable(text: str) -> str:
-    """Return a text with blanks in place of unprintable characters, which control terminals."""
+    """Replace unprintable characters, which could control the terminal, by blanks."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 

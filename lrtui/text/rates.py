@@ -19,7 +19,7 @@ SEPARATOR = re.compile(r"[,;]?\s+")
 """Separates two rates."""
 
 MAX_CHARACTERS = 40
-"""Most characters of a rate."""
+"""Maximum characters of a rate."""
 
 FACTOR = 1.25
 """Factor on the rate of one key press."""
@@ -29,7 +29,7 @@ def parse_rate(text: str) -> float:
     """Parse a learning rate such as ``0.1``, ``1e-3``, ``.7`` or ``0,7``.
 
     Raises:
-        ValueError: it is not a learning rate; says why, in a sentence for the person.
+        ValueError: it is not a learning rate; says why, in a sentence for the user.
     """
     text = text.strip()
     if not text:
@@ -87,7 +87,7 @@ def _complaint(text: str) -> str:
 
 
 def scaled(lr: float, factor: float) -> float:
-    """Return the rate times a factor, rounded to three digits; unchanged if that is no rate."""
+    """Return the rate times a factor, to three digits; unchanged if that is 0 or infinite."""
     new = float(f"{lr * factor:.3g}")
     return new if 0 < new < math.inf else lr
 
@@ -116,5 +116,5 @@ def factor_text(factor: float) -> str:
 
 
 def shown(text: str) -> str:
-    """Quote a person's input, shortened if it is long."""
+    """Quote the user's input, shortened if it is long."""
     return repr(text if len(text) <= 24 else text[:23] + "…")

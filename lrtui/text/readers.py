@@ -1,4 +1,4 @@
-"""Parsers of a person's input: each returns the value or raises a helpful sentence."""
+"""Parsers of the user's input: each returns the value or raises a helpful sentence."""
 
 from __future__ import annotations
 

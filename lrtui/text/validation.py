@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 KIND = re.compile(r"(?<![A-Za-z])(?i:(val|valid|validation|eval|evaluation|test))(?![a-z])")
-"""A word of its own, so that the value loss of PPO is none."""
+"""A whole word, so that the value loss of PPO does not count."""
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,4 @@
-"""Plays a script on a training that it starts, in a process of its own."""
+"""Starts a training in a process of its own, and plays a script on it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ BUILT_IN = {"language-model": Path(__file__).parent / "language_model.py"}
 
 @contextlib.contextmanager
 def started(script: str) -> Iterator[SocketSource]:
-    """Start a training by ``lrtui run``, and end it in the end.
+    """Start a training by ``lrtui run``, and end it on exit.
 
     Raises:
-        ValueError: it ends before its first step; says what it printed last.
+        ValueError: see ``socket_of``.
     """
     path = BUILT_IN.get(script, Path(script))
     with tempfile.TemporaryDirectory(prefix="lrtui-") as folder:
@@ -62,7 +62,7 @@ def socket_of(process: subprocess.Popen[bytes], folder: Path, log: Path) -> Path
     """Wait for the socket of a training.
 
     Raises:
-        ValueError: it ends first, or takes too long; says what it printed last.
+        ValueError: it ends first, or takes too long; quotes the last line that it printed.
     """
     until = time.monotonic() + START_SECONDS
     while not (found := [*folder.glob("*.sock")]):
@@ -74,19 +74,12 @@ def socket_of(process: subprocess.Popen[bytes], folder: Path, log: Path) -> Path
 
 
 class LiveTour(Story):
-    """The main screen on a training, playing a script until a person takes over."""
+    """The main screen on a training, playing a script until the user takes over."""
 
     def __init__(
         self, source: SocketSource, scenes: Sequence[Scene], *, fps: float, pace: float
     ) -> None:
-        """Create the screen.
-
-        Args:
-            source: the training.
-            scenes: of the script.
-            fps: frames a second.
-            pace: factor on the script's pace; the training's own is what it is.
-        """
+        """Create the screen of a training; ``pace`` as in ``Story``, not that of the training."""
         super().__init__(Controller(source, [], speed=None), scenes, fps=fps, pace=pace)
 
     def on_mount(self) -> None:
@@ -110,8 +103,6 @@ class LiveTour(Story):
             case "type":
                 yield from self.type(scene.text)
                 self.submit(scene.text)
-            case "press" if scene.text == "escape":
-                self.key_escape()
             case "until":
                 while not self._has_come(scene):
                     yield
@@ -120,7 +111,7 @@ class LiveTour(Story):
         yield from self.frames_for(KEY_SECONDS)
 
     def _has_come(self, scene: Scene) -> bool:
-        """Return whether what a line waits for is there."""
+        """Return whether the event of a line has come."""
         run = self.view.session.current
         if run is None or run.live is None:
             return False

@@ -30,7 +30,7 @@ class Lockstep(Source):
         """Hold a trainer."""
         self.failed = False
         self.has_quadratic = False
-        self._pace = Pace(SPEED, 0.0)  # of the story, which counts frames, not time
+        self._pace = Pace(SPEED, 0.0)  # of the story, in frames, not in time
         self._source = source
         self._held = True
         self._messages: list[msg.AnyMessage] = []
@@ -109,11 +109,12 @@ class Lockstep(Source):
         if steps and self._runs and self._held:
             until = max(self._steps.values()) + steps
             self._source.send(msg.Step(count=steps))
-            await self.gather(lambda _: all(self._is_at(run, until) for run in self._runs))
-
-    def _is_at(self, run: int, step: int) -> bool:
-        """Return whether a run has reached a step and is not about to end."""
-        return self._steps[run] >= step and run not in self._ending
+            # Of a run that is about to end, wait for the end.
+            await self.gather(
+                lambda _: all(
+                    self._steps[run] >= until and run not in self._ending for run in self._runs
+                )
+            )
 
     def _apply(self, message: msg.AnyMessage, awaited: Callable[[msg.AnyMessage], bool]) -> bool:
         """Apply a message of the trainer; return whether it is the awaited one."""

@@ -14,7 +14,6 @@ from lrtui.screen.control.controller import Controller
 from lrtui.screen.main_screen import MainScreen
 from lrtui.screen.rate_field import RateField
 from lrtui.session.setup import Setup
-from lrtui.sources.source import Source
 from lrtui.tour.lockstep import SPEED, Lockstep
 from lrtui.tour.script import Scene
 
@@ -22,51 +21,29 @@ KEY_SECONDS = 0.3
 """Seconds between two typed digits, and before Enter."""
 
 
-def make_tour(
-    source: Source, scenes: Sequence[Scene], setup: Setup, fps: float, pace: float
-) -> Tour:
-    """Return the screen that plays a script.
-
-    Args:
-        source: the trainer.
-        scenes: of the script.
-        setup: of the runs.
-        fps: frames a second.
-        pace: factor on the script's pace.
-    """
-    lockstep = Lockstep(source)
-    controller = Controller(lockstep, [], setup=setup, speed=SPEED)
-    return Tour(controller, lockstep, scenes, fps=fps, pace=pace)
-
-
 class Story(MainScreen):
-    """The main screen, playing a script until a person takes over.
+    """The main screen, playing a script until the user takes over.
 
     Attributes:
-        playing: false once a person has taken over.
+        playing: false once the user has taken over.
     """
 
     def __init__(
         self, controller: Controller, scenes: Sequence[Scene], *, fps: float, pace: float
     ) -> None:
-        """Create the screen.
-
-        Args:
-            controller: runs what the script asks for.
-            scenes: of the script.
-            fps: frames a second.
-            pace: factor on the script's pace.
-        """
+        """Create the screen; ``pace`` is a factor on the pace of the script."""
         super().__init__(controller, fps)
         self.playing = True
         self._scenes = scenes
         self._pace = pace
 
     def perform(self, scene: Scene) -> Iterator[None]:
-        """Perform a line that any story may have; yield for each frame to show."""
+        """Perform a line of any script; yield for each frame to show."""
         match scene.verb:
             case "say":
                 self.say(scene.text)
+            case "press" if scene.text == "escape":
+                self.key_escape()
             case "press":
                 BY_KEY[scene.text].do(self)
             case "wait":
@@ -121,15 +98,10 @@ class Tour(Story):
     """A story played by our own trainer, in lockstep with its frames."""
 
     def __init__(
-        self,
-        controller: Controller,
-        source: Lockstep,
-        scenes: Sequence[Scene],
-        *,
-        fps: float,
-        pace: float,
+        self, source: Lockstep, scenes: Sequence[Scene], setup: Setup, *, fps: float, pace: float
     ) -> None:
-        """Create the screen; for the arguments see ``make_tour``."""
+        """Create the screen of a trainer; ``pace`` as in ``Story``."""
+        controller = Controller(source, [], setup=setup, speed=SPEED)
         super().__init__(controller, scenes, fps=fps, pace=pace)
         self._source = source
         self._budget = 0.0  # steps due
@@ -192,15 +164,11 @@ class Tour(Story):
                 self._source.speed = scene.number
             case "until":
                 session = self.view.session
-                while session.is_on and self._furthest() < scene.number:
+                while session.is_on and all(r.step < scene.number for r in session.current_group):
                     yield
             case _:
                 self._waits = self._waits and scene.verb != "press"
                 yield from self.perform(scene)
-
-    def _furthest(self) -> int:
-        """Return the step of the most advanced run."""
-        return max(run.step for run in self.view.session.current_group)
 
     def take_over(self) -> None:
         """End the tour and let the current run continue."""

@@ -1,4 +1,4 @@
-"""Parses a tour's script, a file that people can read, edit and share."""
+"""Parses the script of a tour, a file that people can read, edit and share."""
 
 from __future__ import annotations
 
@@ -15,21 +15,17 @@ TOURS: dict[str | None, Path] = {
 }
 """Built-in tours by name, ``None`` for the post's."""
 
-KEYS = (
-    *"abhoprswyz",
-    *"TAtu",
-    *("tab", "up", "down", "left", "right", "escape"),
-)
+KEYS = (*"abhoprswyzTAtu", "tab", "up", "down", "left", "right", "escape")
 """Keys that a script can press."""
 
 VERBS = ("say", "type", "press", "wait", "until", "speed", "problem", "steps", "training")
 """First words of a line."""
 
 EVENTS = ("room", "tried", "spike")
-"""What a live training can be watched for."""
+"""Events of a live training that a script can wait for."""
 
 MAX_BYTES = 10**6
-"""Most bytes of a script."""
+"""Maximum bytes of a script."""
 
 
 class Scene(NamedTuple):
@@ -81,38 +77,28 @@ def scene(line: str) -> Scene:
     verb, _, text = line.strip().partition(" ")
     text = text.strip()
     match verb:
-        case "say":
-            return Scene(verb, text)
         case "type":
             parse_rates(text)
-            return Scene(verb, text)
-        case "press":
-            if text not in KEYS:
-                raise ValueError(f"{text[:24]!r} cannot be pressed; {', '.join(KEYS)} can")
-            return Scene(verb, text)
-        case "problem":
-            if text not in BUILT_IN:
-                raise ValueError(
-                    f"no problem is called {text[:24]!r}; there are {', '.join(BUILT_IN)}"
-                )
-            return Scene(verb, text)
+        case "press" if text not in KEYS:
+            raise ValueError(f"{text[:24]!r} cannot be pressed; {', '.join(KEYS)} can")
+        case "problem" if text not in BUILT_IN:
+            known = ", ".join(BUILT_IN)
+            raise ValueError(f"no problem is called {text[:24]!r}; there are {known}")
         case "steps" | "speed":
             return Scene(verb, number=number(text, 1e5, verb))
         case "wait":
             return Scene(verb, number=number(text, 60, "seconds"))
-        case "training":
-            if not text:
-                raise ValueError("the script of a training is needed, or language-model")
-            return Scene(verb, text)
-        case "until" if text in EVENTS:
-            return Scene(verb, text)
+        case "training" if not text:
+            raise ValueError("the script of a training is needed, or language-model")
         case "until" if text == "end":
             return Scene(verb, number=float("inf"))
         case "until" if text.startswith("step "):
             return Scene(verb, number=number(text[5:], 1e9, "steps"))
-        case "until":
+        case "until" if text not in EVENTS:
             raise ValueError(f"a run is watched until end or until step N, not until {text[:24]!r}")
-    raise ValueError(f"{verb[:24]!r} is not one of {', '.join(VERBS)}")
+        case _ if verb not in VERBS:
+            raise ValueError(f"{verb[:24]!r} is not one of {', '.join(VERBS)}")
+    return Scene(verb, text)
 
 
 def number(text: str, most: float, unit: str) -> float:

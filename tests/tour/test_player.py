@@ -15,11 +15,10 @@ import pytest
 
 from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.screen.app import LrtuiApp
-from lrtui.screen.control.controller import Controller
 from lrtui.screen.pane_widget import PaneWidget
 from lrtui.session.setup import Setup
 from lrtui.sources.process import ProcessSource
-from lrtui.tour.lockstep import SPEED, Lockstep
+from lrtui.tour.lockstep import Lockstep
 from lrtui.tour.player import Tour
 from lrtui.tour.script import read_script
 from tests.terminal import UNKNOWN_TO_PYTE, terminal
@@ -64,10 +63,8 @@ class Watched(Tour):
 async def frames(script: Path | None, size: tuple[int, int], pace: float) -> list[list[str]]:
     """Every frame of a tour with the real trainer."""
     trainer = Lockstep(ProcessSource(ProblemSettings()))
-    controller = Controller(trainer, (), setup=Setup(), speed=SPEED)
-    tour = Watched(
-        controller, trainer, read_script(str(script) if script else None), fps=10, pace=pace
-    )
+    scenes = read_script(str(script) if script else None)
+    tour = Watched(trainer, scenes, Setup(), fps=10, pace=pace)
     app = LrtuiApp(tour, "textual-dark")
     try:
         async with app.run_test(size=size):

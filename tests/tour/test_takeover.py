@@ -9,9 +9,8 @@ import pytest
 
 from lrtui.messages import Resume, Start
 from lrtui.screen.app import LrtuiApp
-from lrtui.screen.control.controller import Controller
 from lrtui.session.setup import Setup
-from lrtui.tour.lockstep import SPEED, Lockstep
+from lrtui.tour.lockstep import Lockstep
 from lrtui.tour.player import Tour
 from lrtui.tour.script import Scene
 from tests.screen.fake import FakeTrainer, only_until
@@ -21,9 +20,8 @@ from tests.screen.fake import FakeTrainer, only_until
 async def test_a_command_from_the_palette(title: str, ends: bool) -> None:
     source = FakeTrainer(only_until(3))
     lockstep = Lockstep(source)
-    controller = Controller(lockstep, [], setup=Setup(), speed=SPEED)
     scenes = [Scene("type", "0.1"), Scene("wait", number=60)]
-    tour = Tour(controller, lockstep, scenes, fps=50, pace=20)
+    tour = Tour(lockstep, scenes, Setup(), fps=50, pace=20)
     app = LrtuiApp(tour, "textual-dark")
     async with app.run_test(size=(120, 36)) as pilot:
         end = time.monotonic() + 20

@@ -27,7 +27,7 @@ from lrtui.text.rates import rate_text, scaled
 SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 NOTICE_SECONDS, NOTICE_LETTERS = 4.0, 20.0
-"""Seconds that a message is shown, plus one for so many letters."""
+"""Seconds that a message is shown, and letters for which it gets one more."""
 
 SILENCE = 5.0
 """Seconds without a message before the status line reports it."""
@@ -61,7 +61,7 @@ class Controller:
             source: answers commands with messages.
             lrs: learning rates to run, one race after another; a race of one is a run.
             speed: steps a second, ``None`` for as fast as possible.
-            setup: what is trained, ``None`` if nothing is.
+            setup: what is trained, ``None`` for a source that trains nothing here.
         """
         self.session = Session()
         self.setup = setup or Setup()
@@ -90,9 +90,7 @@ class Controller:
     def run(self, lr: float, steps: int | None = None) -> None:
         """Start a new run from the initial weights; drop the rates still queued.
 
-        Args:
-            lr: learning rate.
-            steps: steps of this run and of those after it; ``None`` for as many as before.
+        ``steps`` is for this run and those after it, ``None`` for as many as before.
         """
         if not self.session.offers("start"):
             self.complain("nothing can be trained here: this is a record; lrtui itself trains")
@@ -110,7 +108,7 @@ class Controller:
                 self._send(msg.Add(lr=lr))
             self.notify("it starts when there is room", "good")
         elif len(entrants) == 1 and self.session.offers("hold") and self.session.greeting:
-            self.steering.hold(entrants[0][0])
+            self.steering.ask(msg.Hold(lr=entrants[0][0]))
         elif len(entrants) == 1:
             self.run(entrants[0][0])
         elif not self.session.offers("race"):
@@ -149,16 +147,10 @@ class Controller:
     def _start(self, entrants: Sequence[tuple[float, msg.Optimizer]]) -> None:
         self._entrants = entrants
         self._lr, self._paused = entrants[0][0], False
-        self.view.highlighted = None
+        self.view.highlighted, self.view.details = None, []
         self._send(self.session.start(entrants, self.setup, self._speed))
         for run in self.session.current_group:
-            self._clear_answers()
             self._log.begin(run.number, rate_text(run.lr))
-
-    def _clear_answers(self) -> None:
-        """Remove messages about the previous run."""
-        self.view.details = []
-        self.clear_notice()
 
     def restart(self) -> None:
         """Restart at the same rate, or the same race."""
@@ -249,7 +241,7 @@ class Controller:
         if self.session.is_on and self.view.race and self.session.offers("alone"):
             self.complain("several runs are on; Enter goes on with the one in focus alone")
         elif not self.session.offers("set_lr"):
-            self.steering.scale(factor)
+            self.steering.ask(msg.Scale(by=factor))
         elif self._is_on():
             self._lr = scaled(self._lr, factor)
             self._send(msg.SetLr(lr=self._lr))
@@ -314,12 +306,9 @@ class Controller:
         self._speed = speed
         self._send(msg.SetSpeed(speed=speed))
         if not self.session.is_on:
-            # Nobody is there to confirm it; the next run takes it along.
-            self.notify(
-                "the next run goes "
-                + ("as fast as possible" if speed is None else f"at {speed:g} steps/s"),
-                "dim",
-            )
+            # No run confirms it; the next one starts with it.
+            pace = "as fast as possible" if speed is None else f"at {speed:g} steps/s"
+            self.notify(f"the next run goes {pace}", "dim")
 
     def _send(self, command: msg.Command) -> None:
         self._unanswered = next(self._ids)
@@ -328,7 +317,7 @@ class Controller:
         self.clear_notice()
 
     def _is_on(self) -> bool:
-        """Return whether a run is on; tell the user if none is."""
+        """Return whether a run is on; inform the user if none is."""
         run = self.session.current
         if run is not None and run.is_on:
             return True
@@ -353,12 +342,7 @@ class Controller:
         self._notice_until = math.inf
 
     def preview(self, lr: float, does: str) -> None:
-        """Describe what a rate would do; run it if that was the last description shown.
-
-        Args:
-            lr: the rate.
-            does: what the ruler shows of it, empty if nothing is known.
-        """
+        """Describe what a rate does, as the ruler shows it; run it if that is shown already."""
         if self.view.preview == lr:
             self.run(lr)
             return
@@ -368,7 +352,7 @@ class Controller:
     # --- messages -------------------------------------------------------------------------
 
     def hear(self) -> None:
-        """Apply the messages since the last call."""
+        """Apply the messages that have come since the last call."""
         messages = self._source.poll()
         for message in messages:
             self.take(message)
@@ -385,7 +369,7 @@ class Controller:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the source has more to say at once."""
+        """Whether the source has more messages ready."""
         return self._source.is_busy
 
     def take(self, message: msg.AnyMessage) -> None:
@@ -427,7 +411,8 @@ class Controller:
             self.view.scale = "log"  # most losses fall by factors
             if again:
                 self._log.clear()
-        self._clear_answers()
+        self.view.details = []
+        self.clear_notice()
 
     def _confirm(self, state: msg.State) -> None:
         """Adopt the confirmed state, unless a newer request is pending."""

@@ -13,11 +13,7 @@ class Log:
     """Appends events to the log of the view."""
 
     def __init__(self, view: View) -> None:
-        """Start with an empty log.
-
-        Args:
-            view: holds the log.
-        """
+        """Start with the empty log of a view."""
         self._view = view
         self._start: Span | None = None
 
@@ -47,9 +43,9 @@ class Log:
         match change.kind:
             case "printed" | "no result" | "total":
                 self.write(text, "strong")
-            case "problem":
-                for remark in text.splitlines():
-                    self.write(remark, "text")
+            case "problem" | "rate":
+                for line in text.splitlines():
+                    self.write(line, "text")
             case "failed":
                 self.write(text, "bad")
             case "unusable" if (text, "bad") not in [*self._view.log][-1:]:
@@ -59,8 +55,6 @@ class Log:
             case "started" | "restarted" if run and not self._view.session.offers("start"):
                 rate = f"{run.lr:.4g}" if run.lr else "not known yet"  # a log may have float32
                 self.begin(run.number, rate if run.live is not None else rate_text(run.lr))
-            case "rate":
-                self.write(text, "text")
             case "answer" | "refusal":
                 assert isinstance(message, msg.Steered)
                 if message.done and message.command == "cancel":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +19,17 @@ class Table:
     def __init__(
         self, view: View, note: Callable[[Marked], None], notify: Callable[[str, str], None]
     ) -> None:
-        """Create the table.
-
-        Args:
-            view: the state of the screen.
-            note: records a mark with the messages of the runs.
-            notify: shows a message in a tone.
-        """
+        """Create the table; ``note`` records a mark with the messages of the runs."""
         self._view, self._note, self._notify = view, note, notify
 
-    def highlight_older(self) -> None:
-        """Highlight the next run down the table: the older one, of several trainings the next."""
-        numbers = [run.number for run in self._view.session.runs]
-        self._highlight_next(numbers if self._view.several else numbers[::-1])
+    def highlight_next(self, *, down: bool) -> None:
+        """Highlight the next run down or up the table, which lists the newest run first.
 
-    def highlight_newer(self) -> None:
-        """Highlight the next run up the table, or none."""
+        Several trainings are listed in their own order.
+        """
         numbers = [run.number for run in self._view.session.runs]
-        self._highlight_next(numbers[::-1] if self._view.several else numbers)
-
-    def _highlight_next(self, numbers: Sequence[int]) -> None:
+        if down != self._view.several:
+            numbers.reverse()
         current, highlighted = self._view.session.current, self._view.highlighted
         if current is None:
             return

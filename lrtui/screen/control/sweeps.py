@@ -15,12 +15,7 @@ class Sweeps:
     """Requests each sweep once per setup."""
 
     def __init__(self, view: View, send: Callable[[Command], None]) -> None:
-        """Start without a request.
-
-        Args:
-            view: the state of the screen.
-            send: sends a command.
-        """
+        """Start without a request."""
         self._view, self._send = view, send
         self._heat: Heat | None = None  # the last request
 
@@ -29,7 +24,7 @@ class Sweeps:
         self._heat = None
 
     def ask(self, setup: Setup) -> None:
-        """Request what the ruler and the heat map show and do not have yet."""
+        """Request the sweeps that the ruler and the heat map show and do not have yet."""
         view, session, facts = self._view, self._view.session, self._view.session.facts
         optimizer, schedule, steps, zoom = setup.optimizer, setup.schedule, view.steps, view.zoom
         if view.alone == HEAT_PANE:
@@ -41,9 +36,8 @@ class Sweeps:
         known = session.swept_by(optimizer, schedule)
         if zoom:
             known = session.swept_between(zoom, optimizer, schedule)
-        if command is None or (known and (known.lrs, known.steps) == (command.lrs, command.steps)):
-            return
-        self._send(command)
+        if command and not (known and (known.lrs, known.steps) == (command.lrs, command.steps)):
+            self._send(command)
 
     def ask_heat(self, setup: Setup) -> None:
         """Request the heat map, unless it was the last request."""
@@ -61,8 +55,7 @@ class Sweeps:
     def zoom(self, setup: Setup) -> bool:
         """Zoom the ruler in on the selected rate; after the last zoom, show all rates.
 
-        Returns:
-            Whether there is a ruler to zoom.
+        Return whether there is a ruler to zoom.
         """
         view, run = self._view, self._view.session.current
         if run is None or view.session.swept is None:

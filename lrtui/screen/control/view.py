@@ -1,4 +1,4 @@
-"""What the panes draw from: the session, and what the person has chosen to see."""
+"""What the panes draw from: the session, and what the user has chosen to see."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Literal
 
 from lrtui.messages import SweepResult, Tried
 from lrtui.screen.draw.spans import Span
+from lrtui.session.live import Live
 from lrtui.session.run import Run
 from lrtui.session.session import Session
 
 Scale = Literal["linear", "log", "above minimum"]
-"""What the loss can be drawn on, in the order of the key; the last needs a known minimum."""
+"""Scales of the loss, in the order of the key; the last needs a known minimum."""
 
 MAX_EVENTS = 200
 """Events that are kept."""
 
 COLOURS = 8
-"""Colours of runs: as many as a race has runs, so that no two of these share one."""
+"""Colours of runs: as many as a race may have runs, so that each has its own."""
 
 MAX_BEHIND = 4
-"""Earlier runs that are drawn behind the current one, besides those of its race."""
-
+"""Maximum earlier runs drawn behind the current one, besides those of its race."""
 
 HEAT_PANE = "heat"
-"""Id of the pane of the heat map, which is asked for only once it is shown."""
+"""Id of the pane of the heat map, which is requested only once it is shown."""
 
 
 @dataclass
@@ -36,28 +36,28 @@ class View:
         session: the runs so far.
         steps: steps of a run.
         problem: name of the problem, or path of the file, that is trained.
-        highlighted: number of an earlier run that stands out, ``None`` if none does.
-        typed: what is in the field.
-        notice: answer to what was asked for, with its tone; an empty text for none.
-        details: last lines of a trainer that failed.
+        highlighted: number of the highlighted earlier run, ``None`` for none.
+        typed: text in the field.
+        notice: answer to the last request, with its tone; an empty text for none.
+        details: last lines of output of a trainer that failed.
         log: events, the most recent last.
-        scale: what the loss is drawn on.
-        along: what the loss is drawn along, see ``lrtui.screen.panes.along``.
-        scalar: name of the scalar that is shown besides the loss, where there are several.
-        chart: the one chosen of the charts that take turns.
-        alone: pane that has all the room, ``None`` where several share it.
-        caption: of a tour, empty where there is none.
-        cursor: step that is read out on the charts, ``None`` where none is.
-        place: weights that are read out on the map, ``None`` where none are.
-        rate: rate that is read out on the chart of every rate, ``None`` where none is.
-        preview: rate that was clicked and would be run by Enter, ``None`` for none.
-        zoom: ends of the ruler where it shows a part of the rates, ``None`` where it shows all.
-        heat_cursor: momentum and rate that the heat map points at, ``None`` for none.
-        curves: the small curve of each run in the table, and what it was drawn for.
+        scale: scale of the loss.
+        along: quantity on the x axis of the loss, see ``lrtui.screen.panes.along``.
+        scalar: name of the chosen scalar.
+        chart: id of the chosen chart, of those that take turns.
+        alone: id of the pane that is shown alone, ``None`` to show all.
+        caption: of a tour, empty for none.
+        cursor: step that is read out on the charts, ``None`` for none.
+        place: weights that are read out on the map, ``None`` for none.
+        rate: rate that is read out on the chart of every rate, ``None`` for none.
+        preview: clicked rate, which Enter would run, ``None`` for none.
+        zoom: ends of the zoomed ruler, ``None`` if it shows all rates.
+        heat_cursor: momentum and rate of the cursor on the heat map, ``None`` for none.
+        curves: the small curve of each run in the table, after the arguments of its drawing.
         size: columns and rows of the terminal.
-        closed: result of a try that is no longer shown.
-        silent_for: seconds since the trainer was last heard, where that is suspicious, else 0.
-        dirty: whether there is something new to show; cleared once it is shown.
+        closed: result of a try that the user has closed.
+        silent_for: seconds without a message from the trainer, 0 unless that is suspicious.
+        dirty: whether anything new is to be shown; cleared once it is.
     """
 
     session: Session
@@ -88,7 +88,7 @@ class View:
 
     @property
     def swept(self) -> SweepResult | None:
-        """What the rates that the ruler shows would do, once they were tried."""
+        """The sweep of the rates on the ruler, once it is there."""
         session, zoom = self.session, self.zoom
         refined = zoom and session.swept_between(zoom, session.optimizer, session.schedule)
         return refined or session.swept
@@ -105,6 +105,18 @@ class View:
         return current_group if len(current_group) > 1 else []
 
     @property
+    def run(self) -> Run:
+        """The current run, for panes that wait until there is one."""
+        assert self.session.current is not None
+        return self.session.current
+
+    @property
+    def live(self) -> Live | None:
+        """The live part of the current run, if that is a training that is not ours."""
+        run = self.session.current
+        return run.live if run is not None else None
+
+    @property
     def several(self) -> bool:
         """Whether the runs are of several trainings that are not ours."""
         run = self.session.current
@@ -112,7 +124,7 @@ class View:
 
     @property
     def pointed_at(self) -> Run | None:
-        """The run that keys about one run are for: the highlighted one, else the current one."""
+        """The run that keys act on: the highlighted one, else the current one."""
         runs = (run for run in self.session.runs if run.number == self.highlighted)
         return next(runs, self.session.current)
 

@@ -31,11 +31,9 @@ class Palette(CommandPalette):
     """The palette; closes only once, even if several Enters or clicks arrive together."""
 
     def __init__(self, providers: ProviderSource | None = None, placeholder: str = "") -> None:
-        """Create the palette without textual's fixed id, as two of them may exist briefly.
+        """Create the palette, by default of the app's commands.
 
-        Args:
-            providers: of its commands, ``None`` for those of the app.
-            placeholder: shown while nothing is typed.
+        It has no fixed id, unlike textual's, as two of them may exist briefly.
         """
         super().__init__(providers, placeholder=placeholder or "Search for commands…")
         self._is_closing = False

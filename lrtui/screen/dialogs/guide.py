@@ -18,21 +18,21 @@ from lrtui.guide import PAGES, page_text, plain_text
 from lrtui.screen.terminal.choice import driver_class
 
 WIDE = 110
-"""Columns from which on the table of contents stands beside a page."""
+"""Minimum columns for the table of contents beside a page."""
 
 HEAD = " lrtui guide: {}   n p pages   / search   t contents   q leave"
 
 
 def shown(page: str) -> str:
-    """Return a page with its links struck out, which the style sheet makes underlined."""
+    """Return a page with its links struck out, which the style sheet shows as underlined."""
     return re.sub(r"(?<!!)\[([^]]+)\](?=\()", r"[~~\1~~]", page_text(page))
 
 
 class Pages(MarkdownViewer):
-    """A Markdown viewer that reads the guide's pages, whatever a link to them says of folders.
+    """A Markdown viewer of the guide's pages, which ignores the folders in links to them.
 
     Attributes:
-        page: the one that is shown.
+        page: the page that is shown.
     """
 
     page = ""
@@ -76,11 +76,7 @@ class Guide(ModalScreen[None]):
     ]
 
     def __init__(self, page: str = "index") -> None:
-        """Make the screen.
-
-        Args:
-            page: the page to begin with.
-        """
+        """Create the screen, open at a page."""
         super().__init__()
         self._first = page
         self._pages = Pages(show_table_of_contents=self.app.size.width >= WIDE, open_links=False)
@@ -117,7 +113,7 @@ class Guide(ModalScreen[None]):
         self.query_one("#search").add_class("-open").focus()
 
     def action_close(self) -> None:
-        """Close the search field; where none is open, leave."""
+        """Close the search field, or leave if it is not open."""
         field = self.query_one("#search")
         if not field.has_class("-open"):
             self.dismiss()
@@ -126,7 +122,7 @@ class Guide(ModalScreen[None]):
 
     @on(Input.Submitted)
     async def _search(self, event: Input.Submitted) -> None:
-        """Go to the next place that has the text: on this page, or else on the pages after it."""
+        """Go to the next place with the text: on this page, or else on the pages after it."""
         text = event.value.casefold().strip()
         if not text:
             return
@@ -142,7 +138,7 @@ class Guide(ModalScreen[None]):
         event.input.clear()
 
     def _mark(self, text: str) -> bool:
-        """Mark and show the next place on this page that has a text; return whether it has one."""
+        """Mark and show the next place with a text on this page; return whether there is one."""
         places = [
             w for w in self._pages.document.query(Static) if text in str(w.content).casefold()
         ]
@@ -154,7 +150,7 @@ class Guide(ModalScreen[None]):
         if self._found is None:
             return False
         self._found.add_class("-found")
-        # A page that was just turned to has no places yet.
+        # A page that was just opened has no layout yet.
         self.call_after_refresh(
             self._pages.scroll_to_widget, self._found, animate=False, center=True
         )
@@ -168,12 +164,7 @@ class GuideApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
 
     def __init__(self, page: str, theme: str | None) -> None:
-        """Make the app.
-
-        Args:
-            page: the page to begin with.
-            theme: name of its theme, ``None`` to fit the terminal's colours.
-        """
+        """Create the app, open at a page; ``theme`` as in ``LrtuiApp``."""
         super().__init__(driver_class=driver_class(os.environ))
         few = self.console.color_system == "standard"
         self.theme = theme or ("ansi-dark" if few else "textual-dark")

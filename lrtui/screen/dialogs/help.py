@@ -52,11 +52,7 @@ class Help(ModalScreen[None]):
     ]
 
     def __init__(self, view: View) -> None:
-        """Create the page.
-
-        Args:
-            view: the state of the screen; only keys that work now are listed.
-        """
+        """Create the page of the keys that work now."""
         super().__init__()
         self._view = view
 
@@ -73,15 +69,13 @@ class Help(ModalScreen[None]):
                 table.add_row(Text(sign, "bold"), says)
         keys.add_row(Text("ctrl+p", "bold"), "Search all commands, and change the colours.")
         for pane in PANES:
-            # Where the ruler would be, a training that is watched has its rate.
+            # A training that is watched has its rate in place of the ruler.
             is_there = pane is not RULER or self._view.swept is not None
             if pane.help and pane.applies(self._view) and is_there:
                 panes.add_row(Text(pane.title or pane.id, "bold"), pane.help)
         with VerticalScroll(id="help") as page:
             page.border_title, page.border_subtitle = "help", "g the guide   q back"
-            run = session.current
-            is_live = run is not None and run.live is not None
-            yield Static(WATCHING if is_live else INTRODUCTION)
+            yield Static(INTRODUCTION if self._view.live is None else WATCHING)
             yield Static()
             yield Static(keys)
             yield Static(Text("\nWhat is shown\n", "bold"))

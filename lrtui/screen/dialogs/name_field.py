@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 MAX_CHARACTERS = 24
-"""Characters of a name."""
+"""Maximum characters of a name."""
 
 
 class NameField(ModalScreen[str | None]):
@@ -21,12 +21,7 @@ class NameField(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "leave", "Back")]
 
     def __init__(self, run: int, name: str) -> None:
-        """Create the field.
-
-        Args:
-            run: number of the run.
-            name: its current name.
-        """
+        """Create the field for a run, by its number, with its current name."""
         super().__init__()
         self._run, self._name_now = run, name
 

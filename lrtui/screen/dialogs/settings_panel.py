@@ -15,7 +15,7 @@ DIGITS = tuple("0123456789.")
 """Characters of a number."""
 
 MAX_DIGITS = 12
-"""Most characters of a number."""
+"""Maximum characters of a number."""
 
 
 def rows(setup: Setup) -> list[Field]:
@@ -73,7 +73,7 @@ class SettingsPanel(ModalScreen[Setup | None]):
         return True
 
     def _take_typed(self) -> bool:
-        """Apply what was typed; return whether that was valid."""
+        """Apply the typed text; return whether it was valid."""
         typed, self._typed = self._typed, ""
         return not typed or self._set(rows(self.setup)[self._at], typed)
 
@@ -94,7 +94,7 @@ class SettingsPanel(ModalScreen[Setup | None]):
         """Handle a key directly: bindings run too late when several keys arrive at once."""
         event.stop()
         if self.app.screen is not self:
-            return  # it is leaving already
+            return  # it is closing already
         self._wrong = ""
         character = event.character or ""
         match event.key:

@@ -40,11 +40,7 @@ class Trainings(App[str]):
     ]
 
     def __init__(self, theme: str | None) -> None:
-        """Create the list.
-
-        Args:
-            theme: name of its theme, ``None`` to fit the terminal's colours.
-        """
+        """Create the list; ``theme`` as in ``LrtuiApp``."""
         super().__init__(driver_class=driver_class(os.environ))
         few = self.console.color_system == "standard"
         self.theme = theme or ("ansi-dark" if few else "textual-dark")
@@ -52,9 +48,7 @@ class Trainings(App[str]):
 
     def compose(self) -> ComposeResult:
         """Lay out the list."""
-        yield Static(
-            "lrtui  trainings of this machine   ↑↓ choose   enter watch   q leave", id="head"
-        )
+        yield Static(HEAD, id="head")
         yield OptionList()
 
     def on_mount(self) -> None:
@@ -91,5 +85,5 @@ def line(training: Training) -> str:
 
 
 def choose_on_screen(theme: str | None) -> str | None:
-    """Show the list until one is chosen; return its socket, ``None`` where none was."""
+    """Show the list until a training is chosen; return its socket, ``None`` if none was."""
     return Trainings(theme).run()

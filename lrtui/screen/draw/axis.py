@@ -1,4 +1,4 @@
-"""Axes: where values lie on them, and the round numbers along them."""
+"""Axes: the positions of values, and the round numbers along them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 LABEL_WIDTH = 6
-"""Cells for the labels of the y axis, constant so that the canvas does not shift."""
+"""Cells for the labels of the y axis; constant, so that the canvas does not shift."""
 MIN_TICK_STEP = 1e-307
 """The smallest step between ticks: below it, numbers lose digits."""
 NUDGE = 1e-9
@@ -24,15 +24,15 @@ MAX_OFFSET = 1e150
 MAX_STEPS_FROM_ZERO = 1e6
 """Steps from zero beyond which six cells cannot distinguish neighbouring ticks."""
 MAX_STRETCH_FOR_COARSER = 1.15
-"""How much longer an aligned axis may get before the next larger step is better."""
+"""Factor on the length of an aligned axis from which the next larger step is better."""
 SHORT_DECADES = 1.3
 """Decades below which a log axis needs ticks besides powers of ten."""
 STRETCH_PER_TICK = 0.9
-"""How much longer a short log axis may get per tick."""
+"""Factor on the score of a short log axis per tick; a smaller score is better."""
 TICK_OFFSET = 0.125
 """Cells by which a tick may miss the middle of its cell: half a dot."""
 MAX_STRETCH = 1.25 + NUDGE
-"""How much longer an aligned axis may get."""
+"""Maximum factor on the length of an aligned axis."""
 
 Tick = tuple[int, str]
 """The cell of a tick, counted from the low end, and its label."""
@@ -48,7 +48,7 @@ class Axis:
         log: whether equal distances are equal factors; ``low`` is positive then.
         step: the preferred distance of ticks, in decades on a log axis; 0 for none.
         values: of the preferred ticks.
-        last: the largest value with a tick; beyond it is room for labels.
+        last: the largest value that may have a tick; beyond it is room for labels.
     """
 
     low: float
@@ -61,7 +61,7 @@ class Axis:
     def place(self, values: ArrayLike) -> Floats:
         """Return the positions of values: 0 at the lower end, 1 at the upper end.
 
-        NaN and infinity stay; on a log axis, zero and less count as ``low``.
+        NaN and infinity are kept; on a log axis, zero and negative values count as ``low``.
         """
         raw = np.asarray(values, dtype=float)
         low, high = self.scaled()
@@ -74,7 +74,7 @@ class Axis:
         return np.where(np.isfinite(raw), np.clip(placed, -MAX_OFFSET, MAX_OFFSET), raw)
 
     def at(self, share: float) -> float:
-        """Return the value at a share of the axis."""
+        """Return the value at a position, from 0 to 1."""
         if self.log:
             return float(self.low ** (1 - share) * self.high**share)
         return self.low * (1 - share) + self.high * share
@@ -84,23 +84,20 @@ class Axis:
         return (math.log10(self.low), math.log10(self.high)) if self.log else (self.low, self.high)
 
     def aligned(self, cells: int) -> Axis:
-        """Return the axis, a little longer, with each tick in the middle of its cell.
+        """Return the axis, a little longer, with each tick in the middle of a cell.
 
-        There its sign is drawn. The ends move in steps, however smoothly those of the axis do. The
-        axis itself is returned where it would get too long, or where labels would not fit.
-
-        Args:
-            cells: the columns or rows of the axis.
+        That is where ticks are drawn. The ends move in steps, however smoothly those of the axis
+        do. Return the axis itself if it would get too long, or if labels would not fit.
         """
         low, high = self.scaled()
         if self.log and high - low < SHORT_DECADES:
             return self._between_two_ticks(cells)
-        # Half a cell lies below a low end that is a tick.
+        # A low end that is a tick has half a cell below it.
         size, least = high / (cells - 0.5) - low / (cells - 0.5), least_apart(cells)
         found: list[tuple[float, Axis]] = []
         for step in steps(least * size, high - low, self.log):
             most = min(math.floor(step / size + NUDGE), cells)
-            # A cell less where the low end moves down by a part of a cell.
+            # One cell less if the low end moves down by a part of a cell.
             for apart in range(most, max(most - 2, least - 1), -1):
                 cell = step / apart
                 start = (math.floor(low / cell + 0.5 + NUDGE) - 0.5) * cell
@@ -117,8 +114,8 @@ class Axis:
     def _between_two_ticks(self, cells: int) -> Axis:
         """Return a short log axis, a little longer, with two round numbers in the middle of cells.
 
-        Others can be there only by chance: they are ticks where they are, within an eighth of a
-        cell.
+        Others are in the middle only by chance: they become ticks if they are within an eighth of
+        a cell.
         """
         low, high = outwards(self.low, self.high)
         size, least = (high - low) / cells, least_apart(cells)
@@ -135,7 +132,7 @@ class Axis:
                     continue
                 at = {(place - start) / cell: value for place, value in known.items()}
                 kept = in_the_middle(at, cells, least)
-                # A tick more is worth an axis that is a little longer.
+                # Another tick is worth a slightly longer axis.
                 score = cell * STRETCH_PER_TICK ** len(kept)
                 if score < best:
                     ends = 10.0**start, 10.0 ** (start + cells * cell)
@@ -144,10 +141,10 @@ class Axis:
 
 
 def dots(shares: ArrayLike, number: int) -> Ints:
-    """Return the dot, or cell, that each share of an axis belongs to.
+    """Return the dot, or cell, of each position on an axis, from 0 to 1.
 
-    The upper end belongs to the last one. What is below the axis, or NaN, is at -1; what is above
-    it, at ``number``. A cell of four dots has the dots 4 i to 4 i + 3, without exception.
+    The upper end belongs to the last dot. Positions below the axis and NaN are at -1, those above
+    it at ``number``. Cell i always has the dots 4 i to 4 i + 3.
     """
     near = np.minimum(np.fmax(shares, -1.0), 2.0)
     near = np.where(np.abs(near - 1) <= NUDGE, 1 - 2 * NUDGE, near)
@@ -156,7 +153,7 @@ def dots(shares: ArrayLike, number: int) -> Ints:
 
 
 def least_apart(cells: int) -> int:
-    """Return how many cells two ticks are apart, at least."""
+    """Return the minimum number of cells from one tick to the next."""
     return max(3 if cells >= 12 else 2, math.ceil(cells / 8))
 
 
@@ -181,7 +178,7 @@ def steps(least: float, most: float, whole: bool) -> Iterator[float]:
 
 
 def multiples(low: float, high: float, step: float) -> list[float]:
-    """Return the multiples of a step in a range; none where labels could not tell them apart."""
+    """Return the multiples of a step in a range; none if their labels would be the same."""
     first, last = low / step, high / step
     if max(abs(first), abs(last)) > MAX_STEPS_FROM_ZERO or last - first > 1000:
         return []
@@ -190,7 +187,7 @@ def multiples(low: float, high: float, step: float) -> list[float]:
 
 
 def marked(axis: Axis, step: float) -> list[tuple[float, str]]:
-    """Return the values of ticks so far apart, and their labels; none where these do not fit."""
+    """Return ticks at the multiples of a step, with labels; none if these do not fit."""
     values = multiples(*axis.scaled(), step)
     if axis.log:
         return one_digit([10.0**v for v in values])
@@ -203,39 +200,32 @@ def one_digit(values: Sequence[float]) -> list[tuple[float, str]]:
 
 
 def in_the_middle(at: Mapping[float, float], cells: int, least: int) -> list[float]:
-    """Return the values that lie in the middle of a cell, well apart.
+    """Return the values in the middle of a cell, at least ``least`` cells apart.
 
-    Args:
-        at: values by their place in cells, ascending.
-        cells: of the axis.
-        least: cells between two of them.
+    ``at`` holds the values by their place in cells, ascending.
     """
     found: list[float] = []
     before = -math.inf
     for place, value in at.items():
-        if (
-            0 < place < cells
-            and abs(place % 1 - 0.5) <= TICK_OFFSET
-            and place - before > least - 0.5
-        ):
+        centred = 0 < place < cells and abs(place % 1 - 0.5) <= TICK_OFFSET
+        if centred and place - before > least - 0.5:
             found.append(value)
             before = place
     return found
 
 
 def outwards(low: float, high: float) -> tuple[float, float]:
-    """Return the ends of a short log axis, in decades, moved out a little to where few can be."""
+    """Return the ends of a short log axis, in decades, moved out a little to one of few places."""
     if high >= 5 * low:
-        return math.floor(8 * math.log10(low) + NUDGE) / 8, math.ceil(
-            8 * math.log10(high) - NUDGE
-        ) / 8
+        first, last = 8 * math.log10(low), 8 * math.log10(high)
+        return math.floor(first + NUDGE) / 8, math.ceil(last - NUDGE) / 8
     step = nice((high - low) / 18)
     least, most = math.floor(low / step + NUDGE) * step, math.ceil(high / step - NUDGE) * step
     return math.log10(least if least > 0 else low), math.log10(most)
 
 
 def round_between(low: float, high: float) -> list[float]:
-    """Return round numbers in a range and a little around it; many enough to choose from."""
+    """Return round numbers in a range and a little around it, to choose from."""
     if high >= 5 * low > 0:
         powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
         found = [float(f"{d}e{p}") for p in powers for d in (1, 2, 3, 5)]
@@ -250,7 +240,7 @@ def last_digit(value: float) -> int:
 
 
 def choices(axis: Axis, cells: int) -> Iterator[list[tuple[float, str]]]:
-    """Yield the values and labels that the ticks of an axis may have, the best ones first."""
+    """Yield possible ticks of an axis, with labels, the best ones first."""
     if axis.values:
         texts = [labels([v], v)[0] for v in axis.values]
         last = min(map(last_digit, axis.values))
@@ -270,19 +260,16 @@ def choices(axis: Axis, cells: int) -> Iterator[list[tuple[float, str]]]:
     if not axis.log or high - low < 1:
         linear = Axis(axis.low, axis.high)
         size, ends = axis.high * least - axis.low * least, max(abs(axis.low), abs(axis.high))
-        # Steps as large as the ends give one tick where there cannot be two.
+        # Steps as large as the ends give one tick if there is no room for two.
         yield from (marked(linear, s) for s in steps(size, 2 * ends, whole=False))
 
 
 def ticks(
     axis: Axis, cells: int, fits: Callable[[Sequence[Tick]], bool] = lambda _: True
 ) -> list[Tick]:
-    """Return the ticks of an axis, from the low end.
+    """Return the ticks of an axis of so many cells, from the low end.
 
-    Args:
-        axis: the axis.
-        cells: the columns or rows of the axis.
-        fits: whether there is room for the labels of ticks.
+    ``fits`` returns whether there is room for the labels of ticks.
     """
     least = least_apart(cells)
     second: list[Tick] = []
@@ -307,13 +294,8 @@ def labels(values: Sequence[float], step: float) -> list[str]:
     elif largest >= 1e4:
         unit, size = ("k", 1e3) if largest < 1e6 else ("M", 1e6)
         written.append([in_unit(v, step, unit, size) for v in values])
-    shortest = min(written, key=longest)
-    return shortest if longest(shortest) <= LABEL_WIDTH else []
-
-
-def longest(texts: Sequence[str]) -> int:
-    """Return the length of the longest text."""
-    return max(map(len, texts), default=0)
+    shortest = min(written, key=lambda texts: max(map(len, texts), default=0))
+    return shortest if all(len(text) <= LABEL_WIDTH for text in shortest) else []
 
 
 def in_unit(value: float, step: float, unit: str, size: float) -> str:

@@ -30,25 +30,12 @@ from lrtui.screen.draw.raster import line_dots
 from lrtui.screen.draw.spans import Row
 
 __all__ = [
-    "Axis",
-    "Canvas",
-    "Cloud",
-    "Curve",
-    "Floats",
-    "Ints",
-    "Label",
-    "Layer",
-    "Mark",
-    "Path",
-    "Stroke",
-    "draw",
-    "line_of_text",
-    "nice",
-    "round_up",
-]
+    "Axis", "Canvas", "Cloud", "Curve", "Floats", "Ints", "Label", "Layer", "Mark", "Path",
+    "Stroke", "draw", "line_of_text", "nice", "round_up",
+]  # fmt: skip
 
 BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
-"""What each dot of a braille character adds to its code, by row from the top and column."""
+"""The bit of each dot of a braille character, by row from the top and column."""
 BLANK = 0x2800
 """The braille character without a dot."""
 AXIS = "axis"
@@ -59,13 +46,7 @@ MAX_FRAMES = 64
 
 @dataclass(frozen=True)
 class Canvas:
-    """The cells inside the axes, and their values.
-
-    Attributes:
-        left: cells before the first column.
-        columns: cells across.
-        rows: cells down.
-    """
+    """The cells inside the axes, ``columns`` by ``rows``, with ``left`` cells before them."""
 
     left: int
     columns: int
@@ -109,7 +90,7 @@ class Cloud(Points):
 
 
 class Path(Points):
-    """A line through points, broken where one is not finite."""
+    """A line through points, broken at those that are not finite."""
 
 
 class Stroke(Path):
@@ -135,14 +116,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Label:
-    """A text beside a point, left out where it does not fit.
+    """A text beside a point, left out if it does not fit.
 
-    Attributes:
-        x: of the point.
-        y: of the point.
-        text: the text.
-        tone: its tone.
-        ends: whether it labels the end of a line, and may cover nothing.
+    With ``ends`` it labels the end of a line, and must not cover anything.
     """
 
     x: float
@@ -159,11 +135,7 @@ class Sheet:
     """The cells of a canvas: a character and a tone each."""
 
     def __init__(self, canvas: Canvas) -> None:
-        """Start blank.
-
-        Args:
-            canvas: the cells.
-        """
+        """Start blank."""
         self.canvas = canvas
         shape = (canvas.rows, canvas.columns)
         self.codes: Ints = np.full(shape, BLANK)
@@ -190,51 +162,38 @@ class Sheet:
         self.taken[row, column:end] = True
 
     def place(self, label: Label, row: int, column: int, tone: int) -> None:
-        """Write a label near a cell where it covers least, never a mark or label."""
+        """Write a label near a cell, where it covers fewest dots and no mark or label."""
         size, columns = len(label.text), self.canvas.columns
         right, left = column + 2, column - 1 - size
         if label.ends:
             start = min(right, columns - size)
-            nearest = [row + down for down in (0, -1, 1, -2, 2, -3, 3, -4, -5)]
-            near = [(line, start) for line in nearest]
-            self._write_first(label.text, near, tone)
-            return
-        over = min(max(column - size // 2, 0), columns - size)
-        near = [(row, right), (row, left), (row - 1, over), (row + 1, over)]
-        near += [(row + down, start) for down in (-1, 1) for start in (right, left)]
-        near += [(row - 2, over), (row + 2, over), (row, right + 2), (row, left - 2)]
+            near = [(row + down, start) for down in (0, -1, 1, -2, 2, -3, 3, -4, -5)]
+        else:
+            over = min(max(column - size // 2, 0), columns - size)
+            near = [(row, right), (row, left), (row - 1, over), (row + 1, over)]
+            near += [(row + down, start) for down in (-1, 1) for start in (right, left)]
+            near += [(row - 2, over), (row + 2, over), (row, right + 2), (row, left - 2)]
         free = []
         for line, start in near:
             if not (0 <= line < self.canvas.rows and 0 <= start <= columns - size):
                 continue
-            # A blank keeps it apart from what is beside it: between a line and its own label
-            # there is no other line.
-            beside = slice(max(start - 1, 0), start + size + 1)
+            # A blank on either side keeps other lines from between a line and its label.
+            beside = slice(max(start - 1, 0), start + size + (not label.ends))
             if not self.taken[line, beside].any():
                 covered = np.count_nonzero(self.codes[line, start : start + size] != BLANK)
                 near_it = np.count_nonzero(self.codes[line, beside] != BLANK)
-                free.append(((int(covered), int(near_it)), line, start))
+                if not (label.ends and near_it):
+                    free.append(((int(covered), int(near_it)), line, start))
         if free:
             _, line, start = min(free, key=lambda f: f[0])
             self.write(line, start, label.text, tone)
-
-    def _write_first(self, text: str, near: Sequence[tuple[int, int]], tone: int) -> None:
-        """Write a text at the first place where it covers nothing."""
-        for line, start in near:
-            here = slice(max(start - 1, 0), start + len(text))
-            inside = 0 <= line < self.canvas.rows and start >= 0
-            if inside and not (
-                self.taken[line, here].any() or (self.codes[line, here] != BLANK).any()
-            ):
-                self.write(line, start, text, tone)
-                return
 
     def rows(self, frame: Ints, tones: Sequence[str]) -> list[Row]:
         """Return the rows of the chart, in spans of one tone.
 
         Args:
-            frame: the code of each cell of the chart without the lines.
-            tones: by their numbers; that of the frame is the first.
+            frame: the code of each cell of the chart without lines, shape [rows, columns].
+            tones: the tone of each number; the first is that of the frame.
         """
         left, (down, across) = self.canvas.left, self.codes.shape
         lit = self.codes != BLANK
@@ -244,31 +203,17 @@ class Sheet:
         new = np.diff(kind, axis=1, prepend=-1) != 0
         found: list[Row] = []
         for line, starts, kinds in zip(text_of(codes), new, kind, strict=True):
-            cuts = np.flatnonzero(starts).tolist()
-            found.append(
-                [
-                    (line[start:end], tones[kinds[start]])
-                    for start, end in pairwise([*cuts, len(line)])
-                ]
-            )
+            cuts = pairwise([*np.flatnonzero(starts).tolist(), len(line)])
+            found.append([(line[start:end], tones[kinds[start]]) for start, end in cuts])
         return found
 
 
 def draw(
     width: int, height: int, x: Axis, y: Axis, layers: Sequence[Layer], *, axes: bool = True
 ) -> list[Row]:
-    """Draw a chart with plotext; later layers cover earlier ones, marks cover all lines.
+    """Draw a chart of ``height`` rows of ``width`` cells with plotext.
 
-    Args:
-        width: cells.
-        height: rows.
-        x: the range from left to right.
-        y: the range from bottom to top.
-        layers: what to draw.
-        axes: whether to draw the axes, where there is room for them.
-
-    Returns:
-        ``height`` rows of ``width`` cells each.
+    Later layers cover earlier ones, marks cover all lines. Small charts have no axes.
     """
     if width < 1 or height < 1:
         return []
@@ -278,7 +223,7 @@ def draw(
     for layer in layers:
         if not isinstance(layer, Mark | Label):
             sheet.light(*lit(canvas, x, y, layer), tones.index(layer.tone))
-    # Labels keep clear of marks, so marks are there first.
+    # Labels keep clear of marks, so marks come first.
     for layer in sorted(layers, key=lambda layer: isinstance(layer, Label)):
         if isinstance(layer, Mark | Label):
             put(sheet, x, y, layer, tones.index(layer.tone))
@@ -317,7 +262,7 @@ def axes_drawn(width: int, height: int, x: Axis, y: Axis) -> Ints:
     plt.ylim(0, 1)
     plt.xaxes(True, False)
     plt.yaxes(True, False)
-    # Blank labels, off the axis where there is no tick, make plotext keep room for labels.
+    # Blank labels, off the axis if there are no ticks, make plotext keep room for labels.
     places, blanks = [c for c, _ in across] or [-1], [" "] * max(len(across), 1)
     plt.xticks([share(c, canvas.columns) for c in places], blanks)
     plt.yticks(
@@ -331,12 +276,12 @@ def axes_drawn(width: int, height: int, x: Axis, y: Axis) -> Ints:
 
 
 def share(cell: int, cells: int) -> float:
-    """Return where plotext has a cell, for it to find exactly that cell."""
+    """Return the position at which plotext draws exactly in a cell."""
     return cell / max(cells - 1, 1)
 
 
 def label_row(canvas: Canvas, found: Sequence[Tick]) -> str:
-    """Return the labels of the x axis, centred on their ticks; nothing where they would touch."""
+    """Return the labels of the x axis, centred on their ticks; empty if they would touch."""
     width = canvas.left + canvas.columns
     row = ""
     for column, text in found:
@@ -361,7 +306,7 @@ def lit(canvas: Canvas, x: Axis, y: Axis, layer: Curve | Path | Cloud) -> tuple[
 
 
 def put(sheet: Sheet, x: Axis, y: Axis, layer: Mark | Label, tone: int) -> None:
-    """Write a mark in its cell, or a label near it; nothing where the point is not a number."""
+    """Write a mark in its cell, or a label near it; nothing if the point is not a number."""
     if np.isnan([layer.x, layer.y]).any():
         return
     canvas = sheet.canvas

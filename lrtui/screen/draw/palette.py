@@ -33,7 +33,7 @@ SIXTEEN = {
 """Tones as colours of the terminal's own sixteen."""
 
 ON_WHITE = {"run-4": "bright_black", "run-8": "black"}
-"""Replacements for those that cannot be read on a light background."""
+"""Replacements of those that cannot be read on a light background."""
 
 READABLE = 4.5
 """Least contrast of text with the background, by WCAG 2.1."""
@@ -44,7 +44,7 @@ WITHOUT_COLOR = {
     "accent": Style(bold=True),
     **dict.fromkeys(("dim", "axis", "faint", "frame"), Style(dim=True)),
 }
-"""Tones where no colour is to be sent; a word and a sign say what a colour would."""
+"""Styles without colours; a word and a sign say what a colour would."""
 RUNS = (
     *("#4d91f5", "#a425f5", "#148d78", "#8bb8f2"),
     *("#c2627f", "#aea16a", "#5c55db", "#f5afa3"),
@@ -54,29 +54,21 @@ BLACK, WHITE = Color(0, 0, 0), Color(255, 255, 255)
 
 
 def styles(theme: Theme, variables: Mapping[str, str]) -> dict[str, Style]:
-    """Return the style of each tone.
-
-    Args:
-        theme: in use.
-        variables: its colours by name, as textual's ``App.theme_variables``.
-    """
+    """Return the style of each tone in a theme, whose colours are ``App.theme_variables``."""
     if wants_no_color(os.environ):
         found = {tone: WITHOUT_COLOR.get(tone, Style()) for tone in SIXTEEN}
+    elif theme.ansi:  # leave the colours to the terminal
+        names = SIXTEEN if theme.dark else SIXTEEN | ON_WHITE
+        found = {tone: Style(color=name) for tone, name in names.items()}
     else:
-        found = of_sixteen(theme.dark) if theme.ansi else blended(variables)
+        found = blended(variables)
     bold = Style(bold=True)
     strong = {f"strong-{tone}": found[tone] + bold for tone in found if tone.startswith("run-")}
     return {**found, **strong, "strong": found["text"] + bold}
 
 
-def of_sixteen(dark: bool) -> dict[str, Style]:
-    """Return tones that leave the colours to the terminal."""
-    names = SIXTEEN if dark else SIXTEEN | ON_WHITE
-    return {tone: Style(color=name) for tone, name in names.items()}
-
-
 def blended(variables: Mapping[str, str]) -> dict[str, Style]:
-    """Return tones made from a theme's colours, moved where they would be hard to read."""
+    """Return tones made from a theme's colours, moved if they would be hard to read."""
     ground = Color.parse(variables["background"])
     text = Color.parse(variables["foreground"])
     warning = Color.parse(variables["warning"])
@@ -104,11 +96,9 @@ def blended(variables: Mapping[str, str]) -> dict[str, Style]:
 
 
 def css_variables(theme: Theme, variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the colours that main_screen.tcss takes from here, by the names of its variables.
+    """Return the colours of main_screen.tcss that are not a theme's own, by variable.
 
-    Args:
-        theme: the theme in use.
-        variables: its colours by name, as textual's ``App.get_css_variables`` returns them.
+    ``variables`` are the colours of the theme, from ``App.get_css_variables``.
     """
     if theme.ansi:  # these cannot be blended
         return {"rate": "ansi_default", "panel-frame": "ansi_bright_black"}
@@ -135,12 +125,9 @@ def contrast(one: Color, other: Color) -> float:
 
 
 def moved(color: Color, ground: Color, least: float) -> Color:
-    """Return a colour with enough contrast, moved towards black or white without changing hue.
+    """Return a colour whose contrast with a background is at least ``least``.
 
-    Args:
-        color: the colour to start from, returned as it is if its contrast is enough.
-        ground: the background.
-        least: the contrast to reach.
+    It is moved towards black or white as far as needed, which keeps its hue.
     """
     away = max(BLACK, WHITE, key=lambda end: contrast(end, ground))
     steps = (color.blend(away, step / 50, alpha=1) for step in range(51))

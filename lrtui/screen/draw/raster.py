@@ -1,4 +1,4 @@
-"""Lines as dots: clipped to the canvas, in bounded time for any input."""
+"""Lines as dots, clipped to the canvas, in bounded time for any input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LINE_DOTS = 50_000
 DOT_GAP = 4
 """Distance between the dots of a dotted line."""
 TOO_FAR = 1e12
-"""Canvas sizes beyond which a line is dropped: rounding hides where it crosses the canvas."""
+"""Canvas sizes beyond which a line is dropped: rounding hides its crossing of the canvas."""
 
 
 def line_dots(
@@ -25,7 +25,7 @@ def line_dots(
     dotted: bool = False,
     wide: bool = False,
 ) -> tuple[Ints, Ints]:
-    """Return the dots of a line through points, drawn to where it leaves the canvas.
+    """Return the dots of a line through points, clipped to the canvas.
 
     Args:
         x: places from left to right, 0 to 1 on the canvas.
@@ -56,13 +56,13 @@ def line_dots(
 
 
 def segments(x: Floats, y: Floats, column: Ints, broken: NDArray[np.bool_]) -> Floats:
-    """Return the segments of a line, few where many of its points share a column of dots.
+    """Return the segments of a line, a few for all points that share a column of dots.
 
     Args:
-        x: places of the points.
-        y: places of the points.
-        column: the columns of dots of the points.
-        broken: whether the line is interrupted between one point and the next.
+        x: places of the points, shape [points].
+        y: places of the points, shape [points].
+        column: the columns of dots of the points, shape [points].
+        broken: whether the line is interrupted after a point, shape [points - 1].
 
     Returns:
         x and y of the starts, x and y of the ends, shape [segments, 4].
@@ -72,7 +72,7 @@ def segments(x: Floats, y: Floats, column: Ints, broken: NDArray[np.bool_]) -> F
     # Successive points in one column become one vertical stroke; lines lead from each to the next.
     first = np.append(0, np.flatnonzero((np.diff(column) != 0) | broken) + 1)
     last = np.append(first[1:], len(x)) - 1
-    # Clipped near the canvas, where strokes are precise.
+    # Clip near the canvas, to keep strokes precise.
     low, high = (np.clip(f.reduceat(y, first), -1.0, 2.0) for f in (np.minimum, np.maximum))
     down = y[last] < y[first]
     lines = np.empty((2 * len(first) - 1, 4))
@@ -108,8 +108,7 @@ def clipped(lines: Floats) -> Floats:
 def affordable(ends: Ints) -> Ints:
     """Return each segment once; of too many, the first and the last.
 
-    Args:
-        ends: x and y of the starts, x and y of the ends, shape [4, segments].
+    ``ends`` are x and y of the starts, then of the ends, shape [4, segments].
     """
     x0, y0, x1, y1 = ends
     packed = ((x0 << 15 | y0) << 15 | x1) << 15 | y1

@@ -1,11 +1,11 @@
-"""Rows of text in tones: what every pane is made of."""
+"""Rows of text in tones, of which every pane is made."""
 
 from __future__ import annotations
 
 from rich.cells import cell_len
 
 Span = tuple[str, str]
-"""A piece of text and its tone, the name of what its colour means."""
+"""A piece of text and its tone, a name for the meaning of its colour."""
 
 Row = list[Span]
 
@@ -27,7 +27,7 @@ def fitted(row: Row, width: int) -> Row:
 
 
 def note(text: str, width: int, height: int) -> list[Row]:
-    """Return an otherwise empty pane that says what will be there."""
+    """Return an empty pane with a text in its middle."""
     rows: list[Row] = [[] for _ in range(max(height, 0))]
     if rows:
         rows[height // 2] = [(text[:width].center(width), "dim")]

@@ -1,4 +1,4 @@
-"""What the loss is drawn along: steps, time, or a count of the training's own such as tokens."""
+"""The x axis of the loss: steps, time, or a count of the training's own such as tokens."""
 
 from __future__ import annotations
 
@@ -15,20 +15,17 @@ if TYPE_CHECKING:
 STEPS, TIME = "step", "time"
 
 COUNT = re.compile(r"(?i)(?:^|[^a-z])(tokens?|samples|examples|images)(?![a-z])")
-"""Names of scalars that count what a training has seen."""
+"""Names of scalars that count the data that a training has seen."""
 
 TIMES = ((3 * 3600.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
-"""Seconds from which on a unit is used, its length and its name."""
+"""Units of time: the seconds from which each is used, its length, and its name."""
 
 AMOUNTS = ((1e9, 1e9, "billion "), (1e6, 1e6, "million "), (1e4, 1e3, "thousand "), (0.0, 1.0, ""))
-"""Counts from which on they are given in thousands and so on, how many these are, and in words."""
+"""Units of counts: the count from which each is used, its size, and its name."""
 
 
 def choices(view: View) -> list[str]:
-    """Return what the loss can be drawn along: of several runs, what is known of the one in focus.
-
-    A scalar is a count if its name says so and it never falls.
-    """
+    """Return the possible quantities of the x axis, as far as known of the run in focus."""
     run = view.session.current
     if run is None or run.live is None:
         return [STEPS]
@@ -38,12 +35,12 @@ def choices(view: View) -> list[str]:
 
 
 def is_count(name: str, series: LossSeries) -> bool:
-    """Return whether a scalar counts what a training has seen."""
+    """Return whether a scalar counts data: its name says so, and it has grown to its maximum."""
     return COUNT.search(name) is not None and series.largest == series.last > series.first
 
 
 def chosen(view: View) -> str:
-    """Return what the loss is drawn along."""
+    """Return the quantity of the x axis."""
     if view.along == STEPS:
         return STEPS  # asked for each mark of each frame
     return view.along if view.along in choices(view) else STEPS
@@ -57,7 +54,7 @@ def turn(view: View) -> str:
 
 
 def clock_of(view: View, run: Run) -> LossSeries | None:
-    """Return what was known of the chosen quantity by step, ``None`` for the steps themselves."""
+    """Return the chosen quantity by step, ``None`` if that is the step or unknown."""
     by = chosen(view)
     if by == STEPS or run.live is None:
         return None
@@ -65,10 +62,9 @@ def clock_of(view: View, run: Run) -> LossSeries | None:
 
 
 def places(view: View, run: Run, steps: Floats) -> Floats:
-    """Return where steps of a run are along the axis, in its unit.
+    """Return the places of steps of a run along the axis, in its unit.
 
-    Between two reports the quantity is taken to grow evenly. A run of which it is not known is
-    nowhere.
+    The quantity is interpolated between two reports. NaN for a run of which it is unknown.
     """
     import numpy as np
 
@@ -76,14 +72,14 @@ def places(view: View, run: Run, steps: Floats) -> Floats:
     if clock is None:
         return steps if chosen(view) == STEPS else np.full(len(steps), np.nan)
     at, values = clock.curve()
-    before = [0.0] if at[0] > 0 else []  # all begin with nothing
+    before = [0.0] if at[0] > 0 else []  # every quantity starts at 0
     at, values = np.append(before, at), np.append(before, np.maximum.accumulate(values))
     found: Floats = np.interp(steps, at, values) / unit(view)[0]
     return found
 
 
 def place(view: View, run: Run, step: float) -> float:
-    """Return where a step of a run is along the axis, in its unit."""
+    """Return the place of a step of a run along the axis, in its unit."""
     import numpy as np
 
     return float(places(view, run, np.array([step], dtype=float))[0])
@@ -100,7 +96,7 @@ def step_at(view: View, run: Run, where: float) -> int:
 
 
 def end(view: View) -> float:
-    """Return a round number above the chosen quantity of any run, not in its unit."""
+    """Return a round number above the chosen quantity of all runs, in seconds or as a count."""
     from lrtui.screen.draw.chart import round_up
 
     runs = view.race or [run for run in [view.session.current] if run is not None]
@@ -117,7 +113,7 @@ def unit(view: View) -> tuple[float, str]:
 
 
 def heading(view: View) -> str:
-    """Say what the loss is drawn along; empty for steps."""
+    """Return the name of the x axis for the heading; empty for steps."""
     if (by := chosen(view)) == STEPS:
         return ""
     name = unit(view)[1]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lrtui.messages import PLAIN
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
-from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.screen.panes.pane import turning_chart
 from lrtui.screen.panes.scene import has_theory, waits_for_theory
 from lrtui.session.run import Run
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lrtui.screen.draw.chart import Floats, Layer
 
 HOPS = 8
-"""Steps of the current run that are drawn, the last ones: more would fill the bowl."""
+"""Number of last steps of the current run that are drawn: more would fill the bowl."""
 
 
 def weights_of(run: Run, dimension: int) -> Floats:
@@ -29,7 +29,7 @@ def weights_of(run: Run, dimension: int) -> Floats:
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw the walls of the valley and where the last steps landed on them."""
+    """Draw the walls of the valley and the last steps on them."""
     import numpy as np
 
     from lrtui.screen.draw.chart import Axis, Curve, Mark, Path, draw, round_up
@@ -80,7 +80,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def ball(view: View, run: Run, x: float, y: float) -> list[Layer]:
-    """Return the mark of where a run is now: its number in a race."""
+    """Return the mark at the place of a run: in a race its number."""
     from lrtui.screen.draw.chart import Label, Mark
 
     tone = view.tone(run)
@@ -100,17 +100,12 @@ def depends_on(view: View, width: int) -> object:
     return (run.number, len(run.trajectory), where) if run else ()
 
 
-BOWL = Pane(
+BOWL = turning_chart(
     id="bowl",
     title="bowl",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss across its steepest direction, and the last steps on it (b: the map).",
     applies=has_theory,
     waits_for=waits_for_theory,
-    fits=in_two_rows,
-    widths=(28, None),
-    takes_turns=True,
-    keys=("chart",),
 )

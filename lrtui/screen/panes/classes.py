@@ -7,30 +7,28 @@ from typing import TYPE_CHECKING
 from lrtui.messages import ClassesScene
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
-from lrtui.screen.panes.fit import FIT
-from lrtui.screen.panes.pane import Pane
-from lrtui.screen.panes.scene import has_scene, waits_for_scene
+from lrtui.screen.panes.scene import has_scene, scene_chart
 from lrtui.session.run import with_nan
 
 if TYPE_CHECKING:
     from lrtui.screen.draw.chart import Axis, Canvas, Floats, Ints, Layer
 
 SIGNS = "·+×ox*"
-"""How the points of each class are drawn; of more classes, as their last digit."""
+"""Signs of the points by their class; further classes have their last digit."""
 
 TONES = tuple(f"run-{i}" for i in range(1, 7))
 """Their tones, and those of their regions."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw the regions where the model says each class, and the points over them."""
+    """Draw the region that the model gives to each class, and the points over them."""
     import numpy as np
 
-    from lrtui.screen.draw.chart import Canvas, Cloud, Mark, draw
+    from lrtui.screen.draw.chart import Axis, Canvas, Cloud, Mark, draw
 
     scene, run = view.session.scene, view.session.current
     assert isinstance(scene, ClassesScene)
-    x, y = axes(scene)
+    x, y = Axis(scene.across[0], scene.across[-1]), Axis(scene.up[0], scene.up[-1])
     canvas = Canvas.of(width, height - 1)
     layers: list[Layer] = []
     legend: Row = []
@@ -53,19 +51,12 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
-def axes(scene: ClassesScene) -> tuple[Axis, Axis]:
-    """Return the axes: those of the grid."""
-    from lrtui.screen.draw.chart import Axis
-
-    return Axis(scene.across[0], scene.across[-1]), Axis(scene.up[0], scene.up[-1])
-
-
 def regions(
     scene: ClassesScene, classes: Ints, canvas: Canvas, x: Axis, y: Axis
 ) -> list[tuple[int, tuple[Floats, Floats]]]:
-    """Return where to put a dot for each class but the first, whose region stays empty.
+    """Return the dots of each class but the first, whose region stays empty.
 
-    One dot a cell of the chart, in the class of the nearest cell of the grid.
+    One dot in each cell of the chart, in the class of the nearest cell of the grid.
     """
     import numpy as np
 
@@ -92,7 +83,7 @@ def share_right(scene: ClassesScene, classes: Ints) -> float:
 
 
 def sign(label: int) -> str:
-    """Return how a point of a class is drawn."""
+    """Return the sign of the points of a class."""
     return SIGNS[label] if label < len(SIGNS) else str(label % 10)
 
 
@@ -102,19 +93,16 @@ def tone(label: int) -> str:
 
 
 def depends_on(view: View, width: int) -> object:
-    """Return what the picture depends on: the regions, and not the step they are of."""
+    """Return what the picture depends on: the regions, but not their step."""
     run = view.session.current
     return view.session.scene, run.picture.values if run and run.picture else None
 
 
-CLASSES = Pane(
+CLASSES = scene_chart(
     id="classes",
     title="classes",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The points by their class, and the regions where the model says which.",
     applies=lambda view: has_scene(view, ClassesScene),
-    waits_for=waits_for_scene,
-    fits=FIT.fits,
 )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lrtui.screen.draw.chart import Axis, Layer
 
 FAST = 10
-"""Cells that the cursor moves at a time where it moves fast."""
+"""Cells that the cursor moves at a time with shift."""
 
 
 def upright(x: float | None, y: Axis) -> list[Layer]:
@@ -26,7 +26,7 @@ def upright(x: float | None, y: Axis) -> list[Layer]:
 
 
 def losses_at(view: View, runs: Sequence[Run]) -> Row:
-    """Return what the cursor reads on the loss chart: step, and rate and loss of each run."""
+    """Return the row of the cursor on the loss chart: step, rate, and loss of each run."""
     step = view.cursor
     assert step is not None
     run, *others = runs
@@ -36,15 +36,14 @@ def losses_at(view: View, runs: Sequence[Run]) -> Row:
         row.append((f" {run.number}:", view.tone(run)))
     rate = f" rate {rate_text(run.lr_at(step))}" if step <= run.step else ""
     row.append((f"{rate} loss {loss_at(run, step)}", "text"))
-    rest = [
-        (f"  {old.number}: {loss_at(old, along.step_at(view, old, where))}", view.tone(old))
-        for old in others
-    ]
-    return row + rest
+    for old in others:
+        loss = loss_at(old, along.step_at(view, old, where))
+        row.append((f"  {old.number}: {loss}", view.tone(old)))
+    return row
 
 
 def loss_at(run: Run, step: int) -> str:
-    """Write the loss of a run at a step, as far as it is known."""
+    """Write the loss of a run at a step; a range between two reports, a dash if unknown."""
     assert run.series is not None
     if run.series.broken is not None and step >= run.series.broken:
         return "not finite"

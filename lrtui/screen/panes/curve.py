@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from lrtui.messages import CurveScene
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
-from lrtui.screen.panes.fit import FIT
-from lrtui.screen.panes.pane import Pane
-from lrtui.screen.panes.scene import has_scene, waits_for_scene
+from lrtui.screen.panes.scene import has_scene, scene_chart
 from lrtui.session.run import with_nan
 
 if TYPE_CHECKING:
@@ -55,14 +53,11 @@ def depends_on(view: View, width: int) -> object:
     return view.session.scene, run.picture if run else None
 
 
-CURVE = Pane(
+CURVE = scene_chart(
     id="curve",
     title="fit",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The targets, and what the model predicts now.",
     applies=lambda view: has_scene(view, CurveScene),
-    waits_for=waits_for_scene,
-    fits=FIT.fits,
 )

@@ -1,4 +1,4 @@
-"""Every rate: the steps to settle, or the loss it comes to, by the rate."""
+"""Every rate: the steps to settle, or the final loss, by the rate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw what each rate of the sweep did, and where it is known, what others would do."""
+    """Draw the result of each rate of the sweep, and the forecast for others if there is one."""
     if view.session.theory is not None:
         return draw_settling(view, view.session.theory, width, height)
     return draw_losses(view, width, height)
@@ -65,22 +65,18 @@ def draw_settling(view: View, theory: Theory, width: int, height: int) -> list[R
     if run is not None and x.low <= run.lr <= x.high:
         settles = steps_to_settle(theory, run.lr) or y.high
         layers.append(Mark(run.lr, settles, "◆", view.tone(run)))
+    legend: Row = [("━", "good"), (" steps to settle, by rate", "dim"), ("  ⠐⠐ forecast", "good")]
+    legend += [("  ◆", view.tone(run) if run else "text"), (" this run", "dim")]
     if view.rate is not None:
         at = steps_to_settle(theory, view.rate)
         layers.append(Mark(view.rate, at or y.high, "◇", "strong"))
         fate = "never settles" if at is None else f"settles at step {at:,}"
-        return [fitted(read_rate(view.rate, fate), width), *draw(width, height - 1, x, y, layers)]
-    legend: Row = [("━", "good"), (" steps to settle, by rate", "dim")]
-    legend += [
-        ("  ⠐⠐ forecast", "good"),
-        ("  ◆", view.tone(run) if run else "text"),
-        (" this run", "dim"),
-    ]
+        legend = read_rate(view.rate, fate)
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
 def draw_losses(view: View, width: int, height: int) -> list[Row]:
-    """Draw the loss after the steps of the sweep, by the rate; diverged ones at the top."""
+    """Draw the final loss of the sweep by the rate; rates that diverged are at the top."""
     from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, Stroke, draw
 
     run = view.session.current
@@ -115,38 +111,28 @@ def draw_losses(view: View, width: int, height: int) -> list[Row]:
         for lr, span in past(view)
         if known and x.low <= lr <= x.high
     ]
+    if run is not None and known:
+        layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", view.tone(run)))
+    legend: Row = [("━", "good"), (f" loss after {swept.steps:,} steps, by rate", "dim")]
+    legend += [("  ◆", view.tone(run) if run else "text"), (" this run", "dim")]
+    legend.append((f"  ({swept.how})", "dim"))
     if (lr := view.rate) is not None:
         i = min(range(len(swept.lrs)), key=lambda i: abs(math.log(swept.lrs[i] / lr)))
         said = "diverged" if swept.losses[i] is None else f"loss {swept.losses[i]:.4g}"
         said = said if swept.is_finished(i) else "not tried to the end"
-        nearest = read_rate(lr, f"the nearest tried, {swept.lrs[i]:.3g}: {said}")
-        if run is not None and known:
-            layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", view.tone(run)))
-        return [fitted(nearest, width), *draw(width, height - 1, x, y, layers)]
-    if run is not None and known:
-        layers.append(Mark(run.lr, on_the_curve(known, run.lr), "◆", view.tone(run)))
-    legend: Row = [("━", "good"), (f" loss after {swept.steps:,} steps, by rate", "dim")]
-    legend += [
-        ("  ◆", view.tone(run) if run else "text"),
-        (" this run", "dim"),
-        (f"  ({swept.how})", "dim"),
-    ]
+        legend = read_rate(lr, f"the nearest tried, {swept.lrs[i]:.3g}: {said}")
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
 def read_rate(lr: float, fate: str) -> Row:
-    """Return what the cursor reads: a rate and what becomes of it."""
+    """Return the row of the cursor: its rate and the result of that."""
     return [(f"rate {rate_text(lr)}", "strong"), (f"  {fate}", "text"), ("  Enter runs it", "dim")]
 
 
 def moved(view: View, cells: int, width: int, height: int) -> float | None:
-    """Return the rate of the cursor after it has moved by some cells.
+    """Return the rate of the cursor once it has moved right by some cells.
 
-    Args:
-        view: where it is; at first, at the rate of the current run.
-        cells: to the right.
-        width: of the pane.
-        height: of the pane.
+    It starts at the rate of the current run.
     """
     from lrtui.screen.draw.chart import Canvas
 
@@ -162,7 +148,7 @@ def moved(view: View, cells: int, width: int, height: int) -> float | None:
 
 
 def on_the_curve(known: Sequence[tuple[float, float]], lr: float) -> float:
-    """Return the loss at a rate on the line that is drawn through those that were tried."""
+    """Return the loss at a rate on the line through the rates that were tried."""
     import numpy as np
 
     rates, losses = (np.array(column) for column in zip(*known, strict=True))
@@ -179,7 +165,7 @@ def steps_to_settle(theory: Theory, lr: float) -> int | None:
 
 
 def axes(view: View, canvas: Canvas) -> tuple[Axis, Axis]:
-    """Return the axes: the rates that are compared, and steps or losses."""
+    """Return the axes of the rates and of the steps or losses."""
     from lrtui.screen.draw.chart import Axis
 
     swept, theory, steps = view.swept, view.session.theory, view.steps
@@ -193,7 +179,7 @@ def axes(view: View, canvas: Canvas) -> tuple[Axis, Axis]:
     known = [loss for loss in swept.losses if loss is not None]
     if swept.first_loss is not None:
         known.append(swept.first_loss)
-        # What ended far above the start is not what is looked for.
+        # Rates that end far above the start are of no interest.
         known = [min(loss, 100 * abs(swept.first_loss)) for loss in known]
     low, high = min(known, default=0.1), max(known, default=1.0)
     if low <= 0:
@@ -212,7 +198,7 @@ def depends_on(view: View, width: int) -> object:
 
 
 def waits_for(view: View) -> str:
-    """Say that the sweep is not there yet."""
+    """Say that torch is loading or the sweep is under way."""
     if view.session.facts is None and view.session.quadratic is None:
         return "torch is loading"
     return "" if view.swept else "the sweep is under way"

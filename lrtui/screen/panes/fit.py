@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from lrtui.messages import LineScene
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted, length
-from lrtui.screen.panes.pane import TALL, WIDE, Pane
-from lrtui.screen.panes.scene import has_scene, waits_for_scene
+from lrtui.screen.panes.scene import has_scene, scene_chart
 
 if TYPE_CHECKING:
     from lrtui.screen.draw.chart import Axis, Layer
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw the points, and the line of the weights where they are now."""
+    """Draw the points, and the line of the current weights."""
     from lrtui.screen.draw.chart import Canvas, Cloud, draw
 
     scene, run = view.session.scene, view.session.current
@@ -34,7 +33,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def legend(weights: tuple[float, ...], width: int, tone: str) -> Row:
-    """Return the row above the chart; the numbers come first where there is little room."""
+    """Return the row above the chart; if there is little room, only its numbers."""
     where = "slope {:.3g}, bias {:.3g}".format(*weights) if weights else ""
     row: Row = [("━━", tone), (f" prediction: {where}" if where else " prediction", "dim")]
     target: Row = [("  ⠐⠄", "dim"), (" target", "dim")]
@@ -47,7 +46,7 @@ def axes(scene: LineScene, rows: int) -> tuple[Axis, Axis]:
     """Return axes that hold the data and the first prediction, the same for every run."""
     from lrtui.screen.draw.chart import Axis, nice
 
-    # The line starts at the post's weights, or at zero on a person's table.
+    # The line starts at the post's weights, or at zero for a table of the user's.
     start = (0.0, 2.0) if scene.true_weights else (0.0, 0.0)
     low, high = min(start[0], *scene.y), max(start[1], *scene.y)
     step = nice(((high - low) or 1.0) / 8)
@@ -58,7 +57,7 @@ def axes(scene: LineScene, rows: int) -> tuple[Axis, Axis]:
 
 
 def prediction(x: Axis, y: Axis, slope: float, bias: float, tone: str) -> list[Layer]:
-    """Return the line ``slope · x + bias``, or where to look for it if it is off the canvas."""
+    """Return the line ``slope · x + bias``, or a label at the edge if it is off the canvas."""
     from lrtui.screen.draw.chart import Label, Stroke
 
     ends = [slope * end + bias for end in (x.low, x.high)]
@@ -77,14 +76,11 @@ def depends_on(view: View, width: int) -> object:
     return view.session.scene, weights, view.tone(run) if run else ""
 
 
-FIT = Pane(
+FIT = scene_chart(
     id="fit",
     title="fit",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The data, and the line that the weights make of it now.",
     applies=lambda view: has_scene(view, LineScene),
-    waits_for=waits_for_scene,
-    fits=lambda columns, rows: columns >= WIDE or rows >= TALL + 6,
 )

@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from lrtui.screen.actions import ACTIONS, BY_NAME, Action, is_over
+from lrtui.screen.actions import BY_NAME, Action, is_over
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, length
 from lrtui.screen.panes.pane import Pane, Press
 from lrtui.session.session import Session
 
 LAST = 2
-"""Entries that are always there: the help and the way out."""
+"""Entries that are always there: the help and the key that quits."""
 
 OURS = (
-    *("pause", "advice", "older", "zoom", "chart", "settings"),
-    *("restart", "export", "step", "cursor_left"),
-)
-"""The keys of a run of ours that a person must know, what matters most first."""
+    "pause", "advice", "older", "zoom", "chart", "settings", "restart", "export", "step",
+    "cursor_left",
+)  # fmt: skip
+"""Essential actions on a run of ours, most important first."""
 
 STEERED = (
-    *("shrink", "pause", "try", "release", "rewind", "checkpoint", "stop"),
-    *("step", "scalar", "zoom", "export", "cursor_left"),
-)
-"""Those of a training that is watched."""
+    "shrink", "pause", "try", "release", "rewind", "checkpoint", "stop", "step", "scalar", "zoom",
+    "export", "cursor_left",
+)  # fmt: skip
+"""Essential actions on a training that is watched."""
 
 RECORDED = (
-    *("pause", "seek_start", "run_before", "slower", "scalar"),
-    *("zoom", "older", "stop", "chart", "export", "cursor_left"),
-)
-"""Those of a record, of a log, or of a race of scripts."""
+    "pause", "seek_start", "run_before", "slower", "scalar", "zoom", "older", "stop", "chart",
+    "export", "cursor_left",
+)  # fmt: skip
+"""Essential actions on a record, on a log, or on a race of scripts."""
 
 ALONE = {"every-rate": ("every_rate", "cursor_left", "zoom_ruler"), "heat": ("heat",)}
-"""What matters most where a pane is shown alone, by the pane."""
+"""Most important actions by the pane that is shown alone."""
 
 
 def essential(session: Session) -> list[Action]:
-    """Return the actions that a person must know, by what the source can do."""
+    """Return the actions that a user must know, among those that the source offers."""
     watched = STEERED if session.offers("hold") else RECORDED
     names: tuple[str, ...] = OURS if session.offers("start") else watched
     found = [BY_NAME[name] for name in (*names, "help", "leave")]
@@ -71,7 +71,7 @@ def entries(view: View, width: int) -> list[tuple[str, Row]]:
 
 
 def entry(sign: str, word: str) -> Row:
-    """Return a key and what it does."""
+    """Return a key and its word."""
     return [(f" {sign}", "strong"), (f" {word} ", "dim")]
 
 
@@ -81,14 +81,14 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
-    """Do what the clicked key does; of two keys, the one that was hit."""
+    """Press the clicked key; of a pair, the one that was hit."""
     start = 0
     for name, row in entries(view, width):
         if x < start + length(row):
             if not name:
                 return None
-            second = BY_NAME[name].pair and x >= start + len(BY_NAME[name].sign) + 1
-            return Press(ACTIONS[ACTIONS.index(BY_NAME[name]) + 1].name if second else name)
+            both = BY_NAME[name].both
+            return Press(both[-1 if x >= start + len(both[0].sign) + 1 else 0].name)
         start += length(row)
     return None
 

@@ -1,4 +1,4 @@
-"""The header: what is trained, how far the run is, and how fast."""
+"""The header: the title, the progress of the run, and its pace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrtui.text.amounts import duration
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw the header: what it is on the left, where it stands on the right."""
+    """Draw the header: the title on the left, the progress on the right."""
     session = view.session
     run = session.current
     left: Row = [(" lrtui ", "strong")]
@@ -24,7 +24,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         right.append((f"step {run.step:,}/{run.steps:,} ", "text"))
         right += bar(run.step / run.steps, 24 if width >= 100 else 12, tone)
         if run.series is not None:
-            right.append((f" {pace_text(session.speed):>6} ", "dim"))
+            pace = "max" if session.speed is None else f"{session.speed:g}/s"
+            right.append((f" {pace:>6} ", "dim"))
         right.append((f"{sign} ", tone))
     elif view.several:
         right.append((f"{counts(view)} ", "text"))
@@ -32,12 +33,12 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         right += where_it_stands(run, session.is_paused(run), width)
     room = width - length(right)
     while length(left) + 2 > room and len(left) > 1:
-        left.pop()  # the parts of a title come in the order of their importance
+        left.pop()  # the most important parts of a title come first
     return [[*left, (" " * (room - length(left)), "dim"), *right]]
 
 
 def counts(view: View) -> str:
-    """Say how many trainings go on, wait, are over, or are gone without a word."""
+    """Say how many trainings go on, wait, are over, or were lost."""
     found = {"live": 0, "waiting": 0, "over": 0, "lost": 0}
     for run in view.session.current_group:
         if run.is_on:
@@ -49,7 +50,7 @@ def counts(view: View) -> str:
 
 
 def where_it_stands(run: Run, paused: bool, width: int) -> Row:
-    """Return how far a training that is not ours is, and how long it will take."""
+    """Return the progress of a training that is not ours, and how long it will take."""
     live = run.live
     assert live is not None
     total = live.vitals.total if live.vitals is not None else None
@@ -71,11 +72,6 @@ def where_it_stands(run: Run, paused: bool, width: int) -> Row:
         if live.stall:
             word, tone = " … waiting ", "warn"
     return [*row, (word, tone)]
-
-
-def pace_text(speed: float | None) -> str:
-    """Write a pace."""
-    return "max" if speed is None else f"{speed:g}/s"
 
 
 def bar(share: float, width: int, tone: str) -> Row:

@@ -1,4 +1,4 @@
-"""The heat map: the steps to settle, or the loss it comes to, by rate and momentum."""
+"""The heat map: the steps to settle, or the final loss, by rate and momentum."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 NAME = "momentum"
 
 LEFT = len(NAME) + 6
-"""Cells for the momentum at the left, and its name in the first row."""
+"""Cells for the momentum at the left, with its name in the first row."""
 
 OTHERS = 3
-"""Rows that are no cells: the heading, the rates, and the scale of shades."""
+"""Rows without cells: the heading, the rates, and the scale of shades."""
 
 MOVES = {"left": (0, -1), "right": (0, 1), "up": (1, 0), "down": (-1, 0)}
-"""Momenta and rates that the cursor is moved by."""
+"""Steps of the cursor, in momenta and rates."""
 
 
 class Grid(NamedTuple):
     """Where the cells are.
 
     Attributes:
-        rows: which momentum is in each row, from the top; not all, where there are fewer rows.
+        rows: index of the momentum in each row, from the top; a choice if there are fewer rows.
         size: columns of each rate.
-        tall: rows of the pane of each of ``rows``.
+        tall: rows of the pane for each of ``rows``.
         canvas: of the cells.
         axis: rates along them.
     """
@@ -59,7 +59,7 @@ class Grid(NamedTuple):
 
     @classmethod
     def of(cls, heated: GridResult, width: int, height: int) -> Grid | None:
-        """Return the grid in a pane of a size, ``None`` where there is no room."""
+        """Return the grid in a pane of a size, ``None`` if it is too small."""
         from lrtui.screen.draw.chart import Axis, Canvas
 
         count, momenta = len(heated.lrs), len(heated.momenta)
@@ -116,7 +116,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def joined(line: Sequence[Span]) -> Row:
-    """Return signs with neighbours of one tone together."""
+    """Join neighbouring signs of the same tone."""
     row: Row = []
     for sign, tone in line:
         if row and row[-1][1] == tone:
@@ -127,7 +127,7 @@ def joined(line: Sequence[Span]) -> Row:
 
 
 def column_of(heated: GridResult, grid: Grid, rate: float) -> int:
-    """Return the column at which a rate is: left of the cells of all larger ones."""
+    """Return the column of a rate: left of the cells of all larger rates."""
     after = bisect(heated.lrs, rate)
     if after in (0, len(heated.lrs)):
         return -1 if after == 0 else grid.canvas.columns
@@ -165,7 +165,7 @@ def graded(heated: GridResult) -> list[list[Span]]:
 
 
 def marked(view: View, heated: GridResult) -> list[tuple[Cell, Span]]:
-    """Return the cells that are marked: the best, that of the current run, the cursor."""
+    """Return the marked cells: the best, that of the current run, and the cursor."""
     found: list[tuple[Cell, Span]] = []
     if (best := best_cell(heated)) is not None:
         found.append((best, ("★", "strong")))
@@ -178,23 +178,20 @@ def marked(view: View, heated: GridResult) -> list[tuple[Cell, Span]]:
 
 
 def cell_of_run(view: View, heated: GridResult) -> Cell | None:
-    """Return the cell of the current run, ``None`` where it is none of them."""
-    run = view.session.current
-    if run is None or not isinstance(run.optimizer, Optimizer):
+    """Return the cell of the current run, ``None`` if it has none."""
+    run, lrs = view.session.current, heated.lrs
+    if run is None or not isinstance(by := run.optimizer, Optimizer):
         return None
-    if kind(run.optimizer) != heated.optimizer or run.optimizer.is_adaptive:
+    if kind(by) != heated.optimizer or by.is_adaptive or by.momentum not in heated.momenta:
         return None
-    if run.optimizer.momentum not in heated.momenta:
-        return None
-    lrs = heated.lrs
-    column = min(range(len(lrs)), key=lambda i: abs(math.log(lrs[i] / run.lr)))
     if not lrs[0] / 1.1 < run.lr < lrs[-1] * 1.1:
         return None
-    return Cell(heated.momenta.index(run.optimizer.momentum), column)
+    column = min(range(len(lrs)), key=lambda i: abs(math.log(lrs[i] / run.lr)))
+    return Cell(heated.momenta.index(by.momentum), column)
 
 
 def cursor_of(view: View, heated: GridResult) -> Cell | None:
-    """Return the cell under the cursor, ``None`` where there is no cursor."""
+    """Return the cell under the cursor, ``None`` without a cursor."""
     if view.heat_cursor is None:
         return None
     momentum, lr = view.heat_cursor
@@ -204,7 +201,7 @@ def cursor_of(view: View, heated: GridResult) -> Cell | None:
 
 
 def reading(view: View, heated: GridResult, theory: Theory | None, width: int) -> Row:
-    """Return what the cursor reads; without one, the best cell."""
+    """Describe the cell under the cursor, without a cursor the best cell."""
     cell = cursor_of(view, heated)
     best = cell or best_cell(heated)
     if best is None:
@@ -221,30 +218,24 @@ def reading(view: View, heated: GridResult, theory: Theory | None, width: int) -
 def scale_of_shades(
     heated: GridResult, theory: Theory | None, signs: list[list[Span]], width: int
 ) -> Row:
-    """Return what the signs mean, each shade with the number up to which it is drawn."""
+    """Explain the signs, each shade by the largest number that it stands for."""
     settled = [at for row in heated.settled_at for at in row if at is not None]
     shown = {sign for row in signs for sign, _ in row}
     if settled:
-        most = [int(times * min(settled)) for times, _ in SHADES[:-1]] + [heated.steps]
-        meanings = [(sign, "good", f"{n:,}") for n, (_, sign) in zip(most, SHADES, strict=True)]
-        meanings[0] = (meanings[0][0], "good", f"{meanings[0][2]} steps to settle")
-        meanings.append(("░", "warn", "more"))
+        ends = [*(int(times * min(settled)) for times, _ in SHADES[:-1]), heated.steps]
+        texts = [f"{end:,}" for end in ends]
+        texts[0] += " steps to settle"
+        shades = [*((sign, "good") for _, sign in SHADES), ("░", "warn")]
+        texts.append("more")
     else:
         losses = [loss for row in heated.losses for loss in row if loss is not None]
         low, first = min(losses, default=0.0), heated.first_loss
         high = first if first is not None else max(losses, default=0.0)
-        ends = [value_at(min(share, 1.0), low, high) for share, _ in GRADES]
-        tones = ["good", "good", "warn", "warn"]
-        meanings = [
-            (sign, tone, f"{end:.2g}")
-            for (_, sign), tone, end in zip(GRADES, tones, ends, strict=True)
-        ]
-        meanings[0] = (
-            meanings[0][0],
-            "good",
-            f"loss {meanings[0][2]} after {heated.steps:,} steps",
-        )
+        texts = [f"{value_at(min(share, 1.0), low, high):.2g}" for share, _ in GRADES]
+        texts[0] = f"loss {texts[0]} after {heated.steps:,} steps"
+        shades = [(sign, "good" if i < 2 else "warn") for i, (_, sign) in enumerate(GRADES)]
     row: Row = [(" up to: ", "dim")]
+    meanings = [(*shade, text) for shade, text in zip(shades, texts, strict=True)]
     meanings += [("╱", "warn", "above its start"), ("?", "dim", "not tried in time")]
     meanings.append(("╳", "bad", "diverges"))
     if theory is not None:
@@ -259,14 +250,14 @@ def scale_of_shades(
 
 
 def value_at(share: float, low: float, high: float) -> float:
-    """Return the value at a share of the way between two others, as ``log_share`` counts it."""
+    """Return the value at a share of the way between two others: the inverse of ``log_share``."""
     return low * (high / low) ** share if low > 0 else low + share * (high - low)
 
 
 def move_cursor(view: View, key: str, width: int, height: int) -> bool:
-    """Move the cursor by a key; return whether it is one that moves it.
+    """Move the cursor by a key; return whether that is one of its keys.
 
-    The first press puts it on the best cell, or that of the current run.
+    The first press puts it on the best cell, else on that of the current run.
     """
     heated = view.session.heated
     if key not in MOVES or heated is None or (grid := Grid.of(heated, width, height)) is None:
@@ -307,7 +298,7 @@ def depends_on(view: View, width: int) -> object:
 
 
 def waits_for(view: View) -> str:
-    """Say that the runs are under way."""
+    """Say that torch is loading or the runs are under way."""
     if view.session.heated is not None:
         return ""
     return "torch is loading" if view.session.facts is None else "the runs are under way"

@@ -1,4 +1,4 @@
-"""The events: what happened, the oldest first."""
+"""The events, the oldest first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrtui.text.ascii_fallback import printable
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """List the last events, the oldest first; what is longer than a row takes several."""
+    """List the last events, the oldest first; a long one takes several rows."""
     rows: list[Row] = []
     for printed, tone in reversed(view.log):
         text = printable(printed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from lrtui.screen.draw.chart import Axis, Canvas, Floats, Layer
 
 TOO_STEEP = 1e3
-"""How many times the first loss a loss may be and still be read on a linear scale."""
+"""Multiple of the first loss up to which losses can be read on a linear scale."""
 
 FAR_OFF = 10.0
-"""How many times the usual losses a loss may be for the axis to hold it as well; what is further
-off is marked at its end."""
+"""Multiple of the usual losses up to which the axis includes others; the rest is marked at its
+end."""
 
 FORECAST_POINTS = 200
 """Points of a forecast that are computed."""
 
 LEAST_APART = 3
-"""Columns in which there is one mark of a validation loss at most."""
+"""Columns per mark of a validation loss, at least."""
 
 MAX_LABEL = 12
 """Characters of a label at the end of a curve."""
 
 SCALES = {"linear": "linear scale", "log": "log scale", "above minimum": "above minimum, log scale"}
-"""How each scale is named."""
+"""Names of the scales."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
@@ -46,10 +46,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
     from lrtui.screen.draw.chart import Canvas, Curve, Label, Mark, Path, Stroke, draw
 
-    session, run = view.session, view.session.current
-    assert run is not None
+    run, quadratic = view.run, view.session.quadratic
     assert run.series is not None
-    quadratic, runs = session.quadratic, [run, *view.behind()]
+    runs = [run, *view.behind()]
     scale = scale_of(view, run)
     floor = quadratic.min_loss if quadratic and scale == "above minimum" else 0.0
     rounding = LOSS_ROUNDING * floor
@@ -81,14 +80,14 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     for step, lr in run.changes:
         layers.append(Curve([at_step(step)] * 2, [y.low, y.high], "dim"))
         names.append(Label(at_step(step), y.high, short_rate(run, lr), "text"))
-    for old in reversed(runs):
+    for old in reversed(runs):  # the current one last
         assert old.series is not None
         tone, stretches = view.tone(old), old.series.non_finite()
         steps, loss = with_gaps(*old.series.curve(), stretches)
         at = along.places(view, old, steps)
         if old.live is None:
             layers.append(Stroke(at, shown(loss), tone))
-        else:  # one batch says little: the mean of many stands out
+        else:  # a single batch is noisy: emphasize the mean of many
             if not view.several:
                 layers.append(Path(at, shown(loss), "axis"))
             steps, means = with_gaps(*smoothed(old.series, canvas.columns), stretches)
@@ -102,10 +101,12 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         settled = float(np.interp(at_step(run.settled_at), at, shown(loss)))
         layers.append(Mark(at_step(run.settled_at), settled, "▲", "good"))
     for label, series in validations_of(run):
-        layers += validated(series, lambda at: along.places(view, run, at), x, y, canvas, mine)
+        steps, losses = series.curve()
+        layers += validated(along.places(view, run, steps), losses, x, y, canvas.columns, mine)
         names.append(Label(at_step(run.step), series.last, label, mine, ends=True))
     apart = max(last / canvas.columns, at_step(1.0))
-    layers += off_the_chart(at, shown(loss), gaps_of(view, run), y, apart)
+    gaps = [(at_step(first), at_step(end)) for first, end in stretches]
+    layers += off_the_chart(at, shown(loss), gaps, y, apart)
     for old, label in labels(view):
         assert old.series is not None
         if old is run and ahead is not None:
@@ -126,42 +127,25 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     return [fitted(heading, width), *draw(width, height - 1, x, y, [*layers, *names])]
 
 
-def gaps_of(view: View, run: Run) -> list[tuple[float, float]]:
-    """Return where the loss of a run was not finite, along the axis."""
-    assert run.series is not None
-    stretches = run.series.non_finite()
-    return [(along.place(view, run, a), along.place(view, run, b)) for a, b in stretches]
-
-
 def validations_of(run: Run) -> list[tuple[str, LossSeries]]:
     """Return the validation losses of a run, each with its label."""
     return [each[1:] for each in run.live.validations] if run.live is not None else []
 
 
-def validated(
-    series: LossSeries,
-    places: Callable[[Floats], Floats],
-    x: Axis,
-    y: Axis,
-    canvas: Canvas,
-    tone: str,
-) -> list[Layer]:
+def validated(at: Floats, losses: Floats, x: Axis, y: Axis, columns: int, tone: str) -> list[Layer]:
     """Return the marks of a validation loss, the last one of each stretch of columns."""
     import numpy as np
 
     from lrtui.screen.draw.chart import Mark
 
-    steps, losses = series.curve()
-    at = places(steps)
-    stretches = np.floor(at * canvas.columns / (x.high - x.low) / LEAST_APART)
+    stretches = np.floor(at * columns / (x.high - x.low) / LEAST_APART)
     last = np.append(np.diff(stretches) > 0, True) & ((losses > 0) | (not y.log))
     return [Mark(float(at[i]), float(losses[i]), "◆", tone) for i in np.flatnonzero(last)]
 
 
 def labels(view: View) -> list[tuple[Run, str]]:
     """Return the label of each curve: what distinguishes its run from the others."""
-    run = view.session.current
-    assert run is not None
+    run = view.run
     runs = [run, *view.behind()]
     if run.live is not None and len(runs) == 1:
         return []  # its rate stands above
@@ -171,7 +155,7 @@ def labels(view: View) -> list[tuple[Run, str]]:
 
 
 def at_end(text: str, at: Floats, losses: Floats, y: Axis, tone: str) -> Layer:
-    """Return a label for the end of a curve, or for where it leaves the chart."""
+    """Return a label at the end of a curve, or where it leaves the chart."""
     import numpy as np
 
     from lrtui.screen.draw.chart import Label
@@ -224,7 +208,7 @@ def distinction(run: Run, current: Run) -> str:
 
 
 def scale_of(view: View, run: Run) -> Scale:
-    """Return the scale that was asked for, or the one on which the loss can be read."""
+    """Return the chosen scale, or another one if the loss cannot be read on that."""
     assert run.series is not None
     scale = view.scale if view.scale in view.scales() else "log"
     if scale == "log" and run.series.smallest < 0:
@@ -234,7 +218,7 @@ def scale_of(view: View, run: Run) -> Scale:
 
 
 def forecast(run: Run, last: int) -> tuple[Floats, Floats] | None:
-    """Return the loss that comes, up to a step: from the closed form, or from running ahead."""
+    """Return the future losses up to a step: from the closed form, or from running ahead."""
     import numpy as np
 
     diagnosis = run.diagnosis
@@ -251,14 +235,12 @@ def forecast(run: Run, last: int) -> tuple[Floats, Floats] | None:
 
 def last_shown(view: View) -> int:
     """Return the last step of the axis of the losses."""
-    run = view.session.current
-    assert run is not None
-    furthest = max(view.race, key=lambda other: other.step, default=run)
+    furthest = max(view.race, key=lambda other: other.step, default=view.run)
     return steps_shown(furthest, view.behind())
 
 
 def steps_shown(run: Run, earlier: Sequence[Run]) -> int:
-    """Return the last step of the axis: the whole run where it is short, else a round number."""
+    """Return the last step of the axis: that of the run if it is short, else a round number."""
     from lrtui.screen.draw.chart import round_up
 
     if run.steps is not None and run.steps <= 200:
@@ -272,17 +254,17 @@ def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas
     """Return an axis whose ends move in steps, so that it does not twitch.
 
     Args:
-        runs: those that are drawn, the current one first; a linear axis is made for that alone,
-            so that an earlier loss without bounds does not flatten it.
+        runs: the runs that are drawn, the current one first; a linear axis fits that alone, so
+            that an earlier loss without bounds does not flatten it.
         scale: of the axis.
-        rounding: smallest loss above the minimum that means something.
-        canvas: for the ticks to be a whole number of cells apart.
+        rounding: smallest meaningful loss above the minimum.
+        canvas: puts the ticks a whole number of cells apart.
     """
     from lrtui.screen.draw.chart import Axis
 
     series = [run.series for run in runs if run.series]
     usual = [usual_losses(each, log=scale != "linear") for each in series]
-    if runs[0].joined is not None:  # one that diverges does not flatten the others
+    if runs[0].joined is not None:  # a run that diverges does not flatten the others
         top = FAR_OFF * max([each.first for each in series if each.first == each.first], default=1)
         usual = [(min(low, top), min(high, top)) for low, high in usual] if top > 0 else usual
     for _, each in validations_of(runs[0]):
@@ -299,16 +281,16 @@ def loss_axis(runs: Sequence[Run], scale: Scale, rounding: float, canvas: Canvas
             10.0 ** (ends / 4)
             for ends in (math.floor(4 * math.log10(low)), math.ceil(4 * math.log10(high)))
         )
-    # A loss that does not move has room above and below.
+    # Leave room above and below a constant loss.
     wide = max(high, low * 1.001)
     return Axis(low if high == wide else low / 1.001, wide, log=True).aligned(canvas.rows)
 
 
 def usual_losses(series: LossSeries, *, log: bool = False) -> tuple[float, float]:
-    """Return the least and the largest loss that the axis holds: not those few far off the others.
+    """Return the least and the largest loss on the axis, without a few outliers.
 
-    What begins, what was last, and nineteen in twenty of all losses count as usual. Others are held
-    as well where they are not far off these: ten times, or on a log axis half of its length.
+    The first losses, the recent ones, and nineteen in twenty of all are usual. Others are included
+    unless they are ten times as large, or on a log axis further off than half of its length.
     """
     import numpy as np
 
@@ -331,9 +313,7 @@ def usual_losses(series: LossSeries, *, log: bool = False) -> tuple[float, float
 def bulk_of(series: LossSeries, count: int) -> tuple[float, float] | None:
     """Return the 5 % quantile of the positive losses, 0 without any, and the 95 % quantile of all.
 
-    Args:
-        series: the losses.
-        count: its length, so that the cache follows the run.
+    ``count`` is the length of the series, so that the cache follows the run.
     """
     import numpy as np
 
@@ -351,7 +331,7 @@ def bulk_of(series: LossSeries, count: int) -> tuple[float, float] | None:
 def with_gaps(
     at: Floats, losses: Floats, stretches: Sequence[tuple[int, int]]
 ) -> tuple[Floats, Floats]:
-    """Return a curve that is interrupted where the losses were not finite."""
+    """Interrupt a curve at the stretches whose losses were not finite."""
     import numpy as np
 
     if not stretches:
@@ -362,21 +342,12 @@ def with_gaps(
 
 
 def off_the_chart(
-    at: Floats,
-    losses: Floats,
-    gaps: Sequence[tuple[float, float]],
-    y: Axis,
-    apart: float,
+    at: Floats, losses: Floats, gaps: Sequence[tuple[float, float]], y: Axis, apart: float
 ) -> list[Layer]:
-    """Mark where a curve leaves the chart, and where it is interrupted.
+    """Mark where a curve leaves the chart at the top, and where it is interrupted.
 
-    Args:
-        at: where its losses are along the axis.
-        losses: as they are drawn.
-        gaps: where it is interrupted.
-        y: the axis of the losses.
-        apart: a column or a step, whichever is longer; of two places closer than that the first
-            is marked.
+    ``apart`` is a column or a step, whichever is longer; of two gaps closer than that, only the
+    first is marked.
     """
     import numpy as np
 
@@ -400,13 +371,11 @@ def off_the_chart(
 
 
 def depends_on(view: View, width: int) -> object:
-    """Return what can be seen of the losses: while that stays the same, so does the chart.
+    """Return what can be seen of the losses.
 
     A run as fast as possible takes thousands of steps from one dot of the chart to the next.
     """
-    run = view.session.current
-    assert run is not None
-    steps = last_shown(view)
+    run, steps = view.run, last_shown(view)
     moving = [seen(other, steps, width) for other in view.race or [run]]
     names = [(view.tone(old), label) for old, label in labels(view)]
     validations = [(label, series.count) for label, series in validations_of(run)]
@@ -432,14 +401,12 @@ def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | Non
     canvas = Canvas.of(width, height - 1)
     if y < 1 or not canvas.left <= x < canvas.left + canvas.columns:
         return None
-    run = view.session.current
-    assert run is not None
-    step = along.step_at(view, run, canvas.x_at(x_axis(view, canvas), x - canvas.left))
+    step = along.step_at(view, view.run, canvas.x_at(x_axis(view, canvas), x - canvas.left))
     return ReadStep(min(step, last_shown(view)))
 
 
 def waits_for(view: View) -> str:
-    """Say that there is no loss yet, or that a training reports none."""
+    """Say that no loss has come yet, or that the training reports none."""
     run = view.session.current
     if run is not None and knows_no_loss(run):
         return "no loss known: give it to monitor.step(loss)"
@@ -447,7 +414,7 @@ def waits_for(view: View) -> str:
 
 
 def knows_no_loss(run: Run) -> bool:
-    """Return whether a training that is not ours takes steps, but no loss of them is known."""
+    """Return whether a training that is not ours takes steps without reporting a loss."""
     return run.live is not None and run.series is None and run.step > 0
 
 

@@ -11,9 +11,14 @@ from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.bowl import ball, weights_of
 from lrtui.screen.panes.bowl import depends_on as trajectory_seen
-from lrtui.screen.panes.fit import FIT
-from lrtui.screen.panes.pane import Pane, ReadPlace, in_two_rows
-from lrtui.screen.panes.scene import has_scene, has_theory, waits_for_scene, waits_for_theory
+from lrtui.screen.panes.pane import ReadPlace, turning_chart
+from lrtui.screen.panes.scene import (
+    has_scene,
+    has_theory,
+    scene_chart,
+    waits_for_scene,
+    waits_for_theory,
+)
 from lrtui.session.run import with_nan
 
 if TYPE_CHECKING:
@@ -40,7 +45,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         layers.append(Path(weights[:, 0], weights[:, 1], tone))
         if old in view.race and len(weights):
             names += ball(view, old, float(weights[-1, 0]), float(weights[-1, 1]))
-        elif len(weights) > 1:  # at the first step, which is as long as its rate is large
+        elif len(weights) > 1:  # at the first step, whose length shows its rate
             names.append(Label(weights[1, 0], weights[1, 1], str(old.number), tone))
     if run is not None and len(weights := weights_of(run, 2)):
         layers.append(Path(weights[:, 0], weights[:, 1], view.tone(run)))
@@ -60,13 +65,13 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         if (loss := loss_there(view, weights_there)) is not None:
             legend.append((f"loss {loss:.4g}  ", "text"))
         legend.append(("{:.4g}, {:.4g}".format(*weights_there), "dim"))
-        return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
-    named = "slope → bias ↑" if isinstance(scene, LineScene) else "w₁ → w₂ ↑"
-    return [fitted([*legend, (named, "dim")], width), *draw(width, height - 1, x, y, layers)]
+    else:
+        legend.append(("slope → bias ↑" if isinstance(scene, LineScene) else "w₁ → w₂ ↑", "dim"))
+    return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
 def pointed(view: View) -> tuple[str, tuple[float, float], str] | None:
-    """Return what is read out: in words, the weights, and the sign that stands there."""
+    """Return the place that is read out: its name, its weights and its sign."""
     run = view.session.current
     if view.place is not None:
         return "here", view.place, "┼"
@@ -103,7 +108,7 @@ def click(view: View, x: int, y: int, width: int, height: int) -> ReadPlace | No
 
 
 def plane(view: View) -> tuple[Axis, Axis, list[Floats], tuple[float, float] | None]:
-    """Return the axes, lines of equal loss, and the minimum where it is known."""
+    """Return the axes, lines of equal loss, and the minimum, ``None`` if unknown."""
     import numpy as np
 
     from lrtui.screen.draw.chart import Axis
@@ -114,7 +119,7 @@ def plane(view: View) -> tuple[Axis, Axis, list[Floats], tuple[float, float] | N
         x, y = Axis(scene.across[0], scene.across[-1]), Axis(scene.up[0], scene.up[-1])
         losses = np.array([with_nan(row) for row in scene.losses])
         lowest, highest = np.nanmin(losses), np.nanmax(losses)
-        # Even steps of the logarithm: valleys and walls are both to be seen.
+        # Even steps of the logarithm show both valleys and walls.
         least = max(lowest, highest * 1e-4)
         levels = np.geomspace(2 * least, highest / 2, LEVELS)
         return x, y, contours(scene.across, scene.up, losses, levels), scene.minimum
@@ -163,31 +168,23 @@ def depends_on(view: View, width: int) -> object:
     return trajectory_seen(view, width), others, view.cursor, view.place
 
 
-MAP = Pane(
+MAP = turning_chart(
     id="map",
     title="map",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss over its two weights from above, and the way of each run.",
     applies=lambda view: has_scene(view, LineScene) and has_theory(view),
     waits_for=lambda view: waits_for_scene(view) or waits_for_theory(view),
-    fits=in_two_rows,
-    widths=(28, None),
-    takes_turns=True,
     click=click,
-    keys=("chart",),
 )
 
-PLANE = Pane(
+PLANE = scene_chart(
     id="plane",
     title="map",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The loss over its two weights from above, and the way of each run.",
     applies=lambda view: has_scene(view, PlaneScene),
-    waits_for=waits_for_scene,
-    fits=FIT.fits,
     click=click,
 )

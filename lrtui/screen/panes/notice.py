@@ -11,11 +11,11 @@ from lrtui.screen.panes.pane import TALL, Pane
 from lrtui.text.rates import complaint
 
 SIGNS = {"bad": "✕", "good": "✓"}
-"""What stands before a notice, by its tone."""
+"""Signs before a notice, by its tone."""
 
 
 def said(view: View) -> Span:
-    """Return what is wrong with what is typed, an answer, or the last event."""
+    """Return a complaint about the typed text, else the answer to a key, else the last event."""
     if wrong := complaint(view.typed):
         return wrong, "bad"
     if not view.notice[0] and view.log and not LOG.fits(*view.size):

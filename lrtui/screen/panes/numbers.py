@@ -1,4 +1,4 @@
-"""The numbers that matter, in one row: the rate, the loss, and where the run settles."""
+"""The important numbers in one row: the rate, the loss, and the step at which the run settles."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FIELD = 18
 """Cells of the word before the field of the rate, and of that field."""
 
 LOWEST_LEFT = -0.5
-"""Slope left that is drawn as low as can be; all of it is drawn as high as can be."""
+"""Slope left of the lowest sign; that of the highest is 1."""
 
 HINTS = ("type a rate and press Enter; p runs the presets", "type a rate, press Enter")
-"""What a newcomer does first; the shorter one where there is less room."""
+"""First steps of a new user, from the longest text to the shortest."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
@@ -37,7 +37,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def loss_of(run: Run) -> Row:
-    """Return the last loss; as wide whatever it is, so that nothing right of it moves."""
+    """Return the last loss in a fixed width, so that nothing right of it moves."""
     if run.series is None:
         return []
     last = run.series.recent[-1]
@@ -49,7 +49,7 @@ def loss_of(run: Run) -> Row:
 
 
 def end_of(run: Run) -> Row:
-    """Say where a run settled, or where it is to."""
+    """Say at which step a run settled, or will settle."""
     moves = [] if run.schedule == "constant" else [(f"  {run.schedule} schedule", "dim")]
     if (at := run.settled_at) is not None:
         foreseen = "" if run.forecast is None else ", as forecast"
@@ -63,7 +63,7 @@ def end_of(run: Run) -> Row:
 
 
 def scalars_of(run: Run) -> Row:
-    """Return the last values of what a training reports besides its loss."""
+    """Return the last values that a training reports besides its loss."""
     assert run.live is not None
     row: Row = []
     vitals = run.live.vitals
@@ -86,7 +86,7 @@ def scalars_of(run: Run) -> Row:
 
 
 def curve(lefts: Iterable[float]) -> str:
-    """Return the course of the slope left in small."""
+    """Return a small curve of the slope left."""
     shares = ((left - LOWEST_LEFT) / (1 - LOWEST_LEFT) for left in lefts)
     return "".join(LEVELS[min(max(int(8 * share), 0), 7)] for share in shares)
 
@@ -109,7 +109,7 @@ def advice(view: View) -> list[Row]:
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
-    """Take the advice where it is clicked."""
+    """Take the advice if it is clicked."""
     (row,) = draw(view, width, height)
     starts = [length(row[:i]) for i, span in enumerate(row) if span == ("a ", "strong")]
     return Press("advice") if starts and x >= starts[0] else None

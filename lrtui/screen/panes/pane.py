@@ -1,61 +1,52 @@
-"""What a pane is: one definition, that the layout, the painting, the mouse and the help walk."""
+"""What a pane is: one definition for the layout, the painting, the mouse and the help."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, NamedTuple
 
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row
 
 Place = Literal["row", "main", "side", "below", "foot", "screen"]
-"""Where a pane goes: ``row`` a row without a border, ``main`` the large chart, ``side`` beside it,
-``below`` below it, ``foot`` below all charts, ``screen`` instead of everything else."""
+"""Places: ``row`` a row without a border, ``main`` the large chart, ``side`` beside it, ``below``
+below it, ``foot`` below all charts, ``screen`` instead of everything else."""
 
 
-@dataclass(frozen=True)
-class RunRate:
+class RunRate(NamedTuple):
     """A click that runs a rate."""
 
     lr: float
 
 
-@dataclass(frozen=True)
-class RunCell:
+class RunCell(NamedTuple):
     """A click that runs a rate at a momentum."""
 
     lr: float
     momentum: float
 
 
-@dataclass(frozen=True)
-class Press:
-    """A click that does what a key does.
-
-    Attributes:
-        action: its name.
-    """
+class Press(NamedTuple):
+    """A click that does what a key does, by the name of its action."""
 
     action: str
 
 
-@dataclass(frozen=True)
-class Highlight:
+class Highlight(NamedTuple):
     """A click that highlights a run, or none."""
 
     run: int | None
 
 
-@dataclass(frozen=True)
-class ReadStep:
+class ReadStep(NamedTuple):
     """A click that reads out a step on the charts."""
 
     step: int
 
 
-@dataclass(frozen=True)
-class ReadPlace:
+class ReadPlace(NamedTuple):
     """A click that reads out a place on the map."""
 
     weights: tuple[float, float]
@@ -65,26 +56,12 @@ Request = RunRate | RunCell | Press | Highlight | ReadStep | ReadPlace
 
 
 WIDE, TALL = 72, 20
-"""Columns and rows from which on charts stand side by side, and panes have borders."""
-
-
-def always(*_: object) -> bool:
-    """Return ``True``."""
-    return True
+"""Minimum columns for charts side by side, and minimum rows for borders."""
 
 
 def in_two_rows(columns: int, rows: int) -> bool:
     """Return whether a terminal has room for a row of panes below the charts."""
     return columns >= WIDE and rows >= TALL
-
-
-def ready(_: View) -> str:
-    """Return the empty text: nothing is waited for."""
-    return ""
-
-
-def no_click(*_: object) -> None:
-    """Do nothing on a click."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,20 +70,20 @@ class Pane:
 
     Attributes:
         id: its name in the style sheet.
-        title: on its border; empty where it has none.
-        place: where it goes.
-        draw: returns what it shows, from the view, columns and rows.
-        depends_on: what the drawing depends on, from the view and columns; while that stays the
-            same, nothing is drawn. ``None`` to draw at each frame.
-        help: what it shows, in a sentence for the page of help; empty to leave it out.
-        applies: whether it has a meaning for what is trained; else it is not there.
+        title: on its border, empty for none.
+        place: its place on the screen.
+        draw: returns its rows, from the view, columns and rows.
+        depends_on: returns what the drawing depends on, from the view and columns; it is drawn
+            again only when that changes. ``None`` to draw at each frame.
+        help: a sentence for the page of help, empty to leave it out.
+        applies: returns whether it makes sense for what is trained; if not, it is left out.
         waits_for: says in a line what must come before it can be drawn, empty if nothing.
-        fits: whether a terminal, by its columns and rows, has room for it beside the others.
-        widths: fewest and most columns; as many as there are where the latter is ``None``.
+        fits: returns whether a terminal of so many columns and rows has room for it beside others.
+        widths: minimum and maximum columns, ``None`` for no maximum.
         takes_turns: whether it shares its place with other charts, one shown at a time.
-        heading: whether the first row that it draws stands on its border, where it has one.
-        keys: names of the actions that are about it, for its border.
-        click: returns what a click asks for, from the view, the cell's column and row, and the
+        heading: whether its first row stands on its border, if it has one.
+        keys: names of the actions on its border.
+        click: returns the request of a click, from the view, the cell's column and row, and the
             pane's columns and rows.
     """
 
@@ -116,11 +93,17 @@ class Pane:
     draw: Callable[[View, int, int], list[Row]]
     depends_on: Callable[[View, int], object] | None = None
     help: str = ""
-    applies: Callable[[View], bool] = always
-    waits_for: Callable[[View], str] = ready
-    fits: Callable[[int, int], bool] = always
+    applies: Callable[[View], bool] = lambda view: True
+    waits_for: Callable[[View], str] = lambda view: ""
+    fits: Callable[[int, int], bool] = lambda columns, rows: True
     widths: tuple[int, int | None] = (20, None)
     takes_turns: bool = False
     heading: bool = True
     keys: tuple[str, ...] = ()
-    click: Callable[[View, int, int, int, int], Request | None] = no_click
+    click: Callable[[View, int, int, int, int], Request | None] = lambda *_: None
+
+
+turning_chart = partial(
+    Pane, place="side", fits=in_two_rows, widths=(28, None), takes_turns=True, keys=("chart",)
+)
+"""Defines a chart beside the loss that takes turns with others; a key turns to the next."""

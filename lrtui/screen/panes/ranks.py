@@ -5,7 +5,6 @@ from __future__ import annotations
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.pane import Pane, in_two_rows
-from lrtui.screen.panes.scalar import live_of
 
 LEVELS = "▁▂▃▄▅▆▇█"
 """Latest steps a second, from none to the most that any rank had."""
@@ -18,8 +17,8 @@ STRAGGLES = 0.8
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """List the ranks, the slowest first where there is no room for all."""
-    live = live_of(view)
+    """List the ranks; only the slowest ones if there is no room for all."""
+    live = view.live
     assert live is not None
     assert live.ranks is not None
     ranks = live.ranks
@@ -55,7 +54,7 @@ RANKS = Pane(
     draw=draw,
     help="The processes that train together: the step and the latest steps a second of each.",
     applies=lambda view: bool(
-        (live := live_of(view)) and live.ranks is not None and len(live.ranks.steps) > 1
+        view.live and view.live.ranks is not None and len(view.live.ranks.steps) > 1
     ),
     fits=in_two_rows,
     widths=(42, 46),

@@ -1,4 +1,4 @@
-"""The rate: what is in force at each step, where a schedule or a person moves it."""
+"""The rate in force at each step, if a schedule or the user moves it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.loss import steps_shown
-from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.screen.panes.pane import Pane, in_two_rows, turning_chart
 from lrtui.session.run import Run
 from lrtui.text.amounts import bytes_text
 from lrtui.text.rates import rate_text
@@ -22,11 +22,9 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the rate by step."""
     from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, Stroke, draw, round_up
 
-    run = view.session.current
-    assert run is not None
-    tone = view.tone(run)
-    steps, rates = rates_of(run)
-    last = steps_shown(run, [])
+    run = view.run
+    tone, last = view.tone(run), steps_shown(run, [])
+    steps, rates = rates_of(run, run.step)
     x = Axis(0.0, float(last), step=1.0 if last < 10 else 0.0)
     asked = asked_for(run)
     highest = max(float(rates.max()), run.lr, float(asked[1].max()) if asked else 0.0, 1e-30)
@@ -50,33 +48,33 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
-def rates_of(run: Run) -> tuple[Floats, Floats]:
-    """Return steps and the rate in force at each."""
+def rates_of(run: Run, last: int) -> tuple[Floats, Floats]:
+    """Return steps and the rate in force at each, up to a last step."""
     import numpy as np
 
     if run.rates is not None:
         return run.rates.curve()
     rates = [(0, run.first_lr), *run.changes]
     points: list[tuple[int, float]] = []
-    for (step, lr), (until, _) in zip(rates, [*rates[1:], (run.step, 0.0)], strict=True):
+    for (step, lr), (until, _) in zip(rates, [*rates[1:], (last, 0.0)], strict=True):
         points += [(step, lr), (max(until, step), lr)]
     steps, lrs = (np.array(column, float) for column in zip(*points, strict=True))
     return steps, lrs
 
 
 def lr_in_force(run: Run) -> float:
-    """Return the rate in force: as the last report says, or what a command has made of it since."""
+    """Return the rate in force: of the last report, or of a command since then."""
     state = run.live.state if run.live is not None else None
     return run.rate_now if state is None or state.step < run.step else state.lr
 
 
 def asked_for(run: Run) -> tuple[Floats, Floats] | None:
-    """Return the rate that the schedule asks for by step, where a person has changed it."""
+    """Return steps and the scheduled rate at each, if the user has changed the rate."""
     import numpy as np
 
     if run.live is None or run.live.scheduled is None or run.rates is None:
         return None
-    # It is reported only where it differs.
+    # The scheduled rate is reported only if it differs.
     at, asked = (
         np.concatenate(columns)
         for columns in zip(run.rates.curve(), run.live.scheduled.curve(), strict=True)
@@ -88,7 +86,7 @@ def asked_for(run: Run) -> tuple[Floats, Floats] | None:
 
 
 def in_force(run: Run) -> list[Row]:
-    """Say which rate is in force on a training that is not ours, and what made it so."""
+    """Say which rate is in force in a training that is not ours, and why."""
     live = run.live
     if live is None or live.state is None:
         return []
@@ -107,7 +105,7 @@ def in_force(run: Run) -> list[Row]:
     else:
         row.append((", the schedule's own", "dim"))
     if state.groups > 1 and state.lowest is not None and state.lr > 0:
-        # The state is that of the last command; groups keep their ratio as a schedule goes on.
+        # The state is of the last command; a schedule keeps the ratio of the groups.
         lowest = state.lowest * lr / state.lr
         row.append((f"  {state.groups} groups, {lowest:.2g} … {lr:.2g}", "dim"))
     if state.stopping and run.is_on:
@@ -128,7 +126,7 @@ def settings_and_memory(vitals: Vitals) -> Row:
 
 
 def varies(view: View) -> bool:
-    """Return whether the rate of the current run moves."""
+    """Return whether the rate of the current run changes."""
     run = view.session.current
     return run is not None and (
         run.schedule != "constant" or run.rates is not None or bool(run.changes)
@@ -137,46 +135,27 @@ def varies(view: View) -> bool:
 
 def depends_on(view: View, width: int) -> object:
     """Return what can be seen of the rate."""
-    run = view.session.current
-    assert run is not None
-    last = steps_shown(run, [])
-    return (
-        run.number,
-        run.step * 2 * width // last,
-        last,
-        f"{lr_in_force(run):.4g}",
-        len(run.changes),
-        view.cursor,
-    )
-
-
-def is_live(view: View) -> bool:
-    """Return whether the current run is a training that is not ours."""
-    run = view.session.current
-    return run is not None and run.live is not None
+    run, last = view.run, steps_shown(view.run, [])
+    dot, now = run.step * 2 * width // last, f"{lr_in_force(run):.4g}"
+    return run.number, dot, last, now, len(run.changes), view.cursor
 
 
 def waits_for(view: View) -> str:
-    """Say that the run has not begun."""
+    """Say that the run has not taken a step yet."""
     run = view.session.current
     if run is not None and (run.rates is not None or run.changes):
         return ""
     return "the rate appears with the first step"
 
 
-RATE = Pane(
+RATE = turning_chart(
     id="learning-rate",
     title="rate",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The rate in force at each step, where a schedule or a person moves it.",
-    applies=lambda view: varies(view) and not is_live(view),
+    applies=lambda view: varies(view) and view.live is None,
     waits_for=waits_for,
-    fits=in_two_rows,
-    widths=(28, None),
-    takes_turns=True,
-    keys=("chart",),
 )
 
 RATE_IN_FORCE = Pane(
@@ -187,7 +166,7 @@ RATE_IN_FORCE = Pane(
     depends_on=depends_on,
     help="The rate in force at each step; dotted what the schedule asks for, where a person has "
     "changed that.",
-    applies=is_live,
+    applies=lambda view: view.live is not None,
     waits_for=waits_for,
     fits=in_two_rows,
     widths=(28, None),

@@ -1,4 +1,4 @@
-"""The ruler: a row that shows what every rate would do."""
+"""The ruler: a row that shows the result of every rate."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from lrtui.screen.draw.chart import Axis, Canvas
 
 Outcome = tuple[Verdict, int | None]
-"""What becomes of a rate, and the step at which it settles."""
+"""The verdict on a rate, and the step at which it settles."""
 
 SHADES = ((1.5, "█"), (4.0, "▓"), (float("inf"), "▒"))
-"""How a rate that settles is drawn: by how many times the fewest steps it takes."""
+"""Signs of rates that settle, by their largest multiple of the fewest steps."""
 
 GRADES = ((0.15, "█"), (0.4, "▓"), (0.8, "▒"), (float("inf"), "░"))
-"""How a rate of a network is drawn: by how far it is from the best, where 1 is the start."""
+"""Signs of rates of a network, by their largest distance from the best; the start is at 1."""
 
 MAX_EARLIER = 40
-"""Earlier runs that are marked, at most."""
+"""Maximum earlier runs that are marked."""
 
 MIN_CELLS = 8
-"""Cells that a ruler needs."""
+"""Minimum cells of a ruler."""
 
 CELLS: dict[Verdict, tuple[str, str]] = {
     "too slow": ("░", "warn"),
@@ -48,11 +48,11 @@ CELLS: dict[Verdict, tuple[str, str]] = {
     "cannot tell yet": ("?", "dim"),
     "failed": ("!", "dim"),
 }
-"""How a rate that does not settle is drawn."""
+"""Signs of rates that do not settle."""
 
 
 class Ruler(NamedTuple):
-    """Where the ruler is, and what its cells stand for.
+    """The place of the ruler, and the rates of its cells.
 
     Attributes:
         axis: rates from end to end.
@@ -68,7 +68,7 @@ class Ruler(NamedTuple):
 
     @classmethod
     def of(cls, swept: SweepResult, width: int) -> Ruler | None:
-        """Return the ruler in a row of a width, ``None`` where there is no room."""
+        """Return the ruler in a row of a width, ``None`` if that is too small."""
         from lrtui.screen.draw.chart import Canvas
 
         axis = rates(swept)
@@ -80,7 +80,7 @@ class Ruler(NamedTuple):
         return cls(axis, Canvas(len(left), cells, 1), left, right)
 
     def column(self, lr: float) -> int:
-        """Return the column of a rate in the row, the nearest end for one beyond it."""
+        """Return the column of a rate in the row, the nearest end for a rate outside."""
         cell = self.canvas.column(self.axis, lr)
         return self.canvas.left + min(max(cell, 0), self.canvas.columns - 1)
 
@@ -92,28 +92,25 @@ def rates(swept: SweepResult) -> Axis:
     return Axis(min(swept.lrs), max(swept.lrs), log=True)
 
 
-def marked(view: View) -> list[tuple[float, str, str]]:
-    """Return the rates that are marked, ascending: each with its sign and its name."""
+def marked(view: View) -> list[tuple[float, Span, str]]:
+    """Return the best rate, then the limit, if known: each with its sign and its name."""
     swept, theory = view.swept, view.session.theory
     found = []
     if swept is not None and (best := best_of(swept, theory)) is not None:
         text = f"best {rate_text(best)}" if theory else f"best {best:.2g} in {swept.steps:,} steps"
-        found.append((best, "★", text))
+        found.append((best, ("★", "good"), text))
     if theory is not None and math.isfinite(theory.max_stable_lr):
-        found.append((theory.max_stable_lr, "┃", f"limit {theory.max_stable_lr:.3g}"))
+        limit = theory.max_stable_lr
+        found.append((limit, ("┃", "bad"), f"limit {limit:.3g}"))
     if view.zoom is not None and swept is not None:
         found = [mark for mark in found if swept.lrs[0] <= mark[0] <= swept.lrs[-1]]
     return found
 
 
 def rate_at(canvas: Canvas, axis: Axis, column: int, view: View) -> RunRate | None:
-    """Return the rate that a column stands for: exactly the best or the limit, at theirs.
+    """Return the rate at a column of a chart of rates: exactly the best or the limit, at theirs.
 
-    Args:
-        canvas: of the chart that is clicked.
-        axis: its rates.
-        column: counted from the left of the pane.
-        view: what is shown.
+    The column is counted from the left of the pane.
     """
     cell = column - canvas.left
     if not 0 <= cell < canvas.columns:
@@ -126,7 +123,7 @@ def rate_at(canvas: Canvas, axis: Axis, column: int, view: View) -> RunRate | No
 
 
 def rate_in(cell: int, ruler: Ruler, lrs: Sequence[float], found: Sequence[Outcome]) -> int:
-    """Return which rate a cell shows: one on the edge, which is narrow, where it is in the cell."""
+    """Return the index of the rate that a cell shows: one on the edge, which is narrow, if any."""
     axis, cells = ruler.axis, ruler.canvas.columns
     first = bisect(lrs, axis.at(cell / cells))
     end = bisect(lrs, axis.at((cell + 1) / cells))
@@ -135,7 +132,7 @@ def rate_in(cell: int, ruler: Ruler, lrs: Sequence[float], found: Sequence[Outco
 
 
 def foreseen(view: View, lr: float) -> str:
-    """Say what the ruler shows of a rate; nothing where it is not there."""
+    """Say what the ruler shows of a rate; empty before there is a ruler."""
     swept, theory = view.swept, view.session.theory
     if swept is None:
         return ""
@@ -147,15 +144,10 @@ def foreseen(view: View, lr: float) -> str:
     return f": {verdict}" if at is None else f": settles at step {at:,}"
 
 
-def labels(view: View) -> list[tuple[str, float, str]]:
-    """Return what stands right of the ruler: texts, each with its rate and tone."""
-    return [(f"  {sign} {name}", lr, tone_of(sign)) for lr, sign, name in marked(view)]
-
-
 def parts(view: View, width: int) -> tuple[Ruler | None, list[tuple[str, float, str]]]:
-    """Return the ruler and the labels right of it; the limit and then the best where both fit."""
+    """Return the ruler and the labels right of it that fit, first the limit, each with its rate."""
     assert view.swept is not None
-    names = labels(view)
+    names = [(f"  {sign} {name}", lr, tone) for lr, (sign, tone), name in marked(view)]
     while names and width - sum(len(text) for text, _, _ in names) < MIN_CELLS + 14:
         names.pop(0)
     room = width - 2 - sum(len(text) for text, _, _ in names)
@@ -177,10 +169,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     grades = shades(swept, theory, found)
     inside = [
         (ruler.column(lr) - ruler.canvas.left, span)
-        for lr, span in [
-            *((lr, (sign, tone_of(sign))) for lr, sign, _ in marked(view)),
-            *signs(view),
-        ]
+        for lr, span in [*((lr, span) for lr, span, _ in marked(view)), *signs(view)]
         if view.zoom is None or ruler.axis.low <= lr <= ruler.axis.high
     ]
     cells = ruler.canvas.columns
@@ -193,13 +182,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     return [row]
 
 
-def tone_of(sign: str) -> str:
-    """Return the tone of a rate that is marked."""
-    return "good" if sign == "★" else "bad"
-
-
 def signs(view: View) -> list[tuple[float, Span]]:
-    """Return the rates of the runs so far, each with the sign of its run, the last one last."""
+    """Return the rates of earlier runs, of the current ones, and the clicked one, with signs."""
     race, run = view.race, view.session.current
     found = past(view)
     clicked = [] if view.preview is None else [(view.preview, ("▼", "accent"))]
@@ -211,9 +195,10 @@ def signs(view: View) -> list[tuple[float, Span]]:
 
 
 def spelt(signs: Mapping[int, Span], cells: int) -> dict[int, Span]:
-    """Return what stands in each cell: a sign of several letters where it has room to itself.
+    """Return the letter in each cell of the signs.
 
-    Half of a number would be another run's: where there is no room it is a mark in its colour.
+    A number without room for all its digits is a mark in its colour: half of it would be another
+    run's number.
     """
     found: dict[int, Span] = {}
     for cell, (text, tone) in signs.items():
@@ -240,7 +225,7 @@ def past(view: View) -> list[tuple[float, Span]]:
 def shades(
     swept: SweepResult, theory: Theory | None, found: Sequence[Outcome]
 ) -> list[tuple[str, str]]:
-    """Return how each rate of a sweep is drawn: a sign and a tone."""
+    """Return the sign and the tone of each rate of a sweep."""
     if theory is not None:
         fewest = max(min((at for _, at in found if at is not None), default=1), 1)
         return [
@@ -266,7 +251,7 @@ def depends_on(view: View, width: int) -> object:
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> RunRate | None:
-    """Run the rate of the cell, or the one that a label names."""
+    """Run the rate of the cell, or that of the label."""
     if view.swept is None or not view.session.offers("start"):
         return None
     ruler, names = parts(view, width)

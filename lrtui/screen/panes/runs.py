@@ -13,32 +13,32 @@ from lrtui.session.run import Run
 from lrtui.text.rates import rate_cell
 
 COLUMNS = {"forecast": 9, "settled": 9, "loss": 10, "curve": 10}
-"""The columns after the verdict, and their widths."""
+"""Widths of the columns after the verdict."""
 
 MATTER = ("loss", "settled", "curve", "forecast")
-"""The same, what matters most first; those that do not fit are left out."""
+"""These columns, most important first; those that do not fit are left out."""
 
 RATE = 8
 """Cells of a rate."""
 
 RATES = 14
-"""Cells of the rates of a run whose rate was changed, at most."""
+"""Maximum cells of the rates of a run whose rate was changed."""
 
 MAX_WIDTH = 84
-"""Cells of the table, at most."""
+"""Maximum cells of the table."""
 
 SHORT = 13
-"""Cells of a state, unless a longer one is listed."""
+"""Minimum cells of a state."""
 
 ABOUT = 18
-"""Cells of the settings that differ between the runs, at most."""
+"""Maximum cells of the settings that differ between the runs."""
 
 COMPARED = 100
-"""Runs whose settings are compared, the last ones."""
+"""Number of last runs whose settings are compared."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """List the runs, most recent first, the highlighted one always."""
+    """List the runs, most recent first, always with the highlighted one."""
     session = view.session
     here = listed(view, height)
     settings = [about(run, view) for run in here]
@@ -80,7 +80,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def cells_of(run: Run) -> dict[str, str]:
-    """Return the numbers of a run by column, empty where they are not known."""
+    """Return the numbers of a run by column, empty if unknown."""
     return {
         "forecast": "" if run.forecast is None else f"{run.forecast:,}",
         "settled": "" if run.settled_at is None else f"{run.settled_at:,}",
@@ -90,7 +90,7 @@ def cells_of(run: Run) -> dict[str, str]:
 
 
 def rates_cell(run: Run, width: int) -> str:
-    """Write the rate of a run; where it was changed, the first and the last one."""
+    """Write the rate of a run; if it was changed, the first and the last one."""
     if not run.changes or run.live is not None:
         return rate_cell(run.lr, RATE)
     text = run.rate_in_words
@@ -98,12 +98,9 @@ def rates_cell(run: Run, width: int) -> str:
 
 
 def fitting(width: int, columns: Mapping[str, int], matter: Iterable[str]) -> dict[str, int]:
-    """Return the columns that a width has room for.
+    """Return the columns that fit into a width, in the order of the table.
 
-    Args:
-        width: in cells.
-        columns: the width of each, in the order of the table.
-        matter: those that may be shown, what matters most first.
+    ``matter`` names those that may be shown, most important first.
     """
     kept: list[str] = []
     for name in matter:
@@ -125,22 +122,17 @@ def about(run: Run, view: View) -> str:
 
 
 def small_curves(view: View, runs: Sequence[Run], cells: int) -> list[str]:
-    """Return a small curve of the loss of each run, all on one scale of factors.
+    """Return a curve of the loss of each run in so many cells, all on one log scale.
 
-    Args:
-        view: keeps the curves of runs that have not moved since.
-        runs: as they are listed.
-        cells: of each curve; less than one for no curves.
+    The view keeps the curves of runs that have not moved since.
     """
-    if cells < 1:
-        return [""] * len(runs)
     series = [run.series for run in runs if run.series and run.series.smallest > 0]
-    if not series:
+    if cells < 1 or not series:
         return [""] * len(runs)
     from lrtui.screen.draw.chart import Axis, line_of_text  # not before the first frame
 
     low = min(s.smallest for s in series)
-    high = max(s.first for s in series)  # what grows above every start leaves at the top
+    high = max(s.first for s in series)  # a loss above every start leaves at the top
     y = Axis(low, high if high > 1.01 * low else 1.01 * low, log=True)
     last = max(run.steps or run.step for run in runs)
     x = Axis(0.0, float(max(last, 1)))
@@ -175,7 +167,7 @@ def click(view: View, x: int, y: int, width: int, height: int) -> Highlight | No
 
 
 def applies(view: View) -> bool:
-    """Return whether there is something to compare: a training that is not ours is alone."""
+    """Return whether there are runs to compare: a training that is not ours is alone."""
     run = view.session.current
     return not view.several and (
         run is None or run.live is None or (len(view.session.runs) > 1 and not RANKS.applies(view))

@@ -9,34 +9,27 @@ from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.along import is_count
 from lrtui.screen.panes.loss import steps_shown
 from lrtui.screen.panes.pane import Pane, in_two_rows
-from lrtui.session.live import Live
 from lrtui.session.run import Run
 
 if TYPE_CHECKING:
     from lrtui.analysis.series import LossSeries
 
 UPDATES_NAME = "updates by tensor"
-"""What takes turns with the scalars, in a pane of its own; no scalar of a script is called that."""
-
-
-def live_of(view: View) -> Live | None:
-    """Return the live part of a training that is not ours, if that is what is shown."""
-    run = view.session.current
-    return run.live if run is not None else None
+"""Name of the updates, which take turns with the scalars; no scalar of a script has it."""
 
 
 def names_of(view: View) -> list[str]:
-    """Return what takes turns: the scalars, then the updates by parameter."""
-    if (live := live_of(view)) is None:
+    """Return the names that take turns: the scalars, then the updates by tensor."""
+    if (live := view.live) is None:
         return []
     on_chart = {name for name, _, _ in live.validations} if view.session.has_losses else set()
     names = [name for name in live.scalars if name not in on_chart]
-    names.sort(key=lambda name: is_count(name, live.scalars[name]))  # what just grows comes last
+    names.sort(key=lambda name: is_count(name, live.scalars[name]))  # counts come last
     return [*names, *([UPDATES_NAME] if live.updates is not None else [])]
 
 
 def chosen(view: View) -> str:
-    """Return the name of the scalar that is shown, empty where there is none."""
+    """Return the name of the scalar that is shown, empty for none."""
     names = names_of(view)
     return view.scalar if view.scalar in names else (names[0] if names else "")
 
@@ -56,14 +49,12 @@ def choose(view: View, name: str) -> None:
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw the scalar by step, of several trainings that of each."""
+    """Draw the scalar by step, one curve for each training."""
     import numpy as np
 
     from lrtui.screen.draw.chart import Axis, Canvas, Label, Layer, Mark, Stroke, draw, round_up
 
-    run, name = view.session.current, chosen(view)
-    assert run is not None
-    found = series_of(view)
+    name, found = chosen(view), series_of(view)
     rows = Canvas.of(width, height - 1).rows
     values = np.concatenate([series.curve()[1] for _, series in found])
     low, high = float(values.min()), float(values.max())
@@ -83,8 +74,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             ends.append(Mark(at, value, "●", view.tone(each)))
         else:
             ends.append(Label(at, value, str(each.number), view.tone(each), ends=True))
-    legend: Row = [(name[: width - 12], view.tone(run) if len(found) == 1 else "text")]
-    if run is found[0][0]:
+    legend: Row = [(name[: width - 12], view.tone(view.run) if len(found) == 1 else "text")]
+    if view.run is found[0][0]:
         legend.append((f"  {found[0][1].last:.4g}", "text"))
     if (count := len(names_of(view))) > 1:
         legend.append((f"  l: next of {count}", "dim"))
@@ -92,7 +83,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def series_of(view: View) -> list[tuple[Run, LossSeries]]:
-    """Return the chosen scalar of each run that reports it, that of the one in focus first."""
+    """Return the chosen scalar of each run that reports it, the run in focus first."""
     current, name = view.session.current, chosen(view)
     runs = sorted(view.race or view.session.current_group, key=lambda run: run is not current)
     found = ((run, run.live.scalars.get(name)) for run in runs if run.live is not None)
@@ -100,7 +91,7 @@ def series_of(view: View) -> list[tuple[Run, LossSeries]]:
 
 
 def depends_on(view: View, width: int) -> object:
-    """Return what can be seen of it."""
+    """Return what can be seen of the scalar."""
     found = series_of(view)
     last = max(steps_shown(each, []) for each, _ in found)
     seen = [(r.number, r.step * 2 * width // last, f"{each.last:.4g}") for r, each in found]
@@ -120,9 +111,7 @@ SCALAR = Pane(
     draw=draw,
     depends_on=depends_on,
     help="A scalar that the training reports besides its loss; l shows the next.",
-    applies=lambda view: (
-        chosen(view) not in ("", UPDATES_NAME) and (view.several or len(view.session.runs) == 1)
-    ),
+    applies=applies,
     fits=lambda columns, rows: columns >= 100 and in_two_rows(columns, rows),
     widths=(28, None),
 )

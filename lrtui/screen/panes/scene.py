@@ -1,9 +1,12 @@
-"""What the panes have in common that need to know what is trained."""
+"""What the panes share that depend on the problem."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from lrtui.messages import ClassesScene, CurveScene, LineScene, PlaneScene, Scene
 from lrtui.screen.control.view import View
+from lrtui.screen.panes.pane import TALL, WIDE, Pane
 
 EXPECTED: dict[str, tuple[type[Scene], bool]] = {
     "line": (LineScene, True),
@@ -14,16 +17,16 @@ EXPECTED: dict[str, tuple[type[Scene], bool]] = {
     "moons": (ClassesScene, False),
     "spiral": (ClassesScene, False),
 }
-"""The scene of each built-in problem, and whether its loss has a closed form: so that the panes
+"""The scene of each built-in problem, and whether its loss has a closed form; with it, the panes
 have their places before torch is loaded."""
 
 
-def has_scene(view: View, *kinds: type[Scene]) -> bool:
+def has_scene(view: View, kind: type[Scene]) -> bool:
     """Return whether there is a scene of a kind, or there will be once torch is loaded."""
     session = view.session
     if session.scene is not None or session.facts is not None or session.has_losses:
-        return isinstance(session.scene, kinds)
-    return view.problem in EXPECTED and EXPECTED[view.problem][0] in kinds
+        return isinstance(session.scene, kind)
+    return view.problem in EXPECTED and EXPECTED[view.problem][0] is kind
 
 
 def has_theory(view: View) -> bool:
@@ -35,12 +38,12 @@ def has_theory(view: View) -> bool:
 
 
 def is_measured(view: View) -> bool:
-    """Return whether the source measures sharpness, as far as is known yet."""
+    """Return whether the source measures sharpness, or will once torch is loaded."""
     return view.session.facts is not None or view.problem in EXPECTED
 
 
 def waits_for_scene(view: View) -> str:
-    """Say that the data is not there yet."""
+    """Say that the scene is not there yet, or that the problem is unusable."""
     if view.session.unusable:
         return "the problem cannot be used; mend it and press r"
     return "" if view.session.scene else "torch is loading"
@@ -49,3 +52,12 @@ def waits_for_scene(view: View) -> str:
 def waits_for_theory(view: View) -> str:
     """Say that the closed form is not known yet."""
     return "" if view.session.quadratic else "torch is loading"
+
+
+scene_chart = partial(
+    Pane,
+    place="side",
+    waits_for=waits_for_scene,
+    fits=lambda columns, rows: columns >= WIDE or rows >= TALL + 6,
+)
+"""Defines a chart of a scene, which has a place in smaller terminals as well."""

@@ -1,4 +1,4 @@
-"""The sharpness: the largest curvature of the loss, against what the rate allows."""
+"""The sharpness, the largest curvature of the loss, and the largest that the rate allows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.cursor import upright
 from lrtui.screen.panes.loss import steps_shown
-from lrtui.screen.panes.pane import Pane, ReadStep, in_two_rows
+from lrtui.screen.panes.pane import ReadStep, turning_chart
+from lrtui.screen.panes.rate import rates_of
 from lrtui.screen.panes.scene import has_theory, is_measured
 from lrtui.session.run import Run
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 MIN_ERROR = 5e-5
-"""Share of a sharpness below which its error is not written: the digits do not show it."""
+"""Relative error of a sharpness below which it is not written: the digits do not show it."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
@@ -28,8 +29,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
     from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, Stroke, draw, round_up
 
-    run = view.session.current
-    assert run is not None
+    run = view.run
     steps, values, errors = (np.array(column, float) for column in zip(*run.sharpness, strict=True))
     last = steps_shown(run, [])
     canvas = Canvas.of(width, height - 1)
@@ -42,9 +42,12 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     pointed = None if view.cursor is None else min(view.cursor, last)
     layers: list[Layer] = upright(pointed, y)
     if allowed is not None:
-        at, level = limits(run, last)
+        at, lrs = rates_of(run, last)
+        with np.errstate(divide="ignore"):
+            level = threshold(run) / lrs
         layers.append(Curve(at, level, "bad", dotted=True))
-        layers.append(Label(0.75 * last, level[-1], f"{formula(run)} = {allowed:,.4g}", "bad"))
+        label = f"{formula(run)} = {allowed:,.4g}"
+        layers.append(Label(0.75 * last, float(level[-1]), label, "bad"))
     layers.append(Stroke(steps, values, view.tone(run)))
     layers.append(Mark(float(steps[-1]), float(values[-1]), "●", view.tone(run)))
     i = len(steps) - 1
@@ -62,23 +65,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 
-def limits(run: Run, last: int) -> tuple[list[float], list[float]]:
-    """Return the sharpness that the rate allows, by step: it moves where the rate was changed."""
-    least = threshold(run)
-    if run.rates is not None:
-        steps, lrs = run.rates.curve()
-        return steps.tolist(), [least / lr if lr else math.inf for lr in lrs.tolist()]
-    rates = [(0, run.first_lr), *run.changes]
-    at: list[float] = []
-    level: list[float] = []
-    for (step, lr), (until, _) in zip(rates, [*rates[1:], (last, 0.0)], strict=True):
-        at += [float(step), float(max(until, step))]
-        level += [least / lr] * 2
-    return at, level
-
-
 def allowed_by(run: Run) -> float | None:
-    """Return the sharpness that the rate allows now, ``None`` where nobody knows."""
+    """Return the largest stable sharpness at the rate in force, ``None`` if unknown."""
     if isinstance(run.optimizer, str) or run.optimizer.name == "own":
         return None
     return threshold(run) / run.rate_now if run.rate_now else math.inf
@@ -91,14 +79,13 @@ def threshold(run: Run) -> float:
 
 
 def formula(run: Run) -> str:
-    """Return what it is, in letters, such as 2/rate."""
+    """Return the formula of the largest stable sharpness, such as 2/rate."""
     return f"{threshold(run):.3g}/rate"
 
 
 def depends_on(view: View, width: int) -> object:
     """Return what the chart depends on."""
-    run = view.session.current
-    assert run is not None
+    run = view.run
     return run.number, run.sharpness[-1], run.rate_now, steps_shown(run, []), view.cursor
 
 
@@ -115,24 +102,19 @@ def click(view: View, x: int, y: int, width: int, height: int) -> ReadStep | Non
 
 
 def waits_for(view: View) -> str:
-    """Say that it was not measured yet."""
+    """Say that no sharpness has been measured yet."""
     run = view.session.current
     return "" if run and run.sharpness else "measured soon"
 
 
-SHARPNESS = Pane(
+SHARPNESS = turning_chart(
     id="sharpness",
     title="sharpness",
-    place="side",
     draw=draw,
     depends_on=depends_on,
     help="The largest curvature of the loss, measured on the way, and the value above which steps "
     "along it grow: 2/rate, with momentum or Adam another.",
     applies=lambda view: is_measured(view) and not has_theory(view),
     waits_for=waits_for,
-    fits=in_two_rows,
-    widths=(28, None),
-    takes_turns=True,
     click=click,
-    keys=("chart",),
 )

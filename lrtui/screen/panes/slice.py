@@ -1,4 +1,4 @@
-"""The slice: the loss along the step that the optimizer takes, by how long it is."""
+"""The slice: the loss along the step of the optimizer, by the rate of that step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lrtui.messages import Slice
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row
-from lrtui.screen.panes.pane import Pane, in_two_rows
+from lrtui.screen.panes.pane import turning_chart
 from lrtui.screen.panes.scene import is_measured
 from lrtui.text.rates import rate_cell
 
@@ -20,13 +20,12 @@ TOO_HIGH = 4.0
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw the loss after the same step at each rate, and the rate that it was taken with."""
+    """Draw the loss after the same step at each rate, and mark the rate in force."""
     import numpy as np
 
     from lrtui.screen.draw.chart import Axis, Canvas, Curve, Label, Mark, draw
 
-    run = view.session.current
-    assert run is not None
+    run = view.run
     cut, tone = run.slice, view.tone(run)
     assert cut is not None
     known = [(lr, loss) for lr, loss in zip(cut.lrs, cut.losses, strict=True) if loss is not None]
@@ -51,7 +50,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def loss_at(cut: Slice) -> float | None:
-    """Return the loss after the step at its own rate, between those that were computed."""
+    """Return the loss after the step at the rate in force, interpolated; ``None`` if not finite."""
     import numpy as np
 
     losses = [math.nan if loss is None else loss for loss in cut.losses]
@@ -78,30 +77,19 @@ def sentence(cut: Slice, width: int) -> str:
     return next((text for text in choices if len(text) <= width), "")
 
 
-def depends_on(view: View, width: int) -> object:
-    """Return what the chart depends on."""
-    run = view.session.current
-    return run.slice if run else None
-
-
 def waits_for(view: View) -> str:
-    """Say that none was measured yet."""
+    """Say that no slice has been measured yet."""
     run = view.session.current
     return "" if run and run.slice else "measured soon"
 
 
-SLICE = Pane(
+SLICE = turning_chart(
     id="slice",
     title="along the step",
-    place="side",
     draw=draw,
-    depends_on=depends_on,
+    depends_on=lambda view, width: view.run.slice,
     help="The loss along the step that the optimizer takes now, by the rate it is taken with; ◆ is "
     "the rate in force. It says what one step would do, and not what a rate does in the end.",
     applies=is_measured,
     waits_for=waits_for,
-    fits=in_two_rows,
-    widths=(28, None),
-    takes_turns=True,
-    keys=("chart",),
 )

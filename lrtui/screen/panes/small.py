@@ -1,4 +1,4 @@
-"""What is shown where the terminal is too small."""
+"""The line in a terminal that is too small."""
 
 from __future__ import annotations
 

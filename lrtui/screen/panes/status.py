@@ -1,4 +1,4 @@
-"""The verdict: what the current run's curve means, or what is wrong."""
+"""The verdict on the current run, or what is wrong."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOOKS = {
     "failed": ("!", "bad"),
     "disconnected": ("∅", "bad"),
 }
-"""The sign and the tone of each state of a run; the sign is for those who see no colour."""
+"""The sign and the tone of each state of a run; the sign is for those who cannot see colours."""
 
 Verdict = tuple[str, str, str]
 """A sign, a text and a tone."""
@@ -48,7 +48,7 @@ def state(run: Run, paused: bool) -> str:
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """Draw the verdict, and in the last rows what can be done about it, if anything."""
+    """Draw the verdict, and in the last rows what can be done about it."""
     if view.race and not view.several and not urgent(view):
         under = below(view, width, 1)
         rows = race_rows(view, width, max(height - len(under), 1))
@@ -79,7 +79,7 @@ def race_rows(view: View, width: int, height: int) -> list[Row]:
             sign, tone = LOOKS[now]
             here = run is view.session.current
             name = f"{rate_text(run.lr)} {run.title}" if by else rate_text(run.lr)
-            # A run that holds or was stopped is where it is, wherever it would have got to.
+            # A run that is paused or was stopped does not get where it was forecast to.
             at = f"at step {run.step:,}" if now in ("paused", "stopped") else fate(run)
             text = form(sign, now, at)
             number: Row = [(f" {run.number} ", view.tone(run))]
@@ -103,12 +103,12 @@ FORMS: tuple[tuple[Callable[[str, str, str], str], int, bool], ...] = (
     (lambda sign, now, fate: sign, 1, True),
     (lambda sign, now, fate: sign, 1, False),
 )
-"""How the verdict on a run of a race is written, from most to fewest words; the cells between two,
-and whether the rate is written."""
+"""Forms of the verdict on a run of a race, from most to fewest words; for each the cells between
+two runs, and whether it includes the rate."""
 
 
 def fate(run: Run) -> str:
-    """Say where a run settles, as far as that is known; else its loss."""
+    """Say at which step a run settles, if known; else its loss."""
     if run.settled_at is not None:
         return f"at {run.settled_at:,}"
     if run.forecast is not None:
@@ -117,7 +117,7 @@ def fate(run: Run) -> str:
 
 
 def urgent(view: View) -> bool:
-    """Return whether there is something to say that comes before any verdict."""
+    """Return whether something is more urgent than any verdict."""
     session = view.session
     wrong = session.unusable or session.failure
     return bool(wrong or view.silent_for or not session.has_losses)
@@ -160,9 +160,9 @@ def verdict_of(view: View) -> Verdict:
 
 
 def below(view: View, width: int, height: int) -> list[Row]:
-    """Return the last rows: what a trainer that failed said, or what a live training can do.
+    """Return the last rows: the output of a trainer that failed, or what a live training offers.
 
-    Two only where the height allows it.
+    Two rows only if the height allows it.
     """
     session = view.session
     if session.failure and view.details:
@@ -180,7 +180,7 @@ def below(view: View, width: int, height: int) -> list[Row]:
 
 
 def why_advised(view: View, width: int) -> Row:
-    """Give the reason for the advice, for which the row of numbers has no room."""
+    """Return the reason for the advice, if the row of numbers has no room for it."""
     session = view.session
     if width >= 110 or view.race or urgent(view) or not session.offers("start"):
         return []
@@ -189,7 +189,7 @@ def why_advised(view: View, width: int) -> Row:
 
 
 def rows(view: View) -> int:
-    """Return how many rows it has: always as many for a run, so that nothing below it moves."""
+    """Return its rows: the same number throughout a run, so that nothing below it moves."""
     session, (columns, height) = view.session, view.size
     run = session.current
     if height < TALL:
@@ -200,7 +200,7 @@ def rows(view: View) -> int:
 
 
 def headroom_of(run: Run) -> list[Row]:
-    """Return whether the rate may go up, from most to fewest words; nothing if nobody can tell."""
+    """Say whether the rate may go up, from most to fewest words; nothing if that is unknown."""
     gauge = run.live.gauge if run.live is not None and run.is_on else None
     if gauge is None or not (text := sentence(gauge.word, gauge.left)):
         return []
@@ -209,7 +209,7 @@ def headroom_of(run: Run) -> list[Row]:
 
 
 def results_of(run: Run) -> Row:
-    """Return what a live training can go back to, and its last spike once that is over."""
+    """Return where a live training can rewind to, and its last spike once that is over."""
     live = run.live
     assert live is not None
     row: Row = []
@@ -217,7 +217,7 @@ def results_of(run: Run) -> Row:
         step, by = live.way_back
         at = "rate kept" if by == 1 else "at half the rate"
         row += [("   t ", "strong"), (f"back to step {step:,}", "text"), (f", {at}", "dim")]
-    # One that is not over is the verdict itself, with its figures.
+    # A spike that is not over is the verdict, with its figures.
     if (spike := live.spike) is not None and spike.over is not None:
         over = f"recovered in {spike.over:,} steps"
         row.append((f"   last spike at {spike.step:,}, {spike.height_text}; {over}", "dim"))

@@ -1,4 +1,4 @@
-"""The table of several trainings: how far each is, and what differs between their settings."""
+"""The table of several trainings: their progress, and the settings that differ."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ RATE = 8
 """Cells of a rate."""
 
 NAME, MIN_NAME = 24, 8
-"""Cells of a name, at most and at least."""
+"""Maximum and minimum cells of a name."""
 
 VERDICT = 17
-"""Cells of a verdict with its sign: as many as the longest that is usual."""
+"""Cells of a verdict with its sign: the length of the longest usual one."""
 
 LAST = 50
-"""Losses of the mean: a single mini-batch says little."""
+"""Number of losses in the mean: the loss of a single mini-batch is noisy."""
 
 COLUMNS = {f"mean {LAST}": 9, "last": 9, "best @ step": 18, "step": 9, "age": 11}
-"""The columns after the verdict, and their widths."""
+"""Widths of the columns after the verdict."""
 
 MATTER = (f"mean {LAST}", "step", "best @ step", "last", "age")
-"""The same, what matters most first; those that do not fit are left out."""
+"""These columns, most important first; those that do not fit are left out."""
 
 RATES = ("lr", "learning_rate")
-"""Settings that have a column of their own."""
+"""Settings with a column of their own."""
 
 SETTING = 14
-"""Cells of a setting, at most."""
+"""Maximum cells of a setting."""
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
-    """List the trainings, the one in focus always."""
+    """List the trainings, always with the one in focus."""
     here = listed(view, height)
     differing = differences(view.session.current_group)
     longest = max(len(run.label) for run in here)
@@ -83,7 +83,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def rate_of(run: Run) -> float:
-    """Return the rate that a person has set, else the largest so far: the peak of its schedule."""
+    """Return the rate that the user has set, else the largest so far: the peak of the schedule."""
     state = run.live.state if run.live is not None else None
     if state is not None and (state.held is not None or state.scale != 1):
         return state.lr
@@ -102,7 +102,7 @@ def cells_of(run: Run) -> dict[str, str]:
 
 
 def age_of(run: Run) -> str:
-    """Say how long ago a run was heard of; how it ended if it has."""
+    """Say how long ago the last report of a run came, or how the run ended."""
     if not run.is_on:
         return "lost" if run.outcome == "disconnected" else "over"
     ranks = run.live.ranks if run.live is not None else None
@@ -110,7 +110,7 @@ def age_of(run: Run) -> str:
 
 
 def differences(runs: Sequence[Run]) -> list[str]:
-    """Return the names of the settings that not all runs share, in the order of the first."""
+    """Return the names of the settings that differ, in the order of the first run."""
     found = [run.joined.settings for run in runs if run.joined is not None]
     names = dict.fromkeys(name for settings in found for name in settings)
     differ = [name for name in names if len({settings.get(name) for settings in found}) > 1]
@@ -118,12 +118,12 @@ def differences(runs: Sequence[Run]) -> list[str]:
 
 
 def setting_of(run: Run, key: str) -> str:
-    """Return a setting of a run, a dash where it is not known."""
+    """Return a setting of a run, a dash if it is unknown."""
     return run.joined.settings.get(key, "–") if run.joined is not None else "–"
 
 
 def listed(view: View, height: int) -> list[Run]:
-    """Return the trainings that fit into a number of rows, one of them for the titles."""
+    """Return the trainings that fit into a number of rows, one of which is for the titles."""
     runs = view.session.runs
     at = next((i for i, run in enumerate(runs) if run is view.session.current), 0)
     first = max(at - height + 2, 0)
@@ -131,7 +131,7 @@ def listed(view: View, height: int) -> list[Run]:
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> Highlight | None:
-    """Put the training that is clicked in focus."""
+    """Put the clicked training in focus."""
     rows = listed(view, height)
     return Highlight(rows[y - 1].number) if 1 <= y <= len(rows) else None
 

@@ -1,4 +1,4 @@
-"""A try of other rates: how far it is, then what each of them did on the same batches."""
+"""A try of other rates: its progress, then the loss of each on the same batches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.header import bar
 from lrtui.screen.panes.pane import TALL, Pane, Press
-from lrtui.screen.panes.scalar import live_of
 from lrtui.session.tried import advised, difference_text
 from lrtui.text.amounts import duration
 from lrtui.text.rates import factor_text
@@ -25,7 +24,7 @@ MAX_ROWS = 9
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the progress of a try, or its result."""
-    live = live_of(view)
+    live = view.live
     assert live is not None
     if (trying := live.trying) is not None:
         left = trying.seconds_left
@@ -43,7 +42,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def title(view: View, tried: Tried, width: int) -> Row:
-    """Return what was tried, and what can be done about it."""
+    """Return the heading of a result, with its keys."""
     steps = f"{tried.steps:,} steps from {tried.from_step:,}"
     left: Row = [(f" tried on the same {steps}", "strong")]
     left.append(("  control exact" if not tried.warning else f"  {tried.warning}", "dim"))
@@ -57,7 +56,7 @@ def title(view: View, tried: Tried, width: int) -> Row:
 
 
 def row_of(branch: Branch, tried: Tried, width: int) -> Row:
-    """Return what one rate did."""
+    """Return the result of one rate."""
     is_best = branch is advised(tried)
     sign = " ▸ " if is_best else "   "
     row: Row = [(f"{sign}{factor_text(branch.factor):<6}", "strong")]
@@ -82,7 +81,7 @@ def small_curve(branch: Branch, tried: Tried) -> str:
 
 
 def means(branch: Branch) -> list[float | None]:
-    """Return the mean losses of ``CURVE`` stretches; ``None`` where one is not finite."""
+    """Return the mean losses of ``CURVE`` stretches; ``None`` if a loss is not finite."""
     losses, found = branch.losses, list[float | None]()
     cells = min(CURVE, len(losses))
     for i in range(cells):
@@ -94,7 +93,7 @@ def means(branch: Branch) -> list[float | None]:
 
 def applies(view: View) -> bool:
     """Return whether a try is on, or its result has not been closed."""
-    live = live_of(view)
+    live = view.live
     if live is None or view.size[1] < TALL:
         return False
     return live.trying is not None or (live.tried is not None and live.tried is not view.closed)
@@ -102,15 +101,15 @@ def applies(view: View) -> bool:
 
 def rows(view: View) -> int:
     """Return how many rows it has."""
-    live = live_of(view)
+    live = view.live
     if live is None or live.trying is not None or live.tried is None:
         return 1
     return min(1 + len(live.tried.branches), MAX_ROWS)
 
 
 def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
-    """Adopt the advised branch where that is clicked."""
-    live = live_of(view)
+    """Adopt the advised branch if its key is clicked."""
+    live = view.live
     if live is None or live.tried is None or live.trying is not None or y:
         return None
     row = title(view, live.tried, width)

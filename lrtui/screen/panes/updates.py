@@ -1,4 +1,4 @@
-"""How far one optimizer step moves each parameter tensor, as a share of its weights."""
+"""The update-to-weight ratio of each parameter tensor: how far one optimizer step moves it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted
 from lrtui.screen.panes.pane import Pane
-from lrtui.screen.panes.scalar import SCALAR, UPDATES_NAME, chosen, live_of
+from lrtui.screen.panes.scalar import SCALAR, UPDATES_NAME, chosen
 
 MIN_BAR, MAX_NAME = 6, 32
 """Fewest cells of the longest bar, and most cells of a name."""
@@ -16,10 +16,9 @@ MIN_BAR, MAX_NAME = 6, 32
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """List the largest ratio, the smallest, and evenly spaced ones between, with a bar each."""
-    live = live_of(view)
-    assert live is not None
-    assert live.updates is not None
-    updates = live.updates
+    assert view.live is not None
+    assert view.live.updates is not None
+    updates = view.live.updates
     heading: Row = [("median ", "dim"), (short(updates.median), "text")]
     heading.append((f" of {updates.tensors:,}", "dim"))
     heading += [("  l: next", "dim"), (f"  step {updates.step:,}", "dim")]
@@ -41,7 +40,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 
 def shortened(name: str, width: int) -> str:
-    """Shorten a name: first by what stands before the number of its layer, then in the middle."""
+    """Shorten a name: first by the part before the number of its layer, then in the middle."""
     if len(name) > width:
         name = re.sub(r"^[^\d]*\.(?=\d+\.)", "", name)
     head = width // 2
@@ -54,11 +53,8 @@ def short(ratio: float) -> str:
 
 
 def depends_on(view: View, width: int) -> object:
-    """Return what can be seen of it."""
-    live, run = live_of(view), view.session.current
-    assert live is not None
-    assert run is not None
-    return run.number, live.updates and live.updates.step
+    """Return what can be seen of the updates."""
+    return view.run.number, view.live and view.live.updates and view.live.updates.step
 
 
 UPDATES = Pane(

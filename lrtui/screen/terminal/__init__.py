@@ -1,1 +1,1 @@
-"""What lrtui asks of the terminal, and what it sends to it and when."""
+"""Output to the terminal, and questions to it."""

@@ -14,11 +14,7 @@ KNOWN = ["8", "2"]
 
 
 def driver_class(environment: Mapping[str, str]) -> type[Driver] | None:
-    """Return the driver to use, ``None`` to leave the choice to textual.
-
-    Args:
-        environment: the environment variables.
-    """
+    """Return the driver to use, ``None`` to leave the choice to textual."""
     if chooses_driver(environment) or textual.__version__.split(".")[:2] != KNOWN:
         return None
     try:

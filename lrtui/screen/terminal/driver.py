@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 import os
 from asyncio import TimerHandle
-from codecs import IncrementalDecoder, getincrementaldecoder
+from codecs import getincrementaldecoder
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from threading import Event
 from time import monotonic
-from typing import Protocol, cast
 
 from textual import events
 from textual.app import App
@@ -24,7 +22,7 @@ from lrtui.screen.terminal.probe import STDERR, erases, keeps_up
 from lrtui.screen.terminal.screen_diff import ScreenDiff, harmless
 
 ALTERNATE_SCREEN = ("\x1b[?1049h", "\x1b[?1049l")
-"""Into the alternate screen and back: what was drawn on it is lost, and has to be sent again."""
+"""Into the alternate screen and back: what was drawn is lost, and has to be sent again."""
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
 """Textual's marks around a frame, for terminals with synchronised output."""
 QUESTION = "\x1b[6n"
@@ -35,15 +33,15 @@ MAX_UNANSWERED = 2000
 MIN_UNANSWERED = 250
 """The same for the slowest line, and while timing a round trip."""
 MAX_BUFFERED_SECONDS = 0.1
-"""Seconds of output in flight: a key waits as long behind it."""
+"""Seconds of output in flight, for which a key has to wait."""
 MIN_SAMPLES = 10
 """Answers needed to estimate bandwidth and round-trip time."""
 REMEASURE_SECONDS = 10.0
 """Seconds after which the round trip is timed again."""
 FIRST_FRAME = 6500
-"""The same in the first second, before the terminal can have answered."""
+"""Maximum unanswered bytes in the first second, before the terminal can have answered."""
 SILENT = 3000
-"""The same for a terminal that did not answer in the first second."""
+"""Maximum unanswered bytes for a terminal that did not answer in the first second."""
 MAX_CHUNK = 1000
 """Maximum bytes of a write: a key can be answered between two."""
 MIN_BANDWIDTH = 2000
@@ -54,21 +52,6 @@ HOLD = 0.3
 """Maximum seconds to hold output."""
 LAST_ANSWER = 0.5
 """Seconds to wait for the last answer on exit: the shell would take a later one for input."""
-
-
-def lenient_decoder(encoding: str) -> Callable[[], IncrementalDecoder]:
-    """Return a decoder that replaces invalid input."""
-    return partial(getincrementaldecoder(encoding), errors="replace")
-
-
-class HasLine(Protocol):
-    """An app that knows its driver.
-
-    Attributes:
-        line: set by the driver.
-    """
-
-    line: LineDriver | None
 
 
 class LineDriver(LinuxDriver):
@@ -89,7 +72,7 @@ class LineDriver(LinuxDriver):
     ) -> None:
         """Make the driver; called by textual."""
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        cast(HasLine, app).line = self
+        app.line = self  # type: ignore[attr-defined] # see LrtuiApp
         self._diff = ScreenDiff(erases(), colors=not wants_no_color(os.environ))
         self._on = False
         self._at_once = False
@@ -129,8 +112,8 @@ class LineDriver(LinuxDriver):
     def write(self, data: str) -> None:
         """Draw a frame, or pass on anything else unchanged.
 
-        Nobody can tell what an unknown sequence does to the screen. What was drawn before it is
-        sent before it, and whatever is drawn after it is sent whole.
+        An unknown sequence may do anything to the screen. So what was drawn before it is sent
+        before it, and whatever is drawn after it is sent whole.
         """
         if data in (BEGIN, END):
             self._at_once = True
@@ -165,9 +148,11 @@ class LineDriver(LinuxDriver):
         super().stop_application_mode()
 
     def run_input_thread(self) -> None:
-        """Read keys, also from a terminal that sends bytes that are not UTF-8."""
+        """Read keys, also from a terminal that sends invalid UTF-8."""
         # Textual's decoder is strict, and a local name of this function.
-        linux_driver.getincrementaldecoder = lenient_decoder  # type: ignore[attr-defined,assignment]
+        linux_driver.getincrementaldecoder = lambda encoding: partial(  # type: ignore[attr-defined]
+            getincrementaldecoder(encoding), errors="replace"
+        )
         super().run_input_thread()
 
     def process_message(self, message: Message) -> None:
@@ -248,9 +233,9 @@ class LineDriver(LinuxDriver):
     def _window(self) -> float:
         """Return how many bytes may be unanswered, from the measured bandwidth.
 
-        What the line carries in a round trip and a tenth of a second, but at most twice what was
-        once sent: a few bytes answered at once prove little. Only answers to few bytes time the
-        round trip, since others waited behind their own output.
+        That is what the line carries in a round trip and a tenth of a second, but at most twice
+        what was sent at a time: an immediate answer to a few bytes proves little. Only answers to
+        few bytes time the round trip, since others waited behind their own output.
         """
         if not self._answers:
             return MAX_UNANSWERED

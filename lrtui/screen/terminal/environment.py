@@ -1,4 +1,4 @@
-"""What the environment variables say about the terminal, and what they tell textual."""
+"""Environment variables that describe the terminal or configure textual."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Mapping, MutableMapping
 
 
 def prepare(environment: MutableMapping[str, str]) -> None:
-    """Set what textual reads from the environment while it is imported.
-
-    A variable that the user has set is left alone.
-    """
+    """Set variables that textual reads while it is imported, unless the user has set them."""
     # With textual's 60 updates a second, a key pressed during a frame would wait for the next
     # update (25 ms at the 95th percentile instead of 8). lrtui limits its output by the frames
     # it draws.

@@ -127,7 +127,7 @@ class ScreenDiff:
         return len(cells)
 
     def changes(self, columns: int, rows: int, most: int) -> str:
-        """Return what to send for the next rows that differ, and count it as sent.
+        """Return the output for the next rows that differ, and count it as sent.
 
         Args:
             columns: width of the terminal; cells outside it are skipped.
@@ -157,7 +157,7 @@ class ScreenDiff:
         return "".join(pieces) + ("\x1b[m" if pen else "") + home
 
     def _row(self, y: int, columns: int, pen: str) -> tuple[str, str]:
-        """Return what brings one row up to date, and the style in effect afterwards."""
+        """Return the output that updates a row, and the style in effect afterwards."""
         wanted = self._wanted[y][:columns]
         shown = self._shown.get(y, [])
         if wanted == shown:
