@@ -92,7 +92,7 @@ class Automatic:
         compile_ = torch.compile
 
         @functools.wraps(compile_)
-        def noted_compile(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def noted_compile(*args: Any, **kwargs: Any) -> Any:
             self._hide_from_compile()
             return compile_(*args, **kwargs)
 
@@ -103,7 +103,7 @@ class Automatic:
         make = Optimizer.__init__
 
         @functools.wraps(make)
-        def noted_init(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        def noted_init(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             make(optimizer, *args, **kwargs)
             self._made_at[optimizer] = self._steps
 
@@ -151,7 +151,7 @@ class Automatic:
 
     # --- in the step ----------------------------------------------------------------------
 
-    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         if WATCHING.is_paused:  # a replay, in which only the rate is ours
             if self._control is not None:
                 self._control.before(optimizer, args, kwargs)
@@ -170,7 +170,7 @@ class Automatic:
             self._on_error(error)
             return None
 
-    def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+    def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if WATCHING.is_paused:
             if self._control is not None:
                 self._control.restore(optimizer)
@@ -230,7 +230,7 @@ class Automatic:
         self.monitor = Monitor.of_all(optimizer, levers, self._options)
         self.monitor.describe(self._describe(optimizer))
 
-    def _add_scalars(self, optimizer: Optimizer, loss: Number | None, rate: Any) -> None:  # noqa: ANN401
+    def _add_scalars(self, optimizer: Optimizer, loss: Number | None, rate: Any) -> None:
         """Show another optimizer's loss and rate with the next step.
 
         Follow it, its latest steps included, once it has stepped alone for long enough.

@@ -119,7 +119,7 @@ class Channel:
 
     # --- in the training thread -----------------------------------------------------------
 
-    def defer_row(self, row: Any) -> None:  # noqa: ANN401
+    def defer_row(self, row: Any) -> None:
         """Record a row through the device queue, as are all after the first with device numbers."""
         self._device.waiting.append(row)
         if len(self._device.waiting) >= MAX_WAITING:

@@ -139,7 +139,7 @@ def run_forward(entries: Sequence[Entry]) -> list[Tensor]:
     return [values[slot].detach().clone() for e in entries for slot in e.losses]
 
 
-def run_one(entry: Entry, values: dict[int, Any], *, grad: bool = True) -> Any:  # noqa: ANN401
+def run_one(entry: Entry, values: dict[int, Any], *, grad: bool = True) -> Any:
     """Make a recorded call again, with the outputs of earlier ones by slot."""
     leaves = [values[leaf.number] if isinstance(leaf, Slot) else leaf for leaf in entry.leaves]
     args, kwargs = tree_unflatten(leaves, entry.spec)
@@ -159,12 +159,12 @@ def run_one(entry: Entry, values: dict[int, Any], *, grad: bool = True) -> Any: 
         return entry.call(*args, **kwargs)
 
 
-def as_tree(value: Any) -> Any:  # noqa: ANN401
+def as_tree(value: Any) -> Any:
     """Return an argument that torch's trees do not look into as one that they do."""
     return dict(value) if type(value).__name__ in ("BatchEncoding", "BatchFeature") else value
 
 
-def flat(value: Any) -> list[Any]:  # noqa: ANN401
+def flat(value: Any) -> list[Any]:
     """Return the leaves of what a call returned."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type | dict):
         value = vars(value)

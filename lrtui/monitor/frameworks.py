@@ -123,13 +123,8 @@ def watch_evaluations(patches: Patches, note: Callable[[Mapping[str, Any]], None
 
         @functools.wraps(evaluated)
         def noted_evaluated(
-            handler: Any,  # noqa: ANN401
-            args: Any,  # noqa: ANN401
-            state: Any,  # noqa: ANN401
-            control: Any,  # noqa: ANN401
-            metrics: Any,  # noqa: ANN401
-            **kwargs: Any,  # noqa: ANN401
-        ) -> Any:  # noqa: ANN401
+            handler: Any, args: Any, state: Any, control: Any, metrics: Any, **kwargs: Any
+        ) -> Any:
             note(metrics)
             return evaluated(handler, args, state, control, metrics, **kwargs)
 
@@ -142,11 +137,7 @@ def watch_evaluations(patches: Patches, note: Callable[[Mapping[str, Any]], None
 
         @functools.wraps(call_hooks)
         def noted_hooks(
-            trainer: Any,  # noqa: ANN401
-            hook: str,
-            *args: Any,  # noqa: ANN401
-            call_hooks: Any = call_hooks,  # noqa: ANN401
-            **kwargs: Any,  # noqa: ANN401
+            trainer: Any, hook: str, *args: Any, call_hooks: Any = call_hooks, **kwargs: Any
         ) -> None:
             call_hooks(trainer, hook, *args, **kwargs)
             if hook == "on_validation_end" and not trainer.sanity_checking:

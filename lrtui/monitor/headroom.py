@@ -115,7 +115,7 @@ class Headroom:
     def _forget(self) -> None:
         self._weights, self._gradients, self._dots, self._rates = None, [], [], []
 
-    def _before(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:  # noqa: ANN401
+    def _before(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         """Sample before the optimizer's step, or after its closure, which computes the gradient.
 
         Returns:
@@ -126,7 +126,7 @@ class Headroom:
         def sampling(closure: Callable[[], Any]) -> Callable[[], Any]:
             calls = 0
 
-            def sampled() -> Any:  # noqa: ANN401
+            def sampled() -> Any:
                 nonlocal calls
                 result = closure()
                 calls += 1
@@ -146,7 +146,7 @@ class Headroom:
         return changed
 
     @torch.no_grad()
-    def _measure(self, last_rate: Any) -> None:  # noqa: ANN401
+    def _measure(self, last_rate: Any) -> None:
         """Sample, and keep errors out of the training."""
         if self._control.observe is None:
             return  # since the step began
@@ -159,7 +159,7 @@ class Headroom:
             self._complain(f"the slope left can no longer be measured: {in_words(error)}")
         self._spent += time.perf_counter() - self._began
 
-    def _sample(self, last_rate: Any) -> None:  # noqa: ANN401
+    def _sample(self, last_rate: Any) -> None:
         """Compare the new gradient with the last step; copy weights and gradients."""
         control = self._control
         if self._parameters[0].is_cuda and torch.cuda.is_current_stream_capturing():

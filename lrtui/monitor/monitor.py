@@ -168,7 +168,7 @@ class Monitor:
             scalars = {f"{n} (script)" if n in RESERVED_NAMES else n: v for n, v in scalars.items()}
         self.record(loss, scalars)
 
-    def record(self, loss: Any, scalars: dict[str, Any]) -> None:  # noqa: ANN401
+    def record(self, loss: Any, scalars: dict[str, Any]) -> None:
         """Record a step like ``step``; no scalar may have a reserved name."""
         channel = self._channel
         if channel.owner is not self:
@@ -244,7 +244,7 @@ class Monitor:
         self._before = {}
         return own
 
-    def _read(self, value: Any, name: str) -> Any:  # noqa: ANN401
+    def _read(self, value: Any, name: str) -> Any:
         """Return a number; a tensor on a device stays there."""
         try:
             if value.__class__ is Tensor and value.is_cpu:  # the usual case first

@@ -25,7 +25,7 @@ class Patches:
         """Patch nothing yet."""
         self._undo: list[tuple[Any, str, Any, Any]] = []
 
-    def patch(self, owner: Any, name: str, new: Any) -> None:  # noqa: ANN401
+    def patch(self, owner: Any, name: str, new: Any) -> None:
         """Replace an attribute that ``owner``, a class or module, defines itself."""
         self._undo.append((owner, name, new, vars(owner)[name]))
         setattr(owner, name, new)

@@ -302,7 +302,7 @@ class Ranks:
             self.progress[rank] = (step, max(pace, 0.0), ended, doing)
 
 
-def own_connection(store: Any) -> Any:  # noqa: ANN401 - untyped in torch
+def own_connection(store: Any) -> Any:
     """Return a second connection to a store, so that polling never blocks the training's own."""
     if hasattr(store, "clone"):
         return store.clone()

@@ -133,7 +133,7 @@ def watch_spawned(options: RunOptions) -> None:
     for cls in (context.SpawnProcess, context.ForkServerProcess):
         start: Callable[[Any], Any] = cls._Popen
 
-        def watched(process: Any, start: Callable[[Any], Any] = start) -> Any:  # noqa: ANN401
+        def watched(process: Any, start: Callable[[Any], Any] = start) -> Any:
             target = process._target
             if target is not None:
                 process._target = WatchedTarget(target, options)
@@ -152,7 +152,7 @@ class WatchedTarget:
         """Wrap the target."""
         self._target, self._options = target, options
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the target.
 
         Raises:

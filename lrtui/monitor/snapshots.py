@@ -258,7 +258,7 @@ def is_finite(module: nn.Module) -> bool:
     return all(bool(torch.isfinite(weights).all()) for weights in module.parameters())
 
 
-def on_cpu(state: Any) -> Any:  # noqa: ANN401 - any state_dict
+def on_cpu(state: Any) -> Any:
     """Return a copy of a state with its tensors on the CPU."""
     if isinstance(state, Tensor):
         return state.detach().to("cpu", copy=True)
@@ -269,7 +269,7 @@ def on_cpu(state: Any) -> Any:  # noqa: ANN401 - any state_dict
     return copy.deepcopy(state)
 
 
-def nbytes_of(state: Any) -> int:  # noqa: ANN401
+def nbytes_of(state: Any) -> int:
     """Return the bytes of a state's tensors."""
     if isinstance(state, Tensor):
         return state.nbytes

@@ -37,12 +37,12 @@ class StderrTail:
         self.text = ""
         self._saved: tuple[Path | None, str] = (None, "")
 
-    def attach(self, stream: Any) -> None:  # noqa: ANN401
+    def attach(self, stream: Any) -> None:
         """Keep what is written to a stream from now on."""
         write = stream.write
 
         @functools.wraps(write)
-        def kept_write(text: str) -> Any:  # noqa: ANN401
+        def kept_write(text: str) -> Any:
             written = write(text)
             kept = self.text + text
             if "\r" in text:

@@ -104,7 +104,7 @@ class Mode(TorchFunctionMode):
         super().__init__()
         self._tape = tape
 
-    def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+    def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the function and record it."""
         if torch.compiler.is_compiling():  # a compiled function must stay as it is
             return func(*args, **(kwargs or {}))
@@ -314,7 +314,7 @@ class Tape:
                 continue
             call: Any = owner.__call__
 
-            def recorded(module: Any, *args: Any, _call: Any = call, **kwargs: Any) -> Any:  # noqa: ANN401
+            def recorded(module: Any, *args: Any, _call: Any = call, **kwargs: Any) -> Any:
                 if torch.compiler.is_compiling() or self._is_away:
                     return _call(module, *args, **kwargs)
                 return self._run_module(_call, module, args, kwargs)
@@ -327,14 +327,14 @@ class Tape:
         apply: Any = vars(torch.autograd.Function)["apply"].__func__
 
         @functools.wraps(backward)
-        def recorded_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        def recorded_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             if self._is_away:
                 backward(tensors, *args, **kwargs)
             else:
                 self._run_backward(backward, (tensors, *args), kwargs)
 
         @functools.wraps(apply)
-        def recorded_apply(cls: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def recorded_apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling() or self._is_away:
                 return apply(cls, *args, **kwargs)
             rng = rng_states()
@@ -346,12 +346,12 @@ class Tape:
         self._patches.patch(torch.autograd, "backward", recorded_backward)
         self._patches.patch(torch.autograd.Function, "apply", classmethod(recorded_apply))
 
-    def _hide(self, owner: Any, name: str) -> None:  # noqa: ANN401
+    def _hide(self, owner: Any, name: str) -> None:
         """Record nothing of what a function does."""
         call = vars(owner)[name]
 
         @functools.wraps(call)
-        def hidden_call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def hidden_call(*args: Any, **kwargs: Any) -> Any:
             if self._is_away:
                 return call(*args, **kwargs)
             with self.hidden():
@@ -359,13 +359,13 @@ class Tape:
 
         self._patches.patch(owner, name, hidden_call)
 
-    def _record_as_one(self, owner: Any, name: str) -> None:  # noqa: ANN401
+    def _record_as_one(self, owner: Any, name: str) -> None:
         """Record a function as one call, whatever it does inside."""
         call = vars(owner)[name]
         of_scaler = owner is torch.amp.GradScaler
 
         @functools.wraps(call)
-        def recorded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def recorded(*args: Any, **kwargs: Any) -> Any:
             if self._is_away:
                 return call(*args, **kwargs)
             args = tuple([*x] if isinstance(x, types.GeneratorType) else x for x in args)
@@ -394,7 +394,7 @@ class Tape:
 
         self._patches.patch(owner, name, recorded)
 
-    def _prepare(self, optimizer: Optimizer | None, scaler: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    def _prepare(self, optimizer: Optimizer | None, scaler: Any) -> list[dict[str, Any]]:
         """Copy what a call is about to change; return the options of an optimizer's groups.
 
         With the schedule's rates. Empty if that failed, as without memory.
@@ -416,9 +416,9 @@ class Tape:
         self,
         kind: Kind,
         call: Callable[..., Any],
-        args: Any,  # noqa: ANN401
+        args: Any,
         kwargs: dict[str, Any],
-        out: Any,  # noqa: ANN401
+        out: Any,
         rng: list[Any] | None = None,
     ) -> Entry | None:
         """Add an entry for a call; return it, ``None`` if that failed."""
@@ -432,9 +432,9 @@ class Tape:
         self,
         kind: Kind,
         call: Callable[..., Any],
-        args: Any,  # noqa: ANN401
+        args: Any,
         kwargs: dict[str, Any],
-        out: Any,  # noqa: ANN401
+        out: Any,
     ) -> Entry:
         plain_kwargs = {key: as_tree(value) for key, value in kwargs.items()}
         values, spec = tree_flatten((tuple(map(as_tree, args)), plain_kwargs))
@@ -480,7 +480,7 @@ class Tape:
         if self.nbytes > self._max_bytes:
             self._fail(f"the batches take more than {self._max_bytes / 1e6:,.0f} MB")
 
-    def _run_module(self, call: Any, module: nn.Module, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+    def _run_module(self, call: Any, module: nn.Module, args: Any, kwargs: Any) -> Any:
         rng, training = None, []
         with self._ours():
             self.before.add_module(module)
@@ -494,7 +494,7 @@ class Tape:
             entry.training, entry.synchronizes = training, synchronizes
         return out
 
-    def run_function(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+    def run_function(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Call a torch function, and record it if it concerns the networks."""
         if self._is_away:
             return func(*args, **kwargs)
@@ -538,7 +538,7 @@ class Tape:
             with self._ours():
                 self.before.add_tensor(written)
 
-    def _note_views(self, target: Tensor, out: Any) -> None:  # noqa: ANN401
+    def _note_views(self, target: Tensor, out: Any) -> None:
         """Note outputs that are views of a tensor of the script: writing to them changes it."""
         for value in flat(out):
             if not isinstance(value, Tensor) or value not in self._slots:
@@ -551,7 +551,7 @@ class Tape:
                 if base is not None:
                     self._base[self._slots[value]] = base
 
-    def _run_backward(self, call: Any, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+    def _run_backward(self, call: Any, args: Any, kwargs: Any) -> None:
         roots = args[0] if isinstance(args[0], list | tuple) else (args[0],)
         slots = []
         for root in roots:
@@ -569,7 +569,7 @@ class Tape:
         with self.hidden():
             call(*args, **kwargs)
 
-    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         """Note the options of a step, and record its closure, if any, call by call."""
         if self._is_away:
             return None
@@ -586,7 +586,7 @@ class Tape:
         if closure is None or isinstance(optimizer, torch.optim.LBFGS):
             return None
 
-        def recorded_closure() -> Any:  # noqa: ANN401
+        def recorded_closure() -> Any:
             self._leave_step()
             try:
                 return closure()
@@ -602,7 +602,7 @@ class Tape:
     def _leave_step(self) -> None:
         self._depth -= 1
 
-    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._stepping is None or optimizer is not self._stepping[0]:
             return
         _, closure, options = self._stepping
