@@ -44,6 +44,7 @@ from lrtui.monitor.command_queue import NEVER, PendingCommand
 from lrtui.monitor.device import MAX_WAITING, DeviceRows, number_of
 from lrtui.monitor.journal import Journal
 from lrtui.monitor.levers import Levers, Steering
+from lrtui.monitor.options import RunOptions
 from lrtui.monitor.publisher import Addressed, Began, Finished, Publisher, to_all
 from lrtui.monitor.ranks import Ranks, number_of_ranks
 from lrtui.monitor.rate_try import RateTry
@@ -66,16 +67,13 @@ class Training:
     name: str
     optimizer: str
     levers: Levers
-    full_batch: bool = False
-    journal: Path | None = None
-    shows_vitals: bool = True
-    on_spike: str | None = None
-    own_batch: bool = False
+    options: RunOptions
+    full_batch: bool
 
     @property
     def began(self) -> Began:
         """The event of its beginning."""
-        return Began(self.name, self.optimizer, self.full_batch, self.on_spike)
+        return Began(self.name, self.optimizer, self.full_batch, self.options.on_spike)
 
 
 class Channel:
@@ -198,9 +196,10 @@ class Channel:
         if self._rank:
             self._record_nothing()
             return
+        options = self._training.options
         try:
             path = new_path(self._pid)
-            self._journal = Journal(self._training.journal or path.with_suffix(".journal"))
+            self._journal = Journal(options.journal or path.with_suffix(".journal"))
             spikes = self._journal.path.with_suffix(".spikes.jsonl")
             self._publisher.watch_spikes(Alarms(spikes, self._warn))
             self._saved = saving.take(self.complain)
@@ -222,8 +221,8 @@ class Channel:
             if self._saved is not None:
                 end_cleanly_on_sigterm()
             stderr_tail.remove_stale(path.parent)
-            if self._training.shows_vitals:
-                self.vitals = Vitals(self.complain, self.add_late, self._training.own_batch)
+            if options.vitals:
+                self.vitals = Vitals(self.complain, self.add_late, options.own_batch)
                 self.vitals.follow(self.steering.levers)
 
     def _record_nothing(self) -> None:
@@ -351,7 +350,7 @@ class Channel:
 
     def _socket_moved(self, path: Path) -> None:
         """Let the journal follow the socket to another folder."""
-        if self._journal is not None and self._training.journal is None:
+        if self._journal is not None and not self._training.options.journal:
             self._journal = Journal(path.with_suffix(".journal"))
             if self._publisher.alarms is not None:
                 self._publisher.alarms.path = path.with_suffix(".spikes.jsonl")
@@ -418,7 +417,7 @@ class Channel:
     def after_fork(self) -> None:
         """Become a no-op in a forked child."""
         if self._server is not None:
-            self._server.after_fork()
+            self._server.close_connections()
         if Tape.active is not None:
             Tape.active.switch_off()
         self._record_nothing()

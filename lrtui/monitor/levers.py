@@ -94,22 +94,21 @@ class Steering:
     @property
     def capabilities(self) -> list[Capability]:
         """Commands that this training supports."""
-        found: list[Capability] = ["pause", "step", "stop"]
-        if self.levers.control.can_hold:
-            found.append("hold")
-        if self.levers.control.can_scale:
-            found += ["scale", "release"]
-        if self.levers.checkpoint is not None:
-            found.append("checkpoint")
-        if self.levers.snapshots is not None:
-            found.append("rewind")
-        if self.levers.follow is not None:
-            found.append("follow")
-        if self.levers.control.can_scale:
-            found.append("try")
-        if self.tries.can_adopt:
-            found.append("adopt")
-        return found
+        levers, can_scale = self.levers, self.levers.control.can_scale
+        supported: dict[Capability, bool] = {
+            "pause": True,
+            "step": True,
+            "stop": True,
+            "hold": levers.control.can_hold,
+            "scale": can_scale,
+            "release": can_scale,
+            "checkpoint": levers.checkpoint is not None,
+            "rewind": levers.snapshots is not None,
+            "follow": levers.follow is not None,
+            "try": can_scale,
+            "adopt": self.tries.can_adopt,
+        }
+        return [name for name, is_supported in supported.items() if is_supported]
 
     def why_not(self, command: AnyCommand) -> str:
         """Return why a command cannot be carried out, empty if it can; safe from any thread."""
@@ -193,11 +192,7 @@ class Steering:
         match command:
             case Hold(lr=lr):
                 if not control.can_hold:
-                    raise ValueError(
-                        "the optimizer estimates the rate itself, it can only be scaled"
-                        if control.can_scale
-                        else NO_RATE
-                    )
+                    raise ValueError(ONLY_SCALED if control.can_scale else NO_RATE)
                 control.hold(lr)
                 return f"rate held at {format_rate(lr)}{self._group_note()}"
             case Scale(by=by):
@@ -230,14 +225,9 @@ class Steering:
                     raise ValueError("there is no other optimizer to follow")
                 return self.levers.follow(name)
             case Try():
+                optimizers = self.levers.optimizers
                 return self.tries.begin(
-                    pending,
-                    command,
-                    control,
-                    self.levers.optimizers,
-                    self.run,
-                    self.step,
-                    self.pace,
+                    pending, command, control, optimizers, self.run, self.step, self.pace
                 )
             case Cancel():
                 return self.tries.cancel()
@@ -298,6 +288,8 @@ class Steering:
 
 
 NO_RATE = "the optimizer has no rate that could be changed: no lr in its groups"
+
+ONLY_SCALED = "the optimizer estimates the rate itself, it can only be scaled"
 
 NO_SNAPSHOTS = "there are no snapshots: no model was given to the Monitor"
 

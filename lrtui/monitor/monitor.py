@@ -103,7 +103,8 @@ class Monitor:
             # A Monitor of the same optimizers is obsolete: a notebook cell was run again.
             channel.steering.levers.control.detach_if_shared(optimizers)
         levers = Levers(RateControl(first), checkpoint, optimizers=optimizers, model=model)
-        self._prepare(levers, first, name, journal, full_batch, vitals, on_spike, own_batch)
+        options = RunOptions(name, journal, vitals, on_spike, own_batch)
+        self._prepare(levers, first, options, full_batch)
         for each in optimizers:
             try:
                 self.control.attach(each)
@@ -113,40 +114,19 @@ class Monitor:
             levers.snapshots = Snapshots([model, *optimizers, *schedules, self.control])
 
     @classmethod
-    def of_all(
-        cls,
-        optimizer: Optimizer | None,
-        levers: Levers,
-        options: RunOptions,
-    ) -> Self:
+    def of_all(cls, optimizer: Optimizer | None, levers: Levers, options: RunOptions) -> Self:
         """Return a Monitor whose caller attaches the optimizers."""
         made = cls.__new__(cls)
-        name, journal, vitals, on_spike, own_batch, _ = options
-        made._prepare(levers, optimizer, name, journal, False, vitals, on_spike, own_batch)
+        made._prepare(levers, optimizer, options, full_batch=False)
         return made
 
     def _prepare(
-        self,
-        levers: Levers,
-        optimizer: Optimizer | None,
-        name: str | None,
-        journal: str | os.PathLike[str] | None,
-        full_batch: bool,
-        vitals: bool,
-        on_spike: str | None,
-        own_batch: bool,
+        self, levers: Levers, optimizer: Optimizer | None, options: RunOptions, full_batch: bool
     ) -> None:
         self.control = levers.control
-        self._training = Training(
-            name or Path(sys.argv[0]).name or "python",
-            "" if optimizer is None else type(optimizer).__name__,
-            levers,
-            full_batch,
-            Path(journal) if journal is not None else None,
-            vitals,
-            on_spike,
-            own_batch,
-        )
+        name = options.name or Path(sys.argv[0]).name or "python"
+        title = "" if optimizer is None else type(optimizer).__name__
+        self._training = Training(name, title, levers, options, full_batch)
         # Steps of the other trainings, to see whether they still go on when this one begins.
         self._before = {channel: channel.queue.step for channel in open_channels()}
         self._channel = Channel(self._training)
