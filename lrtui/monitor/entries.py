@@ -82,13 +82,7 @@ def mark_needed(entries: Sequence[Entry]) -> None:
 def run_all(
     entries: Sequence[Entry], losses: list[list[Tensor]], after_step: Callable[[], None]
 ) -> None:
-    """Make the recorded calls again.
-
-    Args:
-        entries: to run, those that are needed.
-        losses: where to append the losses of each step.
-        after_step: called after each; may raise to stop.
-    """
+    """Make the recorded calls again, those that are needed; see ``Tape.replay``."""
     needed = [entry for entry in entries if entry.is_needed]
     last_use: dict[int, int] = {}
     for i, entry in enumerate(needed):

@@ -131,7 +131,7 @@ class SavedState:
         return ""
 
     def restore_loop(self) -> None:
-        """Put back what belongs to the script's loop rather than to what is trained.
+        """Put back what the script's loop sets, leaving what is trained.
 
         Options of the optimizers, as schedules have set them; training modes; random states.
         """
@@ -146,7 +146,7 @@ class SavedState:
     def same_versions(self, more: Iterable[Tensor] = ()) -> Iterator[None]:
         """Leave the version counters as they are, those of ``more`` tensors as well.
 
-        A graph that the script still holds must not take what is put back for a change.
+        Autograd must not take the restored values for a change in a graph that the script holds.
         """
         tensors = [*more, *(p for o, _ in self._optimizers.values() for p in parameters_of(o))]
         tensors += [t for t, _ in self._tensors.values()]
@@ -267,7 +267,7 @@ def copied(value: Any) -> Any:
 
 
 def put_back(now: Any, saved: Any) -> Any:
-    """Return a saved value, written into what is there now where that is possible."""
+    """Return a saved value, written into the present one where that is possible."""
     if isinstance(now, Tensor) and isinstance(saved, Tensor):
         if now.shape == saved.shape and now.dtype == saved.dtype:
             now.detach().copy_(saved)
@@ -291,7 +291,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def same_leaf(one: Any, other: Any) -> bool:
-    """Return whether two tensors are equal, NaN in the same places; anything else is taken to."""
+    """Return whether two tensors are equal, NaN in the same places; ignore anything else."""
     if not isinstance(one, Tensor) or not isinstance(other, Tensor):
         return isinstance(one, Tensor) == isinstance(other, Tensor)
     if one.shape != other.shape:

@@ -62,13 +62,13 @@ RANDOM = (
     "gumbel",
     "rrelu",
 )
-"""What the names of torch functions begin with that draw random numbers."""
+"""Prefixes of the names of torch functions that draw random numbers."""
 
 RANDOM_PARTS = ("dropout", "attention", "rnn", "lstm", "gru")
-"""What the names of such functions contain otherwise."""
+"""Parts of the names of the other such functions."""
 
 LEAVES_TORCH = ("numpy", "tolist", "__array__")
-"""Functions by which numbers leave torch; they may come back as data."""
+"""Functions that take numbers out of torch; they may return as data."""
 
 STALE_DATA = (
     "the script takes numbers out of the network; if they come back as data, they are those of "
@@ -115,16 +115,16 @@ class Tape:
     """A record of consecutive steps.
 
     Attributes:
-        entries: what was recorded.
-        before: what the training was before.
+        entries: the recorded calls.
+        before: state of the training before them.
         losses: for each recorded step of any optimizer, the losses of its backward passes.
-        hand: what a person had done to the rate.
-        steps: recorded ones of the followed optimizer.
+        hand: hold and scale of the rate before them.
+        steps: recorded steps of the followed optimizer.
         trouble: why the steps cannot be replayed, empty while they can.
         warning: what limits the meaning of a replay, empty if nothing does.
         nbytes: bytes of the batches kept.
         restarts: how often recording restarted, after a step of another optimizer.
-        active: the tape that records, ``None`` if none does.
+        active: the tape that is recording, ``None`` if none is.
     """
 
     active: ClassVar[Tape | None] = None
@@ -137,14 +137,10 @@ class Tape:
         *,
         forward_only: bool = False,
     ) -> None:
-        """Record nothing yet.
+        """Record nothing yet; ``max_bytes`` is the most that batches may take.
 
-        Args:
-            control: of the rate; scales it for a replay.
-            optimizers: that may step.
-            max_bytes: most bytes of batches to keep.
-            forward_only: whether only losses are to be computed again, so that neither weights
-                nor optimizers are copied.
+        With ``forward_only``, only losses are computed again: neither weights nor optimizers are
+        copied.
         """
         self.restarts = 0
         self.trouble = self.warning = ""
@@ -185,24 +181,22 @@ class Tape:
 
     @property
     def _is_away(self) -> bool:
-        """Whether calls are not to be recorded: part of another one, or of another thread."""
+        """Whether to skip calls: parts of another one, and those of other threads."""
         return bool(self._depth) or not self._is_on or threading.get_ident() != self._thread
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a call that is recorded as one has not returned, such as a scaler's step."""
-        return bool(self._depth)
-
     def when_free(self, do: Callable[[], None]) -> None:
-        """Call a function once that has returned."""
-        self._waiting = do
+        """Call a function now, or once a call recorded as one (a scaler's step) has returned."""
+        if self._depth:
+            self._waiting = do
+        else:
+            do()
 
     @contextlib.contextmanager
     def hidden(self) -> Iterator[None]:
-        """Record nothing of what happens within."""
+        """Record nothing within."""
         self._depth += 1
         try:
-            # Torch has taken the mode away itself while it calls it.
+            # Torch itself has removed the mode while it calls it.
             with _pop_mode_temporarily() if self._is_mode_on else contextlib.nullcontext():
                 yield
         finally:
@@ -222,7 +216,7 @@ class Tape:
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
-        """Record nothing of what happens within, which may stop the recording."""
+        """Record nothing within, where the recording may be stopped."""
         self._depth += 1
         try:
             yield
@@ -250,7 +244,7 @@ class Tape:
             raise
 
     def _attach(self) -> None:
-        """Begin to see what the script calls."""
+        """Patch and hook what the script calls."""
         self._patch_modules()
         scaler: Any = torch.amp.GradScaler
         for owner, name in (
@@ -284,8 +278,7 @@ class Tape:
             self._pre_hook.remove()
         for hook in self._post_hooks.values():
             hook.remove()
-        changed = any(t._version != v for e in self.entries for t, v in e.versions or ())
-        if changed:
+        if any(t._version != v for e in self.entries for t, v in e.versions or ()):
             self._fail(CHANGED_BATCH)
         self._slots = WeakIdKeyDictionary()
         mark_needed(self.entries)
@@ -296,7 +289,7 @@ class Tape:
 
     @contextlib.contextmanager
     def _ours(self) -> Iterator[None]:
-        """Record nothing of what happens within, and keep its errors out of the training."""
+        """Record nothing within, and keep its errors out of the training."""
         try:
             with self.hidden():
                 yield
@@ -307,7 +300,7 @@ class Tape:
         self.trouble = self.trouble or why
 
     def _patch_modules(self) -> None:
-        """Record calls of modules, of compiled ones as well."""
+        """Record calls of modules, compiled ones included."""
         compiled = getattr(sys.modules.get("torch._dynamo.eval_frame"), "OptimizedModule", None)
         for owner in (nn.Module, compiled):
             if owner is None or "__call__" not in vars(owner):
@@ -347,7 +340,7 @@ class Tape:
         self._patches.patch(torch.autograd.Function, "apply", classmethod(recorded_apply))
 
     def _hide(self, owner: Any, name: str) -> None:
-        """Record nothing of what a function does."""
+        """Record nothing within a function."""
         call = vars(owner)[name]
 
         @functools.wraps(call)
@@ -397,7 +390,7 @@ class Tape:
     def _prepare(self, optimizer: Optimizer | None, scaler: Any) -> list[dict[str, Any]]:
         """Copy what a call is about to change; return the options of an optimizer's groups.
 
-        With the schedule's rates. Empty if that failed, as without memory.
+        The options have the schedule's rates; they are empty if that failed, such as out of memory.
         """
         options: list[dict[str, Any]] = []
         with self._ours():
@@ -422,54 +415,48 @@ class Tape:
         rng: list[Any] | None = None,
     ) -> Entry | None:
         """Add an entry for a call; return it, ``None`` if that failed."""
-        entry = None
         with self._ours():
-            entry = self._entry(kind, call, args, kwargs, out)
-            entry.rng = rng
-        return entry
+            plain_kwargs = {key: as_tree(value) for key, value in kwargs.items()}
+            values, spec = tree_flatten((tuple(map(as_tree, args)), plain_kwargs))
+            leaves = [self._leaf(kind, value) for value in values]
+            entry = Entry(
+                kind, call, leaves, spec, [], torch.is_grad_enabled(), autocast_state(), rng
+            )
+            if kind == "module":
+                entry.versions = [
+                    (leaf, leaf._version)
+                    for leaf in leaves
+                    if isinstance(leaf, Tensor)
+                    and not leaf.requires_grad
+                    and not leaf.is_inference()
+                ]
+            for position, value in enumerate(flat(out)):
+                if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+                    self._count += 1
+                    self._slots[value] = self._count
+                    self._has_graph[self._count] = value.requires_grad
+                    entry.outputs.append((position, self._count))
+            self.entries.append(entry)
+            return entry
+        return None
 
-    def _entry(
-        self,
-        kind: Kind,
-        call: Callable[..., Any],
-        args: Any,
-        kwargs: dict[str, Any],
-        out: Any,
-    ) -> Entry:
-        plain_kwargs = {key: as_tree(value) for key, value in kwargs.items()}
-        values, spec = tree_flatten((tuple(map(as_tree, args)), plain_kwargs))
-        leaves: list[Any] = []
-        for value in values:
-            if not isinstance(value, Tensor):
-                leaves.append(value)
-                continue
-            slot = self._slots.get(value)
-            leaves.append(value if slot is None else Slot(slot))
-            if slot is None and value.grad_fn is not None:
+    def _leaf(self, kind: Kind, value: Any) -> Any:
+        """Return an argument of a call, or its slot; give up if it cannot be had again."""
+        if not isinstance(value, Tensor):
+            return value
+        slot = self._slots.get(value)
+        if slot is None:
+            if value.grad_fn is not None:
                 compiled = "Compiled" in type(value.grad_fn).__name__
                 self._fail(COMPILED_FUNCTION if compiled else EARLIER_GRAPH)
-            elif slot is None:
+            else:
                 self._keep(value)
-            elif value.requires_grad and not self._has_graph[slot]:
-                # Since enabled: of a leaf by the script, else by a function that was not seen.
-                is_enabled = kind == "function" and value.is_leaf
-                if not is_enabled:
-                    self._fail(OUTSIDE_FUNCTION)
-        entry = Entry(kind, call, leaves, spec, [], torch.is_grad_enabled(), autocast_state())
-        if kind == "module":
-            entry.versions = [
-                (leaf, leaf._version)
-                for leaf in leaves
-                if isinstance(leaf, Tensor) and not leaf.requires_grad and not leaf.is_inference()
-            ]
-        for position, value in enumerate(flat(out)):
-            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
-                self._count += 1
-                self._slots[value] = self._count
-                self._has_graph[self._count] = value.requires_grad
-                entry.outputs.append((position, self._count))
-        self.entries.append(entry)
-        return entry
+            return value
+        # Of a leaf the script itself may have enabled it since; else an unseen function did.
+        may_be_enabled = kind == "function" and value.is_leaf
+        if value.requires_grad and not self._has_graph[slot] and not may_be_enabled:
+            self._fail(OUTSIDE_FUNCTION)
+        return Slot(slot)
 
     def _keep(self, value: Tensor) -> None:
         """Count the bytes of a batch that is kept; give up if there are too many."""
@@ -582,32 +569,26 @@ class Tape:
         positional = len(args) > 1 and callable(args[1])
         closure = args[1] if positional else kwargs.get("closure")
         self._stepping = (optimizer, closure, options)
-        self._enter_step()
+        self._depth += 1  # until the step is over, but for its closure
         if closure is None or isinstance(optimizer, torch.optim.LBFGS):
             return None
 
         def recorded_closure() -> Any:
-            self._leave_step()
+            self._depth -= 1
             try:
                 return closure()
             finally:
-                self._enter_step()
+                self._depth += 1
 
         rest = args[2:] if positional else args[1:]
         return (args[0], *rest), {**kwargs, "closure": recorded_closure}
-
-    def _enter_step(self) -> None:
-        self._depth += 1
-
-    def _leave_step(self) -> None:
-        self._depth -= 1
 
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._stepping is None or optimizer is not self._stepping[0]:
             return
         _, closure, options = self._stepping
         self._stepping = None
-        self._leave_step()
+        self._depth -= 1
 
         def step(optimizer: Optimizer) -> None:
             optimizer.step() if closure is None else optimizer.step(closure=lambda: None)  # type: ignore[arg-type, return-value]
@@ -645,12 +626,10 @@ class Tape:
     def replay(
         self, factor: float, losses: list[list[Tensor]], after_step: Callable[[], None]
     ) -> None:
-        """Take the recorded steps again from the state before them, at another rate.
+        """Take the recorded steps again from the state before them, the rate times ``factor``.
 
-        Args:
-            factor: on the rate that was in force.
-            losses: where to append the losses of each step.
-            after_step: called after each; may raise to stop.
+        Append the losses of each step to ``losses``, then call ``after_step``, which may raise to
+        stop.
         """
         control = self._control
         self.before.restore()

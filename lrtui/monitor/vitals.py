@@ -58,7 +58,7 @@ class Vitals:
 
         Args:
             complain: called with a sentence if something can no longer be measured.
-            add_late: called with the validation losses of the step that was taken last.
+            add_late: called with the validation losses of the last step.
             own_batch: see ``Monitor``.
         """
         self._complain = complain
@@ -87,22 +87,20 @@ class Vitals:
 
     def follow(self, levers: Levers) -> None:
         """Measure the headroom of another training from its next step on."""
-        if self.headroom is not None:
-            self.headroom.detach()
-        if self._own is not None:
-            self._own.detach()
+        self._detach()
         self.headroom = Headroom(levers.control, self._complain, self._step, levers.model)
         self._own = OwnLine(levers.control, self._complain, self._step) if self._own_batch else None
 
     def close(self) -> None:
         """Restore torch's functions, and stop measuring."""
         self._patches.undo()
-        if self.headroom is not None:
-            self.headroom.detach()
-            self.headroom = None
-        if self._own is not None:
-            self._own.detach()
-            self._own = None
+        self._detach()
+
+    def _detach(self) -> None:
+        for measurement in (self.headroom, self._own):
+            if measurement is not None:
+                measurement.detach()
+        self.headroom = self._own = None
 
     # --- in the training thread -----------------------------------------------------------
 
