@@ -147,11 +147,9 @@ def watch_evaluations(patches: Patches, note: Callable[[Mapping[str, Any]], None
 
 
 def names_of(parameters: Sequence[Tensor], model: nn.Module | None = None) -> list[str]:
-    """Return unique names of parameters, as far as a module has them; else number and shape.
+    """Return unique names of an optimizer's parameters; number and shape for those without one.
 
-    Args:
-        parameters: of one optimizer.
-        model: has them; if ``None``, modules that the script's frames hold are searched.
+    The names are those in ``model``; if ``None``, in the modules that the script's frames hold.
     """
     found: dict[int, tuple[str, str]] = {}  # by id of the parameter: module and name
     wanted = {*map(id, parameters)}

@@ -66,13 +66,9 @@ class Headroom:
         step: int = 0,
         model: nn.Module | None = None,
     ) -> None:
-        """Measure after some steps.
+        """Measure ``FIRST_STEP`` steps after ``step``; ``complain`` is called if that fails.
 
-        Args:
-            control: of the training.
-            complain: called with a sentence if it can no longer be measured.
-            step: taken so far.
-            model: has the names of the parameters; if ``None``, they are searched in the script.
+        The names of the parameters are those in ``model``, see ``names_of``.
         """
         self._control = control
         self._complain = complain

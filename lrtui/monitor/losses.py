@@ -60,9 +60,8 @@ class LossFinder:
     ) -> None:
         """Watch ``torch.autograd.backward``, ``GradScaler`` and ``Optimizer.zero_grad``.
 
-        Args:
-            on_error: called with errors of this class, which never reach the training.
-            on_loss: called with each loss until an optimizer steps.
+        ``on_error`` is called with errors of this class, which never reach the training, and
+        ``on_loss`` with each loss until an optimizer steps.
         """
         self._on_loss = on_loss
         self._parts: deque[Backward] = deque(maxlen=MAX_LOSSES)

@@ -43,7 +43,7 @@ MAX_EVENTS = 1000
 """Events kept for viewers that join later."""
 
 MAX_GAUGES = 12
-"""Measurements of the headroom kept for them."""
+"""Measurements of the headroom kept for viewers that join later."""
 
 SLOPE = ("slope left", "slope calm", "slope growth", "slope pairs")
 """Scalars of a measurement of the slope left."""
@@ -113,7 +113,7 @@ class Publisher:
         losses: the last finite losses.
         pace: recent steps a second.
         ranks: number of processes that train together.
-        alarms: finds spikes, ``None`` for not.
+        alarms: finds spikes; ``None`` to find none.
     """
 
     def __init__(self, began: Began) -> None:
@@ -226,11 +226,9 @@ class Publisher:
         )
 
     def collect(self, paused: bool, watched: bool) -> list[Addressed]:
-        """Return messages about everything in the outbox.
+        """Return messages about everything in the outbox, its steps only if ``watched``.
 
-        Args:
-            paused: whether the training is paused; that time is not counted.
-            watched: whether any viewer wants the steps.
+        Time while ``paused`` is not counted as time of training.
         """
         now = time.monotonic()
         if not paused:
@@ -417,11 +415,9 @@ class Publisher:
         return norms
 
     def count_pace(self, step: int, waits: bool) -> bool:
-        """Measure the pace; return whether it is a second or more since the last measurement.
+        """Measure the pace once a second; return whether that was now.
 
-        Args:
-            step: taken so far.
-            waits: whether the training waits for a replay, which says nothing of its pace.
+        A training that ``waits`` for a replay says nothing about its pace.
         """
         now = time.monotonic()
         if waits:

@@ -88,7 +88,7 @@ class Ranks:
             rank: of this process.
             size: number of ranks.
             refuse: called on rank 0 with a command not agreed on, and why.
-            why_not: returns why this rank cannot carry out a command, empty if it can.
+            why_not: see ``Steering.why_not``.
             stalls: of this rank.
         """
         self.progress: list[RankProgress] = [(0, 0.0, False, "")] * size

@@ -51,20 +51,8 @@ class TorchImportHook(MetaPathFinder):
         return spec
 
 
-def run(
-    target: str,
-    arguments: Sequence[str],
-    *,
-    is_module: bool,
-    options: RunOptions,
-) -> int:
-    """Run a script or a module as ``python`` does; return the exit code.
-
-    Args:
-        target: path of the script, or name of the module.
-        arguments: of the script.
-        is_module: whether ``target`` is a module.
-        options: of the watching.
+def run(target: str, arguments: Sequence[str], *, is_module: bool, options: RunOptions) -> int:
+    """Run a script, or the module called ``target``, as ``python`` does; return the exit code.
 
     Raises:
         ValueError: there is no such script or module.
