@@ -55,15 +55,7 @@ def heat(
     steps: int,
     schedule: str = "constant",
 ) -> Heat:
-    """Return the command for a heat map.
-
-    Args:
-        optimizer: see ``kind``.
-        theory: closed form of gradient descent, if there is one.
-        facts: of the problem.
-        steps: of a run.
-        schedule: of the rate.
-    """
+    """Return the command for a heat map; ``theory`` is the closed form of gradient descent."""
     low, high = ADAPTIVE
     if theory is not None:
         low, high = BELOW * theory.max_stable_lr, ABOVE * theory.max_stable_lr

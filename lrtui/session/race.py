@@ -76,12 +76,7 @@ class Standings:
 
 
 def table(standings: Standings, entries: Mapping[str, tuple[float, int | None]]) -> RaceTable:
-    """Return the table at the end of a race.
-
-    Args:
-        standings: of its runs.
-        entries: rate and seed of all its runs, by name.
-    """
+    """Return the table at the end of a race; ``entries`` has rate and seed of its runs by name."""
     from lrtui.analysis.race import best_of, compare, loss_at
 
     runs = {name: standings.run_of(name) for name in entries}

@@ -121,6 +121,11 @@ class Run:
         """Whether it has not ended yet."""
         return self.outcome is None
 
+    def stop(self) -> None:
+        """End it as stopped, unless it is over."""
+        if self.is_on:
+            self.outcome, self.reason = "stopped", f"stopped after {self.step:,} steps"
+
     def is_repeated_by(self, other: Run) -> bool:
         """Return whether a new run has the same problem, rate, optimizer and schedule.
 
@@ -372,47 +377,36 @@ class Run:
         from lrtui.analysis.series import LossSeries
 
         steps = progress.numbered()
+        if "lr" in progress.scalars:
+            self.rates = self.rates or LossSeries()
+            self.rates.append(steps, progress.scalars["lr"])
+        if self.live is not None:
+            self.live.take(progress)
+        self.seconds = progress.seconds
         if progress.no_loss:
-            self._take_without_loss(progress)
+            if self.series is None:  # else these are scalars of a log that lag behind its losses
+                self.step = max(self.step, progress.last)
             return
         if self.diagnosis:
             self.diagnosis.add(steps, progress.losses)
         if self.series is None:
             self.series = LossSeries(self.target)
         self.series.append(steps, progress.losses)
-        if "lr" in progress.scalars:
-            self.rates = self.rates or LossSeries()
-            self.rates.append(steps, progress.scalars["lr"])
         if not self.every_step_sees_all or self.live is not None:
             before = self.spikes.last
             self.spikes.add(steps, progress.losses, progress.scalars.get("grad_norm"))
             if (spike := self.spikes.last) is not before and spike is not None:
                 spike.raised = self._raised_before(spike.step)
         if self.live is not None:
-            self.live.take(progress)
             self.live.spike = self.spikes.last
             self.clock = self.clock or LossSeries()
             self.clock.append([progress.last], [progress.seconds])
         if self.ahead is not None and not self._is_as_foreseen(progress):
             self.forget_ahead("no two runs of this model are the same; it cannot be run ahead")
         self.trajectory += map(with_nan, progress.trajectory)
-        self.step, self.seconds = progress.last, progress.seconds
+        self.step = progress.last
         self.weights = with_nan(progress.weights)
         self.loss = None if math.isnan(self.series.last) else self.series.last
-
-    def _take_without_loss(self, progress: msg.Progress) -> None:
-        """Add a report of steps whose loss is not known."""
-        from lrtui.analysis.series import LossSeries
-
-        steps = progress.numbered()
-        if "lr" in progress.scalars:
-            self.rates = self.rates or LossSeries()
-            self.rates.append(steps, progress.scalars["lr"])
-        if self.live is not None:
-            self.live.take(progress)
-        # Scalars of a log may come behind its losses.
-        self.step = max(self.step, progress.last) if self.series is None else self.step
-        self.seconds = progress.seconds
 
     def _raised_before(self, step: int) -> tuple[int, float, float] | None:
         """Return the last rise of the rate before a step: after which step, from, to.

@@ -13,12 +13,7 @@ from lrtui.text.rates import rate_text
 
 
 def format_losses(progress: Progress, every: int) -> Iterator[tuple[int, str]]:
-    """Yield the step and the loss in words, for every step that is a multiple of ``every``.
-
-    Args:
-        progress: the report.
-        every: steps between two of them.
-    """
+    """Yield the step and the loss in words, for every step that is a multiple of ``every``."""
     for step, loss in zip(progress.numbered(), progress.losses, strict=True):
         if step % every == 0:
             yield step, "not finite" if loss is None else f"{loss:.6g}"

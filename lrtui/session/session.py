@@ -128,9 +128,7 @@ class Session:
 
         There is none for a rate that moves, and none for Adam.
         """
-        if schedule != "constant":
-            return None
-        if self.quadratic is None or isinstance(optimizer, str):
+        if schedule != "constant" or self.quadratic is None or isinstance(optimizer, str):
             return None
         if optimizer.is_adaptive or optimizer.name == "own":
             return None
@@ -140,7 +138,7 @@ class Session:
 
     @property
     def swept(self) -> msg.SweepResult | None:
-        """The sweep with the optimizer of the current run, once there is one."""
+        """The last sweep with the optimizer of the current run, ``None`` before the first."""
         return self.swept_by(self.optimizer, self.schedule)
 
     def swept_by(
@@ -201,7 +199,7 @@ class Session:
 
         Args:
             entrants: the rate and the optimizer of each.
-            setup: what else they train.
+            setup: everything else.
             speed: steps a second, ``None`` for as fast as possible.
         """
         steps, schedule = setup.steps, setup.schedule
@@ -230,8 +228,7 @@ class Session:
         run = Run(number, lr, steps, optimizer, schedule, self.facts, race=race)
         before = [old for old in self.current_group if old.number not in race]
         for old in before:
-            if old.is_on:
-                old.outcome, old.reason = "stopped", f"stopped after {old.step:,} steps"
+            old.stop()
         if before:
             self.focus, self.paused = None, False
         # An identical rerun replaces the earlier one.
@@ -419,8 +416,7 @@ class Session:
         for message in messages:
             self.apply(message)
         for run in self.current_group:
-            if run.is_on:
-                run.outcome, run.reason = "stopped", f"stopped after {run.step:,} steps"
+            run.stop()
         self.failure = self.unusable = ""
 
     def _mark(self, mark: msg.Marked) -> bool:
@@ -451,11 +447,7 @@ class Session:
         self.unusable = ""
         run.about = source.title.split(" · ") if source else ()
         theory = self.theory_of(run.optimizer, run.schedule)
-        if (
-            theory is None
-            and self.quadratic is not None
-            and isinstance(run.optimizer, msg.Optimizer)
-        ):
+        if theory is None and self.quadratic and isinstance(run.optimizer, msg.Optimizer):
             run.goal = Theory.of(self.quadratic, run.optimizer).settled_loss
         run.diagnosis = Diagnosis(theory, run.lr, run.steps, theory.start if theory else ())
         run.forecast = run.diagnosis.forecast
