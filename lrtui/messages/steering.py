@@ -67,7 +67,6 @@ class Ranks(Message, tag="ranks", frozen=True, kw_only=True):
     doing: str = ""
 
     def __post_init__(self) -> None:
-        """Check that the columns fit together."""
         check_equal_lengths(self.steps, self.paces)
 
 
@@ -155,7 +154,6 @@ class Updates(Message, tag="updates", frozen=True, kw_only=True):
     tensors: Annotated[int, Meta(ge=1)]
 
     def __post_init__(self) -> None:
-        """Check that the columns fit together."""
         check_equal_lengths(self.names, self.ratios)
 
 
