@@ -23,20 +23,7 @@ from typing import Any
 from msgspec.structs import replace
 from torch import Tensor
 
-from lrtui.messages import (
-    AnyCommand,
-    Cancel,
-    Capability,
-    Greeting,
-    Outcome,
-    Printed,
-    Rewind,
-    Started,
-    Steered,
-    Stop,
-    TakeSnapshot,
-)
-from lrtui.messages import Ranks as RanksMessage
+from lrtui import messages as msg
 from lrtui.messages.sockets import new_path
 from lrtui.monitor import saving, stderr_tail
 from lrtui.monitor.alarms import Alarms
@@ -104,7 +91,7 @@ class Channel:
         self._is_started = self._is_finished = False
         self._complained: set[str] = set()
         self.vitals: Vitals | None = None
-        self._last_greeting: tuple[int, list[Capability]] | None = None
+        self._last_greeting: tuple[int, list[msg.Capability]] | None = None
         self._publisher = Publisher(training.began)
         self.steering = Steering(training.levers, self._publish)
         self.queue = self.steering.queue
@@ -248,14 +235,14 @@ class Channel:
         replays = self.steering.tries.is_replaying
         messages = publisher.collect(queue.paused or replays, watched)
         self.steering.levers.control.last_known = publisher.scheduled
-        begun = next((i for i, (m, _, _) in enumerate(messages) if isinstance(m, Started)), None)
+        begun = next((i for i, m in enumerate(messages) if isinstance(m[0], msg.Started)), None)
         if begun is not None:
             messages.insert(begun + 1, to_all(replace(self.steering.state(), run=publisher.run)))
         if (greeting := self._greeting_if_changed()) is not None:
             messages.append(to_all(greeting))
         if (journal := self._journal) is not None:
-            wrong = [journal.write(m) for m, _, _ in messages if isinstance(m, Steered)]
-            messages += [to_all(Printed(text=text)) for text in wrong if text]
+            wrong = [journal.write(m) for m, _, _ in messages if isinstance(m, msg.Steered)]
+            messages += [to_all(msg.Printed(text=text)) for text in wrong if text]
         if (running := self.steering.tries.running) is not None:
             messages += self._progress_of(running)
         if publisher.count_pace(queue.step, replays):
@@ -265,7 +252,7 @@ class Channel:
         due = snapshots is not None and time.monotonic() >= snapshots.due
         if snapshots is not None and due and not queue.paused and not self._is_finished:
             snapshots.due = math.inf  # until this one is taken
-            self._send(PendingCommand(TakeSnapshot(level=publisher.level)))
+            self._send(PendingCommand(msg.TakeSnapshot(level=publisher.level)))
         return messages
 
     def _progress_of(self, running: RateTry) -> list[Addressed]:
@@ -276,10 +263,10 @@ class Channel:
         self._progress_due = now + PROGRESS_SECONDS
         return [to_all(running.progress(self._publisher.run))]
 
-    def _greet(self) -> Greeting:
+    def _greet(self) -> msg.Greeting:
         return self._publisher.greeting(self._step, self.steering.capabilities)
 
-    def _greeting_if_changed(self) -> Greeting | None:
+    def _greeting_if_changed(self) -> msg.Greeting | None:
         """Return a new greeting if the run or its capabilities have changed."""
         now = (self._publisher.run, self.steering.capabilities)
         before, self._last_greeting = self._last_greeting, now
@@ -306,26 +293,26 @@ class Channel:
             messages.append(to_all(vitals.message(publisher.run, self._step, first)))
         return messages
 
-    def _ranks_message(self) -> RanksMessage:
+    def _ranks_message(self) -> msg.Ranks:
         run, pace = self._publisher.run, self._publisher.pace
-        message = RanksMessage(run=run, steps=[self._step], paces=[pace])
+        message = msg.Ranks(run=run, steps=[self._step], paces=[pace])
         doing = []
         if self._ranks is not None:
             steps, paces, ended, doing = map(list, zip(*self._ranks.progress, strict=True))
             done = [max(step - self.origin, 0) for step in steps]
             left = [rank for rank, over in enumerate(ended) if over]
-            message = RanksMessage(run=run, steps=done, paces=paces, ended=left)
+            message = msg.Ranks(run=run, steps=done, paces=paces, ended=left)
         if self._stalls is None or not (stalled := self._stalls.seconds):
             return message
         doing = [self._stalls.doing(), *doing[1:]]
         blocker = find_blocker(doing)
         return replace(message, stalled=stalled, blocker=blocker, doing=doing[blocker or 0])
 
-    def _on_command(self, command: AnyCommand, asked_by: str, viewer: int) -> None:
-        if isinstance(command, Cancel | Stop):
+    def _on_command(self, command: msg.AnyCommand, asked_by: str, viewer: int) -> None:
+        if isinstance(command, msg.Cancel | msg.Stop):
             self.steering.tries.cancel_soon()
         snapshots = self.steering.levers.snapshots
-        if isinstance(command, Rewind) and command.step is None and snapshots:
+        if isinstance(command, msg.Rewind) and command.step is None and snapshots:
             # Chosen here, so that all ranks go back to the same snapshot.
             command = replace(command, step=snapshots.before_rise)
         pending = PendingCommand(command, asked_by, viewer)
@@ -364,11 +351,11 @@ class Channel:
     def _warn(self, text: str) -> None:
         """Say a sentence to the person at the training and to all viewers."""
         self.complain(text)
-        self._publisher.outbox.append(to_all(Printed(text=text)))
+        self._publisher.outbox.append(to_all(msg.Printed(text=text)))
 
     # --- the end --------------------------------------------------------------------------
 
-    def finish(self, outcome: Outcome, reason: str = "") -> None:
+    def finish(self, outcome: msg.Outcome, reason: str = "") -> None:
         """Report the end of a training, and wait for another one of this process."""
         self.steering.tries.drop("the training is over")
         self.steering.levers.control.detach()
@@ -379,13 +366,13 @@ class Channel:
         if self._server is not None:
             self._server.wake()
 
-    def _reason(self, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
+    def _reason(self, outcome: msg.Outcome, reason: str) -> tuple[msg.Outcome, str]:
         """Return how and why the training ended, also if a viewer stopped it."""
         if outcome == "done" and self.steering.stopping:
             return "stopped", f"stopped after {self._step:,} steps, as asked"
         return outcome, reason or f"ended after {self._step:,} steps"
 
-    def end(self, outcome: Outcome, reason: str = "") -> None:
+    def end(self, outcome: msg.Outcome, reason: str = "") -> None:
         """Report the end of the training, and close the socket."""
         if not self.is_open or os.getpid() != self._pid:
             return
@@ -447,7 +434,7 @@ def open_channels() -> list[Channel]:
     return [*CHANNELS]
 
 
-def how_it_ended(error: BaseException | None) -> tuple[Outcome, str]:
+def how_it_ended(error: BaseException | None) -> tuple[msg.Outcome, str]:
     """Return how a program ended, and why in a sentence, from the error that ended it."""
     if error is None:
         return "done", "the program has ended"

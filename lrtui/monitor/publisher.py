@@ -396,11 +396,7 @@ class Publisher:
 
     def _withdraw_word(self, message: msg.AnyMessage) -> Iterator[msg.Gauge]:
         """Yield the last headroom without its word if a command has changed rate or weights."""
-        if not (
-            isinstance(message, msg.Steered)
-            and message.done
-            and message.command in ("hold", "scale", "release", "rewind", "adopt")
-        ):
+        if not isinstance(message, msg.Steered) or not message.changed_course:
             return
         self._slope = self._own = None
         if self._gauge is not None and self._gauge.word:
