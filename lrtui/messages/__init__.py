@@ -1,8 +1,8 @@
 """Wire protocol between a trainer and its viewers: one JSON object a line.
 
-The ``type`` of an object says what it is. A number that is not finite is ``null``, and the message
-that ends a run says in words how it ended. A field or a message that a newer peer adds is ignored;
-one that is known and malformed is an error.
+The ``type`` of an object names the message. A non-finite number is ``null``, and the message that
+ends a run says in words how it ended. Unknown fields and messages, of a newer peer, are ignored;
+known ones that are malformed are errors.
 """
 
 from lrtui.messages.commands import (

@@ -11,39 +11,14 @@ from lrtui.messages import greeting, problem, runs, steering, sweeps
 from lrtui.messages.commands import AnyCommand
 
 AnyMessage = (
-    greeting.Greeting
-    | greeting.Joined
-    | problem.ProblemFacts
-    | problem.LineScene
-    | problem.CurveScene
-    | problem.ClassesScene
-    | problem.PlaneScene
-    | problem.Quadratic
-    | sweeps.SweepResult
-    | sweeps.GridResult
-    | runs.Rewound
-    | runs.Started
-    | runs.State
-    | steering.Steered
-    | steering.Ranks
-    | steering.Snapshots
-    | steering.Vitals
-    | steering.Gauge
-    | steering.Updates
-    | steering.Trying
-    | steering.Tried
-    | runs.Progress
-    | runs.Ahead
-    | runs.Sharpness
-    | runs.Slice
-    | runs.Picture
-    | runs.Ended
-    | runs.Marked
-    | greeting.Printed
-    | greeting.NoResult
-    | greeting.Unusable
-    | greeting.Failed
-)
+    greeting.Greeting | greeting.Joined | greeting.Printed | greeting.NoResult
+    | greeting.Unusable | greeting.Failed
+    | problem.ProblemFacts | problem.Scene | problem.Quadratic
+    | sweeps.SweepResult | sweeps.GridResult
+    | runs.Rewound | runs.Started | runs.State | runs.Progress | runs.Ahead | runs.Sharpness
+    | runs.Slice | runs.Picture | runs.Ended | runs.Marked
+    | steering.LiveReport
+)  # fmt: skip
 T = TypeVar("T")
 
 
