@@ -1,4 +1,4 @@
-"""The runs of a race of scripts: which have diverged, and the table at its end."""
+"""The runs of a race of scripts: those that have diverged, and the final table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrtui.session.session import Session
 from lrtui.text.rates import rate_text
 
 CHECK_SECONDS = 1.0
-"""Seconds between two looks at the verdict of a run, at least."""
+"""Least seconds between two checks of a run's verdict."""
 
 CONFIRMING_LOSSES = 10
 """Further losses for which a run must stay diverged before it is ended."""
@@ -142,7 +142,7 @@ def broke(run: Run | None) -> str:
 
 
 def advice(found: RaceTable) -> Iterator[str]:
-    """Yield what a race says, a sentence each; nothing of rates that were not tried."""
+    """Yield the conclusions of a race as sentences, none on rates that were not tried."""
     by_rate: dict[float, list[RaceRow]] = {}
     for row in found.runs:
         by_rate.setdefault(row.rate, []).append(row)

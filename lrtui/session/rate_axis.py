@@ -1,4 +1,4 @@
-"""The axis of rates: which rates a sweep compares, and the outcome of each."""
+"""The axis of rates: the rates that a sweep compares, and their outcomes."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def spaced(low: float, high: float, count: int) -> list[float]:
 
 
 def typable(lrs: list[float]) -> list[float]:
-    """Round rates to as few digits as still tell neighbours apart.
+    """Round rates to the fewest digits that keep neighbours distinct.
 
-    The rate that is advised is then exactly one that was tried.
+    The advised rate is then exactly one that was tried.
     """
     if len(lrs) < 3:
         return lrs

@@ -1,4 +1,4 @@
-"""Messages and runs in words: what the log, the plain text and the last screen have in common."""
+"""Messages and runs in words, for the log, the plain text and the last screen."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def format_losses(progress: Progress, every: int) -> Iterator[tuple[int, str]]:
 
 
 def change_text(state: State) -> str:
-    """Say that the rate of a run was changed: ``step`` steps were taken at the old one."""
+    """Describe a change of the rate: ``step`` steps were taken at the old one."""
     return f"rate {rate_text(state.lr)} from step {state.step + 1:,}"
 
 
 def advice_text(advice: Advice) -> str:
-    """Say which rate to try next."""
+    """Format the advice on the rate to try next."""
     if advice.more_steps:
         return f"take more steps: {rate_text(advice.lr)} settles at step {advice.steps:,}"
     when = f", settles at step {advice.steps:,}" if advice.steps is not None else ""

@@ -68,7 +68,7 @@ class Session:
 
     @property
     def current(self) -> Run | None:
-        """The run started last, also when it is over; of a race, the one in focus."""
+        """The run started last, even if it is over; of a race, the one in focus."""
         found = self.current_group
         return next((run for run in found if run.number == self.focus), found[0] if found else None)
 
@@ -90,9 +90,9 @@ class Session:
         return self.current is not None and self.current.series is not None
 
     def offers(self, capability: msg.Capability) -> bool:
-        """Return whether the source offers something; before its greeting, anything.
+        """Return whether the source has a capability, or the training in focus if several.
 
-        Of several trainings, the one in focus may offer it.
+        Before its greeting, it has all.
         """
         if self.greeting is None:
             return True
@@ -126,7 +126,7 @@ class Session:
     ) -> Theory | None:
         """Return the closed form of runs with an optimizer, if there is one.
 
-        There is none for a rate that moves, and none for Adam.
+        Neither a rate that moves nor Adam has one.
         """
         if schedule != "constant" or self.quadratic is None or isinstance(optimizer, str):
             return None
@@ -155,7 +155,7 @@ class Session:
         return found if found is not None and (found.lrs[0], found.lrs[-1]) == ends else None
 
     def _note_swept(self, swept: msg.SweepResult) -> None:
-        """Keep a sweep; as a refined one if it covers part of the last whole one."""
+        """Keep a sweep, as refined if it covers only part of the last whole one."""
         by = (swept.optimizer, swept.schedule)
         whole = self._swept.get(by)
         low, high = swept.lrs[0], swept.lrs[-1]
@@ -358,9 +358,9 @@ class Session:
         return [Change("other", message, run)]
 
     def _progress(self, run: Run, progress: msg.Progress) -> list[Change]:
-        """Apply losses; return that, and what they show for the first time."""
+        """Apply losses; return that change, and what they are the first to show."""
         if run.live is not None and run.series is not None and progress.last <= run.step:
-            run.live.take(progress)  # what came of a step after it
+            run.live.take(progress)  # scalars that lag behind their step
             return [Change("other", progress, run)]
         settled_at, spike, norm = run.settled_at, run.spikes.last, run.spikes.norms.last
         over = spike.over if spike is not None else None
@@ -383,7 +383,7 @@ class Session:
         return found
 
     def _note_vitals(self, run: Run, vitals: msg.Vitals) -> Change:
-        """Apply vitals; name the total number of steps when it is first known."""
+        """Apply vitals; report the total number of steps when it changes."""
         before = run.live.vitals if run.live is not None else None
         run.note(vitals)
         if vitals.total is None or (before is not None and before.total == vitals.total):
@@ -391,7 +391,7 @@ class Session:
         return Change("total", vitals, run, text=f"{vitals.total:,} steps ({vitals.total_by})")
 
     def _note_gauge(self, run: Run, gauge: msg.Gauge) -> Change:
-        """Apply a measurement of the headroom; say its word when that is another one."""
+        """Apply a measurement of the headroom; report its word when it changes."""
         before = run.live.gauge if run.live is not None else None
         run.note(gauge)
         text = sentence(gauge.word, gauge.left)
