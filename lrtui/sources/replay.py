@@ -54,12 +54,9 @@ class Replay(Source):
     """
 
     def __init__(self, path: Path, speed: float | None, follow: bool = False) -> None:
-        """Open the file.
+        """Open the file; with ``follow``, wait for more at its end.
 
-        Args:
-            path: of the file.
-            speed: steps or reports a second, ``None`` for as fast as possible.
-            follow: whether to wait for more at its end, for a session still being recorded.
+        ``speed`` is in steps or reports a second, ``None`` for as fast as possible.
 
         Raises:
             OSError: it cannot be read.

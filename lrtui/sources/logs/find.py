@@ -1,4 +1,4 @@
-"""Finds out what a path holds: a log of which format, or none."""
+"""Detects which format of log a path holds, if any."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ READERS: dict[str, type[Reader]] = {
         Table, Printed,
     )
 }  # fmt: skip
-"""By the name of the format; the surest to tell first."""
+"""By the name of the format; those recognised with most certainty first."""
+
+OF_FOLDERS = (DvcLive, MLflowFolder)
+"""Formats of which a log is a folder."""
 
 SUFFIXES = {
     ".csv": Table, ".tsv": Table, ".jsonl": JsonLines, ".ndjson": JsonLines,
@@ -35,7 +38,7 @@ SUFFIXES = {
 """Formats of files that are empty or not there yet."""
 
 IN_FOLDERS = {*SUFFIXES, ".db", ".sqlite"}
-"""Names of files that are looked into in a folder."""
+"""Suffixes of the files in a folder that are opened to recognise them."""
 
 HEAD = 1 << 16
 """Bytes from which a format is recognised."""
@@ -64,14 +67,14 @@ def looks_like_path(text: str) -> bool:
 
 
 def open_log(path: Path, kind: str | None = None) -> tuple[Reader, list[str]]:
-    """Return a reader of what a path holds, and what should be said of the choice.
+    """Return a reader of a log, and remarks on it.
 
     Args:
-        path: of a file or a folder; one that is not there yet is waited for.
-        kind: name of the format, ``None`` to look.
+        path: of a file or a folder; one that does not exist yet is waited for.
+        kind: name of the format, ``None`` to detect it.
 
     Raises:
-        NoLog: it holds nothing that is known; says so.
+        NoLog: no known format; says so.
     """
     name = printable(str(path))
     try:
@@ -98,10 +101,10 @@ def open_log(path: Path, kind: str | None = None) -> tuple[Reader, list[str]]:
 
 
 def awaited(path: Path) -> tuple[Reader, list[str]]:
-    """Return a reader of a file that is to come, by its name.
+    """Return a reader of a file that does not exist yet, by its name.
 
     Raises:
-        NoLog: nothing can come there, or its name does not say what.
+        NoLog: its folder does not exist, or its name does not tell the format.
     """
     name = printable(str(path))
     if not path.absolute().parent.is_dir():
@@ -122,7 +125,7 @@ def reader_of(path: Path) -> Reader | None:
             return None
         with path.open("rb") as file:
             head = file.read(HEAD)
-        kinds = (kind for kind in READERS.values() if kind not in (DvcLive, MLflowFolder))
+        kinds = (kind for kind in READERS.values() if kind not in OF_FOLDERS)
         return next((kind(path) for kind in kinds if kind.knows(path, head)), None)
     except OSError:
         return None
@@ -189,12 +192,9 @@ def reader_in(folder: Path) -> Reader:
     raise NoLog(f"nothing in {printable(str(folder))} is a log that lrtui knows: {KNOWN}")
 
 
-def reader_of_folder(folder: Path) -> Reader | None:
+def reader_of_folder(folder: Path) -> Reader:
     """Return a reader of a folder that is a log itself."""
-    if DvcLive.knows(folder, b""):
-        return DvcLive(folder)
-    if MLflowFolder.knows(folder, b""):
-        return MLflowFolder(folder)
-    if any(map(is_event_file, walk(folder))):
-        return TensorBoard(folder)
-    return TrainerState(folder)
+    for kind in OF_FOLDERS:
+        if kind.knows(folder, b""):
+            return kind(folder)
+    return TensorBoard(folder) if any(map(is_event_file, walk(folder))) else TrainerState(folder)

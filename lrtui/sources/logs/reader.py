@@ -17,7 +17,7 @@ CHUNK = 1 << 17
 """Bytes read at a time: few enough that a frame is never late."""
 
 MAX_HEAD = 4096
-"""Bytes at the beginning of a file by which its rewriting is noticed."""
+"""Bytes at the beginning of a file that are compared to detect its rewriting."""
 
 MAX_FILES = 1000
 """Files of one log."""
@@ -26,10 +26,10 @@ MAX_LINE = 1 << 22
 """Bytes of a line; a longer one is skipped."""
 
 LIST_SECONDS = 1.0
-"""Seconds between two looks for new files in a folder."""
+"""Seconds between two searches for new files in a folder."""
 
 TRIES = 3
-"""Times that what looks damaged is read again, as a network disk may show zeros for a while."""
+"""Times that damaged data is read again, as a network disk may show zeros for a while."""
 
 
 class Mark(enum.Enum):
@@ -105,13 +105,11 @@ class Reader(ABC):
     def knows(cls, path: Path, head: bytes) -> bool:
         """Return whether a path is a log of this format.
 
-        Args:
-            path: of a file or folder.
-            head: the first bytes of the file; empty for a folder.
+        ``head`` has the first bytes of the file, and is empty for a folder.
         """
 
     def complain(self, path: Path, problem: str) -> None:
-        """Note what is wrong with a file, once."""
+        """Record a problem of a file, once."""
         text = f"{printable(str(path))}{problem}"
         if text not in self.troubles and len(self.troubles) < MAX_FILES:
             self.troubles.append(text)
@@ -176,9 +174,7 @@ def may_come(data: bytes) -> bool:
 def lines(tail: Tail, on_skip: Callable[[int], None]) -> Iterator[tuple[int, str] | Mark]:
     """Yield the complete lines of a growing text file, each with the byte where it begins.
 
-    Args:
-        tail: of the file.
-        on_skip: called with the place of a line that is too long.
+    ``on_skip`` is called with the byte where a line begins that is too long.
     """
     rest = b""
     skips = False  # whether the rest of a line that is too long is skipped
@@ -224,9 +220,7 @@ def in_turn(
 ) -> Iterator[Event]:
     """Yield the entries of several files, each to its end, and those of files that appear later.
 
-    Args:
-        found: returns the files, in the order in which they are read.
-        read: reads one.
+    ``found`` returns the files in the order of reading, ``read`` reads one.
     """
     readers: dict[Path, Iterator[Event]] = {}
     listed_at = -LIST_SECONDS
