@@ -139,13 +139,17 @@ class Alarms:
     def _run_command(self, command: str, step: int, kind: str) -> None:
         """Start the command, without waiting for it."""
         self._run_next = time.monotonic() + COMMAND_SECONDS
-        about = {"STEP": str(step), "FILE": str(self.path.absolute()), "KIND": kind}
-        about["NAME"] = self._name
+        about = {
+            "LRTUI_STEP": str(step),
+            "LRTUI_FILE": str(self.path.absolute()),
+            "LRTUI_KIND": kind,
+            "LRTUI_NAME": self._name,
+        }
         try:
             self._commands.append(
                 subprocess.Popen(
                     shlex.split(command),
-                    env={**os.environ, **{f"LRTUI_{key}": text for key, text in about.items()}},
+                    env={**os.environ, **about},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     start_new_session=True,

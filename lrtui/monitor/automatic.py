@@ -57,9 +57,10 @@ class Watched:
 class Automatic:
     """Watches all optimizers of this process.
 
-    It follows the first optimizer that steps: that one's steps are the training's. The others' loss
-    and rate are shown as scalars, and their rates change along. An optimizer created after the
-    followed one's last step, or stepping alone for a while, is followed instead, as a new run.
+    It follows the first optimizer that steps, whose steps count as those of the training. The
+    others' losses and rates are shown as scalars, and their rates keep their ratio to its rate. An
+    optimizer created after its last step, or stepping alone for a while, is followed instead, as a
+    new run.
 
     Attributes:
         monitor: of the training, ``None`` before its first step.
@@ -127,9 +128,6 @@ class Automatic:
         """Make way for a Monitor that the script creates itself."""
         if self.monitor is not None:
             self.monitor.close()
-        self._turn_off()
-
-    def _turn_off(self) -> None:
         self._is_off = True
         if self._control is not None:
             self._control.detach()
@@ -206,18 +204,16 @@ class Automatic:
             self._watched[optimizer] = Watched(self._name_of(optimizer))
             if self._levers is not None:
                 self._levers.follow = self._follow
-            if self._followed is None:
+            # The followed one has not stepped since the creation of this one.
+            if self._followed is None or self._made_at.get(optimizer) == self._steps:
                 self._start_run(optimizer)
-            elif self._made_at.get(optimizer) == self._steps:
-                self._start_run(optimizer)  # the followed one has not stepped since its creation
 
     def _start_run(self, optimizer: Optimizer) -> None:
         """Follow an optimizer, as a new run."""
         if self._control is not None:
             self._control.detach()
         self._followed, self._steps = optimizer, 0
-        for made in [*self._made_at]:
-            self._made_at[made] = -1
+        self._made_at.clear()
         self._scalars = {}
         for other in self._watched.values():
             other.solo_steps.clear()

@@ -111,17 +111,8 @@ class OwnLine:
     def _record(self) -> None:
         """Record the next step."""
         optimizer = self._control.first
-        if number_of_ranks()[1] > 1 or has_compiled():
-            # Forward passes would have to be in step on all ranks, and compiled functions would be
-            # compiled again to be recorded.
-            self.detach()
-            return
         parameters = parameters_of(optimizer) if optimizer is not None else []
-        if not parameters or not all(p.is_floating_point() for p in parameters):
-            self.detach()
-            return
-        free = free_bytes(parameters[0].device)
-        if free is not None and 3 * sum(p.nbytes for p in parameters) > MEMORY_SHARE * free:
+        if not can_measure(parameters):
             self.detach()
             return
         self._weights = [p.detach().clone() for p in parameters]
@@ -184,6 +175,18 @@ def evaluate(tape: Tape) -> float:
     """Return the loss of the recorded step's batch at the weights as they are now."""
     tape.before.restore()  # what modules count and average
     return total(run_forward(tape.entries))
+
+
+def can_measure(parameters: list[Tensor]) -> bool:
+    """Return whether a step can be recorded, and three copies fit into ``MEMORY_SHARE``."""
+    if number_of_ranks()[1] > 1 or has_compiled():
+        # Forward passes would have to be in step on all ranks, and compiled functions would be
+        # compiled again to be recorded.
+        return False
+    if not parameters or not all(p.is_floating_point() for p in parameters):
+        return False
+    free = free_bytes(parameters[0].device)
+    return free is None or 3 * sum(p.nbytes for p in parameters) <= MEMORY_SHARE * free
 
 
 def has_compiled() -> bool:

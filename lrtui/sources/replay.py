@@ -160,7 +160,7 @@ class Replay(Source):
             elif self._must_wait(message, now):
                 break
             if message is not None:
-                due += self._apply(message, now)
+                due += self._apply(message)
             if seeking and self._goal is None:
                 break
         if self._goal is not None and self._is_over():
@@ -242,7 +242,7 @@ class Replay(Source):
             return False
         return self._pace.paused and math.isinf(self._pace.due())
 
-    def _apply(self, message: msg.AnyMessage, now: float) -> list[msg.AnyMessage]:
+    def _apply(self, message: msg.AnyMessage) -> list[msg.AnyMessage]:
         """Update the state by a message, and return the messages to show."""
         match message:
             case msg.Progress():
