@@ -16,8 +16,8 @@ from lrtui.text.validation import validation_kind
 class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
     """Lets ``lrtui watch`` see a Trainer and steer it.
 
-    A stop sets the Trainer's ``should_training_stop``, a checkpoint its ``should_save``. As the
-    Trainer passes no callback the loss of each step, it is taken from ``backward``.
+    A stop sets the Trainer's ``should_training_stop``, a checkpoint its ``should_save``. The loss
+    of each step is taken from ``backward``, as the Trainer does not pass it to callbacks.
 
     Attributes:
         monitor: of the current training, ``None`` before and after.
@@ -77,7 +77,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
             self._loss = self._losses.end_step(optimizer)
 
     def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Keep what the Trainer logs; the Monitor itself sees what is evaluated."""
+        """Keep what the Trainer logs; the Monitor sees evaluations itself."""
         ignored = ("loss", "learning_rate", "epoch")
         self._logged |= {
             name: value

@@ -44,7 +44,7 @@ from lrtui.monitor.vitals import Vitals
 from lrtui.text.errors import in_words
 
 PROGRESS_SECONDS = 0.25
-"""Seconds between two reports on how far a try is."""
+"""Seconds between two progress reports of a try."""
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Channel:
     # --- in the training thread -----------------------------------------------------------
 
     def defer_row(self, row: Any) -> None:
-        """Record a row through the device queue, as are all after the first with device numbers."""
+        """Record a row through the device queue, as all are after the first device number."""
         self._device.waiting.append(row)
         if len(self._device.waiting) >= MAX_WAITING:
             self._copy_rows()
@@ -256,7 +256,7 @@ class Channel:
         return messages
 
     def _progress_of(self, running: RateTry) -> list[Addressed]:
-        """Return how far a try is, if that is due."""
+        """Return the progress of a try, if a report is due."""
         now = time.monotonic()
         if now < self._progress_due:
             return []
@@ -349,7 +349,7 @@ class Channel:
         self.complain(f"this training can no longer be watched: {in_words(error)}")
 
     def _warn(self, text: str) -> None:
-        """Say a sentence to the person at the training and to all viewers."""
+        """Print a sentence to the terminal of the training and to all viewers."""
         self.complain(text)
         self._publisher.outbox.append(to_all(msg.Printed(text=text)))
 

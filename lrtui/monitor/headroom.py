@@ -228,9 +228,9 @@ class Headroom:
     def _growth(self, lengths: Tensor) -> Tensor:
         """Return by how much steps get longer each step, as a logarithm.
 
-        The largest of three: of the rate; of their length at the same rate, within this measurement
-        and since the one before. Those two less two standard errors.
-        Nothing is copied to the device, as that would wait for it.
+        The largest of three growths: of the rate; of the length at the same rate, within this
+        measurement and since the previous one, both less two standard errors. Nothing is copied to
+        the device, as that would wait for it.
         """
         logs = torch.stack([(u / r).log() for u, r in zip(lengths, self._rates, strict=True)])
         at = torch.ones_like(logs).cumsum(0) - (PAIRS + 1) / 2
@@ -254,7 +254,7 @@ class Headroom:
         """Return whether steps can be sampled, and two copies fit into ``MEMORY_SHARE``."""
         devices = {p.device for p in self._parameters}
         if isinstance(self._control.first, torch.optim.LBFGS):
-            return False  # calls its closure until it is content
+            return False  # calls its closure as often as it likes
         if len(devices) != 1 or not all(map(is_measurable, self._parameters)):
             return False
         needed = 2 * sum(p.numel() * p.element_size() for p in self._parameters)

@@ -6,10 +6,10 @@ from typing import Any
 
 
 class Watching:
-    """Whether the watching of this process is on.
+    """State of the watching of this process.
 
     Attributes:
-        is_paused: while steps are replayed, which are none of the training's.
+        is_paused: true during a replay, whose steps are not the training's.
     """
 
     is_paused = False

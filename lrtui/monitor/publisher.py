@@ -167,7 +167,7 @@ class Publisher:
     def level(self) -> float | None:
         """Median of the last losses, ``None`` without any.
 
-        If the median of the very last few is higher, that one: a rise has begun, and a snapshot
+        The median of the last ``RISE_WINDOW`` if that is higher: a rise has begun, and a snapshot
         taken now must not count as one from before it.
         """
         if not self.losses:
@@ -358,7 +358,7 @@ class Publisher:
         rows.clear()
 
     def _keep_event(self, message: msg.AnyMessage) -> None:
-        """Keep an event for viewers that join later; of what is measured only the last."""
+        """Keep an event for viewers that join later; of measurements, only the latest."""
         if isinstance(message, msg.Snapshots | msg.Updates | msg.Gauge):
             most = MAX_GAUGES if isinstance(message, msg.Gauge) else 1
             for old in [e for e in self._events if type(e) is type(message)][: 1 - most or None]:

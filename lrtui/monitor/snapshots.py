@@ -172,7 +172,7 @@ class Snapshots:
         self.due = now + max((now - start) / TIME_SHARE, MIN_INTERVAL)
 
     def why_not(self, step: int | None) -> str:
-        """Return why a rewind to a step, ``None`` for ``before_rise``, cannot be; else empty."""
+        """Return why it cannot rewind to a step, ``None`` for ``before_rise``; empty if it can."""
         wanted = self.before_rise if step is None else step
         if wanted in self.steps:
             return ""

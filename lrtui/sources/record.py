@@ -206,7 +206,7 @@ class SequenceCheck:
         """
         if isinstance(message, msg.Greeting):
             who = (message.pid, message.since)
-            if who != self._who or not message.since:  # else it only offers something else
+            if who != self._who or not message.since:  # else only its capabilities have changed
                 self.active, self._dimension = {}, None
             self._who, self.greeted = who, True
             return
@@ -239,7 +239,7 @@ class SequenceCheck:
         """Apply a report of an active run."""
         steps = track.started.steps
         if progress.no_loss or (steps is None and progress.last <= track.step):
-            # Scalars may come behind the losses, alone or with a loss that was reported.
+            # Scalars may lag behind the losses, alone or with a loss that was reported.
             track.step = max(track.step, progress.last)
             track.seconds_before, track.seconds = track.seconds, progress.seconds
             return

@@ -56,7 +56,7 @@ def of_yaml(text: str) -> dict[str, str]:
     Only mappings in block style are understood, as trainings write them; the rest is left out.
     """
     found: dict[str, str] = {}
-    above: list[tuple[int, str]] = []  # indentation and name of what a line is nested in
+    above: list[tuple[int, str]] = []  # indentation and name of the enclosing mappings
     for line in text.splitlines():
         match = LINE.fullmatch(line)
         if match is None:

@@ -109,7 +109,7 @@ class Several(Source):
             began = time.monotonic()
             for _ in range(len(self._members)):
                 member = self._members[0]
-                self._members.rotate(-1)  # the next one comes first where the time is up
+                self._members.rotate(-1)  # start with the next one if the time is up
                 for message in member.source.poll(0):
                     messages += self._translated(member, message)
                 messages += self._settings_of(member)

@@ -50,7 +50,7 @@ KNOWN = (
 
 
 class NoLog(ValueError):
-    """What a path holds is no log; says why."""
+    """A path holds no log; says why."""
 
 
 def looks_like_path(text: str) -> bool:
@@ -62,7 +62,7 @@ def looks_like_path(text: str) -> bool:
     except ValueError:
         return False
     if Path(text).suffix == ".py":
-        return False  # trainings are called after their scripts
+        return False  # trainings have the names of their scripts
     return is_there or Path(text).suffix in {*SUFFIXES, ".json", ".db"} or text.endswith("/")
 
 
@@ -132,7 +132,7 @@ def reader_of(path: Path) -> Reader | None:
 
 
 def logs_in(folder: Path) -> list[Path]:
-    """Return the logs in a folder and those below it, the one that was written last first.
+    """Return the logs in a folder and below it, the one written last first.
 
     A log is a file, or the folder of one run.
     """
@@ -160,7 +160,7 @@ def logs_in(folder: Path) -> list[Path]:
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Return names of logs that tell them apart, without what all paths begin and end with."""
+    """Return distinct names of logs: their paths without common beginning and end."""
     parts = [path.absolute().parts for path in paths]
     if len(parts) < 2:
         return ["" for _ in parts]
@@ -181,7 +181,7 @@ def run_of(parent: Path, folder: Path) -> Path:
 
 
 def reader_in(folder: Path) -> Reader:
-    """Return a reader of the log in a folder that was written last.
+    """Return a reader of the log in a folder written last.
 
     Raises:
         NoLog: there is none.

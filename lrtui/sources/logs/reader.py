@@ -1,4 +1,4 @@
-"""What readers of logs have in common: entries, and files that grow, shrink and are replaced."""
+"""The base of all readers of logs: entries, and files that grow, shrink and are replaced."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Mark(enum.Enum):
     """What a reader yields besides entries.
 
     Attributes:
-        END: all that is there has been read; the next one is yielded once there may be more.
+        END: everything there has been read; iterate on to look for more.
         BUSY: time has passed without an entry.
-        AGAIN: a file was replaced or cut; what follows is read from its beginning.
+        AGAIN: a file was replaced or cut, and is read again from its beginning.
     """
 
     END = enum.auto()
@@ -132,7 +132,7 @@ class Tail:
         self._head = b""
 
     def read(self) -> bytes | None:
-        """Return what comes next; nothing at the end, ``None`` if the file was replaced or cut."""
+        """Return the next bytes, none at the end; ``None`` if the file was replaced or cut."""
         try:
             return self._read()
         except FileNotFoundError:
@@ -151,7 +151,7 @@ class Tail:
             head = file.read(MAX_HEAD) or b""
             identity = (about.st_dev, about.st_ino)
             replaced = identity != self._identity or about.st_size < self._size
-            # Zeros may stand for what a network disk has not brought yet.
+            # Zeros may be data that a network disk has yet to deliver.
             known = self._head.rstrip(b"\0")
             is_new = self._identity is not None and (replaced or not head.startswith(known))
             self._identity, self._size, self._head = identity, about.st_size, head
@@ -167,7 +167,7 @@ class Tail:
 
 
 def may_come(data: bytes) -> bool:
-    """Return whether what was read ends in zeros: blocks that a network disk has not brought."""
+    """Return whether data ends in zeros, as if a network disk had yet to deliver a block."""
     return not any(data[-8:])
 
 
@@ -204,7 +204,7 @@ def lines(tail: Tail, on_skip: Callable[[int], None]) -> Iterator[tuple[int, str
             begin += len(line) + 1
         rest = last
         if again or last.endswith(b"\0"):
-            # Not yet on this disk: look again.
+            # Not yet on this disk: read it again.
             zeros += 1
             tail.position, rest = begin, b""
             yield Mark.END

@@ -147,7 +147,7 @@ class LogSource(Following):
             return
         step, values, wall = event
         if self._limits and step >= self._limits[-1][1]:
-            return  # void: the training went back later on
+            return  # void: the training later went back to before it
         is_loss = gathered.loss in values
         if is_loss and step < gathered.last + self._is_anew:
             if self._is_disordered:
@@ -170,7 +170,7 @@ class LogSource(Following):
                 self._reader.path, " has steps in no order; those that go back are left out"
             )
         self._why = f"the log goes back to step {step:,}: what it had from there on is void"
-        # The whole log is read for others before it is read again.
+        # Scan the rest of the log for further returns before reading it again.
         self._scans = True
         self._gathered.last = step - 1
 

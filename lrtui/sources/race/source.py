@@ -101,7 +101,7 @@ class RaceRun(Source):
             if self._ended_at is None:
                 self._ended_at = now
                 if self._asked_at is not None:
-                    self.job.kill()  # what it has left behind
+                    self.job.kill()  # processes that it has left behind
             if not self._on or now > self._ended_at + SETTLE_SECONDS:
                 self._file.finish()
         was_over = self._file.is_over
@@ -255,7 +255,7 @@ class RaceSource(Several):
         return replace(greeting, title=" · ".join(parts), name=name, capabilities=["add"])
 
     def _add_new(self) -> None:
-        """Start the next runs, as far as there is room."""
+        """Start the next runs, up to ``jobs`` at a time."""
         while self._queue and sum(run.is_on for run in self._runs) < self._jobs:
             entry = self._queue.popleft()
             try:
