@@ -40,10 +40,7 @@ def encode(message: Struct) -> bytes:
 
 
 def decode_command(line: bytes) -> AnyCommand | None:
-    """Decode a command.
-
-    Returns:
-        The command, ``None`` where only a newer peer knows its type.
+    """Decode a command, ``None`` if only a newer peer knows its type.
 
     Raises:
         ValueError: the line is not a command; says why.
@@ -52,10 +49,7 @@ def decode_command(line: bytes) -> AnyCommand | None:
 
 
 def decode_message(line: bytes) -> AnyMessage | None:
-    """Decode a message.
-
-    Returns:
-        The message, ``None`` where only a newer peer knows its type.
+    """Decode a message, ``None`` if only a newer peer knows its type.
 
     Raises:
         ValueError: the line is not a message; says why.

@@ -83,7 +83,7 @@ class Channel:
         self.records = self.is_open = True
         self._pid = os.getpid()
         self._training = training
-        self._rank, self._size = 0, 1
+        self._size = 1
         self._server: Server | None = None
         self._ranks: Ranks | None = None
         self._journal: Journal | None = None
@@ -117,7 +117,7 @@ class Channel:
         numbers = {name: number_of(value) for name, value in scalars.items()}
         if any(isinstance(number, Tensor) for number in numbers.values()):
             self.add_row = self.defer_row
-        self.add_row((self._step, None, None, None, numbers))
+        self.add_row((self.steering.step, None, None, None, numbers))
 
     def _copy_rows(self) -> None:
         """Start to copy the rows waiting on a device, if any."""
@@ -172,15 +172,15 @@ class Channel:
             self.records = False
             return
         atexit.register(self._at_exit)
-        self._rank, self._size = number_of_ranks()
+        rank, self._size = number_of_ranks()
         self._publisher.ranks = self._size
         self._stalls = stalls = Stalls(threading.get_ident())
         if self._size > 1:
             self._ranks = Ranks(
-                self.queue, self._rank, self._size, self._refuse, self.steering.why_not, stalls
+                self.queue, rank, self._size, self._refuse, self.steering.why_not, stalls
             )
             self.steering.tries.agree = self._ranks.agree
-        if self._rank:
+        if rank:
             self._record_nothing()
             return
         options = self._training.options
@@ -221,11 +221,6 @@ class Channel:
             self.vitals.close()
             self.vitals = None
 
-    @property
-    def _step(self) -> int:
-        """Steps of the current run."""
-        return max(self.queue.step - self.origin, 0)
-
     # --- in the server's thread -----------------------------------------------------------
 
     def _collect(self, watched: bool) -> list[Addressed]:
@@ -264,7 +259,7 @@ class Channel:
         return [to_all(running.progress(self._publisher.run))]
 
     def _greet(self) -> msg.Greeting:
-        return self._publisher.greeting(self._step, self.steering.capabilities)
+        return self._publisher.greeting(self.steering.step, self.steering.capabilities)
 
     def _greeting_if_changed(self) -> msg.Greeting | None:
         """Return a new greeting if the run or its capabilities have changed."""
@@ -290,12 +285,12 @@ class Channel:
             if vitals.search_due:
                 queue.nudge()
             first = self.steering.levers.control.first
-            messages.append(to_all(vitals.message(publisher.run, self._step, first)))
+            messages.append(to_all(vitals.message(publisher.run, self.steering.step, first)))
         return messages
 
     def _ranks_message(self) -> msg.Ranks:
         run, pace = self._publisher.run, self._publisher.pace
-        message = msg.Ranks(run=run, steps=[self._step], paces=[pace])
+        message = msg.Ranks(run=run, steps=[self.steering.step], paces=[pace])
         doing = []
         if self._ranks is not None:
             steps, paces, ended, doing = map(list, zip(*self._ranks.progress, strict=True))
@@ -369,8 +364,8 @@ class Channel:
     def _reason(self, outcome: msg.Outcome, reason: str) -> tuple[msg.Outcome, str]:
         """Return how and why the training ended, also if a viewer stopped it."""
         if outcome == "done" and self.steering.stopping:
-            return "stopped", f"stopped after {self._step:,} steps, as asked"
-        return outcome, reason or f"ended after {self._step:,} steps"
+            return "stopped", f"stopped after {self.steering.step:,} steps, as asked"
+        return outcome, reason or f"ended after {self.steering.step:,} steps"
 
     def end(self, outcome: msg.Outcome, reason: str = "") -> None:
         """Report the end of the training, and close the socket."""
@@ -387,7 +382,7 @@ class Channel:
         if self._server is not None:
             self._copy_rows()
             self._server.close(
-                lambda: self._publisher.final_messages(self._step, outcome, reason),
+                lambda: self._publisher.final_messages(self.steering.step, outcome, reason),
                 is_waiting=lambda: bool(self._publisher.outbox),
             )
             saving.give_back(self._saved)

@@ -188,11 +188,7 @@ def modules_in_frames() -> dict[str, nn.Module]:
 
 
 def ask_trainer_to_end() -> str | None:
-    """Ask the training's framework to stop at its next safe point.
-
-    Returns:
-        The framework's name, ``None`` if no known one trains here.
-    """
+    """Ask the training's framework to stop at its next safe point; return which, if any."""
     for frame in frames():
         trainer = frame.f_locals.get("self")
         module = type(trainer).__module__

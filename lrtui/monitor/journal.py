@@ -1,4 +1,4 @@
-"""A file of the commands that took effect, one JSON object a line."""
+"""A file of the commands and what they did, one JSON object a line."""
 
 from __future__ import annotations
 

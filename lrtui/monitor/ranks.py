@@ -81,15 +81,9 @@ class Ranks:
         why_not: Callable[[AnyCommand], str],
         stalls: Stalls,
     ) -> None:
-        """Start the thread.
+        """Start the thread; ``refuse`` is called on rank 0 with a command not agreed on, and why.
 
-        Args:
-            queue: of this rank's commands.
-            rank: of this process.
-            size: number of ranks.
-            refuse: called on rank 0 with a command not agreed on, and why.
-            why_not: see ``Steering.why_not``.
-            stalls: of this rank.
+        ``why_not`` is that of ``Steering``.
         """
         self.progress: list[RankProgress] = [(0, 0.0, False, "")] * size
         self._stalls, self._doing = stalls, ""

@@ -176,11 +176,7 @@ class RateControl:
         return len(groups), min((float(rate_of(g)) * by for g in groups), default=math.nan)
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-        """Change the rates of an optimizer before its step.
-
-        Returns:
-            What ``observe`` returns.
-        """
+        """Change the rates of an optimizer before its step; return what ``observe`` returns."""
         first = optimizer is self.first
         changed = None
         if self.observe is not None and first:

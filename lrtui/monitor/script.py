@@ -93,8 +93,7 @@ def run(target: str, arguments: Sequence[str], *, is_module: bool, options: RunO
 def watch(options: RunOptions) -> list[Automatic]:
     """Watch this process and those it spawns once it has imported torch.
 
-    Returns:
-        A list that will hold the watcher from then on.
+    Return a list that will hold the watcher from then on.
     """
     watching: list[Automatic] = []
     keep_tail()

@@ -186,10 +186,9 @@ class Snapshots:
         return [part for part in self._parts if isinstance(part, nn.Module)]
 
     def go_back(self, step: int | None) -> int:
-        """Go back to the snapshot of a step, ``None`` for ``before_rise``; drop the later ones.
+        """Go back to the snapshot of a step, ``None`` for ``before_rise``; return its step.
 
-        Returns:
-            The snapshot's step.
+        Drop the later ones.
 
         Raises:
             ValueError: there is no such snapshot; lists those that exist.

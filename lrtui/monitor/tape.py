@@ -49,18 +49,8 @@ from lrtui.monitor.snapshots import rng_states
 from lrtui.text.errors import in_words
 
 RANDOM = (
-    "rand",
-    "normal",
-    "bernoulli",
-    "multinomial",
-    "poisson",
-    "exponential",
-    "uniform",
-    "log_normal",
-    "cauchy",
-    "geometric",
-    "gumbel",
-    "rrelu",
+    *("rand", "normal", "bernoulli", "multinomial", "poisson", "exponential", "uniform"),
+    *("log_normal", "cauchy", "geometric", "gumbel", "rrelu"),
 )
 """Prefixes of the names of torch functions that draw random numbers."""
 
@@ -246,20 +236,17 @@ class Tape:
     def _attach(self) -> None:
         """Patch and hook what the script calls."""
         self._patch_modules()
-        scaler: Any = torch.amp.GradScaler
-        for owner, name in (
-            (Optimizer, "zero_grad"),
-            (nn.Module, "zero_grad"),
-            (nn.utils, "clip_grad_norm_"),
-            (nn.utils, "clip_grad_value_"),
-            (nn.utils.clip_grad, "clip_grad_norm_"),
-            (nn.utils.clip_grad, "clip_grad_value_"),
-            (scaler, "scale"),
-            (scaler, "unscale_"),
-            (scaler, "step"),
-            (scaler, "update"),
-        ):
-            self._record_as_one(owner, name)
+        clipping = ("clip_grad_norm_", "clip_grad_value_")
+        patched: list[tuple[Any, tuple[str, ...]]] = [
+            (Optimizer, ("zero_grad",)),
+            (nn.Module, ("zero_grad",)),
+            (nn.utils, clipping),
+            (nn.utils.clip_grad, clipping),
+            (torch.amp.GradScaler, ("scale", "unscale_", "step", "update")),
+        ]
+        for owner, names in patched:
+            for name in names:
+                self._record_as_one(owner, name)
         self._hide(dataloader._BaseDataLoaderIter, "__next__")
         self._patch_backward()
         hook: Any = torch.compiler.disable(self._before_step)  # type: ignore[no-untyped-call]

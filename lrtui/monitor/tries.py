@@ -42,7 +42,7 @@ class Tries:
         answer: Callable[[PendingCommand, str, bool], None],
         publish: Callable[[Addressed], None],
     ) -> None:
-        """Begin without a try; ``answer`` takes a command, what it did, and whether it could."""
+        """Begin without a try; ``answer`` reports what a command did, and whether that worked."""
         self.agree: Agree = alone
         self.running: RateTry | None = None
         self._queue, self._answer, self._publish = queue, answer, publish

@@ -197,10 +197,7 @@ class Session:
     ) -> msg.Start | msg.Race:
         """Add a new run, or several in step, and return the command that starts them.
 
-        Args:
-            entrants: the rate and the optimizer of each.
-            setup: everything else.
-            speed: steps a second, ``None`` for as fast as possible.
+        ``entrants`` are the rate and the optimizer of each; ``speed`` is in steps a second.
         """
         steps, schedule = setup.steps, setup.schedule
         if len(entrants) == 1:

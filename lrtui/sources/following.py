@@ -91,7 +91,7 @@ class Growth:
     def stalled(self, modified: float) -> float:
         """Return for how many seconds nothing was added, 0 if that is usual.
 
-        The file was last ``modified`` then, in seconds since 1970.
+        ``modified`` is when the file was last written, in seconds since 1970.
         """
         times = self._times()
         gaps = [b[0] - a[0] for a, b in pairwise(times) if b[0] > a[0]]
