@@ -25,7 +25,7 @@ GAUGES = 12
 """Measurements of the headroom kept."""
 
 LAG_SECONDS, LAG_STEPS = 5.0, 10
-"""A rank lags if it is this many of the first rank's seconds, and this many steps, behind."""
+"""A rank lags if it is behind by this many seconds at the first rank's pace, and these steps."""
 
 LOGGED_STALL = 60.0
 """Seconds of a stall that is logged; an evaluation is often shorter."""

@@ -43,7 +43,7 @@ class Printed(Reader):
     """A file of what a training printed.
 
     Attributes:
-        pattern: given by a person for the lines, with groups ``step``, ``loss``, ``lr``.
+        pattern: a person's own for the lines, with groups called ``step``, ``loss``, ``lr``.
     """
 
     format, title = "text", "printed lines"
