@@ -223,8 +223,7 @@ class Automatic:
         )
         self._control = levers.control
         self._control.guard_state(optimizer)
-        self.monitor = Monitor.of_all(optimizer, levers, self._options)
-        self.monitor.describe(self._describe(optimizer))
+        self.monitor = Monitor.of_all(self._describe(optimizer), levers, self._options)
 
     def _add_scalars(self, optimizer: Optimizer, loss: Number | None, rate: Any) -> None:
         """Show another optimizer's loss and rate with the next step.
@@ -304,8 +303,8 @@ class Automatic:
                 return
             say(NOTHING_STEPS.format(backwards))
             levers = Levers(RateControl(None), stop=self._stop)
-            self.monitor = Monitor.of_all(None, levers, self._options)
-            self.monitor.describe("backward passes, no torch.optim step")
+            title = "backward passes, no torch.optim step"
+            self.monitor = Monitor.of_all(title, levers, self._options)
         self.monitor.record(loss, {})
 
 

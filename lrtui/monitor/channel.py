@@ -47,7 +47,7 @@ PROGRESS_SECONDS = 0.25
 """Seconds between two progress reports of a try."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Training:
     """A training to show; for the fields see ``Monitor``, ``optimizer`` is in words."""
 
@@ -142,9 +142,7 @@ class Channel:
 
     def begin(self, owner: object, training: Training) -> None:
         """Show another training from its next step on; the previous one is over."""
-        if self.owner is None:
-            self._publisher.describe(training.began)
-        else:
+        if self.owner is not None:
             self.steering.levers.control.detach()
             self._copy_rows()
             self.origin = self.queue.step

@@ -104,7 +104,8 @@ class Monitor:
             channel.steering.levers.control.detach_if_shared(optimizers)
         levers = Levers(RateControl(first), checkpoint, optimizers=optimizers, model=model)
         options = RunOptions(name, journal, vitals, on_spike, own_batch)
-        self._prepare(levers, first, options, full_batch)
+        title = "" if first is None else type(first).__name__
+        self._prepare(title, levers, options, full_batch)
         for each in optimizers:
             try:
                 self.control.attach(each)
@@ -114,26 +115,21 @@ class Monitor:
             levers.snapshots = Snapshots([model, *optimizers, *schedules, self.control])
 
     @classmethod
-    def of_all(cls, optimizer: Optimizer | None, levers: Levers, options: RunOptions) -> Self:
-        """Return a Monitor whose caller attaches the optimizers."""
+    def of_all(cls, optimizer: str, levers: Levers, options: RunOptions) -> Self:
+        """Return a Monitor whose caller attaches the optimizers, called ``optimizer`` in words."""
         made = cls.__new__(cls)
-        made._prepare(levers, optimizer, options, full_batch=False)
+        made._prepare(optimizer, levers, options, full_batch=False)
         return made
 
     def _prepare(
-        self, levers: Levers, optimizer: Optimizer | None, options: RunOptions, full_batch: bool
+        self, optimizer: str, levers: Levers, options: RunOptions, full_batch: bool
     ) -> None:
         self.control = levers.control
         name = options.name or Path(sys.argv[0]).name or "python"
-        title = "" if optimizer is None else type(optimizer).__name__
-        self._training = Training(name, title, levers, options, full_batch)
+        self._training = Training(name, optimizer, levers, options, full_batch)
         # Steps of the other trainings, to see whether they still go on when this one begins.
         self._before = {channel: channel.queue.step for channel in open_channels()}
         self._channel = Channel(self._training)
-
-    def describe(self, optimizer: str) -> None:
-        """Name the optimizer, before its first step."""
-        self._training.optimizer = optimizer
 
     # --- in the training ------------------------------------------------------------------
 

@@ -131,14 +131,10 @@ class Publisher:
         self._norms: deque[float | None] = deque(maxlen=1000)
         self._begin(began)
 
-    def describe(self, began: Began) -> None:
-        """Replace the description of a training that has not taken a step."""
-        self._name, self._optimizer, self._full_batch, self._on_spike = began
-
     def _begin(self, began: Began) -> None:
         """Switch to another run."""
         self.run += 1
-        self.describe(began)
+        self._name, self._optimizer, self._full_batch, self._on_spike = began
         if self.alarms is not None:
             self.watch_spikes(self.alarms)
         self.losses: deque[float] = deque(maxlen=LEVEL_WINDOW)
