@@ -76,11 +76,6 @@ class Several(Source):
         count = len(self._members)
         return greeting_of(f"{count} trainings" if count != 1 else "1 training")
 
-    def add(self, source: Source) -> None:
-        """Follow one more source."""
-        self._members.append(Member(source))
-        self._messages.append(self._greeting())
-
     def _add_new(self) -> None:
         """Follow new sources, as far as there is room."""
         began = time.monotonic()
@@ -88,7 +83,8 @@ class Several(Source):
             return
         for source in self._find_new():
             if len(self._members) < MOST_SOURCES:
-                self.add(source)
+                self._members.append(Member(source))
+                self._messages.append(self._greeting())
             else:
                 source.close()
         now = time.monotonic()
