@@ -16,8 +16,8 @@ from lrtui.text.validation import validation_kind
 class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
     """Lets ``lrtui watch`` see a Trainer and steer it.
 
-    A stop sets the Trainer's ``should_training_stop``, a checkpoint its ``should_save``. As the
-    Trainer passes no callback the loss of each step, it is taken from ``backward``.
+    A stop sets the Trainer's ``should_training_stop``, a checkpoint its ``should_save``. The loss
+    of each step is taken from ``backward``, as the Trainer does not pass it to callbacks.
 
     Attributes:
         monitor: of the current training, ``None`` before and after.
@@ -33,7 +33,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
         self._save = False
         self._logged: dict[str, float] = {}
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Attach to the optimizer."""
         optimizer = kwargs["optimizer"]
         optimizer = getattr(optimizer, "optimizer", optimizer)  # accelerate wraps it
@@ -69,15 +69,15 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
             self._losses.close()
             self._losses = None
 
-    def _before(self, optimizer: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+    def _before(self, optimizer: Any, args: Any, kwargs: Any) -> Any:
         return self._losses.begin_step(args, kwargs) if self._losses is not None else None
 
-    def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+    def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if self._losses is not None:
             self._loss = self._losses.end_step(optimizer)
 
-    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
-        """Keep what the Trainer logs; the Monitor itself sees what is evaluated."""
+    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Keep what the Trainer logs; the Monitor sees evaluations itself."""
         ignored = ("loss", "learning_rate", "epoch")
         self._logged |= {
             name: value
@@ -85,7 +85,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
             if name not in ignored and isinstance(value, int | float) and not validation_kind(name)
         }
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Record a step; pass requests of viewers to the Trainer."""
         if self.monitor is None:
             return
@@ -97,7 +97,7 @@ class MonitorCallback(TrainerCallback):  # type: ignore[misc, unused-ignore]
         if self.monitor.should_stop:
             control.should_training_stop = True
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Report the end of the training."""
         self._detach()
         if self.monitor is not None:

@@ -29,7 +29,7 @@ class MonitorCallback(pl.Callback):  # type: ignore[misc, unused-ignore]
         self._step = 0
         self._parts: list[Tensor] = []
 
-    def on_train_start(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Attach to the optimizers."""
         if not trainer.optimizers:
             return
@@ -48,12 +48,7 @@ class MonitorCallback(pl.Callback):  # type: ignore[misc, unused-ignore]
         )
 
     def on_train_batch_end(
-        self,
-        trainer: Any,  # noqa: ANN401
-        pl_module: Any,  # noqa: ANN401
-        outputs: Any,  # noqa: ANN401
-        batch: Any,  # noqa: ANN401
-        batch_idx: int,
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Record a step; losses of an accumulated one add up."""
         if self.monitor is None:
@@ -74,11 +69,11 @@ class MonitorCallback(pl.Callback):  # type: ignore[misc, unused-ignore]
         if self.monitor.should_stop:
             trainer.should_stop = True
 
-    def on_train_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ANN401
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Report the end of the fit."""
         self._finish()
 
-    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:  # noqa: ANN401
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Report the error that ended the fit."""
         self._finish(exception)
 

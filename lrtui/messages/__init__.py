@@ -1,8 +1,8 @@
 """Wire protocol between a trainer and its viewers: one JSON object a line.
 
-The ``type`` of an object says what it is. A number that is not finite is ``null``, and the message
-that ends a run says in words how it ended. A field or a message that a newer peer adds is ignored;
-one that is known and malformed is an error.
+The ``type`` of an object names the message. A non-finite number is ``null``, and the message that
+ends a run says in words how it ended. Unknown fields and messages, of a newer peer, are ignored;
+known ones that are malformed are errors.
 """
 
 from lrtui.messages.commands import (
@@ -21,7 +21,6 @@ from lrtui.messages.commands import (
     Follow,
     Heat,
     Hold,
-    LabCapability,
     Load,
     Pause,
     Race,
@@ -33,7 +32,6 @@ from lrtui.messages.commands import (
     SetLr,
     SetSpeed,
     Start,
-    Steering,
     Step,
     Stop,
     Sweep,
@@ -50,7 +48,7 @@ from lrtui.messages.greeting import (
     Printed,
     Unusable,
 )
-from lrtui.messages.message import Message, check_equal_lengths
+from lrtui.messages.message import Message
 from lrtui.messages.optimizer import OWN, PLAIN, Optimizer, OptimizerName
 from lrtui.messages.problem import (
     ClassesScene,
@@ -61,24 +59,7 @@ from lrtui.messages.problem import (
     Quadratic,
     Scene,
 )
-from lrtui.messages.quantities import (
-    LARGEST,
-    SCHEDULES,
-    Column,
-    Eigenvalue,
-    Fraction,
-    LearningRate,
-    Number,
-    Outcome,
-    RateInForce,
-    RunNumber,
-    ScheduleName,
-    Seconds,
-    StepNumber,
-    Steps,
-    StepsPerSecond,
-    Vector,
-)
+from lrtui.messages.quantities import LARGEST, SCHEDULES, LearningRate, Outcome, ScheduleName
 from lrtui.messages.runs import (
     Ahead,
     Ended,

@@ -1,4 +1,4 @@
-"""Commands: what viewers ask of a source."""
+"""Commands of viewers to a source."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="type"):
     """A request to a source.
 
     Attributes:
-        id: of the command; the ``State`` that answers it carries it.
-        to: number of the run whose training it is for, where there are several.
+        id: of the command, repeated in the ``State`` that answers it.
+        to: number of the run whose training it is for, if there are several.
     """
 
     id: Annotated[int, Meta(ge=0)] = 0
@@ -60,7 +60,7 @@ class Start(Command, tag="start", frozen=True, kw_only=True):
 
 
 class Entrant(Struct, frozen=True, kw_only=True):
-    """A run of a race, and what it does not share with the others."""
+    """A run of a race, with the settings of its own."""
 
     run: RunNumber
     lr: LearningRate
@@ -77,7 +77,7 @@ class Race(Command, tag="race", frozen=True, kw_only=True):
     schedule: ScheduleName = "constant"
 
     def starts(self) -> list[Start]:
-        """Return what would start each of the runs alone."""
+        """Return the commands that would start each run alone."""
         return [
             Start(
                 id=self.id,
@@ -130,7 +130,7 @@ class Sweep(Command, tag="sweep", frozen=True, kw_only=True):
 
     Attributes:
         seconds: time limit of the work, ``None`` for none.
-        range_test: whether to report as well what the usual range tests suggest.
+        range_test: whether to report the suggestions of the usual range tests as well.
     """
 
     lrs: Annotated[list[LearningRate], Meta(min_length=1)]
@@ -242,7 +242,7 @@ class Try(Command, tag="try", frozen=True, kw_only=True):
     Attributes:
         factors: on the rate in force.
         steps: to record and replay.
-        only_ask: whether only to say what it would take.
+        only_ask: whether only to estimate its cost.
     """
 
     factors: Annotated[list[Factor], Meta(min_length=1, max_length=8)]
@@ -274,36 +274,12 @@ class Stop(Command, tag="stop", frozen=True, kw_only=True):
     """Stop the training cleanly."""
 
 
-Steering = (
-    Hold
-    | Scale
-    | Release
-    | Checkpoint
-    | TakeSnapshot
-    | Rewind
-    | Follow
-    | Try
-    | Cancel
-    | Adopt
-    | Stop
-)
 AnyCommand = (
-    Start
-    | Race
-    | Alone
-    | SetLr
-    | Pause
-    | Resume
-    | Step
-    | SetSpeed
-    | Sweep
-    | Heat
-    | Seek
-    | Load
-    | Watch
-    | Add
-    | Steering
-)
+    Start | Race | Alone | SetLr | Pause | Resume | Step | SetSpeed | Sweep | Heat | Seek | Load
+    | Watch | Add
+    | Hold | Scale | Release | Checkpoint | TakeSnapshot | Rewind | Follow | Try | Cancel | Adopt
+    | Stop
+)  # fmt: skip
 
 LabCapability = Literal[
     "start", "race", "alone", "set_lr", "pause", "step", "speed", "sweep", "heat", "load"

@@ -1,4 +1,4 @@
-"""What every message has in common."""
+"""The base class of messages."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class Optimizer(Struct, frozen=True, kw_only=True):
     """How a gradient becomes a step; the names and their meaning are those of torch.optim.
 
     Attributes:
-        name: ``own`` is the one that a person's file makes, of which no more is known.
+        name: ``own`` is made by a person's file; nothing else is known of it.
         momentum: of ``sgd`` and ``nesterov``.
         weight_decay: share of the weights added to the gradient; ``adamw`` decays them itself.
         betas: of ``adam`` and ``adamw``.
@@ -66,4 +66,4 @@ PLAIN = Optimizer()
 """Gradient descent: a step is the rate times the gradient."""
 
 OWN = Optimizer(name="own")
-"""Whatever optimizer a problem brings along; gradient descent where it brings none."""
+"""The optimizer that a problem defines; gradient descent if it defines none."""

@@ -10,7 +10,7 @@ import math
 from lrtui.messages import AnyCommand, Pause, Resume, SetSpeed, Step
 
 CATCH_UP = 0.25
-"""Seconds by which a run may lag behind its speed and still make up for it."""
+"""Seconds of lag behind its speed that a run may catch up."""
 
 
 class Pace:
@@ -18,17 +18,11 @@ class Pace:
 
     Attributes:
         speed: steps a second, ``None`` for as fast as possible.
-        paused: whether no step is taken unless it is asked for.
+        paused: whether only steps that are asked for are taken.
     """
 
     def __init__(self, speed: float | None, now: float, paused: bool = False) -> None:
-        """Make the first step due now.
-
-        Args:
-            speed: steps a second, ``None`` for as fast as possible.
-            now: time in seconds, on the clock that the other methods are given.
-            paused: take no step until asked to.
-        """
+        """Make the first step due ``now``, in seconds on the clock used for all methods."""
         self.speed = speed
         self.paused = paused
         self._single_steps = 0  # asked for one by one, still to be taken
@@ -54,7 +48,7 @@ class Pace:
 
     @property
     def steps_left(self) -> int:
-        """Steps that were asked for one by one and are still to be taken."""
+        """Steps that were asked for and are yet to be taken."""
         return self._single_steps
 
     def due(self) -> float:
@@ -64,7 +58,7 @@ class Pace:
         return self._due if self.speed else -math.inf
 
     def took_step(self, now: float) -> None:
-        """Note that a step was taken, and make the next one due."""
+        """Count a step, and schedule the next one."""
         if self.paused:
             self._single_steps -= 1
         elif self.speed:

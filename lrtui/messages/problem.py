@@ -27,7 +27,6 @@ class LineScene(Message, tag="line_scene", frozen=True, kw_only=True):
     true_weights: tuple[Number, Number] | None
 
     def __post_init__(self) -> None:
-        """Check that the columns fit together."""
         check_equal_lengths(self.x, self.y)
 
 
@@ -45,7 +44,6 @@ class CurveScene(Message, tag="curve_scene", frozen=True, kw_only=True):
     grid: Column
 
     def __post_init__(self) -> None:
-        """Check that the columns fit together."""
         check_equal_lengths(self.x, self.y)
 
 
@@ -65,7 +63,6 @@ class ClassesScene(Message, tag="classes_scene", frozen=True, kw_only=True):
     up: Column
 
     def __post_init__(self) -> None:
-        """Check that the columns fit together."""
         check_equal_lengths(self.x, self.y, self.labels)
 
 
@@ -86,7 +83,6 @@ class PlaneScene(Message, tag="plane_scene", frozen=True, kw_only=True):
     start: tuple[Number, Number]
 
     def __post_init__(self) -> None:
-        """Check that the rows fit together."""
         check_equal_lengths(self.up, self.losses)
         check_equal_lengths(self.across, *self.losses)
 

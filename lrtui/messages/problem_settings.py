@@ -1,4 +1,4 @@
-"""Settings of a problem, as plain data: they are needed before torch is loaded."""
+"""Settings of a problem as plain data, needed before torch is loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Spread = Literal["symmetric", "unit"]
 Device = Literal["cpu", "cuda", "mps"]
 
 POST_LRS = (0.1, 0.7, 1.01)
-"""The post's three learning rates: one that creeps, one that settles, one that diverges."""
+"""The post's three learning rates: they creep, settle and diverge."""
 
 
 @dataclass(frozen=True)

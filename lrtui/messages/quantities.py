@@ -1,4 +1,4 @@
-"""The numbers of the vocabulary, and the bounds within which each is believed."""
+"""The numbers in messages, and their bounds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def finite_or_none(number: float | None) -> float | None:
 
 
 RateInForce = Annotated[float, Meta(ge=0)]
-"""A learning rate as a schedule has it: a warm-up begins at 0."""
+"""A learning rate set by a schedule: a warmup begins at 0."""
 
 SCHEDULES = ("constant", "cosine", "linear", "step", "onecycle", "warmup:N")
 """How the rate moves over the steps of a run; N is a number of steps."""

@@ -107,7 +107,6 @@ class Progress(Message, tag="progress", frozen=True, kw_only=True):
     no_loss: bool = False
 
     def __post_init__(self) -> None:
-        """Check that the columns fit together."""
         losses = self.scalars.get("loss", [])
         if not losses:
             raise ValueError("a progress without a loss")
@@ -196,7 +195,6 @@ class Slice(Message, tag="slice", frozen=True, kw_only=True):
     downhill: bool
 
     def __post_init__(self) -> None:
-        """Check that the columns fit together."""
         check_equal_lengths(self.lrs, self.losses)
 
 

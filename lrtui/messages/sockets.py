@@ -16,7 +16,7 @@ MAX_SOCKET_PATH = 103 if sys.platform == "darwin" else 107
 """Bytes of a socket's path, at most."""
 
 BOUND = re.compile(r"/(\d+)(\.\d+)?\.new$")
-"""What the path of a training's socket ends with when it is bound; renamed to ``.sock`` then."""
+"""End of a socket's path when it is bound; it is renamed to ``.sock`` then."""
 
 PROC_UNIX = Path("/proc/net/unix")
 """Lists all bound sockets, on Linux."""
@@ -41,10 +41,10 @@ def candidates() -> Iterator[Path]:
 
 
 def check_private(path: Path) -> None:
-    """Check that a folder is one that its owner alone, and that is us, can open.
+    """Check that only we can open a folder.
 
     Raises:
-        FolderError: it is not; says why.
+        FolderError: others can, or it cannot be used; says why.
     """
     try:
         found = path.lstat()
@@ -59,7 +59,7 @@ def check_private(path: Path) -> None:
 
 
 def make_private(path: Path) -> None:
-    """Make a folder where it is not there, and check that it is private.
+    """Make a folder if it does not exist, and check that it is private.
 
     Raises:
         FolderError: it cannot be used; says why.
@@ -74,10 +74,10 @@ def make_private(path: Path) -> None:
 def new_path(pid: int) -> Path:
     """Return the path of a new socket of a process, in the first folder that can be used.
 
-    Where ``$LRTUI_DIR`` is set, no other folder will do.
+    If ``$LRTUI_DIR`` is set, only there.
 
     Raises:
-        FolderError: none can be used; says why of the first one.
+        FolderError: none can be used; says why the first one cannot.
     """
     first: FolderError | None = None
     for where in candidates():
@@ -93,7 +93,7 @@ def new_path(pid: int) -> Path:
 
 
 def free_path(folder: Path, pid: int) -> Path:
-    """Return a path in a folder at which there is no socket yet.
+    """Return an unused path for a socket in a folder.
 
     Raises:
         FolderError: its name is too long.
@@ -108,10 +108,10 @@ def free_path(folder: Path, pid: int) -> Path:
 
 
 def all_paths() -> list[Path]:
-    """Return the sockets of this user's trainings, wherever ``lrtui`` may have put them.
+    """Return the sockets of this user's trainings, in all folders that ``lrtui`` may have used.
 
-    Whatever the environment says today: a training in a batch job, a container or under sudo had
-    another one, and Linux lists the paths of all sockets.
+    A training in a batch job, a container or under sudo may have another environment than ours;
+    Linux lists the paths of all sockets.
     """
     folders = dict.fromkeys(candidates())
     try:
@@ -132,7 +132,7 @@ def all_paths() -> list[Path]:
 def peer_of(connection: socket.socket) -> tuple[int, int] | None:
     """Return the process and the user at the other end of a connection.
 
-    ``None`` where the system does not say: the folder is private all the same.
+    ``None`` if the system does not say; the folder is private anyway.
 
     Raises:
         OSError: the connection is gone.

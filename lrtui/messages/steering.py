@@ -27,7 +27,7 @@ class Steered(Message, tag="steered", frozen=True, kw_only=True):
     Attributes:
         step: taken by then.
         command: its type.
-        text: what it did, or why it could not.
+        text: what it did, or why it was refused.
         done: whether it took effect.
         lr: rate in force from here on.
         asked_by: who sent it.
@@ -45,6 +45,11 @@ class Steered(Message, tag="steered", frozen=True, kw_only=True):
     at: Seconds
     answers: int = 0
 
+    @property
+    def changed_course(self) -> bool:
+        """Whether it changed the rate or the weights."""
+        return self.done and self.command in ("hold", "scale", "release", "rewind", "adopt")
+
 
 class Ranks(Message, tag="ranks", frozen=True, kw_only=True):
     """Progress of the ranks, at most once a second.
@@ -55,7 +60,7 @@ class Ranks(Message, tag="ranks", frozen=True, kw_only=True):
         ended: ranks that have left.
         stalled: seconds for which no step was taken, 0 while the pace is usual.
         blocker: while it stalls, the rank for which all others wait, ``None`` if unknown.
-        doing: while it stalls, what that rank or else rank 0 does.
+        doing: while it stalls, what that rank does, or rank 0 if unknown.
     """
 
     run: RunNumber
@@ -67,7 +72,6 @@ class Ranks(Message, tag="ranks", frozen=True, kw_only=True):
     doing: str = ""
 
     def __post_init__(self) -> None:
-        """Check that the columns fit together."""
         check_equal_lengths(self.steps, self.paces)
 
 
@@ -76,7 +80,7 @@ class Snapshots(Message, tag="snapshots", frozen=True, kw_only=True):
 
     Attributes:
         steps: of the snapshots, ascending.
-        before: the one that a rewind without a step goes back to.
+        before: where a rewind without a step goes back to.
     """
 
     run: RunNumber
@@ -85,12 +89,12 @@ class Snapshots(Message, tag="snapshots", frozen=True, kw_only=True):
 
 
 class Vitals(Message, tag="vitals", frozen=True, kw_only=True):
-    """What a training shows of itself besides its scalars, at most once a second.
+    """State of a training besides its scalars, at most once a second.
 
     Attributes:
-        total: steps that it is going to take, ``None`` if unknown.
-        total_by: who says so.
-        epoch: that is on, from 1 up; ``None`` without a data loader.
+        total: steps that it will take, ``None`` if unknown.
+        total_by: where that number is from.
+        epoch: current one, from 1 up; ``None`` without a data loader.
         epochs: in all, ``None`` if unknown.
         data_wait: share of the time since the last report spent waiting for data loaders.
         clip_limit: norm that gradients are clipped to, ``None`` if they are not.
@@ -121,9 +125,9 @@ class Gauge(Message, tag="gauge", frozen=True, kw_only=True):
         left: share of the slope that fresh batches still have along the last steps.
         calm: median cosine of consecutive gradients; above 0.97 ``left`` says nothing.
         pairs: pairs of consecutive steps that it was measured on.
-        own: how many times as long a step would have to be before it raised the loss of its own
-            batch; ``None`` if unknown.
-        word: what that says of the rate, see ``lrtui.analysis.headroom``; empty if nothing.
+        own: how many times longer a step could be before it raised the loss of its own batch;
+            ``None`` if unknown.
+        word: what that means for the rate, see ``lrtui.analysis.headroom``; empty if nothing.
     """
 
     run: RunNumber
@@ -144,7 +148,7 @@ class Updates(Message, tag="updates", frozen=True, kw_only=True):
             spaced ones in between.
         ratios: of these.
         median: of all.
-        tensors: how many all are.
+        tensors: number of all.
     """
 
     run: RunNumber
@@ -155,7 +159,6 @@ class Updates(Message, tag="updates", frozen=True, kw_only=True):
     tensors: Annotated[int, Meta(ge=1)]
 
     def __post_init__(self) -> None:
-        """Check that the columns fit together."""
         check_equal_lengths(self.names, self.ratios)
 
 
@@ -163,7 +166,7 @@ class Trying(Message, tag="trying", frozen=True, kw_only=True):
     """How far a try is; see ``Try``.
 
     Attributes:
-        phase: what goes on; while steps are replayed, the training waits.
+        phase: the training waits while steps are replayed.
         factor: being replayed.
         share: of all steps that are recorded or replayed.
         seconds_left: as far as known.
@@ -215,4 +218,4 @@ class Tried(Message, tag="tried", frozen=True, kw_only=True):
 
 
 LiveReport = Steered | Ranks | Snapshots | Vitals | Gauge | Updates | Trying | Tried
-"""What only a training that is not ours reports."""
+"""Reports that only a training that is not ours sends."""

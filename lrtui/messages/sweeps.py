@@ -40,7 +40,6 @@ class SweepResult(Message, tag="swept", frozen=True, kw_only=True):
     failures: list[str] = []
 
     def __post_init__(self) -> None:
-        """Check that the columns fit together."""
         check_equal_lengths(self.lrs, self.losses, self.settled_at, self.taken or self.lrs)
         check_equal_lengths(self.lrs, self.failures or self.lrs)
 
@@ -72,6 +71,5 @@ class GridResult(Message, tag="heated", frozen=True, kw_only=True):
     how: str = ""
 
     def __post_init__(self) -> None:
-        """Check that the rows and cells fit together."""
         check_equal_lengths(self.momenta, self.losses, self.settled_at, self.finished)
         check_equal_lengths(self.lrs, *self.losses, *self.settled_at, *self.finished)

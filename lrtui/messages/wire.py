@@ -11,39 +11,14 @@ from lrtui.messages import greeting, problem, runs, steering, sweeps
 from lrtui.messages.commands import AnyCommand
 
 AnyMessage = (
-    greeting.Greeting
-    | greeting.Joined
-    | problem.ProblemFacts
-    | problem.LineScene
-    | problem.CurveScene
-    | problem.ClassesScene
-    | problem.PlaneScene
-    | problem.Quadratic
-    | sweeps.SweepResult
-    | sweeps.GridResult
-    | runs.Rewound
-    | runs.Started
-    | runs.State
-    | steering.Steered
-    | steering.Ranks
-    | steering.Snapshots
-    | steering.Vitals
-    | steering.Gauge
-    | steering.Updates
-    | steering.Trying
-    | steering.Tried
-    | runs.Progress
-    | runs.Ahead
-    | runs.Sharpness
-    | runs.Slice
-    | runs.Picture
-    | runs.Ended
-    | runs.Marked
-    | greeting.Printed
-    | greeting.NoResult
-    | greeting.Unusable
-    | greeting.Failed
-)
+    greeting.Greeting | greeting.Joined | greeting.Printed | greeting.NoResult
+    | greeting.Unusable | greeting.Failed
+    | problem.ProblemFacts | problem.Scene | problem.Quadratic
+    | sweeps.SweepResult | sweeps.GridResult
+    | runs.Rewound | runs.Started | runs.State | runs.Progress | runs.Ahead | runs.Sharpness
+    | runs.Slice | runs.Picture | runs.Ended | runs.Marked
+    | steering.LiveReport
+)  # fmt: skip
 T = TypeVar("T")
 
 
@@ -65,10 +40,7 @@ def encode(message: Struct) -> bytes:
 
 
 def decode_command(line: bytes) -> AnyCommand | None:
-    """Decode a command.
-
-    Returns:
-        The command, ``None`` where only a newer peer knows its type.
+    """Decode a command, ``None`` if only a newer peer knows its type.
 
     Raises:
         ValueError: the line is not a command; says why.
@@ -77,10 +49,7 @@ def decode_command(line: bytes) -> AnyCommand | None:
 
 
 def decode_message(line: bytes) -> AnyMessage | None:
-    """Decode a message.
-
-    Returns:
-        The message, ``None`` where only a newer peer knows its type.
+    """Decode a message, ``None`` if only a newer peer knows its type.
 
     Raises:
         ValueError: the line is not a message; says why.

@@ -1,4 +1,4 @@
-"""Finds spikes in the process that trains, writes them down, and runs a command when one begins.
+"""Finds spikes in the training process, logs them to a file, and runs a command on each.
 
 Everything here runs in the server's thread, whether anybody watches or not.
 """
@@ -27,11 +27,11 @@ COMMAND_SECONDS = 60.0
 """Least seconds between two commands."""
 
 PORTION = 16
-"""Rows after which to look whether a spike has begun."""
+"""Rows between two checks for a new spike."""
 
 
 class SpikeRecord(msgspec.Struct, kw_only=True):
-    """A spike as it is written down.
+    """A spike as written to the file.
 
     Attributes:
         run, name: of the training.
@@ -81,7 +81,7 @@ class Alarms:
         self._rows: deque[Row] = deque(maxlen=LEVEL_WINDOW)
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Take in the next rows."""
+        """Add the next rows."""
         for first in range(0, len(rows), PORTION):
             self._add(rows[first : first + PORTION])
 
@@ -139,13 +139,17 @@ class Alarms:
     def _run_command(self, command: str, step: int, kind: str) -> None:
         """Start the command, without waiting for it."""
         self._run_next = time.monotonic() + COMMAND_SECONDS
-        about = {"STEP": str(step), "FILE": str(self.path.absolute()), "KIND": kind}
-        about["NAME"] = self._name
+        about = {
+            "LRTUI_STEP": str(step),
+            "LRTUI_FILE": str(self.path.absolute()),
+            "LRTUI_KIND": kind,
+            "LRTUI_NAME": self._name,
+        }
         try:
             self._commands.append(
                 subprocess.Popen(
                     shlex.split(command),
-                    env={**os.environ, **{f"LRTUI_{key}": text for key, text in about.items()}},
+                    env={**os.environ, **about},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     start_new_session=True,
@@ -161,7 +165,7 @@ class Alarms:
         self._commands = [each for each in self._commands if each.poll() is None]
 
     def close(self) -> None:
-        """Let go of the commands that still run."""
+        """Detach from the commands that still run."""
         self.reap()
         for each in self._commands:
             each.returncode = 0  # else Python warns of a process that still runs

@@ -57,9 +57,10 @@ class Watched:
 class Automatic:
     """Watches all optimizers of this process.
 
-    It follows the first optimizer that steps: that one's steps are the training's. The others' loss
-    and rate are shown as scalars, and their rates change along. An optimizer created after the
-    followed one's last step, or stepping alone for a while, is followed instead, as a new run.
+    It follows the first optimizer that steps, whose steps count as those of the training. The
+    others' losses and rates are shown as scalars, and their rates keep their ratio to its rate. An
+    optimizer created after its last step, or stepping alone for a while, is followed instead, as a
+    new run.
 
     Attributes:
         monitor: of the training, ``None`` before its first step.
@@ -92,7 +93,7 @@ class Automatic:
         compile_ = torch.compile
 
         @functools.wraps(compile_)
-        def noted_compile(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def noted_compile(*args: Any, **kwargs: Any) -> Any:
             self._hide_from_compile()
             return compile_(*args, **kwargs)
 
@@ -103,7 +104,7 @@ class Automatic:
         make = Optimizer.__init__
 
         @functools.wraps(make)
-        def noted_init(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        def noted_init(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             make(optimizer, *args, **kwargs)
             self._made_at[optimizer] = self._steps
 
@@ -127,9 +128,6 @@ class Automatic:
         """Make way for a Monitor that the script creates itself."""
         if self.monitor is not None:
             self.monitor.close()
-        self._turn_off()
-
-    def _turn_off(self) -> None:
         self._is_off = True
         if self._control is not None:
             self._control.detach()
@@ -151,7 +149,7 @@ class Automatic:
 
     # --- in the step ----------------------------------------------------------------------
 
-    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+    def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         if WATCHING.is_paused:  # a replay, in which only the rate is ours
             if self._control is not None:
                 self._control.before(optimizer, args, kwargs)
@@ -170,7 +168,7 @@ class Automatic:
             self._on_error(error)
             return None
 
-    def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+    def _after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if WATCHING.is_paused:
             if self._control is not None:
                 self._control.restore(optimizer)
@@ -206,18 +204,16 @@ class Automatic:
             self._watched[optimizer] = Watched(self._name_of(optimizer))
             if self._levers is not None:
                 self._levers.follow = self._follow
-            if self._followed is None:
+            # The followed one has not stepped since the creation of this one.
+            if self._followed is None or self._made_at.get(optimizer) == self._steps:
                 self._start_run(optimizer)
-            elif self._made_at.get(optimizer) == self._steps:
-                self._start_run(optimizer)  # the followed one has not stepped since its creation
 
     def _start_run(self, optimizer: Optimizer) -> None:
         """Follow an optimizer, as a new run."""
         if self._control is not None:
             self._control.detach()
         self._followed, self._steps = optimizer, 0
-        for made in [*self._made_at]:
-            self._made_at[made] = -1
+        self._made_at.clear()
         self._scalars = {}
         for other in self._watched.values():
             other.solo_steps.clear()
@@ -227,10 +223,9 @@ class Automatic:
         )
         self._control = levers.control
         self._control.guard_state(optimizer)
-        self.monitor = Monitor.of_all(optimizer, levers, self._options)
-        self.monitor.describe(self._describe(optimizer))
+        self.monitor = Monitor.of_all(self._describe(optimizer), levers, self._options)
 
-    def _add_scalars(self, optimizer: Optimizer, loss: Number | None, rate: Any) -> None:  # noqa: ANN401
+    def _add_scalars(self, optimizer: Optimizer, loss: Number | None, rate: Any) -> None:
         """Show another optimizer's loss and rate with the next step.
 
         Follow it, its latest steps included, once it has stepped alone for long enough.
@@ -308,8 +303,8 @@ class Automatic:
                 return
             say(NOTHING_STEPS.format(backwards))
             levers = Levers(RateControl(None), stop=self._stop)
-            self.monitor = Monitor.of_all(None, levers, self._options)
-            self.monitor.describe("backward passes, no torch.optim step")
+            title = "backward passes, no torch.optim step"
+            self.monitor = Monitor.of_all(title, levers, self._options)
         self.monitor.record(loss, {})
 
 

@@ -23,20 +23,7 @@ from typing import Any
 from msgspec.structs import replace
 from torch import Tensor
 
-from lrtui.messages import (
-    AnyCommand,
-    Cancel,
-    Capability,
-    Greeting,
-    Outcome,
-    Printed,
-    Rewind,
-    Started,
-    Steered,
-    Stop,
-    TakeSnapshot,
-)
-from lrtui.messages import Ranks as RanksMessage
+from lrtui import messages as msg
 from lrtui.messages.sockets import new_path
 from lrtui.monitor import saving, stderr_tail
 from lrtui.monitor.alarms import Alarms
@@ -44,6 +31,7 @@ from lrtui.monitor.command_queue import NEVER, PendingCommand
 from lrtui.monitor.device import MAX_WAITING, DeviceRows, number_of
 from lrtui.monitor.journal import Journal
 from lrtui.monitor.levers import Levers, Steering
+from lrtui.monitor.options import RunOptions
 from lrtui.monitor.publisher import Addressed, Began, Finished, Publisher, to_all
 from lrtui.monitor.ranks import Ranks, number_of_ranks
 from lrtui.monitor.rate_try import RateTry
@@ -56,26 +44,23 @@ from lrtui.monitor.vitals import Vitals
 from lrtui.text.errors import in_words
 
 PROGRESS_SECONDS = 0.25
-"""Seconds between two reports on how far a try is."""
+"""Seconds between two progress reports of a try."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Training:
     """A training to show; for the fields see ``Monitor``, ``optimizer`` is in words."""
 
     name: str
     optimizer: str
     levers: Levers
-    full_batch: bool = False
-    journal: Path | None = None
-    shows_vitals: bool = True
-    on_spike: str | None = None
-    own_batch: bool = False
+    options: RunOptions
+    full_batch: bool
 
     @property
     def began(self) -> Began:
         """The event of its beginning."""
-        return Began(self.name, self.optimizer, self.full_batch, self.on_spike)
+        return Began(self.name, self.optimizer, self.full_batch, self.options.on_spike)
 
 
 class Channel:
@@ -98,7 +83,7 @@ class Channel:
         self.records = self.is_open = True
         self._pid = os.getpid()
         self._training = training
-        self._rank, self._size = 0, 1
+        self._size = 1
         self._server: Server | None = None
         self._ranks: Ranks | None = None
         self._journal: Journal | None = None
@@ -106,7 +91,7 @@ class Channel:
         self._is_started = self._is_finished = False
         self._complained: set[str] = set()
         self.vitals: Vitals | None = None
-        self._last_greeting: tuple[int, list[Capability]] | None = None
+        self._last_greeting: tuple[int, list[msg.Capability]] | None = None
         self._publisher = Publisher(training.began)
         self.steering = Steering(training.levers, self._publish)
         self.queue = self.steering.queue
@@ -119,8 +104,8 @@ class Channel:
 
     # --- in the training thread -----------------------------------------------------------
 
-    def defer_row(self, row: Any) -> None:  # noqa: ANN401
-        """Record a row through the device queue, as are all after the first with device numbers."""
+    def defer_row(self, row: Any) -> None:
+        """Record a row through the device queue, as all are after the first device number."""
         self._device.waiting.append(row)
         if len(self._device.waiting) >= MAX_WAITING:
             self._copy_rows()
@@ -132,7 +117,7 @@ class Channel:
         numbers = {name: number_of(value) for name, value in scalars.items()}
         if any(isinstance(number, Tensor) for number in numbers.values()):
             self.add_row = self.defer_row
-        self.add_row((self._step, None, None, None, numbers))
+        self.add_row((self.steering.step, None, None, None, numbers))
 
     def _copy_rows(self) -> None:
         """Start to copy the rows waiting on a device, if any."""
@@ -157,9 +142,7 @@ class Channel:
 
     def begin(self, owner: object, training: Training) -> None:
         """Show another training from its next step on; the previous one is over."""
-        if self.owner is None:
-            self._publisher.describe(training.began)
-        else:
+        if self.owner is not None:
             self.steering.levers.control.detach()
             self._copy_rows()
             self.origin = self.queue.step
@@ -187,20 +170,21 @@ class Channel:
             self.records = False
             return
         atexit.register(self._at_exit)
-        self._rank, self._size = number_of_ranks()
+        rank, self._size = number_of_ranks()
         self._publisher.ranks = self._size
         self._stalls = stalls = Stalls(threading.get_ident())
         if self._size > 1:
             self._ranks = Ranks(
-                self.queue, self._rank, self._size, self._refuse, self.steering.why_not, stalls
+                self.queue, rank, self._size, self._refuse, self.steering.why_not, stalls
             )
             self.steering.tries.agree = self._ranks.agree
-        if self._rank:
+        if rank:
             self._record_nothing()
             return
+        options = self._training.options
         try:
             path = new_path(self._pid)
-            self._journal = Journal(self._training.journal or path.with_suffix(".journal"))
+            self._journal = Journal(options.journal or path.with_suffix(".journal"))
             spikes = self._journal.path.with_suffix(".spikes.jsonl")
             self._publisher.watch_spikes(Alarms(spikes, self._warn))
             self._saved = saving.take(self.complain)
@@ -222,8 +206,8 @@ class Channel:
             if self._saved is not None:
                 end_cleanly_on_sigterm()
             stderr_tail.remove_stale(path.parent)
-            if self._training.shows_vitals:
-                self.vitals = Vitals(self.complain, self.add_late, self._training.own_batch)
+            if options.vitals:
+                self.vitals = Vitals(self.complain, self.add_late, options.own_batch)
                 self.vitals.follow(self.steering.levers)
 
     def _record_nothing(self) -> None:
@@ -235,11 +219,6 @@ class Channel:
             self.vitals.close()
             self.vitals = None
 
-    @property
-    def _step(self) -> int:
-        """Steps of the current run."""
-        return max(self.queue.step - self.origin, 0)
-
     # --- in the server's thread -----------------------------------------------------------
 
     def _collect(self, watched: bool) -> list[Addressed]:
@@ -249,14 +228,14 @@ class Channel:
         replays = self.steering.tries.is_replaying
         messages = publisher.collect(queue.paused or replays, watched)
         self.steering.levers.control.last_known = publisher.scheduled
-        begun = next((i for i, (m, _, _) in enumerate(messages) if isinstance(m, Started)), None)
+        begun = next((i for i, m in enumerate(messages) if isinstance(m[0], msg.Started)), None)
         if begun is not None:
             messages.insert(begun + 1, to_all(replace(self.steering.state(), run=publisher.run)))
         if (greeting := self._greeting_if_changed()) is not None:
             messages.append(to_all(greeting))
         if (journal := self._journal) is not None:
-            wrong = [journal.write(m) for m, _, _ in messages if isinstance(m, Steered)]
-            messages += [to_all(Printed(text=text)) for text in wrong if text]
+            wrong = [journal.write(m) for m, _, _ in messages if isinstance(m, msg.Steered)]
+            messages += [to_all(msg.Printed(text=text)) for text in wrong if text]
         if (running := self.steering.tries.running) is not None:
             messages += self._progress_of(running)
         if publisher.count_pace(queue.step, replays):
@@ -266,21 +245,21 @@ class Channel:
         due = snapshots is not None and time.monotonic() >= snapshots.due
         if snapshots is not None and due and not queue.paused and not self._is_finished:
             snapshots.due = math.inf  # until this one is taken
-            self._send(PendingCommand(TakeSnapshot(level=publisher.level)))
+            self._send(PendingCommand(msg.TakeSnapshot(level=publisher.level)))
         return messages
 
     def _progress_of(self, running: RateTry) -> list[Addressed]:
-        """Return how far a try is, if that is due."""
+        """Return the progress of a try, if a report is due."""
         now = time.monotonic()
         if now < self._progress_due:
             return []
         self._progress_due = now + PROGRESS_SECONDS
         return [to_all(running.progress(self._publisher.run))]
 
-    def _greet(self) -> Greeting:
-        return self._publisher.greeting(self._step, self.steering.capabilities)
+    def _greet(self) -> msg.Greeting:
+        return self._publisher.greeting(self.steering.step, self.steering.capabilities)
 
-    def _greeting_if_changed(self) -> Greeting | None:
+    def _greeting_if_changed(self) -> msg.Greeting | None:
         """Return a new greeting if the run or its capabilities have changed."""
         now = (self._publisher.run, self.steering.capabilities)
         before, self._last_greeting = self._last_greeting, now
@@ -304,29 +283,29 @@ class Channel:
             if vitals.search_due:
                 queue.nudge()
             first = self.steering.levers.control.first
-            messages.append(to_all(vitals.message(publisher.run, self._step, first)))
+            messages.append(to_all(vitals.message(publisher.run, self.steering.step, first)))
         return messages
 
-    def _ranks_message(self) -> RanksMessage:
+    def _ranks_message(self) -> msg.Ranks:
         run, pace = self._publisher.run, self._publisher.pace
-        message = RanksMessage(run=run, steps=[self._step], paces=[pace])
+        message = msg.Ranks(run=run, steps=[self.steering.step], paces=[pace])
         doing = []
         if self._ranks is not None:
             steps, paces, ended, doing = map(list, zip(*self._ranks.progress, strict=True))
             done = [max(step - self.origin, 0) for step in steps]
             left = [rank for rank, over in enumerate(ended) if over]
-            message = RanksMessage(run=run, steps=done, paces=paces, ended=left)
+            message = msg.Ranks(run=run, steps=done, paces=paces, ended=left)
         if self._stalls is None or not (stalled := self._stalls.seconds):
             return message
         doing = [self._stalls.doing(), *doing[1:]]
         blocker = find_blocker(doing)
         return replace(message, stalled=stalled, blocker=blocker, doing=doing[blocker or 0])
 
-    def _on_command(self, command: AnyCommand, asked_by: str, viewer: int) -> None:
-        if isinstance(command, Cancel | Stop):
+    def _on_command(self, command: msg.AnyCommand, asked_by: str, viewer: int) -> None:
+        if isinstance(command, msg.Cancel | msg.Stop):
             self.steering.tries.cancel_soon()
         snapshots = self.steering.levers.snapshots
-        if isinstance(command, Rewind) and command.step is None and snapshots:
+        if isinstance(command, msg.Rewind) and command.step is None and snapshots:
             # Chosen here, so that all ranks go back to the same snapshot.
             command = replace(command, step=snapshots.before_rise)
         pending = PendingCommand(command, asked_by, viewer)
@@ -351,7 +330,7 @@ class Channel:
 
     def _socket_moved(self, path: Path) -> None:
         """Let the journal follow the socket to another folder."""
-        if self._journal is not None and self._training.journal is None:
+        if self._journal is not None and not self._training.options.journal:
             self._journal = Journal(path.with_suffix(".journal"))
             if self._publisher.alarms is not None:
                 self._publisher.alarms.path = path.with_suffix(".spikes.jsonl")
@@ -363,13 +342,13 @@ class Channel:
         self.complain(f"this training can no longer be watched: {in_words(error)}")
 
     def _warn(self, text: str) -> None:
-        """Say a sentence to the person at the training and to all viewers."""
+        """Print a sentence to the terminal of the training and to all viewers."""
         self.complain(text)
-        self._publisher.outbox.append(to_all(Printed(text=text)))
+        self._publisher.outbox.append(to_all(msg.Printed(text=text)))
 
     # --- the end --------------------------------------------------------------------------
 
-    def finish(self, outcome: Outcome, reason: str = "") -> None:
+    def finish(self, outcome: msg.Outcome, reason: str = "") -> None:
         """Report the end of a training, and wait for another one of this process."""
         self.steering.tries.drop("the training is over")
         self.steering.levers.control.detach()
@@ -380,13 +359,13 @@ class Channel:
         if self._server is not None:
             self._server.wake()
 
-    def _reason(self, outcome: Outcome, reason: str) -> tuple[Outcome, str]:
+    def _reason(self, outcome: msg.Outcome, reason: str) -> tuple[msg.Outcome, str]:
         """Return how and why the training ended, also if a viewer stopped it."""
         if outcome == "done" and self.steering.stopping:
-            return "stopped", f"stopped after {self._step:,} steps, as asked"
-        return outcome, reason or f"ended after {self._step:,} steps"
+            return "stopped", f"stopped after {self.steering.step:,} steps, as asked"
+        return outcome, reason or f"ended after {self.steering.step:,} steps"
 
-    def end(self, outcome: Outcome, reason: str = "") -> None:
+    def end(self, outcome: msg.Outcome, reason: str = "") -> None:
         """Report the end of the training, and close the socket."""
         if not self.is_open or os.getpid() != self._pid:
             return
@@ -401,7 +380,7 @@ class Channel:
         if self._server is not None:
             self._copy_rows()
             self._server.close(
-                lambda: self._publisher.final_messages(self._step, outcome, reason),
+                lambda: self._publisher.final_messages(self.steering.step, outcome, reason),
                 is_waiting=lambda: bool(self._publisher.outbox),
             )
             saving.give_back(self._saved)
@@ -418,7 +397,7 @@ class Channel:
     def after_fork(self) -> None:
         """Become a no-op in a forked child."""
         if self._server is not None:
-            self._server.after_fork()
+            self._server.close_connections()
         if Tape.active is not None:
             Tape.active.switch_off()
         self._record_nothing()
@@ -448,7 +427,7 @@ def open_channels() -> list[Channel]:
     return [*CHANNELS]
 
 
-def how_it_ended(error: BaseException | None) -> tuple[Outcome, str]:
+def how_it_ended(error: BaseException | None) -> tuple[msg.Outcome, str]:
     """Return how a program ended, and why in a sentence, from the error that ended it."""
     if error is None:
         return "done", "the program has ended"

@@ -42,7 +42,7 @@ class CommandQueue:
         attend_at: step from which on the training must call ``attend``.
         paused: whether the training is paused.
         pause_at: step after which to pause it.
-        wake_at: step from which on it must call ``attend`` for its own sake.
+        wake_at: step from which on it must call ``attend`` without a command.
     """
 
     def __init__(self, carry_out: Callable[[PendingCommand], None]) -> None:

@@ -18,7 +18,7 @@ Batch = Callable[[], list[Raw] | None]
 """Returns rows copied from a device, ``None`` until they have arrived."""
 
 
-def number_of(value: Any) -> float | Tensor:  # noqa: ANN401
+def number_of(value: Any) -> float | Tensor:
     """Return a number; a tensor on a device stays there, copied."""
     if isinstance(value, Tensor) and not value.is_cpu:
         return value.detach().clone()
@@ -81,14 +81,14 @@ def tensors_of(rows: list[Raw]) -> Iterator[Tensor]:
                 yield value
 
 
-def place(value: Any) -> Any:  # noqa: ANN401
+def place(value: Any) -> Any:
     """Return a value of a row with each tensor replaced by its device."""
     if isinstance(value, dict):
         return {name: place(each) for name, each in value.items()}
     return value.device if isinstance(value, Tensor) else value
 
 
-def fill(value: Any, columns: dict[torch.device, Iterator[float]]) -> Any:  # noqa: ANN401
+def fill(value: Any, columns: dict[torch.device, Iterator[float]]) -> Any:
     """Return a value of a row with each device replaced by the next number copied from it."""
     if isinstance(value, dict):
         return {name: fill(each, columns) for name, each in value.items()}

@@ -1,4 +1,4 @@
-"""Recorded calls of a training, and how they are made again."""
+"""Recorded calls of a training, and their replay."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lrtui.monitor.saved_state import restore_options
 from lrtui.monitor.snapshots import restore_rng
 
 READS = ("__int__", "__index__", "__invert__", "__iter__")
-"""Methods that begin like operators in place."""
+"""Methods whose names begin like those of in-place operators."""
 
 
 Kind = Literal["module", "function", "backward", "call", "step"]
@@ -36,7 +36,7 @@ class Entry:
 
     Attributes:
         kind: see ``Kind``.
-        call: does it again.
+        call: repeats it.
         leaves, spec: arguments as a flattened tree.
         outputs: positions of tensors among its flat outputs, and their slots.
         grad: whether gradients were enabled.
@@ -67,7 +67,7 @@ class Entry:
 
 
 def mark_needed(entries: Sequence[Entry]) -> None:
-    """Leave out evaluations: calls without an effect whose results nothing uses."""
+    """Mark evaluations as not needed: calls without side effects whose results are unused."""
     used: set[int] = set()
     for entry in reversed(entries):
         changes = entry.kind not in ("module", "function") or not entry.outputs
@@ -82,13 +82,7 @@ def mark_needed(entries: Sequence[Entry]) -> None:
 def run_all(
     entries: Sequence[Entry], losses: list[list[Tensor]], after_step: Callable[[], None]
 ) -> None:
-    """Make the recorded calls again.
-
-    Args:
-        entries: to run, those that are needed.
-        losses: where to append the losses of each step.
-        after_step: called after each; may raise to stop.
-    """
+    """Repeat the recorded calls that are needed; see ``Tape.replay``."""
     needed = [entry for entry in entries if entry.is_needed]
     last_use: dict[int, int] = {}
     for i, entry in enumerate(needed):
@@ -139,8 +133,8 @@ def run_forward(entries: Sequence[Entry]) -> list[Tensor]:
     return [values[slot].detach().clone() for e in entries for slot in e.losses]
 
 
-def run_one(entry: Entry, values: dict[int, Any], *, grad: bool = True) -> Any:  # noqa: ANN401
-    """Make a recorded call again, with the outputs of earlier ones by slot."""
+def run_one(entry: Entry, values: dict[int, Any], *, grad: bool = True) -> Any:
+    """Repeat a recorded call; ``values`` are the outputs of earlier ones by slot."""
     leaves = [values[leaf.number] if isinstance(leaf, Slot) else leaf for leaf in entry.leaves]
     args, kwargs = tree_unflatten(leaves, entry.spec)
     if entry.rng is not None:
@@ -159,12 +153,12 @@ def run_one(entry: Entry, values: dict[int, Any], *, grad: bool = True) -> Any: 
         return entry.call(*args, **kwargs)
 
 
-def as_tree(value: Any) -> Any:  # noqa: ANN401
-    """Return an argument that torch's trees do not look into as one that they do."""
+def as_tree(value: Any) -> Any:
+    """Return a container that torch takes for a leaf as a dict; return other values as they are."""
     return dict(value) if type(value).__name__ in ("BatchEncoding", "BatchFeature") else value
 
 
-def flat(value: Any) -> list[Any]:  # noqa: ANN401
+def flat(value: Any) -> list[Any]:
     """Return the leaves of what a call returned."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type | dict):
         value = vars(value)

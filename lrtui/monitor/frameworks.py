@@ -34,6 +34,9 @@ EPOCHS = re.compile(r"((max|total|num|n)_?)?(train(ing)?_)?epochs", re.I)
 SETTINGS = ("args", "config", "cfg", "conf", "hparams", "hp", "opt", "self", "params")
 """Names of objects that hold such settings as attributes or keys."""
 
+LIGHTNING = ("lightning.pytorch.trainer.trainer", "pytorch_lightning.trainer.trainer")
+"""Modules of Lightning's Trainer, in its two packages."""
+
 
 class Total(NamedTuple):
     """Total number of steps of a training.
@@ -60,9 +63,9 @@ def find_total(step: int) -> Total | None:
             return Total(int(total), "its progress bar", True)
     for frame in frames():
         trainer: Any = frame.f_locals.get("self")
-        if is_a(trainer, "transformers.trainer", "Trainer") and trainer.state.max_steps > 0:
+        if is_trainer(trainer, "transformers.trainer") and trainer.state.max_steps > 0:
             return Total(int(trainer.state.max_steps), "transformers' Trainer", True)
-        if is_a(trainer, "lightning.pytorch.trainer.trainer", "Trainer"):
+        if is_trainer(trainer, "lightning.pytorch.trainer.trainer"):
             steps = trainer.estimated_stepping_batches
             if 0 < steps < float("inf"):
                 return Total(int(steps), "Lightning's Trainer", True)
@@ -123,13 +126,8 @@ def watch_evaluations(patches: Patches, note: Callable[[Mapping[str, Any]], None
 
         @functools.wraps(evaluated)
         def noted_evaluated(
-            handler: Any,  # noqa: ANN401
-            args: Any,  # noqa: ANN401
-            state: Any,  # noqa: ANN401
-            control: Any,  # noqa: ANN401
-            metrics: Any,  # noqa: ANN401
-            **kwargs: Any,  # noqa: ANN401
-        ) -> Any:  # noqa: ANN401
+            handler: Any, args: Any, state: Any, control: Any, metrics: Any, **kwargs: Any
+        ) -> Any:
             note(metrics)
             return evaluated(handler, args, state, control, metrics, **kwargs)
 
@@ -142,11 +140,7 @@ def watch_evaluations(patches: Patches, note: Callable[[Mapping[str, Any]], None
 
         @functools.wraps(call_hooks)
         def noted_hooks(
-            trainer: Any,  # noqa: ANN401
-            hook: str,
-            *args: Any,  # noqa: ANN401
-            call_hooks: Any = call_hooks,  # noqa: ANN401
-            **kwargs: Any,  # noqa: ANN401
+            trainer: Any, hook: str, *args: Any, call_hooks: Any = call_hooks, **kwargs: Any
         ) -> None:
             call_hooks(trainer, hook, *args, **kwargs)
             if hook == "on_validation_end" and not trainer.sanity_checking:
@@ -156,11 +150,9 @@ def watch_evaluations(patches: Patches, note: Callable[[Mapping[str, Any]], None
 
 
 def names_of(parameters: Sequence[Tensor], model: nn.Module | None = None) -> list[str]:
-    """Return unique names of parameters, as far as a module has them; else number and shape.
+    """Return unique names of an optimizer's parameters; number and shape for those without one.
 
-    Args:
-        parameters: of one optimizer.
-        model: has them; if ``None``, modules that the script's frames hold are searched.
+    The names are those in ``model``; if ``None``, in the modules that the script's frames hold.
     """
     found: dict[int, tuple[str, str]] = {}  # by id of the parameter: module and name
     wanted = {*map(id, parameters)}
@@ -196,27 +188,22 @@ def modules_in_frames() -> dict[str, nn.Module]:
 
 
 def ask_trainer_to_end() -> str | None:
-    """Ask the training's framework to stop at its next safe point.
-
-    Returns:
-        The framework's name, ``None`` if no known one trains here.
-    """
+    """Ask the training's framework to stop at its next safe point; return which, if any."""
     for frame in frames():
         trainer = frame.f_locals.get("self")
         module = type(trainer).__module__
-        if is_a(trainer, "transformers.trainer", "Trainer"):
+        if is_trainer(trainer, "transformers.trainer"):
             trainer.control.should_training_stop = True  # type: ignore[union-attr]
             return "transformers' Trainer"
         if module.startswith(("lightning.pytorch.", "pytorch_lightning.")):
             found: Any = getattr(trainer, "trainer", trainer)
-            if is_a(found, "lightning.pytorch.trainer.trainer", "Trainer") or is_a(
-                found, "pytorch_lightning.trainer.trainer", "Trainer"
-            ):
+            if is_trainer(found, *LIGHTNING):
                 found.should_stop = True
                 return "Lightning's Trainer"
     return None
 
 
-def is_a(thing: object, module: str, name: str) -> bool:
-    """Return whether an object is of a class, without importing its module."""
-    return any(c.__module__ == module and c.__name__ == name for c in type(thing).__mro__)
+def is_trainer(thing: object, *modules: str) -> bool:
+    """Return whether an object is a Trainer of one of these modules, without importing them."""
+    classes = type(thing).__mro__
+    return any(c.__module__ in modules and c.__name__ == "Trainer" for c in classes)

@@ -66,13 +66,9 @@ class Headroom:
         step: int = 0,
         model: nn.Module | None = None,
     ) -> None:
-        """Measure after some steps.
+        """Measure ``FIRST_STEP`` steps after ``step``; ``complain`` is called if that fails.
 
-        Args:
-            control: of the training.
-            complain: called with a sentence if it can no longer be measured.
-            step: taken so far.
-            model: has the names of the parameters; if ``None``, they are searched in the script.
+        The names of the parameters are those in ``model``, see ``names_of``.
         """
         self._control = control
         self._complain = complain
@@ -115,7 +111,7 @@ class Headroom:
     def _forget(self) -> None:
         self._weights, self._gradients, self._dots, self._rates = None, [], [], []
 
-    def _before(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:  # noqa: ANN401
+    def _before(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         """Sample before the optimizer's step, or after its closure, which computes the gradient.
 
         Returns:
@@ -126,7 +122,7 @@ class Headroom:
         def sampling(closure: Callable[[], Any]) -> Callable[[], Any]:
             calls = 0
 
-            def sampled() -> Any:  # noqa: ANN401
+            def sampled() -> Any:
                 nonlocal calls
                 result = closure()
                 calls += 1
@@ -146,7 +142,7 @@ class Headroom:
         return changed
 
     @torch.no_grad()
-    def _measure(self, last_rate: Any) -> None:  # noqa: ANN401
+    def _measure(self, last_rate: Any) -> None:
         """Sample, and keep errors out of the training."""
         if self._control.observe is None:
             return  # since the step began
@@ -159,7 +155,7 @@ class Headroom:
             self._complain(f"the slope left can no longer be measured: {in_words(error)}")
         self._spent += time.perf_counter() - self._began
 
-    def _sample(self, last_rate: Any) -> None:  # noqa: ANN401
+    def _sample(self, last_rate: Any) -> None:
         """Compare the new gradient with the last step; copy weights and gradients."""
         control = self._control
         if self._parameters[0].is_cuda and torch.cuda.is_current_stream_capturing():
@@ -232,9 +228,9 @@ class Headroom:
     def _growth(self, lengths: Tensor) -> Tensor:
         """Return by how much steps get longer each step, as a logarithm.
 
-        The largest of three: of the rate; of their length at the same rate, within this measurement
-        and since the one before. Those two less two standard errors.
-        Nothing is copied to the device, as that would wait for it.
+        The largest of three growths: of the rate; of the length at the same rate, within this
+        measurement and since the previous one, both less two standard errors. Nothing is copied to
+        the device, as that would wait for it.
         """
         logs = torch.stack([(u / r).log() for u, r in zip(lengths, self._rates, strict=True)])
         at = torch.ones_like(logs).cumsum(0) - (PAIRS + 1) / 2
@@ -258,7 +254,7 @@ class Headroom:
         """Return whether steps can be sampled, and two copies fit into ``MEMORY_SHARE``."""
         devices = {p.device for p in self._parameters}
         if isinstance(self._control.first, torch.optim.LBFGS):
-            return False  # calls its closure until it is content
+            return False  # calls its closure as often as it likes
         if len(devices) != 1 or not all(map(is_measurable, self._parameters)):
             return False
         needed = 2 * sum(p.numel() * p.element_size() for p in self._parameters)

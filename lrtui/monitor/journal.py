@@ -1,7 +1,8 @@
-"""A file of the commands that took effect, one JSON object a line."""
+"""A file of the commands and what they did, one JSON object a line."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from lrtui.messages import Steered, encode
@@ -10,9 +11,9 @@ from lrtui.messages import Steered, encode
 class Journal:
     """Appends commands to a file; after an error it gives up."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         """Set the path; the file is created by the first command, as most trainings get none."""
-        self.path = path
+        self.path = Path(path)
         self._failed = False
 
     def write(self, steered: Steered) -> str:

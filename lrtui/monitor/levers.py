@@ -10,28 +10,7 @@ from msgspec.structs import replace
 from torch import nn
 from torch.optim import Optimizer
 
-from lrtui.messages import (
-    Adopt,
-    AnyCommand,
-    Cancel,
-    Capability,
-    Checkpoint,
-    Follow,
-    Hold,
-    Pause,
-    Printed,
-    Release,
-    Resume,
-    Rewind,
-    Scale,
-    State,
-    Steered,
-    Step,
-    Stop,
-    TakeSnapshot,
-    Try,
-)
-from lrtui.messages import Snapshots as SnapshotsMessage
+from lrtui import messages as msg
 from lrtui.monitor.command_queue import NEVER, CommandQueue, PendingCommand
 from lrtui.monitor.publisher import Addressed, to_all, wire_rate
 from lrtui.monitor.rate_control import RateControl
@@ -92,28 +71,27 @@ class Steering:
         self.run += 1
 
     @property
-    def capabilities(self) -> list[Capability]:
+    def capabilities(self) -> list[msg.Capability]:
         """Commands that this training supports."""
-        found: list[Capability] = ["pause", "step", "stop"]
-        if self.levers.control.can_hold:
-            found.append("hold")
-        if self.levers.control.can_scale:
-            found += ["scale", "release"]
-        if self.levers.checkpoint is not None:
-            found.append("checkpoint")
-        if self.levers.snapshots is not None:
-            found.append("rewind")
-        if self.levers.follow is not None:
-            found.append("follow")
-        if self.levers.control.can_scale:
-            found.append("try")
-        if self.tries.can_adopt:
-            found.append("adopt")
-        return found
+        levers, can_scale = self.levers, self.levers.control.can_scale
+        supported: dict[msg.Capability, bool] = {
+            "pause": True,
+            "step": True,
+            "stop": True,
+            "hold": levers.control.can_hold,
+            "scale": can_scale,
+            "release": can_scale,
+            "checkpoint": levers.checkpoint is not None,
+            "rewind": levers.snapshots is not None,
+            "follow": levers.follow is not None,
+            "try": can_scale,
+            "adopt": self.tries.can_adopt,
+        }
+        return [name for name, is_supported in supported.items() if is_supported]
 
-    def why_not(self, command: AnyCommand) -> str:
+    def why_not(self, command: msg.AnyCommand) -> str:
         """Return why a command cannot be carried out, empty if it can; safe from any thread."""
-        if isinstance(command, Rewind) and self.levers.snapshots is not None:
+        if isinstance(command, msg.Rewind) and self.levers.snapshots is not None:
             return self.levers.snapshots.why_not(command.step)
         return ""
 
@@ -122,13 +100,13 @@ class Steering:
         """Steps of the current run."""
         return max(self.queue.step - self._origin, 0)
 
-    def state(self, answers: int = 0) -> State:
-        """Return the state of the training; ``answers`` is the ``id`` of a command."""
+    def state(self) -> msg.State:
+        """Return the state of the training."""
         control = self.levers.control
         lr, scheduled = control.now()
         groups, lowest = control.spread()
         queue = self.queue
-        return State(
+        return msg.State(
             run=self.run,
             step=self.step,
             paused=queue.paused or queue.pause_at != NEVER,
@@ -138,7 +116,6 @@ class Steering:
             held=control.held,
             scale=control.scale,
             stopping=self.stopping,
-            answers=answers,
             groups=groups,
             lowest=wire_rate(lowest) if lowest < lr else None,
         )
@@ -150,18 +127,18 @@ class Steering:
                 text, done = self._do(pending), True
         except ValueError as error:
             text, done = str(error), False
-        if isinstance(pending.command, TakeSnapshot | Rewind):
+        if isinstance(pending.command, msg.TakeSnapshot | msg.Rewind):
             self._publish_snapshots()
         if pending.asked_by:
             self.answer(pending, text, done)
         # Last, because it may raise KeyboardInterrupt.
-        if isinstance(pending.command, Stop) and self.levers.stop is not None:
+        if isinstance(pending.command, msg.Stop) and self.levers.stop is not None:
             self.levers.stop()
 
     def answer(self, pending: PendingCommand, text: str, done: bool) -> None:
         """Publish the answer to a command."""
         command = pending.command
-        steered = Steered(
+        steered = msg.Steered(
             run=self.run,
             step=self.step,
             command=str(command.__struct_config__.tag),
@@ -178,7 +155,7 @@ class Steering:
     def _publish_snapshots(self) -> None:
         snapshots = self.levers.snapshots
         if snapshots is not None and (before := snapshots.before_rise) is not None:
-            steered = SnapshotsMessage(run=self.run, steps=snapshots.steps, before=before)
+            steered = msg.Snapshots(run=self.run, steps=snapshots.steps, before=before)
             self._publish(to_all(steered))
 
     def _do(self, pending: PendingCommand) -> str:
@@ -188,62 +165,53 @@ class Steering:
             ValueError: it cannot be done; says why.
         """
         command, control, queue = pending.command, self.levers.control, self.queue
-        if isinstance(command, Hold | Scale | Release | Rewind | Follow):
+        if isinstance(command, msg.Hold | msg.Scale | msg.Release | msg.Rewind | msg.Follow):
             self.tries.drop("the rate or the weights were changed", keep_last=True)
         match command:
-            case Hold(lr=lr):
+            case msg.Hold(lr=lr):
                 if not control.can_hold:
-                    raise ValueError(
-                        "the optimizer estimates the rate itself, it can only be scaled"
-                        if control.can_scale
-                        else NO_RATE
-                    )
+                    raise ValueError(ONLY_SCALED if control.can_scale else NO_RATE)
                 control.hold(lr)
                 return f"rate held at {format_rate(lr)}{self._group_note()}"
-            case Scale(by=by):
+            case msg.Scale(by=by):
                 if not control.can_scale:
                     raise ValueError(NO_RATE)
                 if not 0 < control.now()[0] * by < float("inf") and control.now()[0]:
                     raise ValueError("that would not be a valid rate")
                 control.scale_by(by)
                 return f"rate × {by:.4g}: {format_rate(control.now()[0])}"
-            case Release():
+            case msg.Release():
                 control.release()
                 return f"rate back to the schedule: {format_rate(control.now()[0])}"
-            case Pause():
+            case msg.Pause():
                 queue.paused = True
                 return "paused; a time limit of the job runs on"
-            case Resume():
+            case msg.Resume():
                 queue.paused, queue.pause_at = False, NEVER
                 return "resumed"
-            case Step(count=count):
+            case msg.Step(count=count):
                 queue.paused, queue.pause_at = False, queue.step + count
                 return "one step" if count == 1 else f"{count:,} steps"
-            case Checkpoint():
+            case msg.Checkpoint():
                 return self._write_checkpoint()
-            case TakeSnapshot(level=level):
+            case msg.TakeSnapshot(level=level):
                 return self._take_snapshot(level)
-            case Rewind():
+            case msg.Rewind():
                 return self._rewind(command)
-            case Follow(optimizer=name):
+            case msg.Follow(optimizer=name):
                 if self.levers.follow is None:
                     raise ValueError("there is no other optimizer to follow")
                 return self.levers.follow(name)
-            case Try():
+            case msg.Try():
+                optimizers = self.levers.optimizers
                 return self.tries.begin(
-                    pending,
-                    command,
-                    control,
-                    self.levers.optimizers,
-                    self.run,
-                    self.step,
-                    self.pace,
+                    pending, command, control, optimizers, self.run, self.step, self.pace
                 )
-            case Cancel():
+            case msg.Cancel():
                 return self.tries.cancel()
-            case Adopt(factor=factor):
+            case msg.Adopt(factor=factor):
                 return self.tries.adopt(factor)
-            case Stop():
+            case msg.Stop():
                 self.tries.drop("the training was asked to stop")
                 self.stopping = True
                 queue.paused, queue.pause_at = False, NEVER
@@ -265,7 +233,7 @@ class Steering:
         try:
             snapshots.take(self.step, level)
         except NoRoom as error:
-            self._publish(to_all(Printed(text=str(error))))
+            self._publish(to_all(msg.Printed(text=str(error))))
             raise
         except Exception as error:  # such as out of memory
             snapshots.postpone()
@@ -281,7 +249,7 @@ class Steering:
             raise ValueError(f"the checkpoint failed: {in_words(error)}") from error
         return "checkpoint written"
 
-    def _rewind(self, command: Rewind) -> str:
+    def _rewind(self, command: msg.Rewind) -> str:
         snapshots, control = self.levers.snapshots, self.levers.control
         if snapshots is None:
             raise ValueError(NO_SNAPSHOTS)
@@ -298,6 +266,8 @@ class Steering:
 
 
 NO_RATE = "the optimizer has no rate that could be changed: no lr in its groups"
+
+ONLY_SCALED = "the optimizer estimates the rate itself, it can only be scaled"
 
 NO_SNAPSHOTS = "there are no snapshots: no model was given to the Monitor"
 

@@ -60,9 +60,8 @@ class LossFinder:
     ) -> None:
         """Watch ``torch.autograd.backward``, ``GradScaler`` and ``Optimizer.zero_grad``.
 
-        Args:
-            on_error: called with errors of this class, which never reach the training.
-            on_loss: called with each loss until an optimizer steps.
+        ``on_error`` is called with errors of this class, which never reach the training, and
+        ``on_loss`` with each loss until an optimizer steps.
         """
         self._on_loss = on_loss
         self._parts: deque[Backward] = deque(maxlen=MAX_LOSSES)
@@ -80,7 +79,7 @@ class LossFinder:
         update, zero_grad = torch.amp.GradScaler.update, Optimizer.zero_grad
 
         @functools.wraps(backward)
-        def noted_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        def noted_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             # Called again by a checkpoint or a tensor subclass, or by a replay.
             if self._in_backward or WATCHING.is_paused:
                 backward(tensors, *args, **kwargs)
@@ -91,7 +90,7 @@ class LossFinder:
             finally:
                 self._in_backward = False
 
-        def noted_outer_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        def noted_outer_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             if not self._several:
                 self._guarded(self.observe, tensors)
                 backward(tensors, *args, **kwargs)
@@ -107,7 +106,7 @@ class LossFinder:
                 self._guarded(self._assign, self._parts[-1], before)
 
         @functools.wraps(scale)
-        def noted_scale(scaler: Any, outputs: Any) -> Any:  # noqa: ANN401
+        def noted_scale(scaler: Any, outputs: Any) -> Any:
             scaled = scale(scaler, outputs)
             if isinstance(scaled, Tensor) and scaled is not outputs and not WATCHING.is_paused:
                 self._unscaled[scaled] = outputs
@@ -115,13 +114,13 @@ class LossFinder:
             return scaled
 
         @functools.wraps(update)
-        def noted_update(scaler: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        def noted_update(scaler: Any, *args: Any, **kwargs: Any) -> None:
             update(scaler, *args, **kwargs)
             if not WATCHING.is_paused:
                 self._parts.clear()  # the step may have been skipped after an overflow
 
         @functools.wraps(zero_grad)
-        def noted_zero_grad(optimizer: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        def noted_zero_grad(optimizer: Any, *args: Any, **kwargs: Any) -> None:
             zero_grad(optimizer, *args, **kwargs)
             if not self._in_step and not WATCHING.is_paused:
                 self._guarded(self._discard, optimizer)
@@ -136,14 +135,14 @@ class LossFinder:
         self.observe = lambda tensors: None  # for patches that others have wrapped since
         self._patches.undo()
 
-    def _guarded(self, do: Callable[..., None], *args: Any) -> None:  # noqa: ANN401
+    def _guarded(self, do: Callable[..., None], *args: Any) -> None:
         """Call a function, keeping its errors out of the training."""
         try:
             do(*args)
         except Exception as error:
             self._on_error(error)
 
-    def _observe(self, tensors: Any) -> None:  # noqa: ANN401
+    def _observe(self, tensors: Any) -> None:
         """Keep what ``backward`` is called on if it is a single scalar."""
         if not isinstance(tensors, Tensor):
             if len(tensors) != 1:
@@ -209,7 +208,7 @@ class LossFinder:
 
     # --- the step -----------------------------------------------------------------------
 
-    def begin_step(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:  # noqa: ANN401
+    def begin_step(self, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         """Begin an optimizer's step; return its arguments with the closure, if any, wrapped."""
         if WATCHING.is_paused:
             return None
@@ -239,7 +238,7 @@ class LossFinder:
         before = len(self._parts)
         first: list[Backward] = []
 
-        def watched() -> Any:  # noqa: ANN401
+        def watched() -> Any:
             result = closure()
             if not first:
                 first.extend([*self._parts][before:])
@@ -253,9 +252,7 @@ class LossFinder:
 
 
 def wrap_closure(
-    args: Any,  # noqa: ANN401
-    kwargs: Any,  # noqa: ANN401
-    wrap: Callable[[Callable[[], Any]], Callable[[], Any]],
+    args: Any, kwargs: Any, wrap: Callable[[Callable[[], Any]], Callable[[], Any]]
 ) -> tuple[Any, Any] | None:
     """Return a step's arguments with its closure wrapped, ``None`` without one."""
     if callable(closure := kwargs.get("closure")):

@@ -103,7 +103,9 @@ class Monitor:
             # A Monitor of the same optimizers is obsolete: a notebook cell was run again.
             channel.steering.levers.control.detach_if_shared(optimizers)
         levers = Levers(RateControl(first), checkpoint, optimizers=optimizers, model=model)
-        self._prepare(levers, first, name, journal, full_batch, vitals, on_spike, own_batch)
+        options = RunOptions(name, journal, vitals, on_spike, own_batch)
+        title = "" if first is None else type(first).__name__
+        self._prepare(title, levers, options, full_batch)
         for each in optimizers:
             try:
                 self.control.attach(each)
@@ -113,47 +115,21 @@ class Monitor:
             levers.snapshots = Snapshots([model, *optimizers, *schedules, self.control])
 
     @classmethod
-    def of_all(
-        cls,
-        optimizer: Optimizer | None,
-        levers: Levers,
-        options: RunOptions,
-    ) -> Self:
-        """Return a Monitor whose caller attaches the optimizers."""
+    def of_all(cls, optimizer: str, levers: Levers, options: RunOptions) -> Self:
+        """Return a Monitor whose caller attaches the optimizers, called ``optimizer`` in words."""
         made = cls.__new__(cls)
-        name, journal, vitals, on_spike, own_batch, _ = options
-        made._prepare(levers, optimizer, name, journal, False, vitals, on_spike, own_batch)
+        made._prepare(optimizer, levers, options, full_batch=False)
         return made
 
     def _prepare(
-        self,
-        levers: Levers,
-        optimizer: Optimizer | None,
-        name: str | None,
-        journal: str | os.PathLike[str] | None,
-        full_batch: bool,
-        vitals: bool,
-        on_spike: str | None,
-        own_batch: bool,
+        self, optimizer: str, levers: Levers, options: RunOptions, full_batch: bool
     ) -> None:
         self.control = levers.control
-        self._training = Training(
-            name or Path(sys.argv[0]).name or "python",
-            "" if optimizer is None else type(optimizer).__name__,
-            levers,
-            full_batch,
-            Path(journal) if journal is not None else None,
-            vitals,
-            on_spike,
-            own_batch,
-        )
+        name = options.name or Path(sys.argv[0]).name or "python"
+        self._training = Training(name, optimizer, levers, options, full_batch)
         # Steps of the other trainings, to see whether they still go on when this one begins.
         self._before = {channel: channel.queue.step for channel in open_channels()}
         self._channel = Channel(self._training)
-
-    def describe(self, optimizer: str) -> None:
-        """Name the optimizer, before its first step."""
-        self._training.optimizer = optimizer
 
     # --- in the training ------------------------------------------------------------------
 
@@ -168,7 +144,7 @@ class Monitor:
             scalars = {f"{n} (script)" if n in RESERVED_NAMES else n: v for n, v in scalars.items()}
         self.record(loss, scalars)
 
-    def record(self, loss: Any, scalars: dict[str, Any]) -> None:  # noqa: ANN401
+    def record(self, loss: Any, scalars: dict[str, Any]) -> None:
         """Record a step like ``step``; no scalar may have a reserved name."""
         channel = self._channel
         if channel.owner is not self:
@@ -244,7 +220,7 @@ class Monitor:
         self._before = {}
         return own
 
-    def _read(self, value: Any, name: str) -> Any:  # noqa: ANN401
+    def _read(self, value: Any, name: str) -> Any:
         """Return a number; a tensor on a device stays there."""
         try:
             if value.__class__ is Tensor and value.is_cpu:  # the usual case first

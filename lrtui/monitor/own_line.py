@@ -2,9 +2,8 @@
 
 With w the weights before a step, u the optimizer's real step and L the loss of its own batch,
 L(w), L(w + u/2) and L(w + u) are averaged over ``STEPS`` steps; ``own`` is the multiple of u at
-which the parabola through them is back at its start. The batch is had again from a tape of the
-step, without gradients: two forward passes, and one at w that must give the very loss that the
-script had.
+which the parabola through them is back at its start. A tape of the step runs the batch again
+without gradients: two forward passes, and one at w that must reproduce the script's loss.
 """
 
 from __future__ import annotations
@@ -40,8 +39,7 @@ MEMORY_SHARE = 0.25
 """Largest share of the free memory for the three copies of a measurement."""
 
 ROUNDING = 1e-4
-"""Difference of two evaluations of a loss by rounding: without gradients, torch may take another
-path."""
+"""Rounding error of a loss evaluated again: torch may use other kernels without gradients."""
 
 NOT_REPEATED = "computed again, its loss is another one"
 
@@ -89,10 +87,8 @@ class OwnLine:
         try:
             if (tape := self._tape) is None:
                 self._record()
-            elif tape.is_busy:
-                tape.when_free(lambda: self._measure(tape))
             else:
-                self._measure(tape)
+                tape.when_free(lambda: self._measure(tape))
         except Exception as error:  # such as out of memory: the training goes on without
             self._give_up(in_words(error))
         self._spent += time.perf_counter() - began
@@ -115,17 +111,8 @@ class OwnLine:
     def _record(self) -> None:
         """Record the next step."""
         optimizer = self._control.first
-        if number_of_ranks()[1] > 1 or has_compiled():
-            # Forward passes would have to be in step on all ranks, and compiled functions would be
-            # compiled again to be recorded.
-            self.detach()
-            return
         parameters = parameters_of(optimizer) if optimizer is not None else []
-        if not parameters or not all(p.is_floating_point() for p in parameters):
-            self.detach()
-            return
-        free = free_bytes(parameters[0].device)
-        if free is not None and 3 * sum(p.nbytes for p in parameters) > MEMORY_SHARE * free:
+        if not can_measure(parameters):
             self.detach()
             return
         self._weights = [p.detach().clone() for p in parameters]
@@ -190,6 +177,18 @@ def evaluate(tape: Tape) -> float:
     return total(run_forward(tape.entries))
 
 
+def can_measure(parameters: list[Tensor]) -> bool:
+    """Return whether a step can be recorded, and three copies fit into ``MEMORY_SHARE``."""
+    if number_of_ranks()[1] > 1 or has_compiled():
+        # Forward passes would have to be in step on all ranks, and compiled functions would be
+        # compiled again to be recorded.
+        return False
+    if not parameters or not all(p.is_floating_point() for p in parameters):
+        return False
+    free = free_bytes(parameters[0].device)
+    return free is None or 3 * sum(p.nbytes for p in parameters) <= MEMORY_SHARE * free
+
+
 def has_compiled() -> bool:
     """Return whether torch has compiled anything in this process."""
     counters = getattr(sys.modules.get("torch._dynamo.utils"), "counters", {})
@@ -208,13 +207,7 @@ def total(losses: list[Tensor]) -> float:
 
 
 def crossing(start: float, middle: float, end: float) -> float:
-    """Return where a parabola is back at its start.
-
-    Args:
-        start: its value at 0.
-        middle: at ½.
-        end: at 1.
-    """
+    """Return where a parabola is back at its start, from its values at 0, ½ and 1."""
     slope = 4 * middle - 3 * start - end
     bend = 2 * (start - 2 * middle + end)
     if not math.isfinite(slope + bend):

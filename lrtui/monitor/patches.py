@@ -6,10 +6,10 @@ from typing import Any
 
 
 class Watching:
-    """Whether the watching of this process is on.
+    """State of the watching of this process.
 
     Attributes:
-        is_paused: while steps are replayed, which are none of the training's.
+        is_paused: true during a replay, whose steps are not the training's.
     """
 
     is_paused = False
@@ -25,7 +25,7 @@ class Patches:
         """Patch nothing yet."""
         self._undo: list[tuple[Any, str, Any, Any]] = []
 
-    def patch(self, owner: Any, name: str, new: Any) -> None:  # noqa: ANN401
+    def patch(self, owner: Any, name: str, new: Any) -> None:
         """Replace an attribute that ``owner``, a class or module, defines itself."""
         self._undo.append((owner, name, new, vars(owner)[name]))
         setattr(owner, name, new)

@@ -43,7 +43,7 @@ MAX_EVENTS = 1000
 """Events kept for viewers that join later."""
 
 MAX_GAUGES = 12
-"""Measurements of the headroom kept for them."""
+"""Measurements of the headroom kept for viewers that join later."""
 
 SLOPE = ("slope left", "slope calm", "slope growth", "slope pairs")
 """Scalars of a measurement of the slope left."""
@@ -113,7 +113,7 @@ class Publisher:
         losses: the last finite losses.
         pace: recent steps a second.
         ranks: number of processes that train together.
-        alarms: finds spikes, ``None`` for not.
+        alarms: finds spikes; ``None`` to find none.
     """
 
     def __init__(self, began: Began) -> None:
@@ -131,14 +131,10 @@ class Publisher:
         self._norms: deque[float | None] = deque(maxlen=1000)
         self._begin(began)
 
-    def describe(self, began: Began) -> None:
-        """Replace the description of a training that has not taken a step."""
-        self._name, self._optimizer, self._full_batch, self._on_spike = began
-
     def _begin(self, began: Began) -> None:
         """Switch to another run."""
         self.run += 1
-        self.describe(began)
+        self._name, self._optimizer, self._full_batch, self._on_spike = began
         if self.alarms is not None:
             self.watch_spikes(self.alarms)
         self.losses: deque[float] = deque(maxlen=LEVEL_WINDOW)
@@ -167,7 +163,7 @@ class Publisher:
     def level(self) -> float | None:
         """Median of the last losses, ``None`` without any.
 
-        If the median of the very last few is higher, that one: a rise has begun, and a snapshot
+        The median of the last ``RISE_WINDOW`` if that is higher: a rise has begun, and a snapshot
         taken now must not count as one from before it.
         """
         if not self.losses:
@@ -226,11 +222,9 @@ class Publisher:
         )
 
     def collect(self, paused: bool, watched: bool) -> list[Addressed]:
-        """Return messages about everything in the outbox.
+        """Return messages about everything in the outbox, its steps only if ``watched``.
 
-        Args:
-            paused: whether the training is paused; that time is not counted.
-            watched: whether any viewer wants the steps.
+        Time while ``paused`` is not counted as time of training.
         """
         now = time.monotonic()
         if not paused:
@@ -360,7 +354,7 @@ class Publisher:
         rows.clear()
 
     def _keep_event(self, message: msg.AnyMessage) -> None:
-        """Keep an event for viewers that join later; of what is measured only the last."""
+        """Keep an event for viewers that join later; of measurements, only the latest."""
         if isinstance(message, msg.Snapshots | msg.Updates | msg.Gauge):
             most = MAX_GAUGES if isinstance(message, msg.Gauge) else 1
             for old in [e for e in self._events if type(e) is type(message)][: 1 - most or None]:
@@ -398,11 +392,7 @@ class Publisher:
 
     def _withdraw_word(self, message: msg.AnyMessage) -> Iterator[msg.Gauge]:
         """Yield the last headroom without its word if a command has changed rate or weights."""
-        if not (
-            isinstance(message, msg.Steered)
-            and message.done
-            and message.command in ("hold", "scale", "release", "rewind", "adopt")
-        ):
+        if not isinstance(message, msg.Steered) or not message.changed_course:
             return
         self._slope = self._own = None
         if self._gauge is not None and self._gauge.word:
@@ -417,11 +407,9 @@ class Publisher:
         return norms
 
     def count_pace(self, step: int, waits: bool) -> bool:
-        """Measure the pace; return whether it is a second or more since the last measurement.
+        """Measure the pace once a second; return whether that was now.
 
-        Args:
-            step: taken so far.
-            waits: whether the training waits for a replay, which says nothing of its pace.
+        A training that ``waits`` for a replay says nothing about its pace.
         """
         now = time.monotonic()
         if waits:

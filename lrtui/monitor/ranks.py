@@ -81,15 +81,9 @@ class Ranks:
         why_not: Callable[[AnyCommand], str],
         stalls: Stalls,
     ) -> None:
-        """Start the thread.
+        """Start the thread; ``refuse`` is called on rank 0 with a command not agreed on, and why.
 
-        Args:
-            queue: of this rank's commands.
-            rank: of this process.
-            size: number of ranks.
-            refuse: called on rank 0 with a command not agreed on, and why.
-            why_not: returns why this rank cannot carry out a command, empty if it can.
-            stalls: of this rank.
+        ``why_not`` is that of ``Steering``.
         """
         self.progress: list[RankProgress] = [(0, 0.0, False, "")] * size
         self._stalls, self._doing = stalls, ""
@@ -302,7 +296,7 @@ class Ranks:
             self.progress[rank] = (step, max(pace, 0.0), ended, doing)
 
 
-def own_connection(store: Any) -> Any:  # noqa: ANN401 - untyped in torch
+def own_connection(store: Any) -> Any:
     """Return a second connection to a store, so that polling never blocks the training's own."""
     if hasattr(store, "clone"):
         return store.clone()

@@ -175,12 +175,8 @@ class RateControl:
         by = lr / scheduled if scheduled else 1.0
         return len(groups), min((float(rate_of(g)) * by for g in groups), default=math.nan)
 
-    def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
-        """Change the rates of an optimizer before its step.
-
-        Returns:
-            What ``observe`` returns.
-        """
+    def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
+        """Change the rates of an optimizer before its step; return what ``observe`` returns."""
         first = optimizer is self.first
         changed = None
         if self.observe is not None and first:
@@ -207,7 +203,7 @@ class RateControl:
             self.scheduled, self.in_force = base, largest(groups)
         return changed
 
-    def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+    def after(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         """Restore the rates of an optimizer after its step."""
         if self.originals:
             self.restore(optimizer)
@@ -273,6 +269,6 @@ def set_rate(group: dict[str, Any], lr: Rate) -> None:
         group["lr"] = float(lr)
 
 
-def copy_of(lr: Any) -> Any:  # noqa: ANN401 - whatever an optimizer holds
+def copy_of(lr: Any) -> Any:
     """Return a rate, copied if it is a tensor."""
     return lr.detach().clone() if isinstance(lr, Tensor) else lr

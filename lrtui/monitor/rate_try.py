@@ -35,7 +35,7 @@ NOT_EXACT = (
 )
 
 Agree = Callable[[str], str]
-"""Takes this rank's objection, empty for none; returns that of any rank."""
+"""Takes this rank's objection, empty for none; returns the objection of any rank."""
 
 
 class RateTry:
@@ -43,8 +43,8 @@ class RateTry:
 
     Attributes:
         pending: the command that asked for it.
-        phase: what goes on.
-        factor: that is being replayed.
+        phase: of the try.
+        factor: the one being replayed.
         done: steps recorded or replayed so far, of ``total``.
         is_cancelled: set from any thread to end it.
         factors: on the rate, 1 first.
@@ -74,7 +74,7 @@ class RateTry:
         self._command = command
         self.factors = [1.0, *dict.fromkeys(f for f in command.factors if f != 1)]
         self.total = command.steps * (1 + len(self.factors))
-        self._control, self._agree_with_ranks = control, agree
+        self._control, self._agree = control, agree
         self._stopped: dict[float, str] = {}  # why a replay at a factor ended early
         self._began = time.monotonic()
         optimizers = [*optimizers]
@@ -96,10 +96,6 @@ class RateTry:
             run=run, phase=self.phase, factor=self.factor, share=share, seconds_left=left
         )
 
-    def close(self) -> None:
-        """End the recording; nothing of the training has been changed."""
-        self.tape.stop()
-
     def result(self, run: int) -> msg.Tried:
         """Replay the recorded steps at each factor, and restore the training.
 
@@ -110,7 +106,7 @@ class RateTry:
         self.tape.stop()
         self.phase, self.done = "replaying", self._command.steps
         objection = self.tape.trouble or (CANCELLED if self.is_cancelled else "")
-        if why := self._agree(objection):
+        if why := agreed(self._agree, objection):
             raise CannotTry(why)
         WATCHING.is_paused = True
         now: SavedState | None = None
@@ -153,7 +149,7 @@ class RateTry:
             losses, why = self._replay(factor)
             if factor == 1:
                 why = why or self._control_differs(losses, now)
-            if why := self._agree(CANCELLED if self.is_cancelled else why):
+            if why := agreed(self._agree, CANCELLED if self.is_cancelled else why):
                 raise CannotTry(why)
             found[factor] = self.tape.own_losses(losses)
         return found
@@ -176,14 +172,7 @@ class RateTry:
     @property
     def _is_alone(self) -> bool:
         """Whether there are no other ranks, which would wait for this one."""
-        return self._agree_with_ranks is alone
-
-    def _agree(self, objection: str) -> str:
-        """Return the objection of any rank, empty for none."""
-        try:
-            return self._agree_with_ranks(objection)
-        except Exception as error:  # a rank or the store is gone
-            return f"the ranks can no longer agree: {in_words(error)}"
+        return self._agree is alone
 
     def _count_and_check(self) -> None:
         self.done += 1
@@ -198,9 +187,9 @@ class RateTry:
         return NOT_EXACT.format(differs) if differs else ""
 
     def adopt(self, factor: float) -> None:
-        """Go on from the end of a branch.
+        """Continue from the end of a branch.
 
-        What the script itself keeps, such as a hidden state or its own sums, stays as it is.
+        What the script itself keeps, such as a hidden state or running sums, stays as it is.
 
         Raises:
             CannotTry: the branch cannot be replayed; the training is as it was.
@@ -209,7 +198,7 @@ class RateTry:
         try:
             now = self.tape.before.retaken()
             why = self._replay(factor)[1] or self._stopped.get(factor, "")
-            if why := self._agree(why):
+            if why := agreed(self._agree, why):
                 now.restore()
                 raise CannotTry(why)
             now.restore_loop()
@@ -226,6 +215,14 @@ class Stopped(Exception):
 def alone(objection: str) -> str:
     """Return the objection of the only rank."""
     return objection
+
+
+def agreed(agree: Agree, objection: str) -> str:
+    """Return the objection of any rank, empty for none; also where the ranks cannot agree."""
+    try:
+        return agree(objection)
+    except Exception as error:  # a rank or the store is gone
+        return f"the ranks can no longer agree: {in_words(error)}"
 
 
 def allowed_bytes(optimizers: Iterable[Optimizer]) -> float:

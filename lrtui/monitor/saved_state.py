@@ -79,7 +79,7 @@ class SavedState:
         if id(tensor) not in self._tensors:
             self._tensors[id(tensor)] = (tensor, tensor.detach().clone())
 
-    def add_scaler(self, scaler: Any) -> None:  # noqa: ANN401 - a GradScaler
+    def add_scaler(self, scaler: Any) -> None:
         """Copy a scaler's state unless it is saved already."""
         if id(scaler) not in self._scalers:
             self._scalers[id(scaler)] = (scaler, copy_of_scaler(scaler))
@@ -131,7 +131,7 @@ class SavedState:
         return ""
 
     def restore_loop(self) -> None:
-        """Put back what belongs to the script's loop rather than to what is trained.
+        """Put back what the script's loop sets, leaving what is trained.
 
         Options of the optimizers, as schedules have set them; training modes; random states.
         """
@@ -146,7 +146,7 @@ class SavedState:
     def same_versions(self, more: Iterable[Tensor] = ()) -> Iterator[None]:
         """Leave the version counters as they are, those of ``more`` tensors as well.
 
-        A graph that the script still holds must not take what is put back for a change.
+        Autograd must not take the restored values for a change in a graph that the script holds.
         """
         tensors = [*more, *(p for o, _ in self._optimizers.values() for p in parameters_of(o))]
         tensors += [t for t, _ in self._tensors.values()]
@@ -250,12 +250,12 @@ def restore_module(module: nn.Module, saved: ModuleCopy) -> None:
         part.training = training
 
 
-def copy_of_scaler(scaler: Any) -> dict[str, Any]:  # noqa: ANN401
+def copy_of_scaler(scaler: Any) -> dict[str, Any]:
     """Return a copy of a scaler's state."""
     return {name: copied(getattr(scaler, name)) for name in SCALER_STATE}
 
 
-def copied(value: Any) -> Any:  # noqa: ANN401 - any state
+def copied(value: Any) -> Any:
     """Return a copy, with tensors on their device."""
     if isinstance(value, Tensor):
         return value.detach().clone()
@@ -266,8 +266,8 @@ def copied(value: Any) -> Any:  # noqa: ANN401 - any state
     return copy.deepcopy(value)
 
 
-def put_back(now: Any, saved: Any) -> Any:  # noqa: ANN401
-    """Return a saved value, written into what is there now where that is possible."""
+def put_back(now: Any, saved: Any) -> Any:
+    """Return a saved value, written into the present one where that is possible."""
     if isinstance(now, Tensor) and isinstance(saved, Tensor):
         if now.shape == saved.shape and now.dtype == saved.dtype:
             now.detach().copy_(saved)
@@ -284,14 +284,14 @@ def put_back(now: Any, saved: Any) -> Any:  # noqa: ANN401
     return copied(saved)
 
 
-def same(one: Any, other: Any) -> bool:  # noqa: ANN401 - nested tensors
+def same(one: Any, other: Any) -> bool:
     """Return whether all tensors of two nested values are equal, NaN in the same places."""
     ours, theirs = tree_leaves(one), tree_leaves(other)
     return len(ours) == len(theirs) and all(map(same_leaf, ours, theirs))
 
 
-def same_leaf(one: Any, other: Any) -> bool:  # noqa: ANN401
-    """Return whether two tensors are equal, NaN in the same places; anything else is taken to."""
+def same_leaf(one: Any, other: Any) -> bool:
+    """Return whether two tensors are equal, NaN in the same places; ignore anything else."""
     if not isinstance(one, Tensor) or not isinstance(other, Tensor):
         return isinstance(one, Tensor) == isinstance(other, Tensor)
     if one.shape != other.shape:

@@ -18,16 +18,14 @@ WRITE_SECONDS = 0.5
 class SavedFile:
     """A file of messages that only grows, by whole lines.
 
-    It is opened again for each write, so that a network disk shows what was written to others. An
-    error of the disk ends the saving, and is said once.
+    It is opened again for each write, so that others on a network disk see what was written. An
+    error of the disk ends the saving, and is reported once.
     """
 
     def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
-        """Create the file; the methods may be called by another thread.
+        """Create the file, which must not exist; other threads may call the methods.
 
-        Args:
-            path: of the file, which is not there yet.
-            complain: called with a sentence about an error of the disk.
+        ``complain`` is called with a sentence about an error of the disk.
         """
         self._path = Path(os.path.abspath(path))  # the script may change its folder
         self._complain = complain
@@ -42,7 +40,7 @@ class SavedFile:
         self._offset = self._last
 
     def add(self, messages: Iterable[AnyMessage]) -> None:
-        """Add messages; write them if it is time for that."""
+        """Add messages; write them if a write is due."""
         for message in messages:
             if (number := getattr(message, "run", None)) is not None:
                 self._last = self._offset + number
@@ -78,14 +76,14 @@ class SavedFile:
 
 
 PATH: Path | None = None
-"""What ``lrtui run --save`` names, until a training of this process takes it."""
+"""File named by ``lrtui run --save``, until a training of this process takes it."""
 
 FILE: SavedFile | None = None
 """The file of this process, while no training uses it."""
 
 
 def take(complain: Callable[[str], None]) -> SavedFile | None:
-    """Return the file that the training that begins is saved to, ``None`` for no file."""
+    """Return the file to save a new training to, ``None`` for none."""
     global PATH, FILE
     file, FILE = FILE, None
     if file is not None:

@@ -51,20 +51,8 @@ class TorchImportHook(MetaPathFinder):
         return spec
 
 
-def run(
-    target: str,
-    arguments: Sequence[str],
-    *,
-    is_module: bool,
-    options: RunOptions,
-) -> int:
-    """Run a script or a module as ``python`` does; return the exit code.
-
-    Args:
-        target: path of the script, or name of the module.
-        arguments: of the script.
-        is_module: whether ``target`` is a module.
-        options: of the watching.
+def run(target: str, arguments: Sequence[str], *, is_module: bool, options: RunOptions) -> int:
+    """Run a script, or the module called ``target``, as ``python`` does; return the exit code.
 
     Raises:
         ValueError: there is no such script or module.
@@ -105,8 +93,7 @@ def run(
 def watch(options: RunOptions) -> list[Automatic]:
     """Watch this process and those it spawns once it has imported torch.
 
-    Returns:
-        A list that will hold the watcher from then on.
+    Return a list that will hold the watcher from then on.
     """
     watching: list[Automatic] = []
     keep_tail()
@@ -133,7 +120,7 @@ def watch_spawned(options: RunOptions) -> None:
     for cls in (context.SpawnProcess, context.ForkServerProcess):
         start: Callable[[Any], Any] = cls._Popen
 
-        def watched(process: Any, start: Callable[[Any], Any] = start) -> Any:  # noqa: ANN401
+        def watched(process: Any, start: Callable[[Any], Any] = start) -> Any:
             target = process._target
             if target is not None:
                 process._target = WatchedTarget(target, options)
@@ -152,7 +139,7 @@ class WatchedTarget:
         """Wrap the target."""
         self._target, self._options = target, options
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the target.
 
         Raises:

@@ -104,11 +104,9 @@ class Server:
     def close(
         self, final_messages: Callable[[], list[AnyMessage]], is_waiting: Callable[[], bool]
     ) -> None:
-        """Send what is left and the final messages, then close the socket.
+        """Send the remaining and the final messages, then close the socket.
 
-        Args:
-            final_messages: returns them.
-            is_waiting: returns whether numbers from a device are still to come.
+        ``is_waiting`` returns whether numbers from a device have yet to arrive.
         """
         self._is_waiting, self._final_messages = is_waiting, final_messages
         self.wake()
@@ -116,11 +114,8 @@ class Server:
         with contextlib.suppress(OSError):
             self.path.unlink()
 
-    def after_fork(self) -> None:
-        """Close the parent's connections in a forked child."""
-        self._close_all()
-
-    def _close_all(self) -> None:
+    def close_connections(self) -> None:
+        """Close the socket and all connections, as a forked child must those of its parent."""
         self._socket.close()
         for viewer in self._viewers.values():
             viewer.close()
@@ -136,7 +131,7 @@ class Server:
         finally:
             if self._saved is not None:
                 self._saved.write()
-            self._close_all()
+            self.close_connections()
 
     def _serve(self, selector: selectors.BaseSelector) -> None:
         selector.register(self._read_end, selectors.EVENT_READ)

@@ -172,7 +172,7 @@ class Snapshots:
         self.due = now + max((now - start) / TIME_SHARE, MIN_INTERVAL)
 
     def why_not(self, step: int | None) -> str:
-        """Return why a rewind to a step, ``None`` for ``before_rise``, cannot be; else empty."""
+        """Return why it cannot rewind to a step, ``None`` for ``before_rise``; empty if it can."""
         wanted = self.before_rise if step is None else step
         if wanted in self.steps:
             return ""
@@ -186,10 +186,9 @@ class Snapshots:
         return [part for part in self._parts if isinstance(part, nn.Module)]
 
     def go_back(self, step: int | None) -> int:
-        """Go back to the snapshot of a step, ``None`` for ``before_rise``; drop the later ones.
+        """Go back to the snapshot of a step, ``None`` for ``before_rise``; return its step.
 
-        Returns:
-            The snapshot's step.
+        Drop the later ones.
 
         Raises:
             ValueError: there is no such snapshot; lists those that exist.
@@ -258,7 +257,7 @@ def is_finite(module: nn.Module) -> bool:
     return all(bool(torch.isfinite(weights).all()) for weights in module.parameters())
 
 
-def on_cpu(state: Any) -> Any:  # noqa: ANN401 - any state_dict
+def on_cpu(state: Any) -> Any:
     """Return a copy of a state with its tensors on the CPU."""
     if isinstance(state, Tensor):
         return state.detach().to("cpu", copy=True)
@@ -269,7 +268,7 @@ def on_cpu(state: Any) -> Any:  # noqa: ANN401 - any state_dict
     return copy.deepcopy(state)
 
 
-def nbytes_of(state: Any) -> int:  # noqa: ANN401
+def nbytes_of(state: Any) -> int:
     """Return the bytes of a state's tensors."""
     if isinstance(state, Tensor):
         return state.nbytes

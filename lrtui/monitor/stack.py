@@ -18,7 +18,7 @@ WAITS = (
 """Parts of library file names, and what a thread in them does."""
 
 FOR_OTHERS = ("waits for other ranks", "is in backward")
-"""What ranks do that wait for another; DistributedDataParallel averages gradients in backward."""
+"""What a rank that waits for another does; DistributedDataParallel averages in backward."""
 
 OURS = Path(__file__).parents[1].as_posix()
 """The folder of this package."""

@@ -1,4 +1,4 @@
-"""Notices when a training takes no step for long; reads its step now and then."""
+"""Detects that a training has stalled, from its step counter read now and then."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Stalls:
         self._times: deque[float] = deque(maxlen=60)  # seconds a step
 
     def track(self, step: int, *, moves: bool) -> None:
-        """Take in the number of steps; ``moves``: whether it is neither paused nor over."""
+        """Update the number of steps; ``moves``: whether it is neither paused nor over."""
         now = time.monotonic()
         taken = step - self._step
         if taken > 0 and self._step >= 0 and moves:
@@ -33,7 +33,7 @@ class Stalls:
 
     @property
     def seconds(self) -> float:
-        """For how long no step was taken if it stalls, else 0."""
+        """Seconds without a step if it stalls, else 0."""
         seconds = time.monotonic() - self._moved_at
         if not self._times:
             return 0.0

@@ -1,7 +1,7 @@
 """Keeps the last lines that a script prints to standard error, for when its process is killed.
 
-Only what Python code writes to ``sys.stderr`` is seen: the stream and its descriptor stay what they
-are, so that progress bars look the same.
+Only what Python code writes to ``sys.stderr`` is seen: the stream and its descriptor are not
+replaced, so that progress bars look the same.
 """
 
 from __future__ import annotations
@@ -19,30 +19,26 @@ MAX_CHARACTERS = 4000
 """Characters kept."""
 
 OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\r\n])")
-"""What a progress bar has written over."""
+"""Text that a progress bar has overwritten."""
 
 STALE_SECONDS = 3600.0
 """Age at which the file of a process that is gone is removed."""
 
 
 class StderrTail:
-    """The end of what this process has written to ``sys.stderr``.
-
-    Attributes:
-        text: that end.
-    """
+    """The end of what this process has written to ``sys.stderr``, as ``text``."""
 
     def __init__(self) -> None:
         """Start empty."""
         self.text = ""
         self._saved: tuple[Path | None, str] = (None, "")
 
-    def attach(self, stream: Any) -> None:  # noqa: ANN401
+    def attach(self, stream: Any) -> None:
         """Keep what is written to a stream from now on."""
         write = stream.write
 
         @functools.wraps(write)
-        def kept_write(text: str) -> Any:  # noqa: ANN401
+        def kept_write(text: str) -> Any:
             written = write(text)
             kept = self.text + text
             if "\r" in text:
@@ -53,7 +49,7 @@ class StderrTail:
         stream.write = kept_write
 
     def save(self, path: Path) -> None:
-        """Write it to a private file if there is something new."""
+        """Write the text to a private file if it is new."""
         now = (path, self.text)
         if now == self._saved or not self.text:
             return
@@ -67,7 +63,7 @@ class StderrTail:
 
 
 TAIL: StderrTail | None = None
-"""That of this process, ``None`` if it does not run under ``lrtui run``."""
+"""The tail of this process, ``None`` outside ``lrtui run``."""
 
 
 def keep_tail() -> None:
@@ -81,7 +77,7 @@ def keep_tail() -> None:
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove what processes that were killed long ago have left."""
+    """Remove files of processes that were killed long ago."""
     for path in folder.glob("*.stderr"):
         with contextlib.suppress(OSError, ValueError):
             if path.stat().st_mtime > time.time() - STALE_SECONDS:

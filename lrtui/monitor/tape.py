@@ -49,26 +49,16 @@ from lrtui.monitor.snapshots import rng_states
 from lrtui.text.errors import in_words
 
 RANDOM = (
-    "rand",
-    "normal",
-    "bernoulli",
-    "multinomial",
-    "poisson",
-    "exponential",
-    "uniform",
-    "log_normal",
-    "cauchy",
-    "geometric",
-    "gumbel",
-    "rrelu",
+    *("rand", "normal", "bernoulli", "multinomial", "poisson", "exponential", "uniform"),
+    *("log_normal", "cauchy", "geometric", "gumbel", "rrelu"),
 )
-"""What the names of torch functions begin with that draw random numbers."""
+"""Prefixes of the names of torch functions that draw random numbers."""
 
 RANDOM_PARTS = ("dropout", "attention", "rnn", "lstm", "gru")
-"""What the names of such functions contain otherwise."""
+"""Parts of the names of the other such functions."""
 
 LEAVES_TORCH = ("numpy", "tolist", "__array__")
-"""Functions by which numbers leave torch; they may come back as data."""
+"""Functions that take numbers out of torch; they may return as data."""
 
 STALE_DATA = (
     "the script takes numbers out of the network; if they come back as data, they are those of "
@@ -104,7 +94,7 @@ class Mode(TorchFunctionMode):
         super().__init__()
         self._tape = tape
 
-    def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+    def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call the function and record it."""
         if torch.compiler.is_compiling():  # a compiled function must stay as it is
             return func(*args, **(kwargs or {}))
@@ -115,16 +105,16 @@ class Tape:
     """A record of consecutive steps.
 
     Attributes:
-        entries: what was recorded.
-        before: what the training was before.
+        entries: the recorded calls.
+        before: state of the training before them.
         losses: for each recorded step of any optimizer, the losses of its backward passes.
-        hand: what a person had done to the rate.
-        steps: recorded ones of the followed optimizer.
+        hand: hold and scale of the rate before them.
+        steps: recorded steps of the followed optimizer.
         trouble: why the steps cannot be replayed, empty while they can.
         warning: what limits the meaning of a replay, empty if nothing does.
         nbytes: bytes of the batches kept.
         restarts: how often recording restarted, after a step of another optimizer.
-        active: the tape that records, ``None`` if none does.
+        active: the tape that is recording, ``None`` if none is.
     """
 
     active: ClassVar[Tape | None] = None
@@ -137,14 +127,10 @@ class Tape:
         *,
         forward_only: bool = False,
     ) -> None:
-        """Record nothing yet.
+        """Record nothing yet; ``max_bytes`` is the most that batches may take.
 
-        Args:
-            control: of the rate; scales it for a replay.
-            optimizers: that may step.
-            max_bytes: most bytes of batches to keep.
-            forward_only: whether only losses are to be computed again, so that neither weights
-                nor optimizers are copied.
+        With ``forward_only``, only losses are computed again: neither weights nor optimizers are
+        copied.
         """
         self.restarts = 0
         self.trouble = self.warning = ""
@@ -185,24 +171,22 @@ class Tape:
 
     @property
     def _is_away(self) -> bool:
-        """Whether calls are not to be recorded: part of another one, or of another thread."""
+        """Whether to skip calls: parts of another one, and those of other threads."""
         return bool(self._depth) or not self._is_on or threading.get_ident() != self._thread
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a call that is recorded as one has not returned, such as a scaler's step."""
-        return bool(self._depth)
-
     def when_free(self, do: Callable[[], None]) -> None:
-        """Call a function once that has returned."""
-        self._waiting = do
+        """Call a function now, or once a call recorded as one (a scaler's step) has returned."""
+        if self._depth:
+            self._waiting = do
+        else:
+            do()
 
     @contextlib.contextmanager
     def hidden(self) -> Iterator[None]:
-        """Record nothing of what happens within."""
+        """Record nothing within."""
         self._depth += 1
         try:
-            # Torch has taken the mode away itself while it calls it.
+            # Torch itself has removed the mode while it calls it.
             with _pop_mode_temporarily() if self._is_mode_on else contextlib.nullcontext():
                 yield
         finally:
@@ -222,7 +206,7 @@ class Tape:
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
-        """Record nothing of what happens within, which may stop the recording."""
+        """Record nothing within, where the recording may be stopped."""
         self._depth += 1
         try:
             yield
@@ -250,22 +234,19 @@ class Tape:
             raise
 
     def _attach(self) -> None:
-        """Begin to see what the script calls."""
+        """Patch and hook what the script calls."""
         self._patch_modules()
-        scaler: Any = torch.amp.GradScaler
-        for owner, name in (
-            (Optimizer, "zero_grad"),
-            (nn.Module, "zero_grad"),
-            (nn.utils, "clip_grad_norm_"),
-            (nn.utils, "clip_grad_value_"),
-            (nn.utils.clip_grad, "clip_grad_norm_"),
-            (nn.utils.clip_grad, "clip_grad_value_"),
-            (scaler, "scale"),
-            (scaler, "unscale_"),
-            (scaler, "step"),
-            (scaler, "update"),
-        ):
-            self._record_as_one(owner, name)
+        clipping = ("clip_grad_norm_", "clip_grad_value_")
+        patched: list[tuple[Any, tuple[str, ...]]] = [
+            (Optimizer, ("zero_grad",)),
+            (nn.Module, ("zero_grad",)),
+            (nn.utils, clipping),
+            (nn.utils.clip_grad, clipping),
+            (torch.amp.GradScaler, ("scale", "unscale_", "step", "update")),
+        ]
+        for owner, names in patched:
+            for name in names:
+                self._record_as_one(owner, name)
         self._hide(dataloader._BaseDataLoaderIter, "__next__")
         self._patch_backward()
         hook: Any = torch.compiler.disable(self._before_step)  # type: ignore[no-untyped-call]
@@ -284,8 +265,7 @@ class Tape:
             self._pre_hook.remove()
         for hook in self._post_hooks.values():
             hook.remove()
-        changed = any(t._version != v for e in self.entries for t, v in e.versions or ())
-        if changed:
+        if any(t._version != v for e in self.entries for t, v in e.versions or ()):
             self._fail(CHANGED_BATCH)
         self._slots = WeakIdKeyDictionary()
         mark_needed(self.entries)
@@ -296,7 +276,7 @@ class Tape:
 
     @contextlib.contextmanager
     def _ours(self) -> Iterator[None]:
-        """Record nothing of what happens within, and keep its errors out of the training."""
+        """Record nothing within, and keep its errors out of the training."""
         try:
             with self.hidden():
                 yield
@@ -307,14 +287,14 @@ class Tape:
         self.trouble = self.trouble or why
 
     def _patch_modules(self) -> None:
-        """Record calls of modules, of compiled ones as well."""
+        """Record calls of modules, compiled ones included."""
         compiled = getattr(sys.modules.get("torch._dynamo.eval_frame"), "OptimizedModule", None)
         for owner in (nn.Module, compiled):
             if owner is None or "__call__" not in vars(owner):
                 continue
             call: Any = owner.__call__
 
-            def recorded(module: Any, *args: Any, _call: Any = call, **kwargs: Any) -> Any:  # noqa: ANN401
+            def recorded(module: Any, *args: Any, _call: Any = call, **kwargs: Any) -> Any:
                 if torch.compiler.is_compiling() or self._is_away:
                     return _call(module, *args, **kwargs)
                 return self._run_module(_call, module, args, kwargs)
@@ -327,14 +307,14 @@ class Tape:
         apply: Any = vars(torch.autograd.Function)["apply"].__func__
 
         @functools.wraps(backward)
-        def recorded_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        def recorded_backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             if self._is_away:
                 backward(tensors, *args, **kwargs)
             else:
                 self._run_backward(backward, (tensors, *args), kwargs)
 
         @functools.wraps(apply)
-        def recorded_apply(cls: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def recorded_apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
             if torch.compiler.is_compiling() or self._is_away:
                 return apply(cls, *args, **kwargs)
             rng = rng_states()
@@ -346,12 +326,12 @@ class Tape:
         self._patches.patch(torch.autograd, "backward", recorded_backward)
         self._patches.patch(torch.autograd.Function, "apply", classmethod(recorded_apply))
 
-    def _hide(self, owner: Any, name: str) -> None:  # noqa: ANN401
-        """Record nothing of what a function does."""
+    def _hide(self, owner: Any, name: str) -> None:
+        """Record nothing within a function."""
         call = vars(owner)[name]
 
         @functools.wraps(call)
-        def hidden_call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def hidden_call(*args: Any, **kwargs: Any) -> Any:
             if self._is_away:
                 return call(*args, **kwargs)
             with self.hidden():
@@ -359,13 +339,13 @@ class Tape:
 
         self._patches.patch(owner, name, hidden_call)
 
-    def _record_as_one(self, owner: Any, name: str) -> None:  # noqa: ANN401
+    def _record_as_one(self, owner: Any, name: str) -> None:
         """Record a function as one call, whatever it does inside."""
         call = vars(owner)[name]
         of_scaler = owner is torch.amp.GradScaler
 
         @functools.wraps(call)
-        def recorded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def recorded(*args: Any, **kwargs: Any) -> Any:
             if self._is_away:
                 return call(*args, **kwargs)
             args = tuple([*x] if isinstance(x, types.GeneratorType) else x for x in args)
@@ -394,10 +374,10 @@ class Tape:
 
         self._patches.patch(owner, name, recorded)
 
-    def _prepare(self, optimizer: Optimizer | None, scaler: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    def _prepare(self, optimizer: Optimizer | None, scaler: Any) -> list[dict[str, Any]]:
         """Copy what a call is about to change; return the options of an optimizer's groups.
 
-        With the schedule's rates. Empty if that failed, as without memory.
+        The options have the schedule's rates; they are empty if that failed, such as out of memory.
         """
         options: list[dict[str, Any]] = []
         with self._ours():
@@ -416,60 +396,54 @@ class Tape:
         self,
         kind: Kind,
         call: Callable[..., Any],
-        args: Any,  # noqa: ANN401
+        args: Any,
         kwargs: dict[str, Any],
-        out: Any,  # noqa: ANN401
+        out: Any,
         rng: list[Any] | None = None,
     ) -> Entry | None:
         """Add an entry for a call; return it, ``None`` if that failed."""
-        entry = None
         with self._ours():
-            entry = self._entry(kind, call, args, kwargs, out)
-            entry.rng = rng
-        return entry
+            plain_kwargs = {key: as_tree(value) for key, value in kwargs.items()}
+            values, spec = tree_flatten((tuple(map(as_tree, args)), plain_kwargs))
+            leaves = [self._leaf(kind, value) for value in values]
+            entry = Entry(
+                kind, call, leaves, spec, [], torch.is_grad_enabled(), autocast_state(), rng
+            )
+            if kind == "module":
+                entry.versions = [
+                    (leaf, leaf._version)
+                    for leaf in leaves
+                    if isinstance(leaf, Tensor)
+                    and not leaf.requires_grad
+                    and not leaf.is_inference()
+                ]
+            for position, value in enumerate(flat(out)):
+                if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+                    self._count += 1
+                    self._slots[value] = self._count
+                    self._has_graph[self._count] = value.requires_grad
+                    entry.outputs.append((position, self._count))
+            self.entries.append(entry)
+            return entry
+        return None
 
-    def _entry(
-        self,
-        kind: Kind,
-        call: Callable[..., Any],
-        args: Any,  # noqa: ANN401
-        kwargs: dict[str, Any],
-        out: Any,  # noqa: ANN401
-    ) -> Entry:
-        plain_kwargs = {key: as_tree(value) for key, value in kwargs.items()}
-        values, spec = tree_flatten((tuple(map(as_tree, args)), plain_kwargs))
-        leaves: list[Any] = []
-        for value in values:
-            if not isinstance(value, Tensor):
-                leaves.append(value)
-                continue
-            slot = self._slots.get(value)
-            leaves.append(value if slot is None else Slot(slot))
-            if slot is None and value.grad_fn is not None:
+    def _leaf(self, kind: Kind, value: Any) -> Any:
+        """Return an argument of a call, or its slot; give up if it cannot be had again."""
+        if not isinstance(value, Tensor):
+            return value
+        slot = self._slots.get(value)
+        if slot is None:
+            if value.grad_fn is not None:
                 compiled = "Compiled" in type(value.grad_fn).__name__
                 self._fail(COMPILED_FUNCTION if compiled else EARLIER_GRAPH)
-            elif slot is None:
+            else:
                 self._keep(value)
-            elif value.requires_grad and not self._has_graph[slot]:
-                # Since enabled: of a leaf by the script, else by a function that was not seen.
-                is_enabled = kind == "function" and value.is_leaf
-                if not is_enabled:
-                    self._fail(OUTSIDE_FUNCTION)
-        entry = Entry(kind, call, leaves, spec, [], torch.is_grad_enabled(), autocast_state())
-        if kind == "module":
-            entry.versions = [
-                (leaf, leaf._version)
-                for leaf in leaves
-                if isinstance(leaf, Tensor) and not leaf.requires_grad and not leaf.is_inference()
-            ]
-        for position, value in enumerate(flat(out)):
-            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
-                self._count += 1
-                self._slots[value] = self._count
-                self._has_graph[self._count] = value.requires_grad
-                entry.outputs.append((position, self._count))
-        self.entries.append(entry)
-        return entry
+            return value
+        # Of a leaf the script itself may have enabled it since; else an unseen function did.
+        may_be_enabled = kind == "function" and value.is_leaf
+        if value.requires_grad and not self._has_graph[slot] and not may_be_enabled:
+            self._fail(OUTSIDE_FUNCTION)
+        return Slot(slot)
 
     def _keep(self, value: Tensor) -> None:
         """Count the bytes of a batch that is kept; give up if there are too many."""
@@ -480,7 +454,7 @@ class Tape:
         if self.nbytes > self._max_bytes:
             self._fail(f"the batches take more than {self._max_bytes / 1e6:,.0f} MB")
 
-    def _run_module(self, call: Any, module: nn.Module, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+    def _run_module(self, call: Any, module: nn.Module, args: Any, kwargs: Any) -> Any:
         rng, training = None, []
         with self._ours():
             self.before.add_module(module)
@@ -494,7 +468,7 @@ class Tape:
             entry.training, entry.synchronizes = training, synchronizes
         return out
 
-    def run_function(self, func: Any, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+    def run_function(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Call a torch function, and record it if it concerns the networks."""
         if self._is_away:
             return func(*args, **kwargs)
@@ -538,7 +512,7 @@ class Tape:
             with self._ours():
                 self.before.add_tensor(written)
 
-    def _note_views(self, target: Tensor, out: Any) -> None:  # noqa: ANN401
+    def _note_views(self, target: Tensor, out: Any) -> None:
         """Note outputs that are views of a tensor of the script: writing to them changes it."""
         for value in flat(out):
             if not isinstance(value, Tensor) or value not in self._slots:
@@ -551,7 +525,7 @@ class Tape:
                 if base is not None:
                     self._base[self._slots[value]] = base
 
-    def _run_backward(self, call: Any, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+    def _run_backward(self, call: Any, args: Any, kwargs: Any) -> None:
         roots = args[0] if isinstance(args[0], list | tuple) else (args[0],)
         slots = []
         for root in roots:
@@ -569,7 +543,7 @@ class Tape:
         with self.hidden():
             call(*args, **kwargs)
 
-    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         """Note the options of a step, and record its closure, if any, call by call."""
         if self._is_away:
             return None
@@ -582,32 +556,26 @@ class Tape:
         positional = len(args) > 1 and callable(args[1])
         closure = args[1] if positional else kwargs.get("closure")
         self._stepping = (optimizer, closure, options)
-        self._enter_step()
+        self._depth += 1  # until the step is over, but for its closure
         if closure is None or isinstance(optimizer, torch.optim.LBFGS):
             return None
 
-        def recorded_closure() -> Any:  # noqa: ANN401
-            self._leave_step()
+        def recorded_closure() -> Any:
+            self._depth -= 1
             try:
                 return closure()
             finally:
-                self._enter_step()
+                self._depth += 1
 
         rest = args[2:] if positional else args[1:]
         return (args[0], *rest), {**kwargs, "closure": recorded_closure}
 
-    def _enter_step(self) -> None:
-        self._depth += 1
-
-    def _leave_step(self) -> None:
-        self._depth -= 1
-
-    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:  # noqa: ANN401
+    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._stepping is None or optimizer is not self._stepping[0]:
             return
         _, closure, options = self._stepping
         self._stepping = None
-        self._leave_step()
+        self._depth -= 1
 
         def step(optimizer: Optimizer) -> None:
             optimizer.step() if closure is None else optimizer.step(closure=lambda: None)  # type: ignore[arg-type, return-value]
@@ -645,12 +613,10 @@ class Tape:
     def replay(
         self, factor: float, losses: list[list[Tensor]], after_step: Callable[[], None]
     ) -> None:
-        """Take the recorded steps again from the state before them, at another rate.
+        """Take the recorded steps again from the state before them, the rate times ``factor``.
 
-        Args:
-            factor: on the rate that was in force.
-            losses: where to append the losses of each step.
-            after_step: called after each; may raise to stop.
+        Append the losses of each step to ``losses``, then call ``after_step``, which may raise to
+        stop.
         """
         control = self._control
         self.before.restore()

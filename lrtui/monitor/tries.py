@@ -1,4 +1,4 @@
-"""The tries of one training, one at a time: begun, watched over, adopted and given up."""
+"""The tries of one training, one at a time: begins, advances, adopts and drops them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrtui.analysis.comparison import BETTER, NOT_TOO_HIGH
 from lrtui.monitor.command_queue import NEVER, CommandQueue, PendingCommand
 from lrtui.monitor.publisher import Addressed
 from lrtui.monitor.rate_control import RateControl
-from lrtui.monitor.rate_try import CANCELLED, Agree, RateTry, alone, cost_text
+from lrtui.monitor.rate_try import CANCELLED, Agree, RateTry, agreed, alone, cost_text
 from lrtui.monitor.tape import CannotTry
 from lrtui.text.errors import in_words
 from lrtui.text.rates import factor_text
@@ -32,8 +32,8 @@ class Tries:
     """Carries out tries in the training thread.
 
     Attributes:
-        agree: with the other ranks.
-        running: the try that is on, ``None`` without one.
+        agree: agrees with the other ranks.
+        running: the running try, ``None`` without one.
     """
 
     def __init__(
@@ -42,13 +42,7 @@ class Tries:
         answer: Callable[[PendingCommand, str, bool], None],
         publish: Callable[[Addressed], None],
     ) -> None:
-        """Begin without a try.
-
-        Args:
-            queue: of commands to the training thread.
-            answer: answers a command: what it did, and whether it took effect.
-            publish: sends a message to the viewers.
-        """
+        """Begin without a try; ``answer`` reports what a command did, and whether that worked."""
         self.agree: Agree = alone
         self.running: RateTry | None = None
         self._queue, self._answer, self._publish = queue, answer, publish
@@ -79,7 +73,7 @@ class Tries:
         step: int,
         pace: float,
     ) -> str:
-        """Begin a try, or only say what it would take; return that in words.
+        """Begin a try, or only estimate its cost; return that in words.
 
         Raises:
             ValueError: it is not possible; says why.
@@ -98,13 +92,9 @@ class Tries:
             why = str(error)
         except Exception as error:  # such as out of memory: the training goes on
             why = f"it cannot be tried: {in_words(error)}"
-        try:
-            why = self.agree(why)  # all ranks begin, or none
-        except Exception as error:
-            why = f"the ranks can no longer agree: {in_words(error)}"
-        if why:
+        if why := agreed(self.agree, why):  # all ranks begin, or none
             if started is not None:
-                started.close()
+                started.tape.stop()
             raise CannotTry(why)
         assert started is not None
         started.from_step = step
@@ -115,11 +105,11 @@ class Tries:
         return f"trying {factors} on the next {command.steps:,} steps"
 
     def hidden(self) -> contextlib.AbstractContextManager[None]:
-        """Record nothing of what lrtui itself does."""
+        """Keep what lrtui itself does off the tape."""
         return self.running.tape.away() if self.running is not None else contextlib.nullcontext()
 
     def after_step(self) -> None:
-        """Go on with the try after a step, if one is on."""
+        """Advance the running try, if any, after a step."""
         step, running = self._queue.step, self.running
         if running is None:
             if step >= self._forget_at:
@@ -129,13 +119,11 @@ class Tries:
         if step >= self._give_up_at:
             running.tape.trouble = running.tape.trouble or NOT_SEEN
             self._finish(running)
-        elif running.tape.is_busy:
-            running.tape.when_free(lambda: self._go_on(running))
         else:
-            self._go_on(running)
+            running.tape.when_free(lambda: self._go_on(running))
 
     def _go_on(self, running: RateTry) -> None:
-        """Replay the steps if enough are recorded, or if nothing can come of it."""
+        """Finish the try once enough steps are recorded, or if it cannot succeed."""
         tape = running.tape
         running.done = tape.steps
         broken = self.agree is alone and (tape.trouble or running.is_cancelled)
@@ -174,12 +162,12 @@ class Tries:
         self._queue.wake_at = NEVER
 
     def cancel_soon(self) -> None:
-        """End the try that is on as soon as possible; safe from any thread."""
+        """End the running try as soon as possible; safe from any thread."""
         if (running := self.running) is not None:
             running.is_cancelled = True
 
     def cancel(self) -> str:
-        """End the try that is on; return that in words.
+        """End the running try; return that in words.
 
         Raises:
             ValueError: there is none.
@@ -193,9 +181,9 @@ class Tries:
         return f"the try is {CANCELLED}"
 
     def drop(self, why: str, keep_last: bool = False) -> None:
-        """Give up the try that is recording, and unless ``keep_last`` forget the last one."""
+        """Drop the try that is recording, and unless ``keep_last`` the copies of the last one."""
         if (running := self.running) is not None and running.phase == "recording":
-            running.close()
+            running.tape.stop()
             self.running = None
             self._queue.wake_at = NEVER
             self._report(running, f"the try has ended: {why}", False)
@@ -233,7 +221,7 @@ def result_text(tried: msg.Tried) -> str:
 
 
 def in_short(branch: msg.Branch) -> str:
-    """Return the difference of a branch's losses, and its word if that is good for an advice."""
+    """Return the difference of a branch's losses, and its word if advice follows from it."""
     if branch.difference is None:
         return branch.word or "not comparable"
     word = {BETTER: " (better)", NOT_TOO_HIGH: " (worse)"}.get(branch.word, "")

@@ -58,7 +58,7 @@ class Vitals:
 
         Args:
             complain: called with a sentence if something can no longer be measured.
-            add_late: called with the validation losses of the step that was taken last.
+            add_late: called with the validation losses of the last step.
             own_batch: see ``Monitor``.
         """
         self._complain = complain
@@ -87,22 +87,20 @@ class Vitals:
 
     def follow(self, levers: Levers) -> None:
         """Measure the headroom of another training from its next step on."""
-        if self.headroom is not None:
-            self.headroom.detach()
-        if self._own is not None:
-            self._own.detach()
+        self._detach()
         self.headroom = Headroom(levers.control, self._complain, self._step, levers.model)
         self._own = OwnLine(levers.control, self._complain, self._step) if self._own_batch else None
 
     def close(self) -> None:
         """Restore torch's functions, and stop measuring."""
         self._patches.undo()
-        if self.headroom is not None:
-            self.headroom.detach()
-            self.headroom = None
-        if self._own is not None:
-            self._own.detach()
-            self._own = None
+        self._detach()
+
+    def _detach(self) -> None:
+        for measurement in (self.headroom, self._own):
+            if measurement is not None:
+                measurement.detach()
+        self.headroom = self._own = None
 
     # --- in the training thread -----------------------------------------------------------
 
@@ -113,7 +111,7 @@ class Vitals:
             clip = module.clip_grad_norm_
 
             @functools.wraps(clip)
-            def noted_clip(parameters: Any, max_norm: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            def noted_clip(parameters: Any, max_norm: Any, *args: Any, **kwargs: Any) -> Any:
                 norm = clip(parameters, max_norm, *args, **kwargs)
                 self._record_norm(norm, max_norm)
                 return norm
@@ -125,18 +123,14 @@ class Vitals:
 
         @functools.wraps(scale)
         def noted_scale(
-            parameters: Any,  # noqa: ANN401
-            max_norm: Any,  # noqa: ANN401
-            total_norm: Any,  # noqa: ANN401
-            *args: Any,  # noqa: ANN401
-            **kwargs: Any,  # noqa: ANN401
-        ) -> Any:  # noqa: ANN401
+            parameters: Any, max_norm: Any, total_norm: Any, *args: Any, **kwargs: Any
+        ) -> Any:
             self._record_norm(total_norm, max_norm)
             return scale(parameters, max_norm, total_norm, *args, **kwargs)
 
         self._patches.patch(module, "_clip_grads_with_norm_", noted_scale)
 
-    def _record_norm(self, norm: Any, limit: Any) -> None:  # noqa: ANN401
+    def _record_norm(self, norm: Any, limit: Any) -> None:
         # Reading a DTensor would need all ranks at once.
         if not hasattr(norm, "full_tensor") and not WATCHING.is_paused:
             self.norm = norm
@@ -148,7 +142,7 @@ class Vitals:
         begin: Any = DataLoader.__iter__
 
         @functools.wraps(following)
-        def timed_next(batches: Any) -> Any:  # noqa: ANN401
+        def timed_next(batches: Any) -> Any:
             if threading.get_ident() != self._thread:
                 return following(batches)
             if not self._epoch:  # began before these patches
@@ -161,7 +155,7 @@ class Vitals:
                 self._waited += time.perf_counter() - since
 
         @functools.wraps(begin)
-        def counted_iter(loader: Any) -> Any:  # noqa: ANN401
+        def counted_iter(loader: Any) -> Any:
             if torch.is_grad_enabled() and threading.get_ident() == self._thread:
                 self._epoch += 1
                 self._epoch_steps.append(self._step)

@@ -1,4 +1,4 @@
-"""What a message changed in a session: for all who report it, on the screen or as text."""
+"""What a message changed in a session, for the screen and the plain text."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from lrtui.messages import AnyMessage
 from lrtui.session.run import Run
 
 Kind = Literal[
-    "source",  # another trainer or training answers from now on
-    "problem",  # the facts of the problem are known; the text is its remarks
+    "source",  # a new trainer or training answers
+    "problem",  # the facts of the problem arrived; the text is its remarks
     "printed",
     "no result",
     "started",
     "restarted",  # the history of the same run is sent again
     "state",
-    "headroom",  # there is another word on it, with its evidence in the text
-    "total",  # the number of steps is known; the text says by whom
+    "headroom",  # its word has changed; the text is the evidence
+    "total",  # the number of steps is known; the text has its source
     "rate",  # somebody changed the rate of a run
     "answer",  # a command took effect
-    "refusal",  # or could not
+    "refusal",  # a command could not take effect
     "progress",
     "settled",
     "spike",
     "recovery",
-    "ranks",  # a rank lags or has caught up, or no step is taken; the text says which
+    "ranks",  # a rank lags or has caught up, or the training stalls; see the text
     "ended",
-    "failed",  # the source cannot go on
+    "failed",  # the source is gone
     "unusable",  # the problem cannot be trained
     "rewound",  # a record goes back to before a run
     "other",
@@ -41,9 +41,9 @@ class Change:
     Attributes:
         kind: what happened.
         message: reported it.
-        run: that it happened to, if any.
-        step: at which it happened, where that is not the step of the message.
-        text: in words, without the number of the run; empty if numbers say it.
+        run: the run concerned, if any.
+        step: at which it happened, if not the step of the message.
+        text: in words, without the number of the run; empty if the message has only numbers.
     """
 
     kind: Kind

@@ -24,13 +24,7 @@ def export(runs: Iterable[Run], folder: Path, suffix: str = ".csv") -> tuple[Pat
     stretches, see ``LossSeries``. Of each stretch of losses that were not finite it has the first,
     ``inf`` in CSV and ``null`` in JSON.
 
-    Args:
-        runs: those that have losses are written.
-        folder: where the file goes.
-        suffix: ``.csv``, or ``.json`` for one object a run.
-
-    Returns:
-        The file, and how many losses it has.
+    With the suffix ``.json``, write one object a run. Return the file, and how many losses it has.
 
     Raises:
         OSError: it cannot be written.

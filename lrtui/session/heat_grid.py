@@ -1,4 +1,4 @@
-"""The heat map of momentum and rate: what it compares, and its best cell."""
+"""The heat map of momentum and rate: its rows and columns, and its best cell."""
 
 from __future__ import annotations
 
@@ -55,21 +55,13 @@ def heat(
     steps: int,
     schedule: str = "constant",
 ) -> Heat:
-    """Return the command for a heat map.
-
-    Args:
-        optimizer: see ``kind``.
-        theory: closed form of gradient descent, if there is one.
-        facts: of the problem.
-        steps: of a run.
-        schedule: of the rate.
-    """
+    """Return the command for a heat map; ``theory`` is the closed form of gradient descent."""
     low, high = ADAPTIVE
     if theory is not None:
         low, high = BELOW * theory.max_stable_lr, ABOVE * theory.max_stable_lr
     elif facts.sharpness is not None and facts.sharpness > 0:
         low, high = BELOW * 2 / facts.sharpness, BEYOND * 2 / facts.sharpness
-    # Rounded as they are shown, so that the run of a cell is the one that it names.
+    # Rounded as shown, so that the run of a cell has exactly the rate that the cell shows.
     lrs = [float(f"{lr:.3g}") for lr in spaced(low, high, RATE_COUNT)]
     return Heat(
         lrs=lrs, momenta=[*MOMENTA], steps=steps, optimizer=kind(optimizer), schedule=schedule

@@ -7,20 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lrtui import messages as msg
 from lrtui.analysis.spikes import Spike
-from lrtui.messages import (
-    Gauge,
-    LiveReport,
-    Progress,
-    Ranks,
-    Snapshots,
-    State,
-    Steered,
-    Tried,
-    Trying,
-    Updates,
-    Vitals,
-)
 from lrtui.text.amounts import duration
 from lrtui.text.validation import validation_kind
 
@@ -35,14 +23,15 @@ PACES = 60
 
 GAUGES = 12
 """Measurements of the headroom kept."""
+
 LAG_SECONDS, LAG_STEPS = 5.0, 10
-"""A rank lags if it is behind by what the first rank takes so long for, and by so many steps."""
+"""A rank lags if it is behind by this many seconds at the first rank's pace, and these steps."""
 
 LOGGED_STALL = 60.0
-"""Seconds of a stall that is logged; an evaluation may well be shorter."""
+"""Seconds of a stall that is logged; an evaluation is often shorter."""
 
 LONG_STALL = 600.0
-"""Seconds of a stall from which on it is said in minutes and hours."""
+"""Seconds of a stall above which it is shown in minutes and hours."""
 
 SCALARS = 32
 """Named scalars kept."""
@@ -70,24 +59,24 @@ class Live:
         spike: the last spike.
     """
 
-    state: State | None = None
-    steered: deque[Steered] = field(default_factory=lambda: deque(maxlen=MAX_COMMANDS))
+    state: msg.State | None = None
+    steered: deque[msg.Steered] = field(default_factory=lambda: deque(maxlen=MAX_COMMANDS))
     rewinds: list[int] = field(default_factory=list)
-    ranks: Ranks | None = None
+    ranks: msg.Ranks | None = None
     paces: dict[int, deque[float]] = field(default_factory=dict)
     lagging: set[int] = field(default_factory=set)
-    snapshots: Snapshots | None = None
-    vitals: Vitals | None = None
-    updates: Updates | None = None
-    trying: Trying | None = None
-    tried: Tried | None = None
-    gauges: deque[Gauge] = field(default_factory=lambda: deque(maxlen=GAUGES))
+    snapshots: msg.Snapshots | None = None
+    vitals: msg.Vitals | None = None
+    updates: msg.Updates | None = None
+    trying: msg.Trying | None = None
+    tried: msg.Tried | None = None
+    gauges: deque[msg.Gauge] = field(default_factory=lambda: deque(maxlen=GAUGES))
     scheduled: LossSeries | None = None
     scalars: dict[str, LossSeries] = field(default_factory=dict)
     spike: Spike | None = None
 
     @property
-    def gauge(self) -> Gauge | None:
+    def gauge(self) -> msg.Gauge | None:
         """The last ``Gauge``."""
         return self.gauges[-1] if self.gauges else None
 
@@ -104,7 +93,7 @@ class Live:
 
     @property
     def stall(self) -> str:
-        """For how long the training takes no step, and why; empty while its pace is usual."""
+        """How long the training has taken no step, and why; empty while its pace is usual."""
         ranks = self.ranks
         if ranks is None or not ranks.stalled:
             return ""
@@ -129,14 +118,14 @@ class Live:
 
     @property
     def since(self) -> int | None:
-        """Step since which the rate is set by a person, ``None`` if it is the schedule's."""
+        """Step at which a person last set the rate, ``None`` if it is the schedule's."""
         if self.state is None or (self.state.held is None and self.state.scale == 1):
             return None
         kinds = ("hold", "scale", "rewind", "adopt")
         return next((s.step for s in reversed(self.steered) if s.done and s.command in kinds), None)
 
-    def note_ranks(self, ranks: Ranks) -> list[str]:
-        """Apply a report of the ranks; return in words which lag now, and whether all stall."""
+    def note_ranks(self, ranks: msg.Ranks) -> list[str]:
+        """Apply a report of the ranks; return sentences on new lags and stalls."""
         said = []
         was, self.ranks = self.ranks, ranks
         stalled = was.stalled if was is not None else 0.0
@@ -161,24 +150,24 @@ class Live:
                 said.append(f"rank {rank} has caught up")
         return said
 
-    def note(self, message: LiveReport) -> None:
+    def note(self, message: msg.LiveReport) -> None:
         """Apply a report."""
         match message:
-            case Snapshots():
+            case msg.Snapshots():
                 self.snapshots = message
-            case Gauge():
+            case msg.Gauge():
                 if self.gauge is not None and self.gauge.step == message.step:
                     self.gauges.pop()  # its word is withdrawn
                 self.gauges.append(message)
-            case Trying():
+            case msg.Trying():
                 self.trying = message
-            case Tried():
+            case msg.Tried():
                 self.trying, self.tried = None, message
-            case Vitals():
+            case msg.Vitals():
                 self.vitals = message
-            case Updates():
+            case msg.Updates():
                 self.updates = message
-            case Steered():
+            case msg.Steered():
                 self.steered.append(message)
                 if message.command in ("rewind", "adopt") and message.done:
                     self.rewinds.append(message.step)
@@ -187,7 +176,7 @@ class Live:
                 if message.command == "adopt" and message.done:
                     self.tried = None
 
-    def take(self, progress: Progress) -> None:
+    def take(self, progress: msg.Progress) -> None:
         """Add the scalars of a report, besides the loss and the rate in force."""
         from lrtui.analysis.series import LossSeries
 
@@ -206,5 +195,5 @@ class Live:
 
 
 def stall_text(seconds: float) -> str:
-    """Write how long a stall lasts."""
+    """Format the length of a stall."""
     return f"{seconds:.0f} s" if seconds < LONG_STALL else duration(seconds)

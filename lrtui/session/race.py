@@ -1,4 +1,4 @@
-"""The runs of a race of scripts: which have diverged, and the table at its end."""
+"""The runs of a race of scripts: those that have diverged, and the final table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrtui.session.session import Session
 from lrtui.text.rates import rate_text
 
 CHECK_SECONDS = 1.0
-"""Seconds between two looks at the verdict of a run, at least."""
+"""Least seconds between two checks of a run's verdict."""
 
 CONFIRMING_LOSSES = 10
 """Further losses for which a run must stay diverged before it is ended."""
@@ -76,12 +76,7 @@ class Standings:
 
 
 def table(standings: Standings, entries: Mapping[str, tuple[float, int | None]]) -> RaceTable:
-    """Return the table at the end of a race.
-
-    Args:
-        standings: of its runs.
-        entries: rate and seed of all its runs, by name.
-    """
+    """Return the table at the end of a race; ``entries`` has rate and seed of its runs by name."""
     from lrtui.analysis.race import best_of, compare, loss_at
 
     runs = {name: standings.run_of(name) for name in entries}
@@ -147,7 +142,7 @@ def broke(run: Run | None) -> str:
 
 
 def advice(found: RaceTable) -> Iterator[str]:
-    """Yield what a race says, a sentence each; nothing of rates that were not tried."""
+    """Yield the conclusions of a race as sentences, none on rates that were not tried."""
     by_rate: dict[float, list[RaceRow]] = {}
     for row in found.runs:
         by_rate.setdefault(row.rate, []).append(row)

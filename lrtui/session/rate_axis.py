@@ -1,4 +1,4 @@
-"""The axis of rates: which rates a sweep compares, and the outcome of each."""
+"""The axis of rates: the rates that a sweep compares, and their outcomes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from lrtui.analysis.advice import best_of
 from lrtui.analysis.diagnosis import RISEN_FACTOR, Verdict, judge
 from lrtui.analysis.theory import Theory
-from lrtui.messages import Optimizer, ProblemFacts, Sweep, SweepResult
+from lrtui.messages import OWN, Optimizer, ProblemFacts, Sweep, SweepResult
 from lrtui.session.reports import SweepTable
 from lrtui.session.run import Run
 from lrtui.session.session import Session
@@ -53,9 +53,9 @@ def spaced(low: float, high: float, count: int) -> list[float]:
 
 
 def typable(lrs: list[float]) -> list[float]:
-    """Round rates to as few digits as still tell neighbours apart.
+    """Round rates to the fewest digits that keep neighbours distinct.
 
-    The rate that is advised is then exactly one that was tried.
+    The advised rate is then exactly one that was tried.
     """
     if len(lrs) < 3:
         return lrs
@@ -64,12 +64,9 @@ def typable(lrs: list[float]) -> list[float]:
 
 
 def ends(theory: Theory | None, optimizer: Optimizer | str, sharpness: float | None) -> Ends | None:
-    """Return the ends of the axis, ``None`` while they are not known.
+    """Return the ends of the axis, ``None`` while they are unknown.
 
-    Args:
-        theory: closed form of the loss, if there is one.
-        optimizer: of the runs.
-        sharpness: at the start, ``None`` if not measured.
+    They follow from the closed form, else from the sharpness at the start of the runs.
     """
     if isinstance(optimizer, str) or optimizer.is_adaptive or optimizer.name == "own":
         return ADAPTIVE
@@ -99,16 +96,10 @@ def ruler_sweep(
     found = zoom or ends(theory, optimizer, sharpness)
     if found is None:
         return None
-    by = Optimizer(name="own") if isinstance(optimizer, str) else optimizer
+    by = OWN if isinstance(optimizer, str) else optimizer
     if theory is None or not by.is_plain:
-        lrs = typable(spaced(*found, NETWORK_LRS))
-        return Sweep(
-            lrs=lrs,
-            steps=min(steps, MAX_SWEEP_STEPS),
-            optimizer=by,
-            schedule=schedule,
-            seconds=SWEEP_SECONDS,
-        )
+        lrs, steps = typable(spaced(*found, NETWORK_LRS)), min(steps, MAX_SWEEP_STEPS)
+        return Sweep(lrs=lrs, steps=steps, optimizer=by, schedule=schedule, seconds=SWEEP_SECONDS)
     points = (facts and facts.samples) or 1
     affordable = int(MAX_SWEEP_WORK / (points * FEWEST_LRS))
     steps = max(min(steps, MAX_SWEEP_STEPS, affordable), 1)
@@ -117,15 +108,10 @@ def ruler_sweep(
 
 
 def advice_sweep(session: Session, run: Run, seconds: float) -> Sweep | None:
-    """Return the sweep needed for advice after a run.
+    """Return the sweep of at most ``seconds`` that is needed for advice after a run.
 
     ``None`` if the advice follows from a closed form or an earlier sweep, or if the ends of the
-    axis are not known.
-
-    Args:
-        session: of the run.
-        run: that ended.
-        seconds: time limit.
+    axis are unknown.
     """
     by, schedule = run.optimizer, run.schedule
     swept, facts = session.swept_by(by, schedule), run.facts
@@ -139,18 +125,16 @@ def advice_sweep(session: Session, run: Run, seconds: float) -> Sweep | None:
     return Sweep(
         lrs=typable(spaced(float(f"{found[0]:.2g}"), float(f"{found[1]:.2g}"), NETWORK_LRS)),
         steps=run.steps,
-        optimizer=Optimizer(name="own") if isinstance(by, str) else by,
+        optimizer=OWN if isinstance(by, str) else by,
         schedule=schedule,
         seconds=seconds,
     )
 
 
 def zoomed(lr: float, around: Ends | None) -> Ends | None:
-    """Return the ends of the next closer zoom, ``None`` for the whole axis.
+    """Return the ends of the next closer zoom on a rate, after those now in ``around``.
 
-    Args:
-        lr: rate in the middle.
-        around: ends now, ``None`` for the whole axis.
+    ``None`` stands for the whole axis.
     """
     now = math.sqrt(around[1] / around[0]) if around else math.inf
     reach = next((reach for reach in ZOOM_FACTORS if reach < 0.99 * now), None)
@@ -162,10 +146,7 @@ def outcomes(
 ) -> list[tuple[Verdict, int | None]]:
     """Return the verdict on each rate of a sweep, and the step at which it settles.
 
-    Args:
-        swept: the sweep.
-        theory: closed form of the loss, if there is one; it extends a shorter sweep.
-        steps: of a run.
+    For runs of ``steps`` steps; where there is a closed form, it extends a shorter sweep.
     """
     found: list[tuple[Verdict, int | None]] = []
     if theory is not None:

@@ -1,4 +1,4 @@
-"""One run, built from its messages, and what its curve means."""
+"""One run, built from its messages, and its verdict."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ SAME_AS_FORECAST = 1e-3
 """Relative difference of losses up to which a run follows its look-ahead."""
 
 LOW_RATE_SHARE = 0.1
-"""Below this share of its peak, the rate itself may be why a loss is level."""
+"""A rate below this share of its peak may itself be why a loss is level."""
 
 EARLY_SHARE = 0.1
-"""In this first share of its steps, a level loss of a run says nothing."""
+"""First share of a run's steps in which a level loss means nothing."""
 
 NOTABLE = ("at the edge", "spike", "rising", "above its start", "falling, swinging")
 """Verdicts shown even when the outcome is known from running ahead."""
 
 Basis = Literal["exact", "ahead", "measured"]
-"""What a verdict rests on: a closed form, the same run run ahead, or losses alone."""
+"""Basis of a verdict: a closed form, the same run run ahead, or losses alone."""
 
 
 @dataclass
@@ -46,12 +46,12 @@ class Run:
         loss: last finite loss.
         series: losses; ``None`` before the first, and dropped in old runs.
         clock: seconds of training by step, of a training that is not ours.
-        joined: which training it belongs to, where there are several.
-        rates: rate in force at each step, ``None`` where nothing moves it.
+        joined: the training it belongs to, if there are several.
+        rates: rate in force at each step, ``None`` if nothing moves it.
         goal: loss at which it counts as settled, if its problem's minimum is known but its
             schedule or optimizer has no closed form.
         weights: current, NaN where not finite; empty if they are many.
-        trajectory: weights after each step, as far as they were reported.
+        trajectory: weights after each step, as far as reported.
         diagnosis: from its start or the last change of the rate.
         forecast: step at which it settles, from the closed form or from running ahead.
         ahead: losses of its look-ahead, ``None`` if there is none.
@@ -121,6 +121,11 @@ class Run:
         """Whether it has not ended yet."""
         return self.outcome is None
 
+    def stop(self) -> None:
+        """End it as stopped, unless it is over."""
+        if self.is_on:
+            self.outcome, self.reason = "stopped", f"stopped after {self.step:,} steps"
+
     def is_repeated_by(self, other: Run) -> bool:
         """Return whether a new run has the same problem, rate, optimizer and schedule.
 
@@ -136,7 +141,7 @@ class Run:
     def every_step_sees_all(self) -> bool:
         """Whether each step sees all the data, so that the loss has no noise.
 
-        Trainings of others are taken to use mini-batches unless they say otherwise.
+        Trainings that are not ours are assumed to use mini-batches unless they say otherwise.
         """
         if self.facts is None:
             return self.full_batch
@@ -149,7 +154,7 @@ class Run:
 
     @property
     def label(self) -> str:
-        """The name that a person gave to it, else that of its training; empty for neither."""
+        """The name given by a person, else that of its training; empty without either."""
         return self.name or (self.joined.greeting.name if self.joined is not None else "")
 
     @property
@@ -164,7 +169,7 @@ class Run:
 
     @property
     def parts(self) -> list[str]:
-        """Everything it was started with but the rate, in words."""
+        """Everything it was started with except the rate, in words."""
         steps = [] if self.steps is None else [f"{self.steps:,} steps"]
         return [self.title, self.schedule, *self.about, *steps]
 
@@ -191,7 +196,7 @@ class Run:
 
     @property
     def settled_at(self) -> int | None:
-        """The step from which on it is settled, ``None`` while it is not."""
+        """The first step from which it stays settled, ``None`` while it is not."""
         if self.is_exact:
             return self.diagnosis.settled_at if self.diagnosis else None
         if self.series is None or self.target is None:
@@ -266,7 +271,7 @@ class Run:
         return verdict, foreseen, "ahead"
 
     def forget_losses(self) -> None:
-        """Drop the losses and what else takes memory; keep the verdict."""
+        """Drop everything that takes memory, such as the losses; keep the verdict."""
         self._last_reading, self._last_settled_at = self.reading(), self.settled_at
         self.series = self.rates = self.clock = self.ahead = self.slice = self.picture = None
         self.trajectory, self.sharpness = [], []
@@ -323,12 +328,11 @@ class Run:
         """Apply a report of a training that is not ours."""
         if self.live is not None:
             self.live.note(message)
-        moves = ("hold", "scale", "release", "rewind", "adopt")
-        if isinstance(message, msg.Steered) and message.done and message.command in moves:
+        if isinstance(message, msg.Steered) and message.changed_course:
             self.changes.append((message.step, message.lr))
 
     def begin_anew(self) -> None:
-        """Forget its messages, because they are sent again."""
+        """Forget its messages, which are sent again."""
         self.series = self.rates = self.clock = None
         self.live = Live() if self.live is not None else None
         self.spikes = SpikeWatch()
@@ -360,7 +364,7 @@ class Run:
             del self.sharpness[1::2]
 
     def status(self) -> str:
-        """Return its verdict, or how it was cut short or lost."""
+        """Return its verdict, or its outcome if it was cut short or lost."""
         verdict = self.verdict()[0]
         if self.outcome in ("failed", "disconnected"):
             return self.outcome
@@ -372,47 +376,36 @@ class Run:
         from lrtui.analysis.series import LossSeries
 
         steps = progress.numbered()
+        if "lr" in progress.scalars:
+            self.rates = self.rates or LossSeries()
+            self.rates.append(steps, progress.scalars["lr"])
+        if self.live is not None:
+            self.live.take(progress)
+        self.seconds = progress.seconds
         if progress.no_loss:
-            self._take_without_loss(progress)
+            if self.series is None:  # else these are scalars of a log that lag behind its losses
+                self.step = max(self.step, progress.last)
             return
         if self.diagnosis:
             self.diagnosis.add(steps, progress.losses)
         if self.series is None:
             self.series = LossSeries(self.target)
         self.series.append(steps, progress.losses)
-        if "lr" in progress.scalars:
-            self.rates = self.rates or LossSeries()
-            self.rates.append(steps, progress.scalars["lr"])
         if not self.every_step_sees_all or self.live is not None:
             before = self.spikes.last
             self.spikes.add(steps, progress.losses, progress.scalars.get("grad_norm"))
             if (spike := self.spikes.last) is not before and spike is not None:
                 spike.raised = self._raised_before(spike.step)
         if self.live is not None:
-            self.live.take(progress)
             self.live.spike = self.spikes.last
             self.clock = self.clock or LossSeries()
             self.clock.append([progress.last], [progress.seconds])
         if self.ahead is not None and not self._is_as_foreseen(progress):
             self.forget_ahead("no two runs of this model are the same; it cannot be run ahead")
         self.trajectory += map(with_nan, progress.trajectory)
-        self.step, self.seconds = progress.last, progress.seconds
+        self.step = progress.last
         self.weights = with_nan(progress.weights)
         self.loss = None if math.isnan(self.series.last) else self.series.last
-
-    def _take_without_loss(self, progress: msg.Progress) -> None:
-        """Add a report of steps whose loss is not known."""
-        from lrtui.analysis.series import LossSeries
-
-        steps = progress.numbered()
-        if "lr" in progress.scalars:
-            self.rates = self.rates or LossSeries()
-            self.rates.append(steps, progress.scalars["lr"])
-        if self.live is not None:
-            self.live.take(progress)
-        # Scalars of a log may come behind its losses.
-        self.step = max(self.step, progress.last) if self.series is None else self.step
-        self.seconds = progress.seconds
 
     def _raised_before(self, step: int) -> tuple[int, float, float] | None:
         """Return the last rise of the rate before a step: after which step, from, to.
@@ -427,7 +420,7 @@ class Run:
         return find_raise(near, [self.lr_at(at) for at in near])
 
     def _is_as_foreseen(self, progress: msg.Progress) -> bool:
-        """Return whether the last loss agrees with the look-ahead, as far as that is known."""
+        """Return whether the last loss agrees with the look-ahead, as far as known."""
         assert self.ahead is not None
         foreseen, loss = self.ahead.at(progress.last), progress.losses[-1]
         if foreseen is None or loss is None:

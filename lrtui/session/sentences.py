@@ -1,4 +1,4 @@
-"""Messages and runs in words: what the log, the plain text and the last screen have in common."""
+"""Messages and runs in words, for the log, the plain text and the last screen."""
 
 from __future__ import annotations
 
@@ -13,24 +13,19 @@ from lrtui.text.rates import rate_text
 
 
 def format_losses(progress: Progress, every: int) -> Iterator[tuple[int, str]]:
-    """Yield the step and the loss in words, for every step that is a multiple of ``every``.
-
-    Args:
-        progress: the report.
-        every: steps between two of them.
-    """
+    """Yield the step and the loss in words, for every step that is a multiple of ``every``."""
     for step, loss in zip(progress.numbered(), progress.losses, strict=True):
         if step % every == 0:
             yield step, "not finite" if loss is None else f"{loss:.6g}"
 
 
 def change_text(state: State) -> str:
-    """Say that the rate of a run was changed: ``step`` steps were taken at the old one."""
+    """Describe a change of the rate: ``step`` steps were taken at the old one."""
     return f"rate {rate_text(state.lr)} from step {state.step + 1:,}"
 
 
 def advice_text(advice: Advice) -> str:
-    """Say which rate to try next."""
+    """Format the advice on the rate to try next."""
     if advice.more_steps:
         return f"take more steps: {rate_text(advice.lr)} settles at step {advice.steps:,}"
     when = f", settles at step {advice.steps:,}" if advice.steps is not None else ""

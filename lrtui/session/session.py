@@ -68,7 +68,7 @@ class Session:
 
     @property
     def current(self) -> Run | None:
-        """The run started last, also when it is over; of a race, the one in focus."""
+        """The run started last, even if it is over; of a race, the one in focus."""
         found = self.current_group
         return next((run for run in found if run.number == self.focus), found[0] if found else None)
 
@@ -90,9 +90,9 @@ class Session:
         return self.current is not None and self.current.series is not None
 
     def offers(self, capability: msg.Capability) -> bool:
-        """Return whether the source offers something; before its greeting, anything.
+        """Return whether the source has a capability, or the training in focus if several.
 
-        Of several trainings, the one in focus may offer it.
+        Before its greeting, it has all.
         """
         if self.greeting is None:
             return True
@@ -126,11 +126,9 @@ class Session:
     ) -> Theory | None:
         """Return the closed form of runs with an optimizer, if there is one.
 
-        There is none for a rate that moves, and none for Adam.
+        Neither a rate that moves nor Adam has one.
         """
-        if schedule != "constant":
-            return None
-        if self.quadratic is None or isinstance(optimizer, str):
+        if schedule != "constant" or self.quadratic is None or isinstance(optimizer, str):
             return None
         if optimizer.is_adaptive or optimizer.name == "own":
             return None
@@ -140,7 +138,7 @@ class Session:
 
     @property
     def swept(self) -> msg.SweepResult | None:
-        """The sweep with the optimizer of the current run, once there is one."""
+        """The last sweep with the optimizer of the current run, ``None`` before the first."""
         return self.swept_by(self.optimizer, self.schedule)
 
     def swept_by(
@@ -157,7 +155,7 @@ class Session:
         return found if found is not None and (found.lrs[0], found.lrs[-1]) == ends else None
 
     def _note_swept(self, swept: msg.SweepResult) -> None:
-        """Keep a sweep; as a refined one if it covers part of the last whole one."""
+        """Keep a sweep, as refined if it covers only part of the last whole one."""
         by = (swept.optimizer, swept.schedule)
         whole = self._swept.get(by)
         low, high = swept.lrs[0], swept.lrs[-1]
@@ -199,10 +197,7 @@ class Session:
     ) -> msg.Start | msg.Race:
         """Add a new run, or several in step, and return the command that starts them.
 
-        Args:
-            entrants: the rate and the optimizer of each.
-            setup: what else they train.
-            speed: steps a second, ``None`` for as fast as possible.
+        ``entrants`` are the rate and the optimizer of each; ``speed`` is in steps a second.
         """
         steps, schedule = setup.steps, setup.schedule
         if len(entrants) == 1:
@@ -230,8 +225,7 @@ class Session:
         run = Run(number, lr, steps, optimizer, schedule, self.facts, race=race)
         before = [old for old in self.current_group if old.number not in race]
         for old in before:
-            if old.is_on:
-                old.outcome, old.reason = "stopped", f"stopped after {old.step:,} steps"
+            old.stop()
         if before:
             self.focus, self.paused = None, False
         # An identical rerun replaces the earlier one.
@@ -361,9 +355,9 @@ class Session:
         return [Change("other", message, run)]
 
     def _progress(self, run: Run, progress: msg.Progress) -> list[Change]:
-        """Apply losses; return that, and what they show for the first time."""
+        """Apply losses; return that change, and what they are the first to show."""
         if run.live is not None and run.series is not None and progress.last <= run.step:
-            run.live.take(progress)  # what came of a step after it
+            run.live.take(progress)  # scalars that lag behind their step
             return [Change("other", progress, run)]
         settled_at, spike, norm = run.settled_at, run.spikes.last, run.spikes.norms.last
         over = spike.over if spike is not None else None
@@ -386,7 +380,7 @@ class Session:
         return found
 
     def _note_vitals(self, run: Run, vitals: msg.Vitals) -> Change:
-        """Apply vitals; name the total number of steps when it is first known."""
+        """Apply vitals; report the total number of steps when it changes."""
         before = run.live.vitals if run.live is not None else None
         run.note(vitals)
         if vitals.total is None or (before is not None and before.total == vitals.total):
@@ -394,7 +388,7 @@ class Session:
         return Change("total", vitals, run, text=f"{vitals.total:,} steps ({vitals.total_by})")
 
     def _note_gauge(self, run: Run, gauge: msg.Gauge) -> Change:
-        """Apply a measurement of the headroom; say its word when that is another one."""
+        """Apply a measurement of the headroom; report its word when it changes."""
         before = run.live.gauge if run.live is not None else None
         run.note(gauge)
         text = sentence(gauge.word, gauge.left)
@@ -419,8 +413,7 @@ class Session:
         for message in messages:
             self.apply(message)
         for run in self.current_group:
-            if run.is_on:
-                run.outcome, run.reason = "stopped", f"stopped after {run.step:,} steps"
+            run.stop()
         self.failure = self.unusable = ""
 
     def _mark(self, mark: msg.Marked) -> bool:
@@ -451,11 +444,7 @@ class Session:
         self.unusable = ""
         run.about = source.title.split(" · ") if source else ()
         theory = self.theory_of(run.optimizer, run.schedule)
-        if (
-            theory is None
-            and self.quadratic is not None
-            and isinstance(run.optimizer, msg.Optimizer)
-        ):
+        if theory is None and self.quadratic and isinstance(run.optimizer, msg.Optimizer):
             run.goal = Theory.of(self.quadratic, run.optimizer).settled_loss
         run.diagnosis = Diagnosis(theory, run.lr, run.steps, theory.start if theory else ())
         run.forecast = run.diagnosis.forecast

@@ -1,4 +1,4 @@
-"""What a run trains, but for its learning rate; and the one table of the fields of that.
+"""Everything a run is given apart from its learning rate, and the table of these fields.
 
 The command line, the panel of settings, the line that reproduces a run and the controller all read
 ``FIELDS``: a new option is a row here.
@@ -24,16 +24,16 @@ OPTIMIZERS = (
     Optimizer(name="adam"),
     Optimizer(name="adamw", weight_decay=0.01),
 )
-"""The optimizers that a key goes through."""
+"""The optimizers that a key cycles through."""
 
 MOMENTUM_AND_DECAY: dict[OptimizerName, tuple[float, float]] = {
     "nesterov": (0.9, 0.0),
     "adamw": (0.0, 0.01),
 }
-"""Momentum and weight decay where none are given and they are not 0: torch's defaults."""
+"""Default momentum and weight decay, as in torch, where they are not 0."""
 
 WARMUP_PART = 10
-"""A warmup chosen by a key rises over this part of a run: a tenth."""
+"""A warmup chosen by a key takes a run's steps divided by this."""
 
 ALL = "all"
 """A batch of all the data."""
@@ -41,14 +41,14 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run trains, but for its learning rate.
+    """Everything a run is given apart from its learning rate.
 
     Attributes:
         settings: of the problem.
         optimizer: takes the steps.
         schedule: how the rate moves from its peak.
         steps: of a run.
-        factor: what one press of a key multiplies a rate by; of the keys, not of a run.
+        factor: by which one key press multiplies a rate; of the keys, not of a run.
     """
 
     settings: ProblemSettings = field(default_factory=ProblemSettings)
@@ -71,10 +71,10 @@ class Setup:
         factor: float | None = None,
         **settings: Any,  # noqa: ANN401 - fields of ProblemSettings
     ) -> Setup:
-        """Return the setup that some values ask for; ``None`` stands for the usual one.
+        """Return the setup with these values, ``None`` for the default.
 
         Raises:
-            ValueError: the values do not go together; says which.
+            ValueError: the values are incompatible; says which.
         """
         given = {name: value for name, value in settings.items() if value is not None}
         of_problem = ProblemSettings(name=problem, **given)
@@ -84,20 +84,20 @@ class Setup:
 
     @classmethod
     def read(cls, problem: str, texts: Mapping[str, str]) -> Setup:
-        """Return the setup that texts ask for, by the name of the field.
+        """Return the setup with these values, as text by field name.
 
         Raises:
-            ValueError: one cannot be read, or they do not go together; says why.
+            ValueError: one is invalid, or they are incompatible; says why.
         """
         readers = {row.name: row.read for row in FIELDS}
         given: dict[str, Any] = {name: readers[name](text) for name, text in texts.items()}
         return cls.of(problem, **given)
 
     def changed(self, name: str, text: str) -> Setup:
-        """Return the setup with one field as a person typed it, and what depends on it as usual.
+        """Return the setup with one field as a person typed it, and its dependents at defaults.
 
         Raises:
-            ValueError: it cannot be read, or does not go with the others; says why.
+            ValueError: it is invalid or incompatible with the others; says why.
         """
         texts = {row.name: row.text(self) for row in FIELDS[1:] if not row.is_usual(self)}
         if name == "problem":
@@ -109,13 +109,13 @@ class Setup:
         return Setup.read(self.settings.name, {**texts, name: text})
 
     def with_next_optimizer(self, facts: ProblemFacts | None) -> Setup:
-        """Return the same with the next optimizer."""
+        """Return the setup with the next optimizer."""
         choice = optimizers(facts)
         at = choice.index(self.optimizer) + 1 if self.optimizer in choice else 0
         return replace(self, optimizer=choice[at % len(choice)])
 
     def with_next_schedule(self) -> Setup:
-        """Return the same with the next schedule."""
+        """Return the setup with the next schedule."""
         rise = max(self.steps // WARMUP_PART, 1)
         names = [name.replace("N", str(rise)) for name in SCHEDULES]
         kinds = [name.partition(":")[0] for name in names]
@@ -123,7 +123,7 @@ class Setup:
         return replace(self, schedule=names[at % len(names)])
 
     def command_line(self, lrs: Sequence[float] = ()) -> str:
-        """Return the command line that runs rates with it, as a shell takes it."""
+        """Return the command line that runs rates with it, quoted for a shell."""
         name = self.settings.name
         words = ["lrtui", *([] if name == "line" else [name]), *(["--race"] if lrs[1:] else [])]
         for lr in lrs:
@@ -141,13 +141,13 @@ def make_optimizer(
     weight_decay: float | None,
     betas: tuple[float, float] | None,
 ) -> Optimizer:
-    """Return the optimizer that some values ask for; ``None`` stands for the usual one.
+    """Return the optimizer with these values, ``None`` for the default.
 
     Raises:
-        ValueError: the values do not go together; says which.
+        ValueError: the values are incompatible; says which.
     """
     if name is None:
-        # A file may bring its own optimizer along; where it does not, own is gradient descent.
+        # A file may define its own optimizer; if it does not, own is gradient descent.
         brings_own = problem.endswith(".py") and momentum is None and weight_decay is None
         name = "own" if brings_own else "sgd"
     is_adaptive = name in ("adam", "adamw")
@@ -175,7 +175,7 @@ def optimizers(facts: ProblemFacts | None) -> list[Optimizer]:
 
 
 def always(_: Setup) -> bool:
-    """Hold for every setup."""
+    """Return true for every setup."""
     return True
 
 
@@ -184,14 +184,14 @@ class Field:
     """One field of a setup.
 
     Attributes:
-        name: the option is ``--`` and this, with hyphens.
+        name: that of the option, with underscores.
         text: returns the value in force as a person writes it; empty for none.
         help: of the option.
         metavar: what the help calls the value.
-        choices: all values that are allowed, empty if ``read`` decides.
-        read: reads a value.
-        values: the panel offers these; empty for a field that the panel leaves out.
-        hint: what the panel says of it.
+        choices: the allowed values, empty if ``read`` decides.
+        read: parses a value.
+        values: offered by the panel; empty to leave the field out of it.
+        hint: shown in the panel.
         applies: whether the panel shows it for a setup.
     """
 
@@ -229,7 +229,7 @@ class Field:
         return (*self.values, "own") if own else self.values
 
     def is_usual(self, setup: Setup) -> bool:
-        """Return whether a setup has the value that it has where nothing is said."""
+        """Return whether a setup has the default value."""
         by = None if self.name == "optimizer" else setup.optimizer.name
         usual = Setup.of(setup.settings.name, optimizer=by)
         return self.text(setup) == self.text(usual)
@@ -246,10 +246,10 @@ def setting(name: str) -> Callable[[Setup], str]:
 
 
 def read_problem(text: str) -> str:
-    """Read which problem is trained: the name of a built-in one, or the path of a file.
+    """Check the name of a built-in problem or the path of a file.
 
     Raises:
-        ValueError: there is no such problem; says which there are.
+        ValueError: no such problem exists; lists those that do.
     """
     if text in BUILT_IN:
         return text

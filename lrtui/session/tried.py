@@ -7,7 +7,7 @@ from lrtui.messages import Branch, Tried
 
 
 def advised(tried: Tried) -> Branch | None:
-    """Return the branch that is advised: of those that are better, the one of the lowest loss."""
+    """Return the advised branch: of those that are better, the one with the lowest loss."""
     better = [branch for branch in tried.branches if branch.word == BETTER]
     return min(better, key=lambda branch: branch.difference or 0.0, default=None)
 

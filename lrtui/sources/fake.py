@@ -16,16 +16,9 @@ class FakeSource(Source):
     """
 
     def __init__(
-        self,
-        messages: Iterable[AnyMessage],
-        answer: Callable[[Command], Iterable[AnyMessage]],
+        self, messages: Iterable[AnyMessage], answer: Callable[[Command], Iterable[AnyMessage]]
     ) -> None:
-        """Queue the first messages.
-
-        Args:
-            messages: returned by the first poll, a greeting among them.
-            answer: returns the messages that answer a command.
-        """
+        """Queue the first messages, a greeting among them; ``answer`` answers a command."""
         self.sent: list[Command] = []
         self.answer = answer
         self._waiting = [*messages]

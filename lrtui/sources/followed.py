@@ -10,11 +10,17 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from lrtui import messages as msg
-from lrtui.sources.following import ENTRIES, MIN_STALL, READ_SECONDS, Following, Growth
+from lrtui.sources.following import (
+    ENTRIES,
+    MIN_STALL,
+    READ_SECONDS,
+    Following,
+    Growth,
+    modified,
+)
 from lrtui.sources.logs.reader import Mark, Tail, lines
 from lrtui.sources.record import SequenceCheck
 from lrtui.sources.settings import of_command
-from lrtui.sources.socket import renumbered
 from lrtui.text.ascii_fallback import printable
 
 BEGINNING = b'{"type":"greeting",'
@@ -25,7 +31,7 @@ REPORT_SECONDS = 1.0
 
 
 def at_its_end(step: int) -> tuple[msg.Outcome, str]:
-    """Return how a run ended of which only the end of its file is known."""
+    """Return how and why a run ended, where its file does not say."""
     return "stopped", f"the file ends at step {step:,}"
 
 
@@ -43,12 +49,9 @@ class Followed(Following):
         once: bool = False,
         how_cut: Callable[[int], tuple[msg.Outcome, str]] = at_its_end,
     ) -> None:
-        """Start at the beginning.
+        """Start at the beginning; with ``once``, end where the file ends instead of waiting.
 
-        Args:
-            path: of the file.
-            once: whether to end where the file ends; else what is added is waited for.
-            how_cut: returns how a run ended that the file does not end, and why, from its step.
+        ``how_cut`` returns how and why a run ended, from its last step in a file without its end.
         """
         super().__init__()
         self._path, self._once, self._how_cut = path, once, how_cut
@@ -86,7 +89,7 @@ class Followed(Following):
             self._watch_growth()
 
     def _take(self, at: int, line: str) -> None:
-        """Take a line of the file, which begins at a byte."""
+        """Apply a line of the file, which begins at byte ``at``."""
         try:
             message = msg.decode_message(line.encode())
             if message is not None:
@@ -104,9 +107,8 @@ class Followed(Following):
             self._who, self._is_anew = who, False
             self.settings = of_command(message.command)
             message = replace(message, capabilities=[])
-        number = getattr(message, "run", None)
-        if number is not None:
-            message = renumbered(message, self._offset + number)
+        if (number := getattr(message, "run", None)) is not None:
+            message = replace(message, run=self._offset + number)
             self._last = max(self._last, self._offset + number)
         if isinstance(message, msg.Progress):
             self._growth.moments.append((time.time() if self._grows else 0.0, message.last))
@@ -122,27 +124,19 @@ class Followed(Following):
             self._messages.append(msg.Printed(text=printable(f"{path}{problem}")))
 
     def _watch_growth(self) -> None:
-        """Report for how long nothing was added, if that is unusual."""
+        """Report how long the file has not grown, if that is unusual."""
         now = time.time()
         active = [*self._sequence.active.values()]
         if not active or now < self._reported_at + REPORT_SECONDS:
             return
-        try:
-            modified = self._path.stat().st_mtime
-        except OSError:
-            modified = now
-        stalled = self._growth.stalled(modified)
+        stalled = self._growth.stalled(modified(self._path))
         if stalled and (not self._stalled or stalled > 1.02 * self._stalled):
             self._reported_at = now
+            doing = "nothing was added to the file; waiting"
             for track in active:
+                run, steps = self._offset + track.started.run, [max(track.step, 0)]
                 self._messages.append(
-                    msg.Ranks(
-                        run=self._offset + track.started.run,
-                        steps=[max(track.step, 0)],
-                        paces=[0.0],
-                        stalled=stalled,
-                        doing="nothing was added to the file; waiting",
-                    )
+                    msg.Ranks(run=run, steps=steps, paces=[0.0], stalled=stalled, doing=doing)
                 )
         self._stalled = stalled
 

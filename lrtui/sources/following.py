@@ -1,4 +1,4 @@
-"""What sources share that follow a file: reading on in it, and noticing that nothing is added."""
+"""The base of sources that follow a file, and whether the file has stopped growing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from abc import abstractmethod
 from collections import deque
 from itertools import pairwise
+from pathlib import Path
 
 from lrtui import messages as msg
 from lrtui.sources.source import Source
@@ -21,15 +22,14 @@ ENTRIES = 32
 """Entries between two looks at the clock."""
 
 USUAL = 32
-"""Last additions whose distance is the usual pace."""
+"""Additions whose median interval is the usual one."""
 
 STALLED, MIN_STALL = 10.0, 5.0
-"""A file stalls if nothing was added for so many times as long as usual, and for so many seconds at
-least."""
+"""A file stalls if nothing was added for this many usual intervals, and this many seconds."""
 
 
 class Following(Source):
-    """Follows what others write; nothing can be asked of it."""
+    """Follows what others write; obeys no commands."""
 
     def __init__(self) -> None:
         """Start at the beginning."""
@@ -49,7 +49,7 @@ class Following(Source):
 
     @property
     def is_busy(self) -> bool:
-        """Whether the end of what is there was not reached yet."""
+        """Whether there is more to read at once."""
         return not (self._caught_up or self._is_over)
 
     def send(self, command: msg.Command) -> None:
@@ -84,19 +84,14 @@ class Growth:
     """
 
     def __init__(self, unknown: float) -> None:
-        """Know no pace yet.
-
-        Args:
-            unknown: seconds that count as a stall while the usual pace is unknown.
-        """
+        """Count ``unknown`` seconds as a stall while the usual pace is unknown."""
         self.moments: deque[tuple[float, int]] = deque(maxlen=USUAL)
         self._unknown = unknown
 
     def stalled(self, modified: float) -> float:
-        """Return for how many seconds nothing was added, 0 if that is not unusual.
+        """Return for how many seconds nothing was added, 0 if that is usual.
 
-        Args:
-            modified: when the file was last written, in seconds since 1970.
+        ``modified`` is when the file was last written, in seconds since 1970.
         """
         times = self._times()
         gaps = [b[0] - a[0] for a, b in pairwise(times) if b[0] > a[0]]
@@ -113,3 +108,11 @@ class Growth:
 
     def _times(self) -> list[tuple[float, int]]:
         return [(at, step) for at, step in self.moments if at]
+
+
+def modified(path: Path) -> float:
+    """Return when a file was last written, in seconds since 1970; now if unknown."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return time.time()

@@ -38,7 +38,7 @@ class ProcessSource(Source):
     """The trainer process, started at once, and again by the first run after a failure."""
 
     def __init__(self, settings: ProblemSettings, command: Sequence[str] | None = None) -> None:
-        """Start the process by a command line, to which the settings are added as JSON."""
+        """Start the process by a command line, with the settings appended as JSON."""
         self._settings = settings
         # -P: a torch.py in the user's folder is not torch.
         command = command or (sys.executable, "-P", "-m", "lrtui.trainer")

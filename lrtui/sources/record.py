@@ -70,11 +70,8 @@ class Record:
 
         ``None`` if a followed file has no more yet.
         """
-        sequence, reader, preamble = (
-            copy.deepcopy(at.sequence),
-            copy.copy(at.reader),
-            [*at.preamble],
-        )
+        at = at.copy()
+        sequence, reader, preamble = at.sequence, at.reader, at.preamble
         number, offset, line = at.number, at.offset, b""
         while True:
             try:
@@ -92,9 +89,8 @@ class Record:
                 messages = decode(line, reader)
                 for message in messages:
                     if isinstance(message, msg.Started):
-                        self._add_chapter(
-                            Chapter(offset, number - 1, sequence, reader, preamble), message
-                        )
+                        here = Chapter(offset, number - 1, sequence, reader, preamble)
+                        self._add_chapter(here, message)
                     sequence.check(message)
             except (OSError, ValueError) as error:
                 reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -123,15 +119,7 @@ class Record:
         if started.run in self.chapter_of:
             return
         if not any(run in self.chapter_of for run in started.race):
-            self.chapters.append(
-                Chapter(
-                    here.offset,
-                    here.number,
-                    copy.deepcopy(here.sequence),
-                    copy.copy(here.reader),
-                    [*here.preamble],
-                )
-            )
+            self.chapters.append(here.copy())
         self.chapter_of[started.run] = len(self.chapters) - 1
 
 
@@ -142,7 +130,7 @@ class Chapter:
     Attributes:
         offset: bytes before its line.
         number: lines before it.
-        sequence: what was checked so far.
+        sequence: state of the check.
         reader: of protocol 1, ``None`` for today's.
         preamble: messages of ``PREAMBLE_TYPES``.
     """
@@ -152,6 +140,11 @@ class Chapter:
     sequence: SequenceCheck
     reader: Reader | None
     preamble: list[msg.AnyMessage]
+
+    def copy(self) -> Chapter:
+        """Return a copy whose state does not change with reading."""
+        sequence, reader = copy.deepcopy(self.sequence), copy.copy(self.reader)
+        return Chapter(self.offset, self.number, sequence, reader, [*self.preamble])
 
 
 def decode(line: bytes, reader: Reader | None) -> list[msg.AnyMessage]:
@@ -213,7 +206,7 @@ class SequenceCheck:
         """
         if isinstance(message, msg.Greeting):
             who = (message.pid, message.since)
-            if who != self._who or not message.since:  # else it only offers something else
+            if who != self._who or not message.since:  # else only its capabilities have changed
                 self.active, self._dimension = {}, None
             self._who, self.greeted = who, True
             return
@@ -246,7 +239,7 @@ class SequenceCheck:
         """Apply a report of an active run."""
         steps = track.started.steps
         if progress.no_loss or (steps is None and progress.last <= track.step):
-            # Scalars may come behind the losses, alone or with a loss that was reported.
+            # Scalars may lag behind the losses, alone or with a loss that was reported.
             track.step = max(track.step, progress.last)
             track.seconds_before, track.seconds = track.seconds, progress.seconds
             return

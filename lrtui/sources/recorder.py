@@ -52,12 +52,12 @@ class Recorder(Source):
 
     @property
     def is_busy(self) -> bool:
-        """Whether the recorded source has more to say at once."""
+        """See ``Source.is_busy``."""
         return self._source.is_busy
 
     @property
     def is_over(self) -> bool:
-        """Whether the recorded source has nothing to say any more."""
+        """See ``Source.is_over``."""
         return self._source.is_over
 
     def note(self, message: Message) -> None:

@@ -54,12 +54,9 @@ class Replay(Source):
     """
 
     def __init__(self, path: Path, speed: float | None, follow: bool = False) -> None:
-        """Open the file.
+        """Open the file; with ``follow``, wait for more at its end.
 
-        Args:
-            path: of the file.
-            speed: steps or reports a second, ``None`` for as fast as possible.
-            follow: whether to wait for more at its end, for a session still being recorded.
+        ``speed`` is in steps or reports a second, ``None`` for as fast as possible.
 
         Raises:
             OSError: it cannot be read.
@@ -163,7 +160,7 @@ class Replay(Source):
             elif self._must_wait(message, now):
                 break
             if message is not None:
-                due += self._apply(message, now)
+                due += self._apply(message)
             if seeking and self._goal is None:
                 break
         if self._goal is not None and self._is_over():
@@ -245,7 +242,7 @@ class Replay(Source):
             return False
         return self._pace.paused and math.isinf(self._pace.due())
 
-    def _apply(self, message: msg.AnyMessage, now: float) -> list[msg.AnyMessage]:
+    def _apply(self, message: msg.AnyMessage) -> list[msg.AnyMessage]:
         """Update the state by a message, and return the messages to show."""
         match message:
             case msg.Progress():

@@ -1,4 +1,4 @@
-"""The configuration of a training: what files beside its log, or its command line, say of it."""
+"""The configuration of a training, from files beside its log or its command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SETTING = re.compile(r"\+{0,2}([A-Za-z][\w.]*)=(.+)")
 
 
 def beside(path: Path) -> dict[str, str]:
-    """Return the configuration in the folder of a log; empty if there is none that can be read."""
+    """Return the configuration in the folder of a log; empty if none can be read."""
     folder = path if path.is_dir() else path.parent
     for below in FOLDERS:
         for name in NAMES:
@@ -56,7 +56,7 @@ def of_yaml(text: str) -> dict[str, str]:
     Only mappings in block style are understood, as trainings write them; the rest is left out.
     """
     found: dict[str, str] = {}
-    above: list[tuple[int, str]] = []  # indentation and name of what a line is nested in
+    above: list[tuple[int, str]] = []  # indentation and name of the enclosing mappings
     for line in text.splitlines():
         match = LINE.fullmatch(line)
         if match is None:
@@ -76,7 +76,7 @@ def of_yaml(text: str) -> dict[str, str]:
 def flat(settings: Mapping[str, object]) -> dict[str, str]:
     """Return settings as text, the names of nested ones joined by dots, as many as are kept.
 
-    W&B wraps each value in a mapping of its own, and keeps notes of itself.
+    W&B wraps each value in a mapping, and adds entries about itself.
     """
     found: dict[str, str] = {}
     for name, value in scalars(settings, ""):

@@ -6,38 +6,37 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import version
 
 from msgspec.structs import replace
 
 from lrtui import messages as msg
-from lrtui.sources.source import Source
+from lrtui.sources.source import Source, greeting_of
 
 MOST_SOURCES = 64
 """Sources that are shown together at most."""
 
 LOOK_SECONDS = 0.05
-"""Seconds between two looks at the sources while none has anything to say."""
+"""Seconds between two polls of the sources while none has a message."""
 
 READ_SECONDS = 0.02
-"""Seconds after which no further source is read at a time, so that no frame is late."""
+"""Seconds of polling after which the other sources must wait, so that no frame is late."""
 
 NEW_SECONDS = 2.0
-"""Seconds between two looks for new sources, at least,"""
+"""Least seconds between two searches for new sources,"""
 
 NEW_SHARE = 0.02
-"""and the largest share of the time that these looks may take."""
+"""and the largest share of the time that these may take."""
 
 
 @dataclass
 class Member:
-    """One of the sources, and what is known of it.
+    """One of the sources, and its state.
 
     Attributes:
         greeting: its last one, ``None`` before it came.
         settings: as they were sent last.
-        numbers: numbers of its runs here, by their numbers there.
-        on: those there that have not ended, with step and loss so far.
+        numbers: this source's numbers of its runs, by its own.
+        on: by its own number, step and loss of each run that has not ended.
     """
 
     source: Source
@@ -64,8 +63,8 @@ class Several(Source):
 
         Args:
             sources: closed with this one.
-            remarks: what is said first, each a sentence.
-            find_new: returns sources that have come since, ``None`` if none can come.
+            remarks: sentences to print first.
+            find_new: returns new sources, ``None`` if none can come.
         """
         self._members = deque(Member(source) for source in sources)
         self._last = 0
@@ -75,35 +74,24 @@ class Several(Source):
 
     def _greeting(self) -> msg.Greeting:
         count = len(self._members)
-        return msg.Greeting(
-            program=f"lrtui {version('lrtui')}",
-            pid=0,
-            folder="",
-            title=f"{count} trainings" if count != 1 else "1 training",
-            capabilities=[],
-            since=time.time(),
-        )
-
-    def add(self, source: Source) -> None:
-        """Follow one more source."""
-        self._members.append(Member(source))
-        self._messages.append(self._greeting())
+        return greeting_of(f"{count} trainings" if count != 1 else "1 training")
 
     def _add_new(self) -> None:
-        """Follow what has come since, as far as there is room."""
+        """Follow new sources, as far as there is room."""
         began = time.monotonic()
         if self._find_new is None or began < self._finds_at:
             return
         for source in self._find_new():
             if len(self._members) < MOST_SOURCES:
-                self.add(source)
+                self._members.append(Member(source))
+                self._messages.append(self._greeting())
             else:
                 source.close()
         now = time.monotonic()
         self._finds_at = now + max(NEW_SECONDS, (now - began) / NEW_SHARE)
 
     def send(self, command: msg.Command) -> None:
-        """Pass a command on to the training that it is for."""
+        """Forward a command to its training."""
         for member in self._members:
             if command.to in member.numbers.values():
                 member.source.send(replace(command, to=None))
@@ -117,7 +105,7 @@ class Several(Source):
             began = time.monotonic()
             for _ in range(len(self._members)):
                 member = self._members[0]
-                self._members.rotate(-1)  # the next one comes first where the time is up
+                self._members.rotate(-1)  # start with the next one if the time is up
                 for message in member.source.poll(0):
                     messages += self._translated(member, message)
                 messages += self._settings_of(member)
@@ -130,12 +118,12 @@ class Several(Source):
 
     @property
     def is_busy(self) -> bool:
-        """Whether one of the sources has more to say at once."""
+        """Whether any source has more messages ready."""
         return any(member.source.is_busy for member in self._members)
 
     @property
     def is_over(self) -> bool:
-        """Whether no source will say any more."""
+        """Whether all sources are over."""
         return all(member.source.is_over for member in self._members)
 
     def close(self) -> None:
@@ -158,7 +146,7 @@ class Several(Source):
                 yield msg.Joined(run=number, greeting=member.greeting, settings=settings)
 
     def _translated(self, member: Member, message: msg.AnyMessage) -> Iterator[msg.AnyMessage]:
-        """Yield a message as this source says it."""
+        """Yield a message of a member, translated to this source's runs."""
         match message:
             case msg.Greeting():
                 member.greeting = message

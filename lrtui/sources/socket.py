@@ -29,7 +29,7 @@ LAST_LINES, MAX_TAIL = 3, 1 << 14
 
 
 class SocketSource(Source):
-    """Follows a training; when it is over, waits for one of the same name and folder, a new run."""
+    """Follows a training, then waits for another of the same name and folder, as a new run."""
 
     def __init__(self, training: Training, *, read_only: bool = False) -> None:
         """Connect; with ``read_only``, send no commands.
@@ -138,7 +138,7 @@ class SocketSource(Source):
             self._lose()
 
     def _translated(self, message: msg.AnyMessage) -> msg.AnyMessage:
-        """Return a message with the run's number on this side."""
+        """Return a message with this side's number of the run."""
         if isinstance(message, msg.Greeting) and self._read_only:
             return replace(message, capabilities=[])
         number = getattr(message, "run", None)
@@ -154,7 +154,7 @@ class SocketSource(Source):
                 self._step, self._loss = 0, None
             case msg.Ended():
                 self._is_running = self._is_running and number < self._run
-        return renumbered(message, number)
+        return replace(message, run=number)
 
     def _lose(self) -> None:
         """Handle the end of the connection: reconnect, or report the training as lost."""
@@ -212,11 +212,6 @@ class SocketSource(Source):
                     self._path = training.path
                     self._adopt(Connection(self._path))
                     return
-
-
-def renumbered(message: msg.AnyMessage, run: int) -> msg.AnyMessage:
-    """Return a message about a run, with another number of it."""
-    return replace(message, run=run) if hasattr(message, "run") else message
 
 
 def last_lines(path: Path, *, ours: bool = False) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from importlib.metadata import version
 from types import MappingProxyType
 
-from lrtui.messages import AnyMessage, Command, Message
+from lrtui.messages import AnyMessage, Command, Greeting, Message
 
 
 class Source(ABC):
@@ -14,7 +16,7 @@ class Source(ABC):
 
     Attributes:
         trouble: a problem of the source itself, in a sentence; empty if there is none.
-        settings: the configuration of what it trains by name, as far as it is known.
+        settings: the configuration of what it trains by name, as far as known.
     """
 
     trouble = ""
@@ -22,12 +24,12 @@ class Source(ABC):
 
     @property
     def is_busy(self) -> bool:
-        """Whether it has more to say at once, such as the rest of a long log."""
+        """Whether more messages are ready, such as the rest of a long log."""
         return False
 
     @property
     def is_over(self) -> bool:
-        """Whether it has nothing to say any more, as far as it knows."""
+        """Whether no more messages will come, as far as it knows."""
         return False
 
     @abstractmethod
@@ -48,3 +50,18 @@ class Source(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the source."""
+
+
+def greeting_of(
+    title: str, *, folder: str = "", name: str = "", since: float | None = None
+) -> Greeting:
+    """Return the greeting of a source that has no process and obeys no commands."""
+    return Greeting(
+        program=f"lrtui {version('lrtui')}",
+        pid=0,
+        folder=folder,
+        title=title,
+        capabilities=[],
+        name=name,
+        since=time.time() if since is None else since,
+    )

@@ -21,16 +21,16 @@ ROWS = 2000
 
 
 class Database(Reader):
-    """A table of metrics; of several runs in it, one is read: the one that was written last."""
+    """A table of metrics; of several runs in it, reads the one written last."""
 
     columns: frozenset[str]
     """Some of the columns of its table of metrics."""
 
     key: str
-    """The column that tells the runs apart."""
+    """The column that identifies a run."""
 
     latest: str
-    """What is largest in the row that was written last."""
+    """The column that is largest in the row written last."""
 
     @classmethod
     def knows(cls, path: Path, head: bytes) -> bool:
@@ -164,7 +164,7 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.Error: it cannot be opened.
     """
-    # A missing file is not made, and nobody is waited for.
+    # Neither create a missing file nor wait for a lock.
     address = f"file:{quote(str(path.absolute()))}"
     try:
         database = sqlite3.connect(f"{address}?mode=ro", uri=True, timeout=0.01)
@@ -172,6 +172,6 @@ def connect(path: Path) -> sqlite3.Connection:
     except sqlite3.OperationalError:
         if Path(f"{path}-wal").exists():
             raise
-        # In a folder that cannot be written, where nobody writes either.
+        # In a read-only folder, where nobody can write.
         database = sqlite3.connect(f"{address}?mode=ro&immutable=1", uri=True, timeout=0.01)
     return database

@@ -1,4 +1,4 @@
-"""Finds out what a path holds: a log of which format, or none."""
+"""Detects which format of log a path holds, if any."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ READERS: dict[str, type[Reader]] = {
         Table, Printed,
     )
 }  # fmt: skip
-"""By the name of the format; the surest to tell first."""
+"""By the name of the format; those recognised with most certainty first."""
+
+OF_FOLDERS = (DvcLive, MLflowFolder)
+"""Formats of which a log is a folder."""
 
 SUFFIXES = {
     ".csv": Table, ".tsv": Table, ".jsonl": JsonLines, ".ndjson": JsonLines,
@@ -35,7 +38,7 @@ SUFFIXES = {
 """Formats of files that are empty or not there yet."""
 
 IN_FOLDERS = {*SUFFIXES, ".db", ".sqlite"}
-"""Names of files that are looked into in a folder."""
+"""Suffixes of the files in a folder that are opened to recognise them."""
 
 HEAD = 1 << 16
 """Bytes from which a format is recognised."""
@@ -47,7 +50,7 @@ KNOWN = (
 
 
 class NoLog(ValueError):
-    """What a path holds is no log; says why."""
+    """A path holds no log; says why."""
 
 
 def looks_like_path(text: str) -> bool:
@@ -59,19 +62,19 @@ def looks_like_path(text: str) -> bool:
     except ValueError:
         return False
     if Path(text).suffix == ".py":
-        return False  # trainings are called after their scripts
+        return False  # trainings have the names of their scripts
     return is_there or Path(text).suffix in {*SUFFIXES, ".json", ".db"} or text.endswith("/")
 
 
 def open_log(path: Path, kind: str | None = None) -> tuple[Reader, list[str]]:
-    """Return a reader of what a path holds, and what should be said of the choice.
+    """Return a reader of a log, and remarks on it.
 
     Args:
-        path: of a file or a folder; one that is not there yet is waited for.
-        kind: name of the format, ``None`` to look.
+        path: of a file or a folder; one that does not exist yet is waited for.
+        kind: name of the format, ``None`` to detect it.
 
     Raises:
-        NoLog: it holds nothing that is known; says so.
+        NoLog: no known format; says so.
     """
     name = printable(str(path))
     try:
@@ -98,10 +101,10 @@ def open_log(path: Path, kind: str | None = None) -> tuple[Reader, list[str]]:
 
 
 def awaited(path: Path) -> tuple[Reader, list[str]]:
-    """Return a reader of a file that is to come, by its name.
+    """Return a reader of a file that does not exist yet, by its name.
 
     Raises:
-        NoLog: nothing can come there, or its name does not say what.
+        NoLog: its folder does not exist, or its name does not tell the format.
     """
     name = printable(str(path))
     if not path.absolute().parent.is_dir():
@@ -122,14 +125,14 @@ def reader_of(path: Path) -> Reader | None:
             return None
         with path.open("rb") as file:
             head = file.read(HEAD)
-        kinds = (kind for kind in READERS.values() if kind not in (DvcLive, MLflowFolder))
+        kinds = (kind for kind in READERS.values() if kind not in OF_FOLDERS)
         return next((kind(path) for kind in kinds if kind.knows(path, head)), None)
     except OSError:
         return None
 
 
 def logs_in(folder: Path) -> list[Path]:
-    """Return the logs in a folder and those below it, the one that was written last first.
+    """Return the logs in a folder and below it, the one written last first.
 
     A log is a file, or the folder of one run.
     """
@@ -157,7 +160,7 @@ def logs_in(folder: Path) -> list[Path]:
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Return names of logs that tell them apart, without what all paths begin and end with."""
+    """Return distinct names of logs: their paths without common beginning and end."""
     parts = [path.absolute().parts for path in paths]
     if len(parts) < 2:
         return ["" for _ in parts]
@@ -178,7 +181,7 @@ def run_of(parent: Path, folder: Path) -> Path:
 
 
 def reader_in(folder: Path) -> Reader:
-    """Return a reader of the log in a folder that was written last.
+    """Return a reader of the log in a folder written last.
 
     Raises:
         NoLog: there is none.
@@ -189,12 +192,9 @@ def reader_in(folder: Path) -> Reader:
     raise NoLog(f"nothing in {printable(str(folder))} is a log that lrtui knows: {KNOWN}")
 
 
-def reader_of_folder(folder: Path) -> Reader | None:
+def reader_of_folder(folder: Path) -> Reader:
     """Return a reader of a folder that is a log itself."""
-    if DvcLive.knows(folder, b""):
-        return DvcLive(folder)
-    if MLflowFolder.knows(folder, b""):
-        return MLflowFolder(folder)
-    if any(map(is_event_file, walk(folder))):
-        return TensorBoard(folder)
-    return TrainerState(folder)
+    for kind in OF_FOLDERS:
+        if kind.knows(folder, b""):
+            return kind(folder)
+    return TensorBoard(folder) if any(map(is_event_file, walk(folder))) else TrainerState(folder)

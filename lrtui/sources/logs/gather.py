@@ -48,7 +48,7 @@ class Gatherer:
         last_loss: the last finite one.
         seconds: of training.
         left_out: names for which there is no room.
-        hears_better: whether a scalar came that is the loss rather than the one taken for it.
+        hears_better: whether a scalar came that is more likely the loss than the one taken for it.
     """
 
     def __init__(self, loss: str | None = None) -> None:
@@ -93,7 +93,7 @@ class Gatherer:
             there.update(values)
 
     def _meet(self, name: str) -> None:
-        """Find out what a new scalar is."""
+        """Classify a new scalar by its name."""
         if len(self._seen) < MAX_NAMES:
             self._seen.add(name)
         rank = loss_rank(name)
@@ -111,12 +111,7 @@ class Gatherer:
         return len(self._pending)
 
     def flush(self, run: int, *, whole: bool) -> Iterator[Progress]:
-        """Yield what was gathered as reports.
-
-        Args:
-            run: its number.
-            whole: whether the newest step is complete; else it stays.
-        """
+        """Yield the gathered steps as reports, the newest only if it is ``whole``."""
         steps = sorted(self._pending)
         newest = steps[-1:] if not whole else []
         found = {step: self._pending[step] for step in steps[: len(steps) - len(newest)]}

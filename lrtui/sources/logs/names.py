@@ -1,4 +1,4 @@
-"""Which scalar of a log is the loss, and which the learning rate: judged by their names."""
+"""Recognises the loss and the learning rate of a log by the names of its scalars."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NEUTRAL = TRAINING | {"step", "iter", "batch", "running", "total", "metrics", "l
 LIKE_LOSS = {"nll", "ce", "xent", "bpb", "bpc", "objective", "cost", "mse", "perplexity", "ppl"}
 
 Rank = tuple[int, ...]
-"""Of several names, the one with the smallest rank is meant."""
+"""Of several names, the one with the smallest rank is taken."""
 
 
 def words_of(name: str) -> list[str]:
@@ -20,12 +20,12 @@ def words_of(name: str) -> list[str]:
 
 
 def is_held_out(name: str) -> bool:
-    """Return whether a scalar is about data that is not trained on."""
+    """Return whether a scalar is measured on held-out data."""
     return not HELD_OUT.isdisjoint(words_of(name))
 
 
 def loss_rank(name: str) -> Rank | None:
-    """Return how much a name sounds like the loss that is trained; ``None`` for not at all."""
+    """Return the rank of a name as that of the training loss; ``None`` if it is not."""
     if name == "train/loss":
         return (0,)
     words = words_of(name)
@@ -45,7 +45,7 @@ def loss_rank(name: str) -> Rank | None:
 
 
 def rate_rank(name: str) -> Rank | None:
-    """Return how much a name sounds like the learning rate; ``None`` for not at all."""
+    """Return the rank of a name as that of the learning rate; ``None`` if it is not."""
     words = words_of(name)
     if {"momentum", "weight", "decay", "beta", "mult", "scale"} & {*words}:
         return None
@@ -64,5 +64,5 @@ def is_gradient_norm(name: str) -> bool:
 
 
 def is_worth_seeing(name: str) -> bool:
-    """Return whether a scalar has a place among many: what is measured on held-out data."""
+    """Return whether a scalar is preferred where room is short: a loss, or held-out data."""
     return is_held_out(name) or loss_rank(name) is not None

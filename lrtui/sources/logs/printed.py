@@ -1,4 +1,4 @@
-"""Lines that a training prints: those that carry a loss, a step, a rate."""
+"""Printed lines of a training that have a loss, a step or a rate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrtui.sources.logs.reader import Event, Mark, Reader
 from lrtui.sources.logs.rows import Rows, number, whole
 
 MAX_TEXT = 4096
-"""Characters of a line that are looked at."""
+"""Most characters of a line that are searched."""
 
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
 
@@ -26,7 +26,7 @@ STEPS = [
     re.compile(r"\[\s*(\d+)\s*/\s*(\d+)\s*[\](]"),
     re.compile(rf"\bepoch\b{SIGN}(\d+)(?![\d.])()", re.IGNORECASE),
 ]
-"""Where a line says its step, and perhaps of how many; the surest first."""
+"""Patterns of a step, and perhaps of their number; the most certain first."""
 
 EPOCH = re.compile(rf"\bepoch\b{SIGN}(\d+(?:\.\d+)?)", re.IGNORECASE)
 STEP_WORDS = {"step", "iter", "iteration", "update", "batch", "epoch"}
@@ -43,7 +43,7 @@ class Printed(Reader):
     """A file of what a training printed.
 
     Attributes:
-        pattern: for lines of a kind of one's own, with groups called ``step``, ``loss``, ``lr``.
+        pattern: a person's own for the lines, with groups called ``step``, ``loss``, ``lr``.
     """
 
     format, title = "text", "printed lines"

@@ -1,4 +1,4 @@
-"""What readers of logs have in common: entries, and files that grow, shrink and are replaced."""
+"""The base of all readers of logs: entries, and files that grow, shrink and are replaced."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHUNK = 1 << 17
 """Bytes read at a time: few enough that a frame is never late."""
 
 MAX_HEAD = 4096
-"""Bytes at the beginning of a file by which its rewriting is noticed."""
+"""Bytes at the beginning of a file that are compared to detect its rewriting."""
 
 MAX_FILES = 1000
 """Files of one log."""
@@ -26,19 +26,19 @@ MAX_LINE = 1 << 22
 """Bytes of a line; a longer one is skipped."""
 
 LIST_SECONDS = 1.0
-"""Seconds between two looks for new files in a folder."""
+"""Seconds between two searches for new files in a folder."""
 
 TRIES = 3
-"""Times that what looks damaged is read again, as a network disk may show zeros for a while."""
+"""Times that damaged data is read again, as a network disk may show zeros for a while."""
 
 
 class Mark(enum.Enum):
     """What a reader yields besides entries.
 
     Attributes:
-        END: all that is there has been read; the next one is yielded once there may be more.
+        END: everything there has been read; iterate on to look for more.
         BUSY: time has passed without an entry.
-        AGAIN: a file was replaced or cut; what follows is read from its beginning.
+        AGAIN: a file was replaced or cut, and is read again from its beginning.
     """
 
     END = enum.auto()
@@ -105,13 +105,11 @@ class Reader(ABC):
     def knows(cls, path: Path, head: bytes) -> bool:
         """Return whether a path is a log of this format.
 
-        Args:
-            path: of a file or folder.
-            head: the first bytes of the file; empty for a folder.
+        ``head`` has the first bytes of the file, and is empty for a folder.
         """
 
     def complain(self, path: Path, problem: str) -> None:
-        """Note what is wrong with a file, once."""
+        """Record a problem of a file, once."""
         text = f"{printable(str(path))}{problem}"
         if text not in self.troubles and len(self.troubles) < MAX_FILES:
             self.troubles.append(text)
@@ -134,7 +132,7 @@ class Tail:
         self._head = b""
 
     def read(self) -> bytes | None:
-        """Return what comes next; nothing at the end, ``None`` if the file was replaced or cut."""
+        """Return the next bytes, none at the end; ``None`` if the file was replaced or cut."""
         try:
             return self._read()
         except FileNotFoundError:
@@ -153,7 +151,7 @@ class Tail:
             head = file.read(MAX_HEAD) or b""
             identity = (about.st_dev, about.st_ino)
             replaced = identity != self._identity or about.st_size < self._size
-            # Zeros may stand for what a network disk has not brought yet.
+            # Zeros may be data that a network disk has yet to deliver.
             known = self._head.rstrip(b"\0")
             is_new = self._identity is not None and (replaced or not head.startswith(known))
             self._identity, self._size, self._head = identity, about.st_size, head
@@ -169,16 +167,14 @@ class Tail:
 
 
 def may_come(data: bytes) -> bool:
-    """Return whether what was read ends in zeros: blocks that a network disk has not brought."""
+    """Return whether data ends in zeros, as if a network disk had yet to deliver a block."""
     return not any(data[-8:])
 
 
 def lines(tail: Tail, on_skip: Callable[[int], None]) -> Iterator[tuple[int, str] | Mark]:
     """Yield the complete lines of a growing text file, each with the byte where it begins.
 
-    Args:
-        tail: of the file.
-        on_skip: called with the place of a line that is too long.
+    ``on_skip`` is called with the byte where a line begins that is too long.
     """
     rest = b""
     skips = False  # whether the rest of a line that is too long is skipped
@@ -208,7 +204,7 @@ def lines(tail: Tail, on_skip: Callable[[int], None]) -> Iterator[tuple[int, str
             begin += len(line) + 1
         rest = last
         if again or last.endswith(b"\0"):
-            # Not yet on this disk: look again.
+            # Not yet on this disk: read it again.
             zeros += 1
             tail.position, rest = begin, b""
             yield Mark.END
@@ -224,9 +220,7 @@ def in_turn(
 ) -> Iterator[Event]:
     """Yield the entries of several files, each to its end, and those of files that appear later.
 
-    Args:
-        found: returns the files, in the order in which they are read.
-        read: reads one.
+    ``found`` returns the files in the order of reading, ``read`` reads one.
     """
     readers: dict[Path, Iterator[Event]] = {}
     listed_at = -LIST_SECONDS

@@ -13,18 +13,18 @@ STEP_NAMES = (
     *("step", "steps", "iteration", "iter", "it", "update", "num_updates", "_step", "batch"),
     *("epoch",),
 )
-"""Names of the step, the surest first."""
+"""Names of the step, the most certain first."""
 
 WALL_NAMES = ("_timestamp", "timestamp", "wall_time", "walltime", "created_at", "time", "date")
 IGNORED = {"_runtime", "_wandb", "_index"}
 
 MAX_STEP = 10**12
 MAX_DEPTH = 4
-"""How deep objects in objects are followed."""
+"""Deepest nesting of objects that is followed."""
 
 
 def number(value: object) -> float | None:
-    """Return a value as a number, infinite beyond a float; ``None`` if it is none."""
+    """Convert a value to a number, infinite beyond floats; ``None`` if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -39,13 +39,13 @@ def number(value: object) -> float | None:
 
 
 def whole(value: object) -> int | None:
-    """Return a value as a step; ``None`` if it is none."""
+    """Convert a value to a step; ``None`` if it is not one."""
     found = number(value)
     return int(found) if found is not None and 0 <= found <= MAX_STEP else None
 
 
 def moment(value: object) -> float:
-    """Return a value as seconds since 1970; 0 if it is no time of this age."""
+    """Convert a value to seconds since 1970; 0 if it is not a plausible time."""
     found = number(value)
     if found is None and isinstance(value, str) and len(value) < 40:
         try:
@@ -71,7 +71,7 @@ def flat(
 class Rows:
     """Turns rows into entries: finds the step, counts rows without one.
 
-    A step that restarts in each epoch goes on from the epoch before.
+    A step that restarts in each epoch continues from the previous epoch.
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Rows:
         self._epoch = -math.inf
 
     def entry(self, row: Mapping[str, object]) -> Entry | None:
-        """Return a row as an entry; ``None`` if it is none."""
+        """Return a row as an entry; ``None`` if its step is invalid or it has no values."""
         found = dict(flat(row))
         lower = {name.lower(): name for name in found}
         step: int | None = None
@@ -91,7 +91,7 @@ class Rows:
             at = lower.get(known, "")
             if at and number(found[at]) is not None:
                 if (step := whole(found[at])) is None:
-                    return None  # no step of this world
+                    return None  # not a valid step
                 break
         walls = (moment(found[lower[name]]) for name in WALL_NAMES if name in lower)
         wall = next((found for found in walls if found), 0.0)

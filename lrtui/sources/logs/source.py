@@ -1,18 +1,18 @@
-"""A log of another tool as a source: what is in it, and what is added."""
+"""The log of another tool as a source, growing or not."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 from lrtui import messages as msg
-from lrtui.sources.following import ENTRIES, READ_SECONDS, Following, Growth
+from lrtui.sources.following import ENTRIES, READ_SECONDS, Following, Growth, modified
 from lrtui.sources.logs.gather import MAX_NAME, Gatherer
 from lrtui.sources.logs.reader import Entry, Event, Mark, Purge, Reader
 from lrtui.sources.settings import beside
+from lrtui.sources.source import greeting_of
 from lrtui.text.ascii_fallback import printable
 from lrtui.text.errors import in_words
 
@@ -26,10 +26,10 @@ UNKNOWN_STALL = 60.0
 """Seconds without an addition that count as a stall where the usual pace is unknown."""
 
 MAX_TROUBLES = 20
-"""Problems of a log that are said."""
+"""Most problems of a log that are reported."""
 
 MAX_PURGES = 100
-"""Times that a training may have gone back; beyond, its steps are in no order."""
+"""Most times that a training may have gone back; beyond, its steps are in no order."""
 
 LATEST = 10**12
 
@@ -37,7 +37,7 @@ RUN = 1
 
 
 class LogSource(Following):
-    """Follows a log; nothing in it can be asked for."""
+    """Follows a log."""
 
     def __init__(
         self, reader: Reader, remarks: list[str], *, once: bool = False, name: str = ""
@@ -46,9 +46,9 @@ class LogSource(Following):
 
         Args:
             reader: of the log.
-            name: of the training, empty to take that of its file.
-            remarks: what is said first, each a sentence.
-            once: whether to end where the log ends now; else what is added is waited for.
+            remarks: sentences to print first.
+            once: whether to end where the log ends now, instead of waiting for more.
+            name: of the training, empty to use that of its file.
         """
         super().__init__()
         self._reader, self._once = reader, once
@@ -70,18 +70,11 @@ class LogSource(Following):
         path, title = Path(os.path.abspath(self._reader.path)), self._reader.title
         of_file = path.name if path.is_dir() else f"{path.parent.name}/{path.name}"
         name = printable(name or of_file)
-        return msg.Greeting(
-            program=f"lrtui {version('lrtui')}",
-            pid=0,
-            folder=printable(str(path.parent)),
-            title=f"{name} · {title}",
-            capabilities=[],
-            name=name,
-            since=max(self._modified(), 1.0),
-        )
+        folder, since = printable(str(path.parent)), max(modified(self._reader.path), 1.0)
+        return greeting_of(f"{name} · {title}", folder=folder, name=name, since=since)
 
     def _begin_reading(self, loss: str | None) -> None:
-        """Read from the beginning, with what was learnt of the log."""
+        """Read from the beginning, knowing the name of the loss and where the log goes back."""
         self._entries = self._guarded()
         self._index = 0
         self._gathered = Gatherer(loss)
@@ -96,7 +89,7 @@ class LogSource(Following):
             self._limits.append((index, lowest))  # the next one last
 
     def _guarded(self) -> Iterator[Event]:
-        """Yield the events of the reader; if it fails, say so and go on without it."""
+        """Yield the events of the reader; if it fails, report that and end."""
         try:
             yield from self._reader.entries()
         except Exception as error:
@@ -106,7 +99,7 @@ class LogSource(Following):
 
     @property
     def settings(self) -> Mapping[str, str]:  # type: ignore[override]
-        """The configuration: what lies beside the log, and what it says itself."""
+        """The configuration, from files beside the log and from the log itself."""
         return {**self._beside, **self._reader.settings}
 
     def _read_on(self) -> None:
@@ -143,7 +136,7 @@ class LogSource(Following):
             self._end()
 
     def _take(self, event: Entry | Purge) -> None:
-        """Take the next entry or purge."""
+        """Apply the next entry or purge."""
         index, self._index = self._index, self._index + 1
         while self._limits and self._limits[-1][0] <= index:
             self._limits.pop()
@@ -154,7 +147,7 @@ class LogSource(Following):
             return
         step, values, wall = event
         if self._limits and step >= self._limits[-1][1]:
-            return  # void: the training went back later on
+            return  # void: the training later went back to before it
         is_loss = gathered.loss in values
         if is_loss and step < gathered.last + self._is_anew:
             if self._is_disordered:
@@ -169,7 +162,7 @@ class LogSource(Following):
             self._growth.moments.append((wall or (time.time() if self._grows else 0.0), step))
 
     def _purge(self, index: int, step: int) -> None:
-        """Note that entries before this one are void from a step on."""
+        """Record that the earlier entries are void from a step on."""
         self._purges.append((index, step))
         if len(self._purges) > MAX_PURGES:
             self._purges, self._is_disordered = [], True
@@ -177,7 +170,7 @@ class LogSource(Following):
                 self._reader.path, " has steps in no order; those that go back are left out"
             )
         self._why = f"the log goes back to step {step:,}: what it had from there on is void"
-        # The whole log is read for others before it is read again.
+        # Scan the rest of the log for further returns before reading it again.
         self._scans = True
         self._gathered.last = step - 1
 
@@ -208,13 +201,13 @@ class LogSource(Following):
         self._said = len(self._reader.troubles)
 
     def _watch_growth(self) -> None:
-        """Report the pace, and how long nothing was added if that is unusual."""
+        """Report the pace, or how long the log has not grown if that is unusual."""
         if not self._has_started or not self._caught_up or self._once:
             return
         now = time.time()
         if now - self._ranks_at < 1:
             return
-        stalled = self._growth.stalled(self._modified())
+        stalled = self._growth.stalled(modified(self._reader.path))
         pace = 0.0 if stalled else self._growth.pace()
         if (stalled > 0) != (self._stalled > 0) or not stalled or stalled > 1.02 * self._stalled:
             self._ranks_at, self._stalled = now, stalled
@@ -222,12 +215,6 @@ class LogSource(Following):
             step = max(self._gathered.step, 0)
             ranks = msg.Ranks(run=RUN, steps=[step], paces=[pace], stalled=stalled, doing=doing)
             self._messages.append(ranks)
-
-    def _modified(self) -> float:
-        try:
-            return self._reader.path.stat().st_mtime
-        except OSError:
-            return time.time()
 
     def _end(self) -> None:
         self._is_over = True

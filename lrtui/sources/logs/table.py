@@ -38,12 +38,9 @@ class Table(Reader):
 
 
 def table_entries(reader: Reader, path: Path, name: str) -> Iterator[Event]:
-    """Yield the entries of a table; a second header is one that takes the place of the first.
+    """Yield the entries of a table; a second header replaces the first.
 
-    Args:
-        reader: of the log; collects what is wrong with it.
-        path: of the file.
-        name: of the scalar in a file of one, empty for the names in the header.
+    ``name`` is that of the scalar in a file of one, empty to take the names in the header.
     """
     rows = Rows()
     names: list[str] = []

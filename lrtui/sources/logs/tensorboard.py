@@ -22,7 +22,7 @@ from lrtui.sources.logs.reader import (
 from lrtui.sources.settings import flat
 
 MAX_RECORD = 1 << 16
-"""Bytes of a record that is read; larger ones are images and graphs."""
+"""Most bytes of a record that is read; larger ones are images and graphs."""
 
 MAX_SHAPES = 10_000
 """Records of the usual shape that are recognised by their first bytes."""
@@ -60,7 +60,7 @@ def masked_crc(data: bytes) -> int:
     for pair in memoryview(data)[: size & ~1].cast("H"):
         crc = table[(crc ^ pair) & 0xFFFF] ^ (crc >> 16)
     if size & 1:
-        # A byte alone: half of the work of a pair.
+        # The odd byte at the end, bit by bit.
         crc ^= data[-1]
         for _ in range(8):
             crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
@@ -70,13 +70,13 @@ def masked_crc(data: bytes) -> int:
 
 @cache
 def header(size: int) -> bytes:
-    """Return the first bytes of a record of a size that is read."""
+    """Return the header of a record of a given size."""
     length = LENGTH.pack(size)
     return length + CHECK.pack(masked_crc(length))
 
 
 def size_of(head: bytes) -> int | None:
-    """Return the size of the record that some twelve bytes begin; ``None`` if they begin none."""
+    """Return the size of the record with a header of twelve bytes; ``None`` if it is not one."""
     (size,) = LENGTH.unpack_from(head)
     if size <= MAX_RECORD:
         return size if header(size) == head else None
@@ -130,7 +130,7 @@ class TensorBoard(Reader):
                     masked_crc(data[at + 12 : stop - 4])
                 ):
                     if tries < TRIES or may_come(data):
-                        # A network disk may not have brought it yet.
+                        # A network disk may have yet to deliver it.
                         tries += 1
                         tail.position, at = begin + at, end
                         yield Mark.END
@@ -170,7 +170,7 @@ class TensorBoard(Reader):
             if HPARAMS in summary:
                 self.settings |= flat(dict(hparams(summary)))
         except (IndexError, ValueError):
-            return  # its checksum is right: something that is not known
+            return  # unknown content, as the checksum is right
         if resumes:
             yield Purge(step)
         if found:
@@ -187,7 +187,7 @@ def is_event_file(path: Path) -> bool:
 
 
 def next_record(data: bytes, at: int) -> int:
-    """Return where the next record begins, at the earliest at a place; else near the end."""
+    """Return where the next record begins, from ``at`` on; near the end if nowhere."""
     for begin in range(at, len(data) - 11):
         if data[begin + 4 : begin + 8] == b"\0\0\0\0" and size_of(data[begin : begin + 12]):
             return begin
@@ -212,7 +212,7 @@ def scalars(summary: bytes) -> Iterator[tuple[str, float]]:
 
 
 def hparams(summary: bytes) -> Iterator[tuple[str, object]]:
-    """Yield name and value of the hyperparameters of a run: of a plugin's data in a summary."""
+    """Yield name and value of a run's hyperparameters, which a plugin keeps in a summary."""
     for info in inside(summary, 1, 9, 1, 2, 3, 1):
         pair = dict(fields(info))
         name, value = pair.get(1), pair.get(2)
@@ -227,7 +227,7 @@ def hparams(summary: bytes) -> Iterator[tuple[str, object]]:
 
 
 def inside(message: bytes, *path: int) -> Iterator[bytes]:
-    """Yield the messages inside a message along the numbers of their fields."""
+    """Yield the messages nested in a message along a path of field numbers."""
     if not path:
         yield message
         return
@@ -237,7 +237,7 @@ def inside(message: bytes, *path: int) -> Iterator[bytes]:
 
 
 def of_tensor(tensor: bytes) -> float | None:
-    """Return the number of a tensor of one; ``None`` if it is none."""
+    """Return the value of a scalar tensor; ``None`` for any other."""
     kind: object = None
     found: list[float] = []
     for field, value in fields(tensor):

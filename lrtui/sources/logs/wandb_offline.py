@@ -44,7 +44,7 @@ class WandbOffline(Reader):
             if isinstance(record, Mark):
                 yield record
                 continue
-            with suppress(IndexError, ValueError, RecursionError):  # no record that is known
+            with suppress(IndexError, ValueError, RecursionError):  # not a known record
                 for kind, content in fields(record):
                     if not isinstance(content, bytes):
                         continue
@@ -90,7 +90,7 @@ class WandbOffline(Reader):
                     break
                 if not fits or zlib.crc32(data[at + 6 : stop]) != check or not kind:
                     if tries < TRIES or may_come(data):
-                        # Zeros are not written yet, or a network disk has not brought them.
+                        # Zeros may be unwritten, or yet to be delivered by a network disk.
                         tries += 1
                         tail.position, at = begin + at, end
                         yield Mark.END

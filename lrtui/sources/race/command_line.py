@@ -1,4 +1,4 @@
-"""The command line of a run: placeholders filled in, and ``lrtui run`` put into it."""
+"""The command line of a run: fills in placeholders, and inserts ``lrtui run``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import PurePath
 PLACEHOLDER = re.compile(r"\{(lr|name|out|seed)\}")
 
 PYTHON = re.compile(r"python(\d+(\.\d+)*t?)?")
-"""What the name of an interpreter is."""
+"""Name of a Python interpreter."""
 
 PYTHON_VALUES = ("-X", "-W", "--check-hash-based-pycs")
-"""Options of the interpreter with a value behind them."""
+"""Options of the interpreter that take a value."""
 
 LAUNCHERS = ("torch.distributed.run", "torch.distributed.launch")
 """Modules that are torchrun."""
@@ -21,7 +21,7 @@ TORCHRUN_FLAGS = (
     *("-m", "--module", "--standalone", "--no-python", "--no_python", "--run-path", "--run_path"),
     *("--use-env", "--use_env", "--signals-to-handle", "--help", "-h"),
 )
-"""Options of torchrun without a value behind them."""
+"""Options of torchrun that take no value."""
 
 NEEDED = (
     "race has to put lrtui run into the command: begin it with python or torchrun, or write lrtui "
@@ -40,14 +40,10 @@ def filled(command: Sequence[str], values: Mapping[str, str]) -> list[str]:
 
 
 def watched(command: Sequence[str], options: Sequence[str]) -> list[str]:
-    """Return a command whose script runs under ``lrtui run``.
-
-    Args:
-        command: of python or torchrun, or with ``lrtui run`` in it.
-        options: of ``lrtui run``.
+    """Return a command of python or torchrun whose script runs under ``lrtui run``, with options.
 
     Raises:
-        ValueError: there is no place for it; says what is needed.
+        ValueError: it cannot be inserted; says what is needed.
     """
     names = [PurePath(word).name for word in command]
     for at in range(len(names) - 1):
@@ -65,7 +61,7 @@ def watched(command: Sequence[str], options: Sequence[str]) -> list[str]:
 
 
 def _behind_options(command: Sequence[str], at: int) -> int:
-    """Return where the script or ``-m`` stands, behind the options of the interpreter."""
+    """Return the index of the script or ``-m``, after the options of the interpreter."""
     while at < len(command) and command[at].startswith("-") and command[at] != "-m":
         if command[at] in ("-c", "-"):
             raise ValueError(f"python {command[at]} cannot be raced: put it into a script")
@@ -76,7 +72,7 @@ def _behind_options(command: Sequence[str], at: int) -> int:
 
 
 def _under_torchrun(command: Sequence[str], at: int, options: Sequence[str]) -> list[str]:
-    """Return a command of torchrun, whose options begin at a place, under ``lrtui run``."""
+    """Return a torchrun command under ``lrtui run``; its options begin at index ``at``."""
     is_module = False
     while at < len(command) and command[at].startswith("-"):
         is_module = is_module or command[at] in ("-m", "--module")

@@ -53,7 +53,7 @@ class Job:
         self._process.wait()
 
     def _send(self, number: signal.Signals) -> None:
-        """Send a signal to its process groups, those that were there at an earlier one included.
+        """Send a signal to its process groups, including those seen at an earlier signal.
 
         Launchers give their workers sessions of their own.
         """
@@ -65,7 +65,7 @@ class Job:
 
 
 def groups_below(pid: int) -> set[int]:
-    """Return the process groups of what a process has started, as far as ``/proc`` tells them."""
+    """Return the process groups of a process's descendants, as far as ``/proc`` lists them."""
     children: dict[int, list[tuple[int, int]]] = {}
     for path in PROC.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):

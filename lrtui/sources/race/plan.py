@@ -1,4 +1,4 @@
-"""What a race is to run, kept in its folder so that it can go on later."""
+"""The plan of a race, kept in its folder so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ class Entry(NamedTuple):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """All that a race needs to go on.
+    """Everything needed to resume a race.
 
     Attributes:
         command: of a run, with placeholders.
         cwd: folder in which it is started.
         lrs: rates.
-        seeds: none if the command has no place for them.
+        seeds: none if the command has no placeholder for them.
         launch: put before the command.
-        keep_diverged: whether runs that have diverged go on.
-        diverged: why the runs that were ended did not go on, by name.
+        keep_diverged: whether to continue runs that have diverged.
+        diverged: by name, the evidence for which a run was ended.
     """
 
     command: list[str]
@@ -85,7 +85,7 @@ class Folder:
     """The folder of a race: its plan, and for each run a file of messages and one of output."""
 
     def __init__(self, path: Path, plan: Plan) -> None:
-        """Take over a folder that is there."""
+        """Use an existing folder."""
         self.path = path
         self.plan = plan
 
@@ -147,7 +147,7 @@ class Folder:
         self.save()
 
     def note_diverged(self, entry: Entry, why: str) -> None:
-        """Note that a run was ended because it had diverged."""
+        """Record that a run was ended because it had diverged."""
         self.plan = replace(self.plan, diverged={**self.plan.diverged, entry.name: why})
         self.save()
 

@@ -6,7 +6,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 
 from msgspec.structs import replace
 
@@ -17,7 +16,7 @@ from lrtui.sources.race.job import Job, devices
 from lrtui.sources.race.plan import NAME, Entry, Folder
 from lrtui.sources.several import Member, Several
 from lrtui.sources.socket import last_lines
-from lrtui.sources.source import Source
+from lrtui.sources.source import Source, greeting_of
 from lrtui.text.rates import rate_text
 
 GRACE_SECONDS = 5.0
@@ -40,13 +39,7 @@ class RaceRun(Source):
     """
 
     def __init__(self, entry: Entry, folder: Folder, device: str = "", *, starts: bool) -> None:
-        """Follow the file of the run.
-
-        Args:
-            entry: which run of the race it is.
-            folder: of the race.
-            device: the GPU that it is given, empty for none.
-            starts: whether to start its process; else its file is read once.
+        """Follow the file of the run; with ``starts``, start its process, else read the file once.
 
         Raises:
             OSError: it cannot be started.
@@ -108,7 +101,7 @@ class RaceRun(Source):
             if self._ended_at is None:
                 self._ended_at = now
                 if self._asked_at is not None:
-                    self.job.kill()  # what it has left behind
+                    self.job.kill()  # processes that it has left behind
             if not self._on or now > self._ended_at + SETTLE_SECONDS:
                 self._file.finish()
         was_over = self._file.is_over
@@ -127,25 +120,18 @@ class RaceRun(Source):
         """Return the greeting of the run, from that in its file once there is one."""
         name = self.entry.name
         if found is None:
-            found = msg.Greeting(
-                program=f"lrtui {version('lrtui')}",
-                pid=0,
-                folder=self._folder.plan.cwd,
-                title=name,
-                capabilities=[],
-                since=time.time(),
-            )
+            found = greeting_of(name, folder=self._folder.plan.cwd)
         able = ["stop"] if self.job is not None else []
         return replace(found, name=name, capabilities=able)
 
     def _begin(self, found: msg.Started | None) -> msg.Started:
-        """Return the start of a run; the first one is reported before its file says anything."""
+        """Return the start of a run; the first one is reported before the file has it."""
         started = found or msg.Started(run=RUN, lr=0.0, steps=None, optimizer="unknown")
         self._on = started.run
         return replace(started, lr=self.entry.lr)
 
     def _translated(self, message: msg.AnyMessage) -> msg.AnyMessage:
-        """Return a message of the file, with what is known besides."""
+        """Return a message of the file, completed by what the plan says of the run."""
         match message:
             case msg.Greeting():
                 return self._greeting(message)
@@ -159,7 +145,7 @@ class RaceRun(Source):
         return message
 
     def _how_cut(self, step: int) -> tuple[msg.Outcome, str]:
-        """Return how a run ended whose file does not say it."""
+        """Return how and why a run ended, where its file does not say."""
         if self._outcome is not None:
             return self._outcome
         how = how_ended(self._code)
@@ -170,7 +156,7 @@ class RaceRun(Source):
         return 0 if self.job is None else self.job.code or 0
 
     def _conclusion(self) -> Iterator[msg.AnyMessage]:
-        """Yield how the process ended, where its file does not say that."""
+        """Yield how the process ended, where its file does not say."""
         self.has_failed = self._outcome is None and (self._code != 0 or self._on != 0)
         if self._on:
             outcome, reason = self._how_cut(0)
@@ -195,13 +181,7 @@ class RaceSource(Several):
     """
 
     def __init__(self, folder: Folder, jobs: int, judge: Judge) -> None:
-        """Start with the runs that are complete; the others wait for their turn.
-
-        Args:
-            folder: of the race.
-            jobs: processes at a time.
-            judge: says which runs have diverged.
-        """
+        """Start with the runs that are complete; the others wait for one of ``jobs`` processes."""
         self.folder, self._jobs, self._judge = folder, jobs, judge
         self._devices = [] if folder.plan.launch else devices()
         self._queue: deque[Entry] = deque()
@@ -275,7 +255,7 @@ class RaceSource(Several):
         return replace(greeting, title=" · ".join(parts), name=name, capabilities=["add"])
 
     def _add_new(self) -> None:
-        """Start the next runs, as far as there is room."""
+        """Start the next runs, up to ``jobs`` at a time."""
         while self._queue and sum(run.is_on for run in self._runs) < self._jobs:
             entry = self._queue.popleft()
             try:
