@@ -207,6 +207,15 @@ def test_a_problem_that_cannot_be_used_is_bad_input(tmp_path: Path) -> None:
     assert "--target says which column is predicted; columns of numbers: a, b" in said.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("table", ["sweep", "heat"])
+def test_a_file_without_an_optimizer_of_its_own_is_tabled_with_gradient_descent(table: str) -> None:
+    mine = str(Path(__file__).parent / "problems" / "files" / "plain.py")
+    found = lrtui(table, mine, "--steps", "5", "--json")
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["optimizer"] == "sgd"
+
+
 def test_what_is_asked_for() -> None:
     found = options("--lr", "0,5", "--lr", "1e-3", "--speed", "max", "--save", "x", "--seed", "7")
     assert isinstance(found, LabOptions)

@@ -14,6 +14,7 @@ from lrtui.commands.parser import BadInput, Parser
 from lrtui.commands.showing import start_trainer
 from lrtui.session.reports import HeatTable
 from lrtui.session.session import Session
+from lrtui.session.setup import Setup
 from lrtui.sources.source import Source
 from lrtui.text.rates import rate_text
 
@@ -69,13 +70,11 @@ def print_table(source: Source, options: HeatOptions, out: IO[str]) -> str:
     from lrtui.commands.tables import ask, write
     from lrtui.session.heat_grid import heat, kind, table
 
-    setup = options.setup
-
-    def command(session: Session, facts: msg.ProblemFacts) -> msg.Heat:
+    def command(session: Session, facts: msg.ProblemFacts, setup: Setup) -> msg.Heat:
         plain = session.theory_of(kind(setup.optimizer))
         return heat(setup.optimizer, plain, facts, setup.steps, setup.schedule)
 
-    session = ask(source, setup, "heat", command)
+    session = ask(source, options.setup, "heat", command)
     if isinstance(session, str):
         return session
     assert session.heated is not None

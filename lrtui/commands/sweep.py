@@ -17,6 +17,7 @@ from lrtui.commands.ranks import choose_device, gathered, rank_and_count, share_
 from lrtui.commands.showing import start_trainer
 from lrtui.session.reports import SweepTable
 from lrtui.session.session import Session
+from lrtui.session.setup import Setup
 from lrtui.sources.source import Source
 from lrtui.text.rates import parse_rate
 from lrtui.text.readers import whole
@@ -86,8 +87,8 @@ def print_table(source: Source, options: SweepOptions, out: IO[str]) -> str:
     if options.count < count:
         raise BadInput(f"{count} ranks need at least as many rates; --count is {options.count}")
 
-    def share(session: Session, facts: msg.ProblemFacts) -> msg.Sweep:
-        whole = command(session, facts, options)
+    def share(session: Session, facts: msg.ProblemFacts, setup: Setup) -> msg.Sweep:
+        whole = command(session, facts, setup, options)
         return replace(whole, lrs=share_of(whole.lrs, rank, count))
 
     session = ask(source, options.setup, "sweep", share)
@@ -107,7 +108,9 @@ def print_table(source: Source, options: SweepOptions, out: IO[str]) -> str:
     return ""
 
 
-def command(session: Session, facts: msg.ProblemFacts, options: SweepOptions) -> msg.Sweep:
+def command(
+    session: Session, facts: msg.ProblemFacts, setup: Setup, options: SweepOptions
+) -> msg.Sweep:
     """Return the command for a sweep.
 
     Raises:
@@ -115,7 +118,6 @@ def command(session: Session, facts: msg.ProblemFacts, options: SweepOptions) ->
     """
     from lrtui.session.rate_axis import ADAPTIVE, ends, spaced
 
-    setup = options.setup
     theory = session.theory_of(setup.optimizer)
     known = ends(theory, setup.optimizer, facts.sharpness) or ADAPTIVE
     first = known[0] if options.low is None else options.low

@@ -26,7 +26,7 @@ def ask(
     source: Source,
     setup: Setup,
     work: Literal["sweep", "heat"],
-    command: Callable[[Session, msg.ProblemFacts], msg.Command],
+    command: Callable[[Session, msg.ProblemFacts, Setup], msg.Command],
 ) -> Session | str:
     """Ask a trainer for a table; return the session once it has the table, or why that failed.
 
@@ -34,8 +34,6 @@ def ask(
         BadInput: the problem cannot be trained, or not in this way; says why.
     """
     session = Session()
-    # Its sweep and theory are those of this optimizer and schedule.
-    session.begin(1.0, None, setup.optimizer, setup.schedule)
     for message in stream(source):
         session.apply(message)
         if isinstance(message, msg.Failed):
@@ -47,7 +45,10 @@ def ask(
         if not session.offers(work):
             return f"this source cannot be asked for a {NAMES[work]}"
         if isinstance(message, msg.ProblemFacts):
-            source.send(command(session, message))
+            setup = setup.resolved(message)
+            # The sweep and theory of a session are those of this optimizer and schedule.
+            session.begin(1.0, None, setup.optimizer, setup.schedule)
+            source.send(command(session, message, setup))
         if session.swept is not None or session.heated is not None:
             return session
     return ENDED_EARLY

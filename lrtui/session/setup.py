@@ -82,6 +82,12 @@ class Setup:
         steps, schedule = steps or of_problem.steps, schedule or "constant"
         return cls(of_problem, by, schedule, steps, factor or FACTOR)
 
+    def resolved(self, facts: ProblemFacts) -> Setup:
+        """Return the setup with gradient descent if the problem brings no optimizer of its own."""
+        if self.optimizer == OWN and not facts.own_optimizer:
+            return replace(self, optimizer=PLAIN)
+        return self
+
     @classmethod
     def read(cls, problem: str, texts: Mapping[str, str]) -> Setup:
         """Return the setup with these values, as text by field name.

@@ -384,9 +384,8 @@ class Controller:
 
     def _follow(self, change: Change) -> None:
         match change.message:
-            case msg.ProblemFacts(own_optimizer=own):
-                if self.setup.optimizer == msg.OWN and not own:
-                    self.setup = replace(self.setup, optimizer=msg.PLAIN)
+            case msg.ProblemFacts() as facts:
+                self.setup = self.setup.resolved(facts)
                 self._sweeps.ask(self.setup)
             case msg.Greeting():
                 self._sweeps.forget()
