@@ -97,12 +97,13 @@ class SavedState:
     @torch.no_grad()
     def restore(self) -> None:
         """Put everything back, in place wherever that is possible."""
+        # Tensors first: one that is a weight may have been saved after a step.
+        for tensor, value in self._tensors.values():
+            tensor.detach().copy_(value)
         for optimizer, saved in self._optimizers.values():
             restore_optimizer(optimizer, saved)
         for module, parts in self._modules.values():
             restore_module(module, parts)
-        for tensor, value in self._tensors.values():
-            tensor.detach().copy_(value)
         for scaler, state in self._scalers.values():
             for name, value in state.items():
                 setattr(scaler, name, put_back(getattr(scaler, name), value))

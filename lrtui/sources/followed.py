@@ -131,14 +131,15 @@ class Followed(Following):
             return
         stalled = self._growth.stalled(modified(self._path))
         if stalled and (not self._stalled or stalled > 1.02 * self._stalled):
-            self._reported_at = now
+            self._reported_at, self._stalled = now, stalled
             doing = "nothing was added to the file; waiting"
             for track in active:
                 run, steps = self._offset + track.started.run, [max(track.step, 0)]
                 self._messages.append(
                     msg.Ranks(run=run, steps=steps, paces=[0.0], stalled=stalled, doing=doing)
                 )
-        self._stalled = stalled
+        if not stalled:
+            self._stalled = 0.0
 
     def _end(self) -> None:
         self._is_over = True

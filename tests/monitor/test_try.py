@@ -78,8 +78,9 @@ def test_neither_a_try_nor_the_measurements_change_a_training(names: tuple[str, 
         assert curves[0] != curves[1] != curves[2] != curves[3], name
         assert watched[name]["digest"] == plain[name]["digest"], name
         assert watched[name].get("slope left"), name
-        if not name.startswith("compiled"):
-            assert watched[name].get("slope own"), name
+        # Not of a compiled network, nor where the weights do not stay where a step has put them.
+        has_own = not name.startswith("compiled") and name != "clamped"
+        assert bool(watched[name].get("slope own")) == has_own, name
 
 
 @pytest.mark.parametrize("names", CHUNKS[1::2], ids=" ".join)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -177,6 +178,24 @@ def test_that_nothing_is_added_is_said(tmp_path: Path, monkeypatch: pytest.Monke
         file.write(lines(ended(1)))
     told = everything(source)
     assert [type(message) for message in told] == [msg.Ended]
+
+
+def test_a_stall_that_goes_on_is_reported_however_often_the_file_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(lines(greeting(), started(), progress(1, 3.0, 2.0)))
+    source, now = Followed(path), time.time()
+    clock = SimpleNamespace(time=lambda: now, monotonic=lambda: now, sleep=lambda seconds: None)
+    monkeypatch.setattr(following, "time", clock)
+    monkeypatch.setattr(followed, "time", clock)
+    stalls = []
+    for _ in range(3000):
+        now += 0.1
+        stalls += [m.stalled for m in source.poll(0) if isinstance(m, msg.Ranks)]
+    assert stalls == sorted(stalls)
+    assert stalls[-1] > 280
+    assert len(stalls) < 300  # not at every look
 
 
 def test_a_scalar_that_comes_late_is_no_disorder(tmp_path: Path) -> None:

@@ -288,6 +288,17 @@ def gan(steps: int) -> str:
     return digest(maker, judge, for_maker, for_judge, losses)
 
 
+def clamped(steps: int) -> str:
+    """Weights kept within bounds in place after each step, as a Wasserstein GAN does."""
+    model = network(width=16)
+
+    def clamp(step: int) -> None:
+        for weight in model.parameters():
+            weight.data.clamp_(-0.1, 0.1)
+
+    return fit(model, torch.optim.RMSprop(model.parameters(), 1e-3), steps, after=clamp)
+
+
 def frozen(steps: int) -> str:
     """A frozen part in evaluation mode; two groups."""
     body = nn.Sequential(nn.Linear(64, 32), nn.BatchNorm1d(32), nn.Dropout(0.5))
@@ -520,6 +531,7 @@ EXACT = (
     compiled,
     compiled_loss,
     gan,
+    clamped,
     frozen,
     workers,
     evaluated,
