@@ -94,3 +94,7 @@ def test_a_stream_is_switched_over() -> None:
 )
 def test_what_a_locale_has(environment: dict[str, str], lacks: bool) -> None:
     assert lacks_unicode(environment) == lacks
+
+
+def test_the_two_lines_of_the_heat_map_have_signs_of_their_own_in_ascii() -> None:
+    assert plain("┃") != plain("┊")

@@ -99,9 +99,9 @@ class Alarms:
 
     def _raised_before(self, step: int) -> tuple[int, float, float] | None:
         """Return the last rise of the rate before a step; see ``find_raise``."""
-        known = [(row.step, row.lr) for row in self._rows if row.step <= step]
-        steps, rates = [at for at, lr in known if lr is not None], [lr for _, lr in known if lr]
-        return find_raise(steps, rates) if rates and len(rates) == len(steps) else None
+        before = (row for row in self._rows if row.step <= step)
+        known = [(row.step, row.lr) for row in before if row.lr is not None]
+        return find_raise([at for at, _ in known], [lr for _, lr in known])
 
     def _note(
         self, kind: Literal["loss", "norm"], step: int, level: float, height: float, word: str

@@ -65,7 +65,7 @@ def find_total(step: int) -> Total | None:
         trainer: Any = frame.f_locals.get("self")
         if is_trainer(trainer, "transformers.trainer") and trainer.state.max_steps > 0:
             return Total(int(trainer.state.max_steps), "transformers' Trainer", True)
-        if is_trainer(trainer, "lightning.pytorch.trainer.trainer"):
+        if is_trainer(trainer, *LIGHTNING):
             steps = trainer.estimated_stepping_batches
             if 0 < steps < float("inf"):
                 return Total(int(steps), "Lightning's Trainer", True)

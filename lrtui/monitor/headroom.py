@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from lrtui.monitor.command_queue import NEVER
 from lrtui.monitor.frameworks import names_of
 from lrtui.monitor.losses import wrap_closure
-from lrtui.monitor.memory import free_memory
+from lrtui.monitor.memory import free_bytes
 from lrtui.monitor.rate_control import RateControl
 from lrtui.text.errors import in_words
 
@@ -258,10 +258,7 @@ class Headroom:
         if len(devices) != 1 or not all(map(is_measurable, self._parameters)):
             return False
         needed = 2 * sum(p.numel() * p.element_size() for p in self._parameters)
-        if self._parameters[0].is_cuda:
-            free: int | None = torch.cuda.mem_get_info(devices.pop())[0]
-        else:
-            free = free_memory()
+        free = free_bytes(devices.pop())
         return free is not None and needed <= MEMORY_SHARE * free
 
 

@@ -263,8 +263,10 @@ def on_cpu(state: Any) -> Any:
         return state.detach().to("cpu", copy=True)
     if isinstance(state, dict):
         return {key: on_cpu(value) for key, value in state.items()}
-    if isinstance(state, list | tuple):
-        return type(state)(map(on_cpu, state)) if type(state) in (list, tuple) else state
+    if isinstance(state, tuple) and hasattr(state, "_make"):
+        return type(state)._make(map(on_cpu, state))
+    if type(state) in (list, tuple):
+        return type(state)(map(on_cpu, state))
     return copy.deepcopy(state)
 
 

@@ -109,6 +109,11 @@ class Action:
         """Its key, and that of the next action if the two are a pair."""
         return [action.sign for action in self.both]
 
+    def pressed_at(self, column: int) -> Action:
+        """Return the action of a column of its signs and words: of a pair, the sign that is hit."""
+        is_second = len(self.sign) <= column < len("".join(self.signs))
+        return self.both[is_second]
+
     @property
     def steers(self) -> bool:
         """Whether it changes the course of a run."""

@@ -134,7 +134,5 @@ def action_at(hints: Sequence[Hint], column: int) -> str | None:
     """Return the action of the key in a column of a border; a pair counts as two keys."""
     for name, start, end in hints:
         if start <= column < end:
-            action = BY_NAME[name]
-            is_second = len(action.sign) <= column - start < len("".join(action.signs))
-            return action.both[is_second].name
+            return BY_NAME[name].pressed_at(column - start).name
     return None

@@ -312,15 +312,15 @@ def test_what_cannot_be_measured_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
         lbfgs.step(closure)
         headroom.after_step(step + 1)
     assert (headroom.reading, control.observe) == (None, None)
-    monkeypatch.setattr("lrtui.monitor.headroom.free_memory", lambda: 10)
+    monkeypatch.setattr("lrtui.monitor.memory.free_memory", lambda: 10)
     optimizer = torch.optim.SGD([weight], 0.1)
     small, control = gauge(optimizer)
     assert take(small, optimizer, FIRST_STEP + PAIRS + 5) == 0
     assert control.observe is None
-    monkeypatch.setattr("lrtui.monitor.headroom.free_memory", lambda: None)
+    monkeypatch.setattr("lrtui.monitor.memory.free_memory", lambda: None)
     small, control = gauge(optimizer)
     assert take(small, optimizer, FIRST_STEP + PAIRS + 5) == 0
-    monkeypatch.setattr("lrtui.monitor.headroom.free_memory", lambda: 10**9)
+    monkeypatch.setattr("lrtui.monitor.memory.free_memory", lambda: 10**9)
     table = nn.Embedding(5, 2, sparse=True)
     optimizer = torch.optim.SGD(table.parameters(), 0.1)
     complaints: list[str] = []
@@ -455,7 +455,8 @@ def test_of_many_tensors_the_extremes_are_sent_and_some_between(count: int) -> N
     assert told in publisher.history(state)
 
 
-def test_on_a_device_it_waits_for_nothing() -> None:
+def test_on_a_device_it_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrtui.monitor.headroom.free_bytes", lambda device: 10**9)
     generator = torch.Generator().manual_seed(5)
     gradients = [torch.ones(6) + 0.5 * torch.randn(6, generator=generator) for _ in range(60)]
     found = []

@@ -87,8 +87,7 @@ def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
         if x < start + length(row):
             if not name:
                 return None
-            both = BY_NAME[name].both
-            return Press(both[-1 if x >= start + len(both[0].sign) + 1 else 0].name)
+            return Press(BY_NAME[name].pressed_at(x - start - 1).name)  # a blank comes first
         start += length(row)
     return None
 
