@@ -23,7 +23,7 @@ from lrtui.analysis.diagnosis import (
     STEADY,
     Verdict,
 )
-from lrtui.analysis.series import OPENING, Floats, LossSeries
+from lrtui.analysis.series import OPENING, Floats, LossSeries, quantile
 from lrtui.analysis.spikes import GROWTH_FACTOR, Spike, times_text
 from lrtui.messages import Optimizer
 
@@ -137,7 +137,7 @@ def measure(
     times = DIVERGED_FACTOR if known and not known.is_adaptive else DIVERGED_FACTOR_ADAPTIVE
     # A single mini-batch can be off by thousands, half of them cannot.
     late = series.recent[np.isfinite(series.recent)][-SPIKE_SHOWN_STEPS:]
-    now = float(late[-2:].max() if every_step_sees_all else np.median(late))
+    now = float(late[-2:].max() if every_step_sees_all else quantile(late, 0.5))
     if now > base + times * height:
         if every_step_sees_all:
             return "diverged", f"loss {now:.3g}, over {times:,.0f} times the first"
@@ -205,7 +205,7 @@ def rise(
             said = f"none of the last {LAST_BATCHES} losses is under {now:.3g}, {above}"
         elif len(finite) >= OPENING + SPIKE_SHOWN_STEPS and over >= MOST_ABOVE * len(many):
             said = f"{over} of the last {len(many)} losses are over {start + by:.3g}, {above}"
-            now = float(np.median(many))
+            now = quantile(many, 0.5)
         else:
             return None
     else:
@@ -218,9 +218,7 @@ def rise(
         said = f"loss {now:.3g}, {above}"
     under = np.flatnonzero(finite <= start)
     row = len(finite) - (int(under[-1]) + 1 if len(under) else 0)
-    older, newer = (
-        float(np.median(half)) for half in np.array_split(finite[-SPIKE_SHOWN_STEPS:], 2)
-    )
+    older, newer = (quantile(half, 0.5) for half in np.array_split(finite[-SPIKE_SHOWN_STEPS:], 2))
     if older <= start or newer - start > GROWTH_FACTOR * (older - start):
         return "rising", said
     if row >= STEPS_ABOVE_START:

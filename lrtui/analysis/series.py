@@ -217,3 +217,14 @@ class LossSeries:
         """Memory of the losses, in bytes."""
         columns = (self._low, self._high, self._sum, self._finite, self._missing)
         return sum(column.nbytes for column in (*columns, self.recent, self.recent_steps))
+
+
+def quantile(values: Floats, q: float) -> float:
+    """Return a quantile of finite values, by linear interpolation; NaN of none.
+
+    ``np.quantile`` and ``np.median`` do the same, but first import ``numpy.ma``: 20 ms of the
+    first frame.
+    """
+    if not len(values):
+        return np.nan
+    return float(np.interp(q * (len(values) - 1), np.arange(len(values)), np.sort(values)))

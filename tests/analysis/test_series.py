@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrtui.analysis.series import MAX_BUCKETS, OPENING, RECENT_LOSSES, LossSeries
+from lrtui.analysis.series import MAX_BUCKETS, OPENING, RECENT_LOSSES, LossSeries, quantile
 
 losses = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
@@ -221,3 +221,11 @@ def test_of_a_long_series_too(first: int, length: int, batch: int) -> None:
     last = min(first + length, count) - 1
     assert begins <= first < begins + series.stride
     assert ends - series.stride < last <= ends
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 10, 127])
+@pytest.mark.parametrize("q", [0.05, 0.5, 0.95])
+def test_quantiles_are_those_of_numpy(count: int, q: float) -> None:
+    values = np.random.default_rng(count).normal(size=count)
+    assert quantile(values, q) == pytest.approx(np.quantile(values, q), abs=1e-12)
+    assert np.isnan(quantile(values[:0], q))

@@ -38,7 +38,7 @@ def watching(
 def test_keys_steer_and_the_screen_says_what_took_effect(tmp_path: Path) -> None:
     with training(*fit(tmp_path / "out")) as running, watching(running, "fit") as lab:
         lab.wait_for(r"fit · pid \d+.*step [\d,]+ · .* steps/s ● live")
-        lab.wait_for(r"in force 0\.0\d+, the schedule's own")
+        lab.wait_for(r"in force 0\.0\d+, the script's own")
         for pane in ("loss", "rate", "scalar", "events"):
             lab.wait_for(rf"[╭├┬] {pane} ")
         lab.type("0.05\r")
@@ -47,7 +47,7 @@ def test_keys_steer_and_the_screen_says_what_took_effect(tmp_path: Path) -> None
         lab.type("{")
         lab.wait_for(r"in force 0\.04 = held")
         lab.type("u")
-        lab.wait_for(r"in force 0\.0\d+, the schedule's own")
+        lab.wait_for(r"in force 0\.0\d+, the script's own")
         lab.type("{{")
         lab.wait_for(r"= schedule 0\.\d+ × 0\.64, since step [\d,]+")
         lab.type(" ")

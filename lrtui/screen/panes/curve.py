@@ -34,7 +34,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             layers.append(Stroke(scene.grid, values, view.tone(run)))
             legend.append(("━━", view.tone(run)))
             legend.append((f" prediction at step {run.picture.step:,}", "dim"))
-    legend += [("  ○" if few else "  ⠐⠄", "dim"), (" target", "dim")]
+    legend.append((f"  {'○' if few else '⠐⠄'} target", "dim"))
     return [fitted(legend, width), *draw(width, height - 1, x, y, layers)]
 
 

@@ -36,7 +36,7 @@ def legend(weights: tuple[float, ...], width: int, tone: str) -> Row:
     """Return the row above the chart; if there is little room, only its numbers."""
     where = "slope {:.3g}, bias {:.3g}".format(*weights) if weights else ""
     row: Row = [("━━", tone), (f" prediction: {where}" if where else " prediction", "dim")]
-    target: Row = [("  ⠐⠄", "dim"), (" target", "dim")]
+    target: Row = [("  ⠐⠄ target", "dim")]
     if where and length(row) + length(target) > width:
         row[1] = (f" {where}", "dim")
     return fitted(row + target, width)

@@ -315,17 +315,13 @@ def bulk_of(series: LossSeries, count: int) -> tuple[float, float] | None:
 
     ``count`` is the length of the series, so that the cache follows the run.
     """
-    import numpy as np
+    from lrtui.analysis.series import quantile
 
     _, losses = series.curve()
     if not len(losses):
         return None
-    if losses.min() > 0:
-        low, high = np.quantile(losses, [0.05, 0.95])
-        return float(low), float(high)
-    known = losses[losses > 0]
-    low = np.quantile(known, 0.05) if len(known) else 0.0
-    return float(low), float(np.quantile(losses, 0.95))
+    positive = losses[losses > 0]
+    return quantile(positive, 0.05) if len(positive) else 0.0, quantile(losses, 0.95)
 
 
 def with_gaps(

@@ -75,7 +75,7 @@ def scalars_of(run: Run) -> Row:
         if name == "grad_norm" and vitals is not None and vitals.clipped is not None:
             row.append((f"{vitals.clipped:>4.0%} clipped   ", "dim"))
     if (gauge := run.live.gauge) is not None and gauge.calm <= MOST_CALM:
-        row += [("slope left ", "dim"), (f"{gauge.left:<5.0%}", "strong")]
+        row += [("slope left ", "dim"), (f"{gauge.left:<5.0%}".replace("-", "−"), "strong")]
         row.append((f"{curve(each.left for each in run.live.gauges)}  ", "dim"))
     if vitals is not None and vitals.data_wait is not None:
         row += [("data wait ", "dim"), (f"{vitals.data_wait:<5.0%}", "strong")]

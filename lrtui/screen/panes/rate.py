@@ -103,7 +103,7 @@ def in_force(run: Run) -> list[Row]:
         asked = lr / state.scale
         row.append((f" = schedule {asked:.4g} × {state.scale:.4g}{since}", "strong"))
     else:
-        row.append((", the schedule's own", "dim"))
+        row.append((", the script's own", "dim"))
     if state.groups > 1 and state.lowest is not None and state.lr > 0:
         # The state is of the last command; a schedule keeps the ratio of the groups.
         lowest = state.lowest * lr / state.lr
