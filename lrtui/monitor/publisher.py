@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from lrtui import __version__
 from lrtui import messages as msg
 from lrtui.analysis.headroom import word
 from lrtui.analysis.history import (
@@ -178,7 +177,7 @@ class Publisher:
         if self.ranks > 1:
             title.insert(2, f"{self.ranks} ranks, loss of rank 0")
         return msg.Greeting(
-            program=f"lrtui {__version__}, torch {version('torch')}",
+            program=f"lrtui {version('lrtui')}, torch {version('torch')}",
             pid=os.getpid(),
             folder=self._folder,
             title=" · ".join(title),
