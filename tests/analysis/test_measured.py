@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -424,7 +424,7 @@ def held_out(seed: int, n: int = 96) -> list[HeldOut]:
     blobs = HeldOut(x, label, (4, 3), torch.tanh, (0.003, 18.0))
     x = 4 * uniform(n, 2) - 2
     y = x[:, :1] * x[:, 1:] + 0.1 * normal(n, 1)
-    product = HeldOut(x, y, (2, 24, 1), torch.tanh, (0.001, 1.5))
+    saddle = HeldOut(x, y, (2, 24, 1), torch.tanh, (0.001, 1.5))
     x = torch.linspace(-1, 1, n)[:, None]
     y = 0.8 * torch.sign(torch.sin(5 * x)) + 0.1 * normal(n, 1)
     stairs = HeldOut(x, y, (1, 32, 16, 1), torch.relu, (0.002, 3.0))
@@ -433,23 +433,31 @@ def held_out(seed: int, n: int = 96) -> list[HeldOut]:
     ring = ((radius > 0.8) & (radius < 1.5)).long()[:, 0]
     label = torch.where(uniform(n) < 0.08, 1 - ring, ring)
     rings = HeldOut(x, label, (2, 24, 2), torch.relu, (0.005, 15.0))
-    return [linear, blobs, product, stairs, rings]
+    return [linear, blobs, saddle, stairs, rings]
 
 
 def train(
-    problem: HeldOut, kind: str, batch: int | None, lrs: np.ndarray, seeds: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Train a run for each rate and seed, all at once.
+    problem: HeldOut, batch: int | None, lrs: Mapping[str, np.ndarray], seeds: Sequence[int]
+) -> Iterator[tuple[str, float, int, np.ndarray, np.ndarray]]:
+    """Train a run for each optimizer, rate and seed, all at once.
 
     With all samples a step the seed draws the first weights, with batches their order.
 
-    Returns:
-        Losses as a run tells them, shape [rates, seeds, STEPS + 1], and those on all data every
-        ``EVERY`` steps.
+    Yields:
+        Optimizer, rate and number of the seed; the losses as a run tells them, shape [STEPS + 1],
+        and those on all data every ``EVERY`` steps.
     """
-    count, n = len(lrs) * len(seeds), len(problem.x)
-    weights = problem.weights([*(seeds if batch is None else [seeds[0]] * len(seeds))] * len(lrs))
-    lr = torch.tensor(lrs, dtype=torch.float32).repeat_interleave(len(seeds))[:, None, None]
+    keys = [(kind, lr) for kind, rates in lrs.items() for lr in rates.tolist()]
+    count, n = len(keys) * len(seeds), len(problem.x)
+    weights = problem.weights([*(seeds if batch is None else [seeds[0]] * len(seeds))] * len(keys))
+
+    def column(values: Iterable[float]) -> Tensor:
+        return torch.tensor([*values]).repeat_interleave(len(seeds))[:, None, None]
+
+    lr = column(lr for _, lr in keys)
+    keeps = column(0.9 if kind != "sgd" else 0.0 for kind, _ in keys)
+    takes = column(0.1 if kind == "adam" else 1.0 for kind, _ in keys)
+    is_adam = column(kind == "adam" for kind, _ in keys)
     orders = [torch.Generator().manual_seed(seed) for seed in seeds]
     x, y = (part.expand(count, *part.shape) for part in (problem.x, problem.y))
     means, squares = ([torch.zeros_like(w) for w in weights] for _ in range(2))
@@ -465,24 +473,21 @@ def train(
             place = k % (n // batch)
             if place == 0:
                 rows = torch.stack([torch.randperm(n, generator=order) for order in orders])
-            these = rows[:, place * batch : (place + 1) * batch].repeat(len(lrs), 1)
+            these = rows[:, place * batch : (place + 1) * batch].repeat(len(keys), 1)
             losses = problem.losses(weights, problem.x[these], problem.y[these])
         told.append(losses.detach())
         slopes = torch.autograd.grad(losses.sum(), weights)
         with torch.no_grad():
             for w, slope, mean, square in zip(weights, slopes, means, squares, strict=True):
-                if kind == "adam":
-                    mean.mul_(0.9).add_(slope, alpha=0.1)
-                    square.mul_(0.999).addcmul_(slope, slope, value=0.001)
-                    root = (square / (1 - 0.999 ** (k + 1))).sqrt() + 1e-8
-                    w -= lr * (mean / (1 - 0.9 ** (k + 1))) / root
-                else:
-                    mean.mul_(0.9 if kind == "momentum" else 0.0).add_(slope)
-                    w -= lr * mean
-    shape = (len(lrs), len(seeds), -1)
-    losses_told = torch.stack(told).T.numpy().astype(float).reshape(shape)
-    every = losses_told if batch is None else torch.stack(whole).T.numpy().reshape(shape)
-    return losses_told, every.astype(float)
+                mean.mul_(keeps).add_(takes * slope)
+                square.mul_(0.999).addcmul_(slope, slope, value=0.001)
+                root = (square / (1 - 0.999 ** (k + 1))).sqrt() + 1e-8
+                w -= lr * torch.where(is_adam, mean / (1 - 0.9 ** (k + 1)) / root, mean)
+    tells = torch.stack(told).T.numpy().astype(float)
+    truths = tells if batch is None else torch.stack(whole).T.numpy().astype(float)
+    for (i, (kind, rate)), j in product(enumerate(keys), range(len(seeds))):
+        row = i * len(seeds) + j
+        yield kind, rate, j, tells[row], truths[row]
 
 
 def gain(whole: np.ndarray, k: int, every: int) -> float:
@@ -499,30 +504,31 @@ def test_how_often_the_words_are_wrong() -> None:
     diverged, trends, runs = Counter[tuple[str, bool]](), Counter[tuple[str, str]](), 0
     torch.set_num_threads(1)
     for problem in held_out(seed=2027):
-        for kind, optimizer in OPTIMIZERS.items():
-            low, high = (1e-4, 1.0) if kind == "adam" else problem.rates
-            lrs = np.geomspace(low, high, 5) * (0.3 if kind == "momentum" else 1.0)
-            for batch in (None, 4, 16):
-                seeds = [*range(200, 202 if batch is None else 203)]
-                told, whole = train(problem, kind, batch, lrs, seeds)
-                every = 1 if batch is None else EVERY
-                for i, lr in enumerate(lrs.tolist()):
-                    # The truth of a noisy run: the loss on all data, over several orders.
-                    truths = whole[i] if batch is None else [whole[i].mean(axis=0)] * len(seeds)
-                    for j, truth in enumerate(truths):
-                        runs += 1
-                        losses = told[i, j]
-                        words, found = follow(losses, optimizer, lr, batch is None)
-                        blown = not np.isfinite(losses).all()
-                        ended = np.median(whole[i, j][-max(75 // every, 1) :])
-                        end = "blown" if blown else "above" if ended > whole[i, j][0] else "below"
-                        diverged[end, "diverged" in words] += 1
-                        for k, word in found.items() if np.isfinite(truth).all() else ():
-                            gained = gain(truth, k, every)
-                            if abs(gained) < 0.02:
-                                trends["level", word] += 1
-                            elif gained > 0.10:
-                                trends["falling", word] += 1
+        lrs = {
+            kind: np.geomspace(*((1e-4, 1.0) if kind == "adam" else problem.rates), 5)
+            * (0.3 if kind == "momentum" else 1.0)
+            for kind in OPTIMIZERS
+        }
+        for batch in (None, 4, 16):
+            seeds = [*range(200, 202 if batch is None else 203)]
+            every = 1 if batch is None else EVERY
+            found = [*train(problem, batch, lrs, seeds)]
+            runs += len(found)
+            for kind, lr, _, losses, whole in found:
+                words, said = follow(losses, OPTIMIZERS[kind], lr, batch is None)
+                blown = not np.isfinite(losses).all()
+                ended = np.median(whole[-max(75 // every, 1) :])
+                end = "blown" if blown else "above" if ended > whole[0] else "below"
+                diverged[end, "diverged" in words] += 1
+                # The truth of a noisy run: the loss on all data, over several orders.
+                same = [run[4] for run in found if run[:2] == (kind, lr)]
+                truth = whole if batch is None else np.mean(same, axis=0)
+                for k, word in said.items() if np.isfinite(truth).all() else ():
+                    gained = gain(truth, k, every)
+                    if abs(gained) < 0.02:
+                        trends["level", word] += 1
+                    elif gained > 0.10:
+                        trends["falling", word] += 1
     print(runs, "runs", diverged, trends)
     assert runs >= 400
     assert diverged["below", True] == 0
