@@ -30,6 +30,7 @@ NAMES = (
     "linters",
     "several",
     "race_scripts",
+    "sweep_ranks",
 )
 
 for name in sys.argv[1:] or NAMES:

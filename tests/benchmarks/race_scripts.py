@@ -19,18 +19,24 @@ SCRIPT = """
 import sys, time, torch
 torch.set_num_threads(1)
 torch.manual_seed(0)
-model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Tanh(), torch.nn.Linear(64, 1))
+first, last = torch.nn.Linear(64, {width}), torch.nn.Linear({width}, 1)
+model = torch.nn.Sequential(first, torch.nn.Tanh(), last)
 optimizer = torch.optim.SGD(model.parameters(), lr=float(sys.argv[1]))
 x = torch.randn(4096, 64)
 y = x[:, :1].sin()
 for step in range(2500):
-    i = torch.randint(0, 4096, (32,))
+    i = torch.randint(0, 4096, ({batch},))
     loss = (model(x[i]) - y[i]).pow(2).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    time.sleep(0.003)  # as if it waited for a device
+    {wait}
 """
+
+SCRIPTS = {
+    "waits for its device": SCRIPT.format(width=64, batch=32, wait="time.sleep(0.003)"),
+    "computes": SCRIPT.format(width=2048, batch=256, wait=""),
+}
 
 
 class Took(NamedTuple):
@@ -50,12 +56,18 @@ def took(words: list[str], folder: Path, text: str = "") -> Took:
 
 
 def main() -> None:
-    """Print the ratios, and how busy the machine was besides."""
+    """Print the ratios of each script, and how busy the machine was besides."""
+    for name, script in SCRIPTS.items():
+        compare(name, script)
+
+
+def compare(what: str, script: str) -> None:
+    """Print the ratios of a script."""
     found: list[tuple[Took, Took]] = []
     loads = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "fit.py").write_text(SCRIPT)
+        (folder / "fit.py").write_text(script)
         # A session each, as in a race: Linux shares a busy machine by session.
         each = ["setsid", "--wait", sys.executable, "fit.py"]
         loop = ["xargs", "-P", str(JOBS), "-n", "1", *each]
@@ -64,12 +76,13 @@ def main() -> None:
             out = ["--out", f"race-{turn}", "--", sys.executable, "fit.py", "{lr}"]
             loads.append(os.getloadavg()[0])
             found.append((took(loop, folder, "\n".join(RATES)), took([*race, *out], folder)))
-    for what, ratios in (
+    for time_of, ratios in (
         ("wall", [raced.wall / alone.wall for alone, raced in found]),
         ("time of all cores", [raced.cpu / alone.cpu for alone, raced in found]),
     ):
         print(
-            f"a script at four rates by lrtui race --jobs {JOBS}, over a shell loop, {what}: "
+            f"a script that {what}, at four rates by lrtui race --jobs {JOBS}, over a shell loop, "
+            f"{time_of}: "
             f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
         )
     alone, raced = found[-1]
