@@ -28,6 +28,7 @@ def test_up_to_its_capacity_every_row_is_kept() -> None:
     assert history.rows() == rows
 
 
+@pytest.mark.slow
 def test_a_long_past_is_bounded_even_and_has_its_spikes() -> None:
     rng = np.random.default_rng(0)
     losses = 1 + 0.1 * rng.standard_normal(300_000)

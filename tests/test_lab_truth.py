@@ -22,6 +22,7 @@ def test_what_is_said_of_a_run_is_so(seed: int, changes: bool) -> None:
 
 
 @pytest.mark.parametrize("seed", range(400, 404))
+@pytest.mark.slow
 def test_the_run_after_an_advice_is_no_worse(seed: int) -> None:
     found = Found()
     check(seed, found)

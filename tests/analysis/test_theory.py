@@ -190,6 +190,7 @@ def test_the_posts_headline() -> None:
         assert ended is None or ended > case.losses[0, 0]
 
 
+@pytest.mark.slow
 def test_a_real_run_is_read_without_flicker() -> None:
     for seed in range(4):
         problem = LineFit(ProblemSettings(seed=seed))

@@ -168,6 +168,7 @@ def test_nothing_piles_up_without_a_socket(monkeypatch: pytest.MonkeyPatch, tmp_
     assert losses_alive(lambda step: monitor.step(late(ONE)), 3000) < 10
 
 
+@pytest.mark.slow
 def test_nothing_piles_up_after_a_failure_nor_after_the_end() -> None:
     monitor = lrtui.Monitor(optimizer())
     monitor.step(late(ONE))

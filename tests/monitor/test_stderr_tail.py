@@ -17,6 +17,7 @@ from lrtui.sources.trainings import Training
 from tests.monitor.trainings import script, training, until
 
 
+@pytest.mark.slow
 def test_the_stream_gets_everything_and_the_end_is_kept(tmp_path: Path) -> None:
     stream, tail, path = io.StringIO(), StderrTail(), tmp_path / "7.stderr"
     tail.attach(stream)

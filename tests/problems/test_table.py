@@ -36,6 +36,7 @@ def houses(rows: int = 200) -> str:
     return "\n".join(["area,age,price,name", *lines])
 
 
+@pytest.mark.slow
 def test_the_closed_form_is_that_of_numpy_and_torch_follows_it(tmp_path: Path) -> None:
     made = table(tmp_path, houses(), "price", standardise=True)
     x, y = (part.numpy() for part in made.probe)

@@ -127,6 +127,7 @@ def test_a_tick_is_where_a_mark_of_the_number_that_it_says_is(
     st.lists(places, max_size=6),
     st.lists(st.tuples(places, st.integers(1, 12)), max_size=6),
 )
+@pytest.mark.slow
 def test_labels_cover_neither_marks_nor_each_other(
     size: tuple[int, int],
     marks: list[tuple[float, float]],

@@ -52,6 +52,7 @@ def shown(app: object) -> list[str]:
     return [str(w.id) for w in screen.query(PaneWidget) if w.region.area]
 
 
+@pytest.mark.slow
 async def test_only_what_a_source_confirms_is_shown() -> None:
     source = FakeTrainer(only_until(20))
     app = make_app(source)
@@ -146,6 +147,7 @@ async def test_what_a_source_cannot_do_is_not_offered() -> None:
         assert "Type a learning rate" not in page
 
 
+@pytest.mark.slow
 async def test_without_a_scene_and_a_closed_form_the_loss_has_the_room() -> None:
     start = Start(run=1, lr=0.3, steps=1000, speed=None)
     told = [m for m in descent(start, until=40) if not isinstance(m, Progress)]
@@ -172,6 +174,7 @@ async def test_without_a_scene_and_a_closed_form_the_loss_has_the_room() -> None
         assert "log" in text(app, "loss").splitlines()[0]  # two scales, without a minimum
 
 
+@pytest.mark.slow
 async def test_the_advice_to_take_more_steps_takes_them() -> None:
     source = FakeTrainer()
     app = make_app(source, 0.8, steps=3)
@@ -252,6 +255,7 @@ async def test_a_held_key_leaves_no_trail_of_runs(key: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "lr"), [("0,5", 0.5), ("0,25", 0.25), (",5", 0.5), ("1e-3", 1e-3)]
 )
+@pytest.mark.slow
 async def test_a_comma_is_a_decimal_point(typed: str, lr: float) -> None:
     source = FakeTrainer()
     app = make_app(source)
@@ -263,6 +267,7 @@ async def test_a_comma_is_a_decimal_point(typed: str, lr: float) -> None:
 
 
 @pytest.mark.parametrize("typed", ["1_000", "0x1", "0.1%", "1,000", "9" * 41])
+@pytest.mark.slow
 async def test_nothing_typed_is_dropped(typed: str) -> None:
     source = FakeTrainer(only_until(20))
     app = make_app(source)
@@ -401,6 +406,7 @@ async def test_the_step_at_which_it_settled_is_marked_as_soon_as_it_is_told() ->
         assert "✓ settled: at step 100,001" in text(app, "status")
 
 
+@pytest.mark.slow
 async def test_a_sweep_of_another_problem_redraws_the_ruler() -> None:
     source = FakeTrainer()
     app = make_app(source)
@@ -481,6 +487,7 @@ async def test_a_scene_without_a_closed_form_has_no_bowl_and_no_map() -> None:
         assert not {"bowl", "map", "every-rate"} & set(shown(app))
 
 
+@pytest.mark.slow
 async def test_a_bowl_of_many_weights_that_nobody_tells() -> None:
     many = Quadratic(
         eigenvalues=[1.0, 2.0, 3.0],

@@ -52,6 +52,7 @@ async def test_the_cursor_reads_the_loss_at_its_step() -> None:
         assert text(app, "loss").startswith("linear scale")
 
 
+@pytest.mark.slow
 async def test_a_click_puts_the_cursor_where_it_is() -> None:
     app = make_app(FakeTrainer(), 0.1)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -74,6 +75,7 @@ async def test_a_click_puts_the_cursor_where_it_is() -> None:
         assert float(first.split()[2]) == pytest.approx(theory().loss_at(place), rel=1e-3)
 
 
+@pytest.mark.slow
 async def test_on_the_chart_of_every_rate_enter_runs_the_rate_at_the_cursor() -> None:
     source = FakeTrainer()
     app = make_app(source, 0.1)

@@ -35,6 +35,7 @@ def used(chart: str) -> int:
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+@pytest.mark.slow
 async def test_a_loss_from_five_to_two_fills_its_chart(size: tuple[int, int]) -> None:
     app = live_app(*told(falling(2000)))
     async with app.run_test(size=size) as pilot:
@@ -53,6 +54,7 @@ async def test_the_loss_stands_there_as_a_number(size: tuple[int, int]) -> None:
         assert f" loss {losses[-1]:.4g}" in text(app, "numbers")
 
 
+@pytest.mark.slow
 async def test_what_was_not_finite_is_a_gap_and_a_mark() -> None:
     app = live_app(*told(after_an_overflow()))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -130,6 +132,7 @@ async def test_without_a_loss_steps_and_rate_are_shown() -> None:
         ("S", (), "this only watches; nothing can be steered"),
     ],
 )
+@pytest.mark.slow
 async def test_a_key_that_does_nothing_says_what_it_needs(
     key: str, offers: tuple[str, ...], why: str
 ) -> None:
@@ -161,6 +164,7 @@ async def test_after_the_end_no_key_steers_and_nothing_is_stopping() -> None:
         assert "the training is over" in text(app, "notice")
 
 
+@pytest.mark.slow
 async def test_the_help_of_a_training_opens_on_what_steers_it() -> None:
     app = live_app(*told(falling(60)))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -243,6 +247,7 @@ def every(steps: int, nth: int, value: Callable[[int], float]) -> list[float | N
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+@pytest.mark.slow
 async def test_validation_losses_are_marked_on_the_chart_and_stand_beside_the_loss(
     size: tuple[int, int],
 ) -> None:
@@ -277,6 +282,7 @@ async def test_validation_losses_are_marked_on_the_chart_and_stand_beside_the_lo
         assert "step 3,999" in text(app, "header")
 
 
+@pytest.mark.slow
 async def test_a_validation_loss_of_each_step_is_marked_here_and_there() -> None:
     app = live_app(*told(falling(2000), val_loss=falling(2000, seed=3), test_loss=falling(2000)))
     async with app.run_test(size=(120, 36)) as pilot:

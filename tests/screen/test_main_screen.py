@@ -52,6 +52,7 @@ async def test_the_rates_given_follow_one_another() -> None:
         assert text(app, "log").splitlines()[-2:] == ["run 3 started, rate 1.01", "100 diverged"]
 
 
+@pytest.mark.slow
 async def test_a_number_typed_anywhere_and_enter_start_a_run() -> None:
     source = FakeTrainer()
     app = make_app(source)
@@ -93,6 +94,7 @@ async def test_what_is_no_rate_is_told_and_the_run_goes_on(typed: list[str], sai
         assert main_screen(app).query_one(RateField).value == ""
 
 
+@pytest.mark.slow
 async def test_a_paste_is_taken_or_told() -> None:
     source = FakeTrainer()
     app = make_app(source)
@@ -170,6 +172,7 @@ async def test_as_fast_as_possible_and_back() -> None:
         assert " 1/s " in text(app, "header")
 
 
+@pytest.mark.slow
 async def test_without_a_run_on_the_keys_say_so() -> None:
     source = FakeTrainer()
     app = make_app(source)
@@ -185,6 +188,7 @@ async def test_without_a_run_on_the_keys_say_so() -> None:
         assert not main_screen(app).view.session.paused
 
 
+@pytest.mark.slow
 async def test_a_rate_changed_without_a_restart_is_marked_on_the_chart() -> None:
     source = FakeTrainer(only_until(40))
     app = make_app(source)
@@ -212,6 +216,7 @@ async def test_a_held_key_restarts_cleanly() -> None:
         assert runs[-1].step == 1
 
 
+@pytest.mark.slow
 async def test_earlier_runs_are_shown_behind() -> None:
     source = FakeTrainer()
     app = make_app(source, 0.05, 0.1, 0.2, 0.4, 0.7, 0.9)
@@ -224,6 +229,7 @@ async def test_earlier_runs_are_shown_behind() -> None:
         assert "0.05" not in ends_of_curves(chart)
 
 
+@pytest.mark.slow
 async def test_the_trainer_failing_is_told_and_r_starts_anew() -> None:
     source = FakeTrainer(only_until(5))
     app = make_app(source)
@@ -244,6 +250,7 @@ async def test_the_trainer_failing_is_told_and_r_starts_anew() -> None:
         assert "converging" in text(app, "status")
 
 
+@pytest.mark.slow
 async def test_what_is_printed_cannot_move_the_cursor() -> None:
     source = FakeTrainer()
     app = make_app(source)
@@ -255,6 +262,7 @@ async def test_what_is_printed_cannot_move_the_cursor() -> None:
         assert "\x1b" not in text(app, "log")
 
 
+@pytest.mark.slow
 async def test_help_names_every_action_and_goes_away_again() -> None:
     app = make_app(FakeTrainer())
     async with app.run_test(size=(100, 90)) as pilot:
@@ -379,6 +387,7 @@ async def test_the_ruler_shows_every_rate() -> None:
         (50, "✕ diverged: not finite at step 10; past the limit 0.999, steps grow 99-fold"),
     ],
 )
+@pytest.mark.slow
 async def test_each_rate_is_told_what_it_means(rate: float, said: str) -> None:
     app = make_app(FakeTrainer(), rate)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -418,6 +427,7 @@ async def test_the_forecast_stands_beside_what_came() -> None:
             assert foreseen == settled, number
 
 
+@pytest.mark.slow
 async def test_a_changed_rate_has_a_forecast_of_its_own() -> None:
     source = FakeTrainer(only_until(20))
     app = make_app(source, 0.01)
@@ -482,6 +492,7 @@ async def test_the_loss_is_told_once_in_the_table_or_above_the_chart(columns: in
         assert ("loss 0.0" in text(app, "loss").splitlines()[0]) != in_table
 
 
+@pytest.mark.slow
 async def test_y_has_three_scales() -> None:
     app = make_app(FakeTrainer(), 0.1)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -511,6 +522,7 @@ async def test_another_theme_colours_everything() -> None:
             await frame(pilot)
 
 
+@pytest.mark.slow
 async def test_nothing_is_drawn_when_nothing_changed() -> None:
     app = make_app(FakeTrainer())
     async with app.run_test(size=(120, 36)) as pilot:
@@ -562,6 +574,7 @@ async def test_clicks_on_the_ruler_run_rates() -> None:
         assert len(starts(source)) == count
 
 
+@pytest.mark.slow
 async def test_a_click_on_the_advice_takes_it() -> None:
     source = FakeTrainer()
     app = make_app(source)
@@ -671,6 +684,7 @@ def ends_of_curves(chart: str) -> list[str]:
     return [word for word in words if re.fullmatch(r"[\d.]+", word)]
 
 
+@pytest.mark.slow
 async def test_each_curve_has_its_rate_at_its_end() -> None:
     app = make_app(FakeTrainer(), 0.02, 0.1, 1.01, 0.7)
     async with app.run_test(size=(120, 36)) as pilot:

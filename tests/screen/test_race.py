@@ -19,6 +19,7 @@ from tests.screen.fake import (
 )
 
 
+@pytest.mark.slow
 async def test_rates_typed_with_blanks_are_raced() -> None:
     source = FakeTrainer()
     app = make_app(source, 0.5)
@@ -73,6 +74,7 @@ async def test_keys_act_on_all_runs_and_enter_goes_on_with_the_one_in_focus() ->
         assert asked(source)[-1] == Alone(run=3)
 
 
+@pytest.mark.slow
 async def test_enter_runs_a_highlighted_run_again() -> None:
     source = FakeTrainer()
     app = make_app(source, 0.1, 0.7, 0.3)
@@ -99,6 +101,7 @@ async def test_optimizers_are_raced_at_one_rate() -> None:
 
 
 @pytest.mark.parametrize("typed", ["0.1 0", "0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9"])
+@pytest.mark.slow
 async def test_what_cannot_be_raced_is_refused(typed: str) -> None:
     source = FakeTrainer()
     app = make_app(source)
@@ -145,6 +148,7 @@ async def test_runs_from_ten_on_keep_their_numbers_apart() -> None:
         assert signs.count("◆") + sum(signs.count(str(n)) for n in numbers[2:]) == 3
 
 
+@pytest.mark.slow
 async def test_a_race_that_holds_says_where_it_holds() -> None:
     app = make_app(FakeTrainer(only_until(20)))
     async with app.run_test(size=(120, 36)) as pilot:
@@ -169,6 +173,7 @@ async def test_a_run_at_two_rates_bears_both_in_the_table() -> None:
         assert "0.1 → 0.125" in text(app, "runs")
 
 
+@pytest.mark.slow
 async def test_the_bowl_does_not_call_the_middle_of_the_valley_the_minimum() -> None:
     app = make_app(FakeTrainer(only_until(6)), 0.499)
     async with app.run_test(size=(200, 48)) as pilot:

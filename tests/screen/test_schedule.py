@@ -45,6 +45,7 @@ async def test_a_key_goes_through_the_schedules_at_the_same_peak() -> None:
         assert set(swept) == set(names)
 
 
+@pytest.mark.slow
 async def test_the_rate_is_a_pane_where_it_moves() -> None:
     source = FakeTrainer(falling)  # type: ignore[arg-type]
     app = make_app(source, 0.3)

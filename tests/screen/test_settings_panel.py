@@ -59,6 +59,7 @@ def test_what_is_as_usual_is_left_out() -> None:
         assert Setup(optimizer=by).command_line() == f"lrtui --optimizer {name}"
 
 
+@pytest.mark.slow
 async def test_settings_are_changed_and_run() -> None:
     source = FakeTrainer()
     app = make_app(source, 0.3)
@@ -98,6 +99,7 @@ async def test_a_setting_that_cannot_be_is_refused_with_a_reason() -> None:
         assert len(source.sent) == sent
 
 
+@pytest.mark.slow
 async def test_another_problem_begins_with_its_own_rate() -> None:
     source = FakeTrainer()
     app = make_app(source, 0.3)
@@ -113,6 +115,7 @@ async def test_another_problem_begins_with_its_own_rate() -> None:
         assert starts(source)[-1] == 0.016
 
 
+@pytest.mark.slow
 async def test_the_factor_of_the_keys_can_be_set() -> None:
     source = FakeTrainer()
     app = make_app(source, 0.1)
@@ -160,6 +163,7 @@ async def test_runs_are_pinned_named_hidden_and_removed() -> None:
         assert len(controller.session.runs) == 5
 
 
+@pytest.mark.slow
 async def test_the_command_line_is_shown_and_copied() -> None:
     app = make_app(FakeTrainer(), 0.7, settings=ProblemSettings(seed=3))
     async with app.run_test(size=(120, 36)) as pilot:

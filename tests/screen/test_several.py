@@ -70,6 +70,7 @@ async def test_each_has_a_row_a_curve_and_a_label(size: tuple[int, int]) -> None
             assert f"{low:.4g} @ {np.argmin(falling(900))}" in table[1]
 
 
+@pytest.mark.slow
 async def test_only_settings_that_differ_are_columns() -> None:
     app = app_of(*two())
     async with app.run_test(size=(120, 36)) as pilot:
@@ -80,6 +81,7 @@ async def test_only_settings_that_differ_are_columns() -> None:
         assert (first.split()[-1], second.split()[-1]) == ("64", "32")
 
 
+@pytest.mark.slow
 async def test_keys_are_for_the_one_in_focus() -> None:
     wide, narrow = two()
     app = app_of(wide, narrow)

@@ -24,12 +24,14 @@ async def frames(pilot: Pilot[None]) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
 def test_while_it_runs(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
     source = FakeTrainer(only_until(43))
     assert snap_compare(make_app(source), terminal_size=size, run_before=frames)
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.slow
 def test_after_it_diverged(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
     app = make_app(FakeTrainer(), 0.1, 0.7, 1.01)
     assert snap_compare(app, terminal_size=size, run_before=frames)
@@ -39,11 +41,13 @@ TWO = [(120, 36), (80, 24)]
 
 
 @pytest.mark.parametrize("size", TWO)
+@pytest.mark.slow
 def test_a_network(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
     assert snap_compare(network_app(), terminal_size=size, run_before=frames)
 
 
 @pytest.mark.parametrize("size", TWO)
+@pytest.mark.slow
 def test_a_live_training(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
     lrs = [0.01 * 0.999**step for step in range(1549)]
     accuracy = [1 - 0.9 * 0.997**step for step in range(1549)]
@@ -52,6 +56,7 @@ def test_a_live_training(snap_compare: Callable[..., bool], size: tuple[int, int
 
 
 @pytest.mark.parametrize("size", TWO)
+@pytest.mark.slow
 def test_ranks(snap_compare: Callable[..., bool], size: tuple[int, int]) -> None:
     app = live_app(*told(falling(900), ranks=4, groups=26, lowest=7.8e-6))
     assert snap_compare(app, terminal_size=size, run_before=frames)

@@ -29,6 +29,7 @@ def vitals(**changed: object) -> Vitals:
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+@pytest.mark.slow
 async def test_how_long_it_will_take_and_what_it_does(size: tuple[int, int]) -> None:
     messages = told(falling(600), grad_norm=[0.8] * 600)
     app = live_app(*messages, Ranks(run=1, steps=[600], paces=[10.0]), vitals())
@@ -99,6 +100,7 @@ def measured(step: int, left: float, word: str) -> Gauge:
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (40, 12)])
+@pytest.mark.slow
 async def test_whether_the_rate_may_go_up(size: tuple[int, int]) -> None:
     said = told(falling(600), grad_norm=[0.8] * 600)
     gauges = (measured(47, -0.6, ""), measured(300, 0.2, ""), measured(500, 0.53, ROOM))

@@ -237,6 +237,7 @@ def test_only_the_rate_differs() -> None:
     assert losses(told, 1)[0] == losses(told, 2)[0]
 
 
+@pytest.mark.slow
 def test_progress_is_batched() -> None:
     told = run(0.1, steps=5000)
     reports = [m for m in told if isinstance(m, Progress)]
@@ -393,6 +394,7 @@ def test_commands_without_a_run_are_harmless(server: Server) -> None:
     assert last(server.told, Ended).outcome == "done"
 
 
+@pytest.mark.slow
 def test_a_sweep_is_done_in_the_gaps_of_a_paced_run(server: Server) -> None:
     lrs = [0.001 * 1.1**k for k in range(64)]
     server.inbox.put(Start(run=1, lr=0.1, steps=60, speed=80.0))

@@ -426,6 +426,7 @@ def finished(work: Any) -> Alone:
         return stop.value
 
 
+@pytest.mark.slow
 def test_a_run_does_not_notice_a_sweep_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
     class Noisy(nn.Module):
         """Draws from each of the generators that there are, and prints."""
@@ -462,6 +463,7 @@ def test_pieces_of_work_are_small() -> None:
     assert len(pieces) > 20
 
 
+@pytest.mark.slow
 def test_with_batches_the_slowest_rates_are_not_above_their_start() -> None:
     """The first loss is told of the batch of the last step, or noise says which rate is above."""
     for seed in range(8):

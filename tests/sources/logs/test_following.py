@@ -217,6 +217,7 @@ class TestFollowed:
         follow(source, session, 1.5)
         assert self.losses(session) == [(0, 3.0), (1, 2.0)]
 
+    @pytest.mark.slow
     def test_a_database_that_is_being_written(self, tmp_path: Path) -> None:
         path = tmp_path / "p.db"
         shutil.copy(FILES / "trackio" / "p.db", path)

@@ -76,6 +76,7 @@ def test_the_csv_of_lightning_with_its_header_written_anew(tmp_path: Path) -> No
     assert run.live.scalars["val_loss"].last == 2.9
 
 
+@pytest.mark.slow
 def test_trainer_state_of_transformers(tmp_path: Path) -> None:
     state = pytest.importorskip("transformers.trainer_callback").TrainerState()
     state.max_steps = 100
