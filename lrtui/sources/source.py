@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from importlib.metadata import version
 from types import MappingProxyType
 
-from lrtui import __version__
 from lrtui.messages import AnyMessage, Command, Greeting, Message
 
 
@@ -57,7 +57,7 @@ def greeting_of(
 ) -> Greeting:
     """Return the greeting of a source that has no process and obeys no commands."""
     return Greeting(
-        program=f"lrtui {__version__}",
+        program=f"lrtui {version('lrtui')}",
         pid=0,
         folder=folder,
         title=title,
