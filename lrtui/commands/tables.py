@@ -49,7 +49,7 @@ def ask(
             # The sweep and theory of a session are those of this optimizer and schedule.
             session.begin(1.0, None, setup.optimizer, setup.schedule)
             source.send(command(session, message, setup))
-        if session.swept is not None or session.heated is not None:
+        if isinstance(message, msg.SweepResult | msg.GridResult):
             return session
     return ENDED_EARLY
 

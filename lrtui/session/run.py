@@ -121,6 +121,11 @@ class Run:
         """Whether it has not ended yet."""
         return self.outcome is None
 
+    @property
+    def stall(self) -> str:
+        """For how long a live training takes no step, and why; empty once it is over."""
+        return self.live.stall if self.live is not None and self.is_on else ""
+
     def stop(self) -> None:
         """End it as stopped, unless it is over."""
         if self.is_on:

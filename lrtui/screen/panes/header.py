@@ -42,8 +42,7 @@ def counts(view: View) -> str:
     found = {"live": 0, "waiting": 0, "over": 0, "lost": 0}
     for run in view.session.current_group:
         if run.is_on:
-            waits = run.live is not None and run.live.stall
-            found["waiting" if waits else "live"] += 1
+            found["waiting" if run.stall else "live"] += 1
         else:
             found["lost" if run.outcome in ("disconnected", "failed") else "over"] += 1
     return " · ".join(f"{count} {word}" for word, count in found.items() if count)
@@ -69,7 +68,7 @@ def where_it_stands(run: Run, paused: bool, width: int) -> Row:
         word, tone = f" ■ {run.outcome} ", "bad" if run.outcome != "done" else "dim"
     else:
         word, tone = (" ‖ paused ", "strong") if paused else (" ● live ", "good")
-        if live.stall:
+        if run.stall:
             word, tone = " … waiting ", "warn"
     return [*row, (word, tone)]
 

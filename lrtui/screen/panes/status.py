@@ -150,9 +150,9 @@ def verdict_of(view: View) -> Verdict:
     text = said if now in (verdict, "paused") else f"{now}: {run.reason}"
     if now == "paused":
         text = f"paused at step {run.step:,}; {text}"
-    elif run.is_on and run.live is not None and run.live.stall:
+    elif run.stall:
         sign, tone = "!", "warn"
-        text = f"{run.live.stall}; {text}"
+        text = f"{run.stall}; {text}"
     elif view.silent_for:
         sign, tone = "!", "warn"
         text = f"nothing has come from the trainer for {view.silent_for} s; {text}"

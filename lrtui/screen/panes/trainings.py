@@ -63,7 +63,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         in_focus = run is view.session.current
         word = state(run, view.session.is_paused(run))
         sign, tone = LOOKS[word]
-        if run.live is not None and run.live.stall and run.is_on:
+        if run.stall:
             sign, tone = "…", "dim"
         cells = cells_of(run)
         row: Row = [
