@@ -32,7 +32,7 @@ from lrtui.trainer.many import sweep as module
 from tests.analysis.quadratics import descent, quadratic
 
 RATES = (0.001, 0.01, 0.1, 0.3, 0.7, 0.95, 1.0, 1.01, 1.5, 50.0)
-SEEDS = range(200)
+SEEDS = range(100)
 STEPS = 100
 START = (-1.0, 1.0)
 KINDS: list[tuple[Spread, Noise]] = [
@@ -172,7 +172,7 @@ def test_settled_steps_are_forecast_at_step_0() -> None:
                 total += 1
                 exact += at == forecast
                 near += at is not None and abs(at - forecast) <= 1
-    assert total > 2000
+    assert total > 1000
     assert near == total
     assert exact >= 0.99 * total
 
@@ -396,7 +396,7 @@ def test_curves_with_momentum_and_decay_are_those_of_torch() -> None:
 @pytest.mark.slow
 def test_the_settling_step_with_momentum_and_decay_is_exact() -> None:
     exact, reached, flown = 0, 0, 0
-    for seed in range(100):
+    for seed in range(40):
         fit, (optimizer, share) = Fit.random(seed, spread=0.7), random_sgd(seed)
         theory = Theory.of(fit.quadratic(), optimizer)
         lr = share * theory.max_stable_lr
@@ -407,9 +407,9 @@ def test_the_settling_step_with_momentum_and_decay_is_exact() -> None:
         reached += 1
         exact += settled_for_good(told, theory.settled_loss) == foreseen
         flown += bool((told[:foreseen] <= theory.settled_loss).any())
-    assert reached > 90
+    assert reached > 35
     assert exact >= reached - 1  # float32 may be on the other side of the target by a hair
-    assert flown > 50  # flew through the target and left it again
+    assert flown > 20  # flew through the target and left it again
 
 
 def explicit(theories: Sequence[Theory], lrs: Sequence[float], steps: int) -> np.ndarray:
