@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from lrtui.sources.logs.databases import MLflow, Trackio
@@ -137,7 +137,9 @@ def logs_in(folder: Path) -> list[Path]:
     A log is a file, or the folder of one run.
     """
     runs: dict[Path, float] = {}  # when it was written last, by folder or file
-    for path in walk(folder):
+    files = [*walk(folder)]
+    of_wandb = {path.parent for path in files if path.suffix == ".wandb"}
+    for path in files:
         try:
             written = path.lstat().st_mtime
         except OSError:
@@ -150,13 +152,25 @@ def logs_in(folder: Path) -> list[Path]:
             at = Path(path.as_posix().rpartition(f"/{METRICS.as_posix()}/")[0] or ".")
         elif path.name == META and MLflowFolder.knows(path.parent, b""):
             at = path.parent
-        elif path.suffix in IN_FOLDERS:
-            at = path
-        else:
+        elif path.suffix not in IN_FOLDERS or is_beside_wandb(path, of_wandb):
             continue
+        else:
+            at = path
         runs[at] = max(written, runs.get(at, 0.0))
     newest = sorted(runs, key=lambda at: (runs[at], at), reverse=True)
     return [at for at in newest if at.is_dir() or reader_of(at) is not None]
+
+
+def is_beside_wandb(path: Path, of_wandb: Set[Path]) -> bool:
+    """Return whether W&B wrote a file beside one of its runs, such as its own debug logs.
+
+    ``of_wandb`` are the folders of the runs.
+    """
+    if path.suffix == ".wandb":
+        return False
+    if not of_wandb.isdisjoint(path.parents):
+        return True
+    return path.parent.name == "wandb" and any(run.parent == path.parent for run in of_wandb)
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shutil
 import struct
 from pathlib import Path
 
@@ -249,6 +250,23 @@ def test_the_log_of_a_folder_that_was_written_last(tmp_path: Path) -> None:
     assert session.current is not None
     assert curve(session.current) == [(0, 3.0)]
     assert [path.name for path in logs_in(tmp_path)] == ["c", "b", "a"]
+
+
+def test_what_wandb_writes_beside_a_run_is_no_log(tmp_path: Path) -> None:
+    run = tmp_path / "wandb" / "offline-run-1" / "run-1.wandb"
+    debug = '{"time": 1, "level": "INFO", "pid": 7655}\n'
+    for path, text in {
+        run.parent / "logs" / "debug-core.log": debug,
+        run.parent / "files" / "output.log": "step 1 loss: 2.0\nstep 2 loss: 1.0\n",
+        tmp_path / "wandb" / "debug.log": debug,
+        tmp_path / "mine.log": "step 1 loss: 2.0\nstep 2 loss: 1.0\n",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    shutil.copy(REAL["wandb"], run)
+    assert sorted(logs_in(tmp_path)) == [tmp_path / "mine.log", run]
+    assert logs_in(tmp_path / "wandb") == [run]
+    assert logs_in(run.parent) == [run]
 
 
 def test_a_folder_or_file_without_a_log_is_said(tmp_path: Path) -> None:
