@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from lrtui.text.version import __version__
+
 if TYPE_CHECKING:
     from lrtui.monitor.monitor import Monitor
 
 __all__ = ["Monitor", "__version__"]
-
-__version__ = "0.5"
 
 
 def __getattr__(name: str) -> object:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrtui import __version__
 from lrtui.commands.arguments import (
     ScreenOptions,
     add_form,
@@ -22,6 +21,7 @@ from lrtui.messages import MOST_ENTRANTS
 from lrtui.session.setup import Setup
 from lrtui.text.rates import parse_rate
 from lrtui.text.readers import within
+from lrtui.text.version import __version__
 
 if TYPE_CHECKING:
     from lrtui.commands.plain_text import Printer

@@ -32,6 +32,7 @@ from lrtui.analysis.history import (
 from lrtui.messages.quantities import LARGEST
 from lrtui.monitor.alarms import Alarms
 from lrtui.monitor.device import Batch, Raw
+from lrtui.text.version import __version__
 
 MAX_BUCKETS = 100
 """Buckets of a report; if it has more than twice as many steps, only their extremes are sent."""
@@ -177,7 +178,7 @@ class Publisher:
         if self.ranks > 1:
             title.insert(2, f"{self.ranks} ranks, loss of rank 0")
         return msg.Greeting(
-            program=f"lrtui {version('lrtui')}, torch {version('torch')}",
+            program=f"lrtui {__version__}, torch {version('torch')}",
             pid=os.getpid(),
             folder=self._folder,
             title=" · ".join(title),

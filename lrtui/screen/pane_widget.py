@@ -39,6 +39,7 @@ class PaneWidget(Widget, can_focus=False):
         self._rows: list[Row] = []
         self._hints: list[Hint] = []
         self._drawn: object = None
+        self._base = Style.null()
 
     def move(self, region: Region, frame: Frame | None) -> None:
         """Move it to a region of the screen."""
@@ -110,9 +111,14 @@ class PaneWidget(Widget, can_focus=False):
         if changed:
             self.refresh(*(Region(0, y, width, 1) for y in changed))
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Render rows; their style under the text is looked up once, as that takes long."""
+        self._base = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """Return row ``y`` as a strip of textual's."""
-        base: Style = self.rich_style
+        base = self._base
         row = self._rows[y] if y < len(self._rows) else []
         strip = Strip([Segment(text, base + self.styles_of[tone]) for text, tone in row if text])
         return strip.adjust_cell_length(self.size.width, base)

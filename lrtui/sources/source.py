@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from importlib.metadata import version
 from types import MappingProxyType
 
 from lrtui.messages import AnyMessage, Command, Greeting, Message
+from lrtui.text.version import __version__
 
 
 class Source(ABC):
@@ -57,7 +57,7 @@ def greeting_of(
 ) -> Greeting:
     """Return the greeting of a source that has no process and obeys no commands."""
     return Greeting(
-        program=f"lrtui {version('lrtui')}",
+        program=f"lrtui {__version__}",
         pid=0,
         folder=folder,
         title=title,

@@ -14,9 +14,9 @@ from threading import Lock, Thread
 
 import msgspec
 
-from lrtui import __version__
 from lrtui import messages as msg
 from lrtui.messages.problem_settings import ProblemSettings
+from lrtui.text.version import __version__
 
 
 def main() -> None:
