@@ -8,7 +8,7 @@ from textual.geometry import Region
 
 from lrtui.screen.control.view import View
 from lrtui.screen.panes import PANES
-from lrtui.screen.panes.log import LOG
+from lrtui.screen.panes.log import EVENTS, LOG, events_fit
 from lrtui.screen.panes.notice import rows as notice_rows
 from lrtui.screen.panes.pane import TALL, WIDE, Pane
 from lrtui.screen.panes.runs import RUNS
@@ -28,9 +28,6 @@ BELOW = 0.4
 
 TABLE_SHARE = {"runs": 6, "trainings": 3}
 """Minimum rows of the terminal for each row of the table."""
-
-EVENTS = 40
-"""Columns of the events beside a table without a maximum width."""
 
 MIN_EVENTS = 4
 """Minimum rows of the events beside the table."""
@@ -79,10 +76,8 @@ def usual(view: View) -> list[Pane]:
 
 def fits(pane: Pane, view: View) -> bool:
     """Return whether a pane applies and fits beside the others."""
-    columns, rows = view.size
-    if pane is LOG and view.several:
-        columns -= EVENTS  # beside a table that is wider
-    return pane.applies(view) and pane.fits(columns, rows)
+    room = events_fit(view) if pane is LOG else pane.fits(*view.size)
+    return pane.applies(view) and room
 
 
 def next_alone(view: View) -> str | None:

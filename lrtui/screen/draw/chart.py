@@ -6,7 +6,8 @@ each in its own way, draws the axes, from ticks that are on its grid already.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -223,10 +224,12 @@ def draw(
     for layer in layers:
         if not isinstance(layer, Mark | Label):
             sheet.light(*lit(canvas, x, y, layer), tones.index(layer.tone))
-    # Labels keep clear of marks, so marks come first.
-    for layer in sorted(layers, key=lambda layer: isinstance(layer, Label)):
-        if isinstance(layer, Mark | Label):
-            put(sheet, x, y, layer, tones.index(layer.tone))
+    marks = [layer for layer in layers if isinstance(layer, Mark)]
+    texts = [layer for layer in layers if isinstance(layer, Label)]
+    for mark in marks:  # first, as labels keep clear of them
+        put(sheet, x, y, mark, tones.index(mark.tone))
+    for label, row, column in placed(canvas, x, y, texts):
+        sheet.place(label, row, column, tones.index(label.tone))
     frame = axes_drawn(width, height, x, y) if canvas.left else np.full((height, width), ord(" "))
     return sheet.rows(frame, tones)
 
@@ -305,17 +308,46 @@ def lit(canvas: Canvas, x: Axis, y: Axis, layer: Curve | Path | Cloud) -> tuple[
             return dots(at, width), dots(up, height)
 
 
-def put(sheet: Sheet, x: Axis, y: Axis, layer: Mark | Label, tone: int) -> None:
-    """Write a mark in its cell, or a label near it; nothing if the point is not a number."""
-    if np.isnan([layer.x, layer.y]).any():
+def inside(canvas: Canvas, column: int, row: int) -> tuple[int, int]:
+    """Return the cell of the canvas next to a column and row."""
+    return min(max(column, 0), canvas.columns - 1), min(max(row, 0), canvas.rows - 1)
+
+
+def placed(
+    canvas: Canvas, x: Axis, y: Axis, labels: Iterable[Label]
+) -> Iterator[tuple[Label, int, int]]:
+    """Yield labels with row and column; those at the ends of lines stand in the order of these."""
+    ends = []
+    for label in sorted(labels, key=lambda label: -label.y):
+        if math.isnan(label.x) or math.isnan(label.y):
+            continue
+        column, row = inside(canvas, canvas.column(x, label.x), canvas.row(y, label.y))
+        if label.ends:
+            ends.append((label, row, column))
+        else:
+            yield label, row, column
+
+    def overlap(i: int, j: int) -> bool:
+        (one, _, first), (other, _, second) = ends[i], ends[j]
+        return first < second + len(other.text) and second < first + len(one.text)
+
+    rows = [row for _, row, _ in ends]
+    for i in range(len(ends)):  # each below those that ended higher, then up from the bottom
+        rows[i] = max([rows[i], *(rows[j] + 1 for j in range(i) if overlap(i, j))])
+    for i in reversed(range(len(ends))):
+        after = (rows[j] - 1 for j in range(i + 1, len(ends)) if overlap(i, j))
+        rows[i] = min([rows[i], canvas.rows - 1, *after])
+    yield from ((label, row, column) for (label, _, column), row in zip(ends, rows, strict=True))
+
+
+def put(sheet: Sheet, x: Axis, y: Axis, mark: Mark, tone: int) -> None:
+    """Write a mark in its cell; nothing if the point is not a number."""
+    if np.isnan([mark.x, mark.y]).any():
         return
     canvas = sheet.canvas
-    column, row = canvas.column(x, layer.x), canvas.row(y, layer.y)
-    at, up = min(max(column, 0), canvas.columns - 1), min(max(row, 0), canvas.rows - 1)
-    if isinstance(layer, Label):
-        sheet.place(layer, up, at, tone)
-        return
-    sign = layer.sign
+    column, row = canvas.column(x, mark.x), canvas.row(y, mark.y)
+    at, up = inside(canvas, column, row)
+    sign = mark.sign
     if row != up:
         sign = "▲" if row < up else "▼"
     elif column != at:

@@ -11,6 +11,9 @@ from lrtui.screen.draw.spans import Row
 from lrtui.screen.panes.pane import Pane, in_two_rows
 from lrtui.text.ascii_fallback import printable
 
+EVENTS = 40
+"""Columns of the events beside a table without a maximum width."""
+
 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """List the last events, the oldest first; a long one takes several rows."""
@@ -23,6 +26,12 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         if len(rows) >= height:
             break
     return rows[-height:]
+
+
+def events_fit(view: View) -> bool:
+    """Return whether there is room for the events; beside a table of trainings, there is less."""
+    columns, rows = view.size
+    return LOG.fits(columns - view.several * EVENTS, rows)
 
 
 LOG = Pane(

@@ -6,7 +6,7 @@ import textwrap
 
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, Span
-from lrtui.screen.panes.log import LOG
+from lrtui.screen.panes.log import events_fit
 from lrtui.screen.panes.pane import TALL, Pane
 from lrtui.text.rates import complaint
 
@@ -18,7 +18,7 @@ def said(view: View) -> Span:
     """Return a complaint about the typed text, else the answer to a key, else the last event."""
     if wrong := complaint(view.typed):
         return wrong, "bad"
-    if not view.notice[0] and view.log and not LOG.fits(*view.size):
+    if not view.notice[0] and view.log and not events_fit(view):
         return view.log[-1][0], "dim"
     return view.notice
 

@@ -54,15 +54,17 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         rows = race_rows(view, width, max(height - len(under), 1))
     else:
         sign, text, tone = verdict_of(view)
-        lines = textwrap.wrap(text, max(width - 4, 1)) or [""]
+        run = view.session.current
+        number: Row = [(f" {run.number}", view.tone(run))] if view.several and run else []
+        margin = " " * length(number)
+        lines = textwrap.wrap(text, max(width - len(margin) - 4, 1)) or [""]
         under = below(view, width, height - len(lines))
         room = max(height - len(under), 1)
         if len(lines) > room:
             lines = lines[:room]
-            lines[-1] = lines[-1][: max(width - 5, 0)] + "…"
-        rows = [[("   " if i else f" {sign} ", tone), (line, tone)] for i, line in enumerate(lines)]
-        if view.several and (run := view.session.current) is not None and rows:
-            rows[0] = fitted([(f" {run.number}", view.tone(run)), *rows[0]], width)
+            lines[-1] = lines[-1][: max(width - len(margin) - 5, 0)] + "…"
+        rows = [[(f"{margin}   ", tone), (line, tone)] for line in lines]
+        rows[0] = [*number, (f" {sign} ", tone), (lines[0], tone)]
     if not under and len(rows) < height:
         under = [why_advised(view, width)]
     return [*rows, *under, *([[]] * height)][:height]
