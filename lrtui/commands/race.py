@@ -119,7 +119,12 @@ def run(options: RaceOptions) -> int:
     with reading_files():
         folder = folder_of(options)
     standings = Standings()
-    source = RaceSource(folder, options.jobs, standings.take)
+
+    def conclude() -> list[str]:
+        # Text has the table at its end.
+        return result(folder, standings).advice if on_screen else []
+
+    source = RaceSource(folder, options.jobs, standings.take, conclude)
     code = 0
     try:
         with signals_as_exit():
@@ -178,13 +183,19 @@ def signals_as_exit() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def print_table(folder: Folder, standings: Standings, options: RaceOptions) -> None:
-    """Print the table, as JSON or as lines."""
-    from lrtui.messages import encode
+def result(folder: Folder, standings: Standings) -> RaceTable:
+    """Return the table of a race as it stands."""
     from lrtui.session.race import table
 
     entries = {entry.name: (entry.lr, entry.seed) for entry in folder.plan.entries()}
-    found = table(standings, entries)
+    return table(standings, entries)
+
+
+def print_table(folder: Folder, standings: Standings, options: RaceOptions) -> None:
+    """Print the table, as JSON or as lines."""
+    from lrtui.messages import encode
+
+    found = result(folder, standings)
     if options.json:
         print(encode(found).decode(), flush=True)
         return

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from textual.geometry import Region
 
 from lrtui.screen.control.view import View
-from lrtui.screen.panes import PANES
+from lrtui.screen.panes import PANES, notice
 from lrtui.screen.panes.log import EVENTS, LOG, events_fit
-from lrtui.screen.panes.notice import rows as notice_rows
 from lrtui.screen.panes.pane import TALL, WIDE, Pane
 from lrtui.screen.panes.runs import RUNS
 from lrtui.screen.panes.small import is_small
@@ -107,10 +106,10 @@ def places(view: View) -> tuple[dict[str, Region], dict[str, Region]]:
             top += height
     bottom = rows - 1
     plain["footer"] = Region(0, bottom, columns, 1)
-    said = notice_rows(view)
+    said = notice.rows(view)
     if any(pane.id == "notice" for pane in panes):
         plain["notice"] = Region(0, bottom - said, columns, said)
-    bottom -= rows >= TALL
+    bottom -= notice.kept(view)
     if any(pane.id == "caption" for pane in panes):
         bottom -= heights["caption"]
         plain["caption"] = Region(0, bottom, columns, heights["caption"])

@@ -42,7 +42,19 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def rows(view: View) -> int:
     """Return how many rows it takes, at most three."""
-    return min(max(len(textwrap.wrap(said(view)[0], max(view.size[0] - 4, 1))), 1), 3)
+    return rows_of(said(view)[0], view)
+
+
+def rows_of(text: str, view: View) -> int:
+    """Return how many rows a text takes, at most three."""
+    return min(max(len(textwrap.wrap(text, max(view.size[0] - 4, 1))), 1), 3)
+
+
+def kept(view: View) -> int:
+    """Return the rows kept free for it; answers to keys may cover more for their seconds."""
+    if view.several and view.log and not events_fit(view):
+        return rows_of(view.log[-1][0], view)
+    return int(view.size[1] >= TALL)
 
 
 def applies(view: View) -> bool:

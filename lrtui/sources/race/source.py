@@ -180,8 +180,18 @@ class RaceSource(Several):
         was_cut_short: whether it was left before the end of all runs.
     """
 
-    def __init__(self, folder: Folder, jobs: int, judge: Judge) -> None:
-        """Start with the runs that are complete; the others wait for one of ``jobs`` processes."""
+    def __init__(
+        self,
+        folder: Folder,
+        jobs: int,
+        judge: Judge,
+        conclude: Callable[[], Sequence[str]] = list,
+    ) -> None:
+        """Start with the runs that are complete; the others wait for one of ``jobs`` processes.
+
+        ``conclude`` is called once all runs have ended; its sentences are told.
+        """
+        self._conclude = conclude
         self.folder, self._jobs, self._judge = folder, jobs, judge
         self._devices = [] if folder.plan.launch else devices()
         self._queue: deque[Entry] = deque()
@@ -228,7 +238,8 @@ class RaceSource(Several):
                         self.folder.note_diverged(run.entry, why)
         if self.is_over and not self._has_said_end:
             self._has_said_end = True
-            messages.append(msg.Printed(text="all runs have ended"))
+            said = "; ".join(["all runs have ended", *self._conclude()])
+            messages.append(msg.Printed(text=said))
         return messages
 
     def close(self) -> None:
