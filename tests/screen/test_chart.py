@@ -23,6 +23,7 @@ from lrtui.screen.draw.chart import (
     Mark,
     Path,
     draw,
+    placed,
 )
 from lrtui.screen.draw.spans import Row
 from tests.screen.test_axis import axes, number
@@ -309,3 +310,15 @@ def test_between_a_line_and_its_label_there_is_no_other_line() -> None:
         assert "aa ⡇" in row or "aa ⢸" in row
         assert re.search("[⡇⢸] b", row)
         assert row.index("aa") < row.index("b")
+
+
+def test_labels_at_the_ends_of_lines_stand_in_their_order() -> None:
+    canvas = Canvas.of(60, 12)
+    x, y = Axis(0.0, 1.0), Axis(0.0, 1.0)
+    heights = (0.50, 0.52, 0.51, 0.02, 0.01, 0.0)
+    labels = [Label(0.5, at, f"{at}", "label", ends=True) for at in heights]
+    found = [*placed(canvas, x, y, labels)]
+    assert [label.y for label, _, _ in found] == sorted(heights, reverse=True)
+    rows = [row for _, row, _ in found]
+    assert rows == sorted({*rows})
+    assert 0 <= rows[0] <= rows[-1] < canvas.rows
