@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from lrtui.messages import Greeting, Hold, Pause, Progress, Ranks
+from lrtui.messages import Greeting, Hold, Pause, Printed, Progress, Ranks
 from lrtui.screen.app import LrtuiApp
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.main_screen import MainScreen
@@ -68,6 +68,20 @@ async def test_each_has_a_row_a_curve_and_a_label(size: tuple[int, int]) -> None
         if size[0] == 120:
             assert f"{falling(900)[-1]:.4g}" in table[1]
             assert f"{low:.4g} @ {np.argmin(falling(900))}" in table[1]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_verdict_and_events_are_told_in_full(size: tuple[int, int]) -> None:
+    source = training("wide", falling(900))
+    said = "all runs have ended; " + "a conclusion of many words " * 4
+    app = app_of(source, training("narrow", falling(400, 5.0, 3.0)))
+    async with app.run_test(size=size) as pilot:
+        await frame(pilot, 3)
+        source.say(Printed(text=said.strip()))
+        await frame(pilot, 3)
+        assert "falling (measured): " in text(app, "status")
+        assert said.split() == [w for w in text(app, "notice").split() if w not in ("·", "wide:")]
+        assert "narrow" in text(app, "trainings")
 
 
 @pytest.mark.slow

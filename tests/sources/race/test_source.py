@@ -301,3 +301,13 @@ def test_a_folder_is_used_once(tmp_path: Path) -> None:
 
 def test_process_groups_below_are_found() -> None:
     assert os.getpgrp() not in job.groups_below(os.getpid())
+
+
+def test_the_end_of_all_runs_is_told_once_with_the_conclusion(tmp_path: Path) -> None:
+    with racing(tmp_path, command("ends", "5"), [0.1]) as race:
+        race.finish()
+    source = RaceSource(race.folder, 1, lambda messages: {}, lambda: ["0.1 is lowest"])
+    told = [message for _ in range(9) for message in source.poll(0.02)]
+    said = [message.text for message in told if isinstance(message, msg.Printed)]
+    source.close()
+    assert said == ["all runs have ended; 0.1 is lowest"]
