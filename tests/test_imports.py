@@ -201,7 +201,7 @@ def test_a_script_that_is_run_pays_for_no_other_command(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lrtui", "run", str(script)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert {*done.stdout.split()} == {
-        "lrtui", "lrtui.text", "lrtui.text.ascii_fallback",
+        "lrtui", "lrtui.text", "lrtui.text.ascii_fallback", "lrtui.text.version",
         "lrtui.monitor", "lrtui.monitor.options", "lrtui.monitor.script",
         "lrtui.monitor.stderr_tail",
         "lrtui.commands", "lrtui.commands.parser", "lrtui.commands.run",
