@@ -318,7 +318,7 @@ def placed(
 ) -> Iterator[tuple[Label, int, int]]:
     """Yield labels with row and column; those at the ends of lines stand in the order of these."""
     ends = []
-    for label in sorted(labels, key=lambda label: -label.y):
+    for label in labels:
         if math.isnan(label.x) or math.isnan(label.y):
             continue
         column, row = inside(canvas, canvas.column(x, label.x), canvas.row(y, label.y))
@@ -326,6 +326,7 @@ def placed(
             ends.append((label, row, column))
         else:
             yield label, row, column
+    ends.sort(key=lambda end: -end[0].y)
 
     def overlap(i: int, j: int) -> bool:
         (one, _, first), (other, _, second) = ends[i], ends[j]
