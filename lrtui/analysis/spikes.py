@@ -44,9 +44,6 @@ MAX_DEVIATIONS = 12.0
 MIN_HIGH_LOSSES = 4
 """Of ``RISE_WINDOW`` losses, so many must exceed the level by ``HIGH_DEVIATIONS``."""
 
-MAY_BE_LOW = RISE_WINDOW - MIN_HIGH_LOSSES
-"""The others."""
-
 HIGH_DEVIATIONS = 1.5
 """Deviations above the level of each loss of a spike."""
 
@@ -298,23 +295,23 @@ class SpikeWatch:
             if norms is not None:
                 self.norms.add(step, norms[i])
             loss = math.inf if value is None else value
+            # A rise has at most one low loss among its last ones, so one of these two is high.
+            higher = loss if not self._just else max(loss, self._just[-1][1])
             self._just.append((step, loss))
             if value is not None and not loss >= self._smallest:
                 self._first = loss if math.isnan(self._first) else self._first
                 self._smallest = loss
             if (spike := self.now) is not None:
                 self._follow(spike)
-            elif loss > self._level and (count := self._rise()):
+            elif higher > self._each and loss > self._level and (count := self._rise()):
                 self._begin(count)
-            else:
-                self._add_to_level(loss)
+            elif math.isfinite(loss):
+                self._waiting.append(loss)
+                if len(self._waiting) == LEVEL_EVERY:
+                    self._update_level()
 
-    def _add_to_level(self, loss: float) -> None:
-        """Add a loss to those that define the level."""
-        if math.isfinite(loss):
-            self._waiting.append(loss)
-        if len(self._waiting) < LEVEL_EVERY:
-            return
+    def _update_level(self) -> None:
+        """Add the losses that wait to those that define the level."""
         self._before.add(self._waiting)
         self._waiting.clear()
         ordered = self._before.ordered
@@ -337,9 +334,6 @@ class SpikeWatch:
 
     def _rise(self) -> int:
         """Return how many of the last losses rise, a few by far or more by less; 0 for none."""
-        last = [self._just[-i][1] for i in range(1, min(MAY_BE_LOW + 1, len(self._just)) + 1)]
-        if max(last) <= self._each:
-            return 0  # nearly always
         just = [loss for _, loss in self._just]
         most = self._level + max(MAX_DEVIATIONS * self._deviation, 2 * (self._high - self._level))
         few = just[-RISE_WINDOW:]

@@ -79,6 +79,7 @@ class Automatic:
         self._made_at: WeakKeyDictionary[Optimizer, int] = WeakKeyDictionary()
         self._steps = 0  # of the followed optimizer
         self._scalars: dict[str, Any] = {}
+        self._others_stepped = False  # since the followed optimizer's last step
         # In its step, which may step others, as ZeroRedundancyOptimizer does.
         self._stepping: Optimizer | None = None
         self._is_off = False
@@ -163,7 +164,9 @@ class Automatic:
             changed = None
             if self._control is not None:
                 changed = self._control.before(optimizer, args, kwargs)
-            return self._losses.begin_step(*(changed or (args, kwargs))) or changed
+                if changed is not None:
+                    args, kwargs = changed
+            return self._losses.begin_step(args, kwargs) or changed
         except Exception as error:
             self._on_error(error)
             return None
@@ -188,9 +191,8 @@ class Automatic:
             scalars = self._scalars
             if scalars:
                 self._scalars = {}
-            if len(self._watched) > 1:
-                for other in self._watched.values():
-                    other.solo_steps.clear()
+            if self._others_stepped:
+                self._forget_solo_steps()
         except Exception as error:
             self._on_error(error)
             return
@@ -215,8 +217,7 @@ class Automatic:
         self._followed, self._steps = optimizer, 0
         self._made_at.clear()
         self._scalars = {}
-        for other in self._watched.values():
-            other.solo_steps.clear()
+        self._forget_solo_steps()
         follow = self._follow if len(self._watched) > 1 else None
         self._levers = levers = Levers(
             RateControl(optimizer), stop=self._stop, follow=follow, optimizers=self._watched
@@ -224,6 +225,12 @@ class Automatic:
         self._control = levers.control
         self._control.guard_state(optimizer)
         self.monitor = Monitor.of_all(self._describe(optimizer), levers, self._options)
+
+    def _forget_solo_steps(self) -> None:
+        """Forget the steps that others have taken since the followed optimizer's last one."""
+        self._others_stepped = False
+        for other in self._watched.values():
+            other.solo_steps.clear()
 
     def _add_scalars(self, optimizer: Optimizer, loss: Number | None, rate: Any) -> None:
         """Show another optimizer's loss and rate with the next step.
@@ -233,6 +240,7 @@ class Automatic:
         if (watched := self._watched.get(optimizer)) is None:
             return
         watched.solo_steps.append((loss, rate))
+        self._others_stepped = True
         if len(watched.solo_steps) == TAKEOVER_STEPS:
             steps = [*watched.solo_steps]
             self._start_run(optimizer)

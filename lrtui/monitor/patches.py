@@ -12,7 +12,9 @@ class Watching:
         is_paused: true during a replay, whose steps are not the training's.
     """
 
-    is_paused = False
+    def __init__(self) -> None:
+        """Watch."""
+        self.is_paused = False
 
 
 WATCHING = Watching()

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from msgspec.structs import replace
 
@@ -235,7 +235,9 @@ class Publisher:
         messages: list[Addressed] = []
         for _ in range(len(self.outbox)):
             item = self.outbox[0]
-            if isinstance(item, Addressed):
+            if type(item) is tuple:  # nearly always
+                self._add(rows, item)
+            elif isinstance(item, Addressed):
                 self._flush(rows, messages, watched)
                 self._keep_event(item.message)
                 messages.append(item)
@@ -247,9 +249,7 @@ class Publisher:
                 self._flush(rows, messages, watched)
                 self._ended = self.ended(self._step, *item)
                 messages.append(to_all(self._ended))
-            elif isinstance(item, tuple):
-                self._add(rows, item)
-            elif (arrived := item()) is not None:
+            elif (arrived := cast(Batch, item)()) is not None:
                 for row in arrived:
                     self._add(rows, row)
             else:
