@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gc
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -13,11 +15,12 @@ from pathlib import Path
 import pytest
 
 import lrtui
+from lrtui.commands import showing
 
 pytestmark = pytest.mark.slow
 
 PACKAGE = Path(lrtui.__file__).parent
-HEAVY = ("torch", "textual", "plotext", "numpy")
+HEAVY = ("torch", "textual", "plotext", "numpy", "numpy.ma")
 NEVER = {
     "problems": {"textual", "plotext"},
     "trainer": {"textual", "plotext"},
@@ -208,20 +211,48 @@ def test_a_script_that_is_run_pays_for_no_other_command(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-FIRST_FRAME = """
+SCREEN = """
 import asyncio
-from tests.screen.fake import FakeTrainer, frame, greeting, make_app
+from tests.screen.fake import FakeTrainer, frame, greeting, make_app, only_until
 
-async def first():
-    app = make_app(FakeTrainer(lambda start: [], first=[greeting()]), 0.1)
+async def shown(trainer, expected):
+    app = make_app(trainer, 0.1)
     async with app.run_test(size=(120, 36)) as pilot:
-        await frame(pilot)
-        assert "q quit" in "".join(line.text for line in app.screen._compositor.render_strips())
+        await frame(pilot, 2)
+        assert expected in "".join(line.text for line in app.screen._compositor.render_strips())
+"""
 
-asyncio.run(first())
+FIRST_FRAME = f"""{SCREEN}
+asyncio.run(shown(FakeTrainer(lambda start: [], first=[greeting()]), "q quit"))
+"""
+
+FIRST_CHART = f"""{SCREEN}
+asyncio.run(shown(FakeTrainer(only_until(3)), "◆"))
 """
 
 
 def test_the_first_frame_draws_no_chart() -> None:
     # The fakes of the tests bring numpy.
     assert "plotext" not in loaded(FIRST_FRAME)
+
+
+def test_the_first_chart_does_without_masked_arrays() -> None:
+    # Many functions of numpy import them, which takes as long as that chart.
+    assert loaded(FIRST_CHART) == {"textual", "numpy", "plotext"}
+
+
+def test_garbage_is_collected_once_the_screen_has_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(showing, "START_SECONDS", 0.05)
+    try:
+        showing.collect_later()
+        assert not gc.isenabled()
+        until = time.monotonic() + 10
+        while not gc.isenabled():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+        gc.enable()

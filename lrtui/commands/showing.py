@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING
 
 from lrtui.commands.config_file import read_config
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 SCREEN_SPEED = 20.0
 """Steps a second on the screen by default."""
 
+START_SECONDS = 1.0
+"""Seconds without garbage collection while the screen starts."""
+
 
 def shows_screen(as_text: bool = False) -> bool:
     """Return whether to show the screen rather than lines of text; if so, prepare for it."""
@@ -35,8 +40,25 @@ def shows_screen(as_text: bool = False) -> bool:
         all(stream.isatty() for stream in streams) and not is_dumb(os.environ)
     ):
         prepare(os.environ)  # before textual is imported
+        collect_later()
         return True
     return False
+
+
+def collect_later() -> None:
+    """Collect no garbage at first: that would take a twelfth of the time to the first frame.
+
+    What is there by then is never garbage, and is not looked at again.
+    """
+
+    def begin() -> None:
+        gc.freeze()
+        gc.enable()
+
+    gc.disable()
+    timer = Timer(START_SECONDS, begin)
+    timer.daemon = True
+    timer.start()
 
 
 def usual_speed(speed: float | None, on_screen: bool) -> float | None:

@@ -30,8 +30,9 @@ class PaneWidget(Widget, can_focus=False):
     """
 
     def __init__(self, pane: Pane, view: View) -> None:
-        """Start empty."""
+        """Start empty, and hidden until it is placed."""
         super().__init__(id=pane.id)
+        self.display = False
         self.pane = pane
         self._view = view
         self.frame: Frame | None = None
