@@ -228,15 +228,3 @@ def quantile(values: Floats, q: float) -> float:
     if not len(values):
         return np.nan
     return float(np.interp(q * (len(values) - 1), np.arange(len(values)), np.sort(values)))
-
-
-def first_of_each(values: Ints) -> Ints:
-    """Return the index of the first of each distinct value, ascending.
-
-    As ``np.unique`` with ``return_index``, which imports ``numpy.ma`` as well.
-    """
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    is_new = np.ones(len(values), dtype=bool)
-    is_new[1:] = ordered[1:] != ordered[:-1]
-    return np.sort(order[is_new])

@@ -10,14 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrtui.analysis.series import (
-    MAX_BUCKETS,
-    OPENING,
-    RECENT_LOSSES,
-    LossSeries,
-    first_of_each,
-    quantile,
-)
+from lrtui.analysis.series import MAX_BUCKETS, OPENING, RECENT_LOSSES, LossSeries, quantile
 
 losses = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
@@ -236,10 +229,3 @@ def test_quantiles_are_those_of_numpy(count: int, q: float) -> None:
     values = np.random.default_rng(count).normal(size=count)
     assert quantile(values, q) == pytest.approx(np.quantile(values, q), abs=1e-12)
     assert np.isnan(quantile(values[:0], q))
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 50, 3000])
-def test_the_first_of_each_value_is_that_of_numpy(count: int) -> None:
-    values = np.random.default_rng(count).integers(-20, 20, count)
-    expected = np.sort(np.unique(values, return_index=True)[1])
-    np.testing.assert_array_equal(first_of_each(values), expected)

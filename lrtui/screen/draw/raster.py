@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lrtui.analysis.series import first_of_each
 from lrtui.screen.draw.axis import NUDGE, Floats, Ints, dots
 
 LINE_DOTS = 50_000
@@ -113,7 +112,8 @@ def affordable(ends: Ints) -> Ints:
     """
     x0, y0, x1, y1 = ends
     packed = ((x0 << 15 | y0) << 15 | x1) << 15 | y1
-    ends = ends[:, first_of_each(packed)]
+    _, first = np.unique(packed, return_index=True)
+    ends = ends[:, np.sort(first)]
     size = np.abs(ends[:2] - ends[2:]).max(axis=0) + 1
     until = np.cumsum(size)
     return ends[:, (until <= LINE_DOTS / 2) | (until - size >= size.sum() - LINE_DOTS / 2)]

@@ -190,11 +190,9 @@ def smoothed(series: LossSeries, columns: int) -> tuple[Floats, Floats]:
     """Return the mean loss of each of a number of equal stretches, at their middle."""
     import numpy as np
 
-    from lrtui.analysis.series import first_of_each
-
     last = int(series.recent_steps[-1]) - series.origin + 1
     edges = np.linspace(0, last, min(columns, last) + 1).astype(np.int64)
-    edges = edges[first_of_each(edges)]
+    edges, _ = np.unique(edges, return_index=True)  # without it, numpy.ma is imported
     means = series.means(edges)
     middle = series.origin + (edges[:-1] + edges[1:]) / 2
     known = np.isfinite(means)
@@ -224,13 +222,11 @@ def forecast(run: Run, last: int) -> tuple[Floats, Floats] | None:
     """Return the future losses up to a step: from the closed form, or from running ahead."""
     import numpy as np
 
-    from lrtui.analysis.series import first_of_each
-
     diagnosis = run.diagnosis
     if run.is_exact and diagnosis is not None and diagnosis.theory is not None:
         since = diagnosis.since
         at = np.linspace(since, max(last, since), FORECAST_POINTS).astype(int)
-        at = at[first_of_each(at)]
+        at, _ = np.unique(at, return_index=True)  # without it, numpy.ma is imported
         steps = [int(step) - since for step in at]
         return at.astype(float), diagnosis.theory.losses(diagnosis.start, diagnosis.lr, steps)
     if run.ahead is None:
