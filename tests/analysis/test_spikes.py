@@ -128,15 +128,18 @@ def test_a_training_that_is_not_ours_is_judged_as_one_of_mini_batches() -> None:
     assert training(smooth, full_batch=True)[1].verdict()[0] == "falling, swinging"
 
 
-def test_ruined_by_a_rate_it_is_above_its_level_for_as_long_as_it_is() -> None:
+@pytest.mark.parametrize("first", ["start", "level"])
+def test_ruined_by_a_rate_it_is_above_its_level_for_as_long_as_it_is(first: str) -> None:
     told = [*noisy(0.3, 0, 600), *noisy(1.6, 600, 1900, 0.02)]
+    if first == "level":  # it began higher, and fell to its level
+        told[:20] = [3.0] * 20
     rates = [0.1] * 595 + [0.5] * 1305
     _, run = training(told[:650], rates)
     verdict, evidence = run.verdict()
     assert verdict == "spike"
     _, run = training(told, rates)
     verdict, evidence = run.verdict()
-    assert verdict == "above its level"
+    assert verdict == f"above its {first}"
     assert evidence == (
         "since step 600, as the rate rose from 0.1 to 0.5: 1.583, ×5.26 its level before"
     )
