@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from lrtui.analysis.headroom import MOST_CALM
 from lrtui.screen.control.view import View
@@ -29,10 +29,14 @@ def draw(view: View, width: int, height: int) -> list[Row]:
     left: Row = [(f"{' rate':<{FIELD}}", "dim")]
     if run is not None:
         left += loss_of(run)
-        left += scalars_of(run) if run.live is not None else end_of(run)
     essential = length(fitted(left[:3], width))
     right = next((row for row in advice(view) if length(row) + essential <= width), [])
+    if run is not None and run.live is None:
+        left += end_of(run)
     left = fitted(left, width - length(right))
+    for item in scalars_of(run) if run is not None and run.live is not None else []:
+        if length(left) + length(item) <= width - length(right):  # a number never without its name
+            left += item
     return [[*left, (" " * (width - length(left) - length(right)), "dim"), *right]]
 
 
@@ -62,27 +66,26 @@ def end_of(run: Run) -> Row:
     return [(word, "dim"), (f"{run.forecast:,}", "strong"), *moves]
 
 
-def scalars_of(run: Run) -> Row:
-    """Return the last values that a training reports besides its loss."""
+def scalars_of(run: Run) -> Iterator[Row]:
+    """Yield the last values that a training reports besides its loss, with their names."""
     assert run.live is not None
-    row: Row = []
     vitals = run.live.vitals
     for name, series in run.live.scalars.items():
         if name == "slope left" or (run.series is not None and validation_kind(name)):
             continue
         label = "norm" if name == "grad_norm" else name
-        row += [(f"{label} ", "dim"), (f"{series.last:<7.3g} ", "strong")]
+        yield [(f"{label} ", "dim"), (f"{series.last:<7.3g} ", "strong")]
         if name == "grad_norm" and vitals is not None and vitals.clipped is not None:
-            row.append((f"{vitals.clipped:>4.0%} clipped   ", "dim"))
+            yield [(f"{vitals.clipped:>4.0%} clipped   ", "dim")]
     if (gauge := run.live.gauge) is not None and gauge.calm <= MOST_CALM:
-        row += [("slope left ", "dim"), (f"{gauge.left:<5.0%}".replace("-", "−"), "strong")]
-        row.append((f"{curve(each.left for each in run.live.gauges)}  ", "dim"))
+        left = f"{round(gauge.left, 2) + 0.0:.0%}".replace("-", "−")  # no −0
+        history = curve(each.left for each in run.live.gauges)
+        yield [("slope left ", "dim"), (f"{left:<5}", "strong"), (f"{history}  ", "dim")]
     if vitals is not None and vitals.data_wait is not None:
-        row += [("data wait ", "dim"), (f"{vitals.data_wait:<5.0%}", "strong")]
+        yield [("data wait ", "dim"), (f"{vitals.data_wait:<5.0%}", "strong")]
     if vitals is not None and vitals.epoch is not None:
         of = "" if vitals.epochs is None else f"/{vitals.epochs:,}"
-        row += [("epoch ", "dim"), (f"{vitals.epoch:,}{of}", "strong")]
-    return row
+        yield [("epoch ", "dim"), (f"{vitals.epoch:,}{of}", "strong")]
 
 
 def curve(lefts: Iterable[float]) -> str:
