@@ -385,7 +385,9 @@ class Session:
         run.note(vitals)
         if vitals.total is None or (before is not None and before.total == vitals.total):
             return Change("other", vitals, run)
-        return Change("total", vitals, run, text=f"{vitals.total:,} steps ({vitals.total_by})")
+        return Change(
+            "total", vitals, run, text=f"in all {vitals.total:,} steps ({vitals.total_by})"
+        )
 
     def _note_gauge(self, run: Run, gauge: msg.Gauge) -> Change:
         """Apply a measurement of the headroom; report its word when it changes."""
