@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -262,10 +263,20 @@ def main_screen(app: LrtuiApp) -> MainScreen:
     return screen
 
 
+async def settle(pilot: Pilot[None]) -> None:
+    """Let messages pass until no more follow from them.
+
+    On a busy machine ``pilot.pause`` takes a process that waits for its turn for an idle one.
+    """
+    for _ in range(50):
+        await asyncio.sleep(0)
+    await pilot.pause()
+
+
 async def frame(pilot: Pilot[None], count: int = 1) -> None:
     """Let frames pass."""
     for _ in range(count):
-        await pilot.pause()
+        await settle(pilot)
         await main_screen(pilot.app).frame()  # type: ignore[arg-type]
         await pilot.pause()
 
@@ -276,7 +287,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
         name = _character_to_key(key) if len(key) == 1 and not key.isalnum() else key
         character = key if len(key) == 1 else CHARACTERS.get(key)
         pilot.app.post_message(events.Key(name, character))
-    await pilot.pause()
+    await settle(pilot)
 
 
 def text(app: LrtuiApp, pane: str) -> str:
