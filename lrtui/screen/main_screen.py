@@ -136,7 +136,8 @@ class MainScreen(Keys):
         if self.line and self._drawn:
             self.line.hold()  # one write: each costs 40 bytes extra
         for widget in self.query(PaneWidget):
-            widget.paint()
+            if not widget.paint():
+                continue
             # Handle a key pressed meanwhile before drawing the next pane.
             await asyncio.sleep(0.001)
             if time.monotonic() - self._last_key < KEY_TIME:

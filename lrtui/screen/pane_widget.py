@@ -70,21 +70,25 @@ class PaneWidget(Widget, can_focus=False):
         """Request a paint at the new size."""
         self._view.dirty = True
 
-    def paint(self) -> None:
-        """Draw the pane again, if anything that it depends on has changed."""
+    def paint(self) -> bool:
+        """Draw the pane again, if anything that it depends on has changed; return whether it has.
+
+        What is hidden is not drawn.
+        """
         pane, view = self.pane, self._view
         width, height = self.inner
-        if width < 1 or height < 1:
-            return
+        if width < 1 or height < 1 or not self.display:
+            return False
         waits = pane.waits_for(view)
         depends = waits or (pane.depends_on(view, width) if pane.depends_on else None)
         offered = view.session.greeting and view.session.greeting.capabilities
         drawn = (width, height, depends, self.frame, offered, view.session.is_on)
         if depends is not None and drawn == self._drawn:
-            return
+            return False
         self._drawn = drawn
         rows = note(waits, width, height) if waits else pane.draw(view, width, height)
         self.show(self._framed(rows))
+        return True
 
     def _framed(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows of a pane within its borders."""

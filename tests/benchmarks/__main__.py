@@ -29,6 +29,7 @@ NAMES = (
     "logs",
     "linters",
     "several",
+    "leet",
     "race_scripts",
     "sweep_ranks",
 )

@@ -720,3 +720,15 @@ async def test_under_a_loss_that_grew_large_the_earlier_runs_keep_their_labels()
         for _ in range(4):
             await frame(pilot)
         assert sorted(ends_of_curves(text(app, "loss"))) == ["0.1", "0.7", "1.01"]
+
+
+async def test_what_is_hidden_or_has_not_changed_is_not_drawn() -> None:
+    app = make_app(FakeTrainer(only_until(3)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        panes = [*main_screen(app).query(PaneWidget)]
+        hidden = [widget for widget in panes if not widget.display]
+        assert hidden
+        assert not any(widget.paint() for widget in hidden)
+        assert not main_screen(app).query_one("#loss", PaneWidget).paint()
+        assert main_screen(app).query_one("#status", PaneWidget).paint()
