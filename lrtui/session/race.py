@@ -143,6 +143,8 @@ def broke(run: Run | None) -> str:
 
 def advice(found: RaceTable) -> Iterator[str]:
     """Yield the conclusions of a race as sentences, none on rates that were not tried."""
+    from lrtui.analysis.race import window
+
     by_rate: dict[float, list[RaceRow]] = {}
     for row in found.runs:
         by_rate.setdefault(row.rate, []).append(row)
@@ -155,13 +157,13 @@ def advice(found: RaceTable) -> Iterator[str]:
         yield "no rate can be compared with another"
         return
     mine = [row.at_step for row in by_rate[found.best] if row.at_step is not None]
-    loss = sum(mine) / len(mine)
+    loss = f"{sum(mine) / len(mine):.4g} over {window(found.step):,} steps"
     best = rate_text(found.best)
     if found.second is None or found.difference is None:
-        yield f"{best} is at a loss of {loss:.4g} at step {found.step:,}; nothing compares with it"
+        yield f"at step {found.step:,} {best} is at a mean of {loss}; nothing compares with it"
         return
     second = rate_text(found.second)
-    line = f"at step {found.step:,} {best} is lowest, at a loss of {loss:.4g}: "
+    line = f"at step {found.step:,} {best} is lowest, at a mean of {loss}: "
     line += f"{found.difference:.3g} below {second}"
     if found.spread is None:
         yield f"{line}; one seed a rate cannot tell that from noise, as --seeds 3 could"

@@ -72,8 +72,8 @@ def test_rates_are_compared_at_the_last_step_that_all_sound_runs_reached() -> No
     assert found.advice == [
         "0.3 failed: exit code 1",
         "1 broke: exit code 1",
-        "at step 50 0.01 is lowest, at a loss of 2: 7 below 0.1; one seed a rate cannot tell that "
-        "from noise, as --seeds 3 could",
+        "at step 50 0.01 is lowest, at a mean of 2 over 10 steps: 7 below 0.1; one seed a rate "
+        "cannot tell that from noise, as --seeds 3 could",
         "0.01 is the smallest that was tried: what lies beyond it is not known",
     ]
 
@@ -88,8 +88,8 @@ def test_seeds_say_what_is_beyond_chance() -> None:
     assert found.spread == pytest.approx(0.1)
     assert found.within_chance == [0.2]
     assert found.advice == [
-        "at step 20 0.1 is lowest, at a loss of 1.2: 0.05 below 0.2, 0.5 times the spread between "
-        "seeds (0.1); within chance of it: 0.2"
+        "at step 20 0.1 is lowest, at a mean of 1.2 over 10 steps: 0.05 below 0.2, 0.5 times the "
+        "spread between seeds (0.1); within chance of it: 0.2"
     ]
     found = of(*runs[:6])
     assert found.advice[0].endswith("40.0 times the spread between seeds (0.1), beyond chance")
@@ -107,7 +107,7 @@ def test_a_rate_that_broke_with_one_seed_is_not_recommended() -> None:
     assert (found.best, found.second) == (0.01, None)
     assert found.advice == [
         "0.1 broke with 1 of 2 seeds: exit code 1",
-        "0.01 is at a loss of 2 at step 20; nothing compares with it",
+        "at step 20 0.01 is at a mean of 2 over 10 steps; nothing compares with it",
     ]
 
 
