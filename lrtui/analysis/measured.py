@@ -148,11 +148,10 @@ def measure(
         if has_settled(series, every_step_sees_all, is_over):
             return "settled", f"at step {since_step:,}, at most {target:.4g} from there on"
     risen = rise(series, start, (RISEN_FACTOR - 1) * height, every_step_sees_all)
-    if spike is not None and spike.over is None:
-        if spike.is_brief and (spike.level <= start or risen is None):
+    if spike is not None and spike.over is None and (spike.level <= start or risen is None):
+        if spike.is_brief:
             return "rising" if spike.still_rises else "spike", spike.in_words()
-        if not spike.is_brief:
-            return "above its start" if risen else "above its level", spike.in_words()
+        return "above its start" if risen else "above its level", spike.in_words()
     if risen is not None:
         return risen
     back = came_back(series, spike)

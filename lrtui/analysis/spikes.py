@@ -295,7 +295,7 @@ class SpikeWatch:
             if norms is not None:
                 self.norms.add(step, norms[i])
             loss = math.inf if value is None else value
-            # A rise has at most one low loss among its last ones, so one of these two is high.
+            # Of RISE_WINDOW losses, all but one are high in a rise: so is one of the last two.
             higher = loss if not self._just else max(loss, self._just[-1][1])
             self._just.append((step, loss))
             if value is not None and not loss >= self._smallest:

@@ -19,7 +19,9 @@ from lrtui.messages import (
 )
 from lrtui.screen.actions import ACTIONS, offered
 from lrtui.screen.dialogs.help import Help
+from lrtui.screen.draw.spans import Row
 from lrtui.screen.pane_widget import PaneWidget
+from lrtui.screen.panes import numbers
 from lrtui.screen.rate_field import JOINS, RateField
 from lrtui.text.rates import rate_text
 from tests.screen.fake import (
@@ -735,3 +737,12 @@ async def test_what_is_hidden_or_has_not_changed_is_not_drawn() -> None:
         assert not loss.paint()
         main_screen(app).view.scale = "log"
         assert loss.paint()
+
+
+@pytest.mark.parametrize("width", [0, 8, 19, 22, 40, 80, 120])
+def test_no_number_stands_without_its_name(width: int) -> None:
+    items: list[Row] = [[("loss ", "dim"), ("0.5", "strong")], [("settles at ", "dim"), ("71", "")]]
+    shown = "".join(text for text, _ in numbers.joined(items * 4, width))
+    assert len(shown) <= width
+    assert shown.count("loss ") == shown.count("0.5")
+    assert shown.count("settles at ") == shown.count("71")

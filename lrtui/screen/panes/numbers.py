@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from lrtui.analysis.headroom import MOST_CALM
 from lrtui.screen.control.view import View
-from lrtui.screen.draw.spans import Row, fitted, length
+from lrtui.screen.draw.spans import Row, length
 from lrtui.screen.panes.pane import Pane, Press
 from lrtui.screen.panes.ranks import LEVELS
 from lrtui.session.run import Run
@@ -26,44 +26,52 @@ HINTS = ("type a rate and press Enter; p runs the presets", "type a rate, press 
 def draw(view: View, width: int, height: int) -> list[Row]:
     """Draw the numbers, and at the right which rate to try next."""
     run = view.session.current
-    left: Row = [(f"{' rate':<{FIELD}}", "dim")]
+    items: list[Row] = [[(f"{' rate':<{FIELD}}", "dim")]]
     if run is not None:
-        left += loss_of(run)
-    essential = length(fitted(left[:3], width))
+        items += loss_of(run)
+        items += scalars_of(run) if run.live is not None else end_of(run)
+    essential = length(joined(items[:2], width))
     right = next((row for row in advice(view) if length(row) + essential <= width), [])
-    if run is not None and run.live is None:
-        left += end_of(run)
-    left = fitted(left, width - length(right))
-    for item in scalars_of(run) if run is not None and run.live is not None else []:
-        if length(left) + length(item) <= width - length(right):  # a number never without its name
-            left += item
+    left = joined(items, width - length(right))
     return [[*left, (" " * (width - length(left) - length(right)), "dim"), *right]]
 
 
-def loss_of(run: Run) -> Row:
-    """Return the last loss in a fixed width, so that nothing right of it moves."""
+def joined(items: Iterable[Row], width: int) -> Row:
+    """Return the items that fit whole into the width: no number stands without its name."""
+    row: Row = []
+    for item in items:
+        if length(row) + length(item) <= width:
+            row += item
+    return row
+
+
+def loss_of(run: Run) -> Iterator[Row]:
+    """Yield the last loss in a fixed width, so that nothing right of it moves."""
     if run.series is None:
-        return []
+        return
     last = run.series.recent[-1]
     loss = f"{last:.4g}" if last == last else "not finite"
     if run.live is None or not (validations := run.live.validations):
-        return [("loss ", "dim"), (f"{loss:<11}", "strong")]
+        yield [("loss ", "dim"), (f"{loss:<11}", "strong")]
+        return
+    yield [("loss ", "dim"), (loss, "strong")]
     of_validation = f" ({validations[0][1]})"
-    return [("loss ", "dim"), (loss, "strong"), (f"{of_validation:<{26 - len(loss)}}", "dim")]
+    yield [(f"{of_validation:<{26 - len(loss)}}", "dim")]
 
 
-def end_of(run: Run) -> Row:
-    """Say at which step a run settled, or will settle."""
-    moves = [] if run.schedule == "constant" else [(f"  {run.schedule} schedule", "dim")]
+def end_of(run: Run) -> Iterator[Row]:
+    """Yield at which step a run settled, or will settle, and its schedule."""
     if (at := run.settled_at) is not None:
         foreseen = "" if run.forecast is None else ", as forecast"
         if run.forecast not in (None, at):
             foreseen = f", forecast {run.forecast:,}"
-        return [("settled at ", "dim"), (f"{at:,}", "strong"), (foreseen, "dim"), *moves]
-    if run.forecast is None:
-        return moves
-    word = "settles at " if run.is_on else "would settle at "
-    return [(word, "dim"), (f"{run.forecast:,}", "strong"), *moves]
+        yield [("settled at ", "dim"), (f"{at:,}", "strong")]
+        yield [(foreseen, "dim")]
+    elif run.forecast is not None:
+        word = "settles at " if run.is_on else "would settle at "
+        yield [(word, "dim"), (f"{run.forecast:,}", "strong")]
+    if run.schedule != "constant":
+        yield [(f"  {run.schedule} schedule", "dim")]
 
 
 def scalars_of(run: Run) -> Iterator[Row]:
