@@ -10,7 +10,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pexpect
@@ -205,6 +205,24 @@ def terminal(*arguments: str, **settings: object) -> Iterator[Terminal]:
         yield opened
     finally:
         opened.close()
+
+
+def named(word: str, processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Return the processes, of those still running, whose command line contains a word."""
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+            if word in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
+def name_of(process: psutil.Process) -> str | None:
+    """Return the name of a process, None once it has ended."""
+    try:
+        return str(process.name())
+    except psutil.NoSuchProcess:
+        return None
 
 
 def gone(processes: Sequence[psutil.Process], seconds: float) -> bool:

@@ -15,15 +15,14 @@ import pytest
 
 from lrtui.__main__ import main
 from tests.sources.race.test_source import command
-from tests.terminal import gone, terminal
+from tests.terminal import gone, named, terminal
 
 LRTUI = [sys.executable, "-m", "lrtui", "race"]
 
 
 def below(folder: Path) -> list[psutil.Process]:
     """The processes that were started for the runs in a folder."""
-    every = psutil.process_iter(["cmdline"])
-    return [p for p in every if f"{folder}/lr-" in " ".join(p.info["cmdline"] or [])]
+    return named(f"{folder}/lr-", psutil.process_iter())
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:

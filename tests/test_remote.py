@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.terminal import gone, terminal
+from tests.terminal import gone, named, terminal
 
 pytestmark = pytest.mark.slow
 
@@ -91,8 +91,7 @@ def test_over_ssh_until_the_connection_drops(
         lab.resize(80, 24)
         lab.wait_for(r"past the limit 0\.999")
         assert all(len(line) <= 80 for line in lab.text.splitlines())
-        below = sshd.children(recursive=True)
-        programs = [p for p in below if "lrtui" in " ".join(p.cmdline())]
+        programs = named("lrtui", sshd.children(recursive=True))
         assert len(programs) >= 2  # lrtui and its trainer, maybe a shell
         lab.process.kill(9)
         assert gone(programs, 5)

@@ -22,7 +22,7 @@ from lrtui.monitor.ranks import Ranks as Agreement
 from lrtui.monitor.stalls import Stalls
 from tests.forks import SERVER
 from tests.monitor.trainings import Running, Viewer, script, training, until
-from tests.terminal import gone
+from tests.terminal import gone, name_of
 
 pytestmark = pytest.mark.slow
 
@@ -257,7 +257,7 @@ def rank_process(running: Running, but: int) -> psutil.Process:
     torchrun = psutil.Process(running.process.pid)
 
     def found() -> list[psutil.Process]:
-        return [child for child in torchrun.children() if child.name() != SERVER]
+        return [child for child in torchrun.children() if name_of(child) not in (SERVER, None)]
 
     until(lambda: len(found()) >= 2, "two ranks")
     return next(child for child in found() if child.pid != but)

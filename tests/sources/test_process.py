@@ -27,6 +27,7 @@ from lrtui.messages.problem_settings import ProblemSettings
 from lrtui.sources.process import MAX_DETAILS, ProcessSource, how_ended
 from tests.forks import SERVER
 from tests.in_process import last
+from tests.terminal import name_of
 
 START = Start(run=1, lr=0.7, steps=10, speed=None)
 GREETING = Greeting(program="script", pid=1, folder="/", title="t", capabilities=[])
@@ -43,7 +44,7 @@ FLOOD = "(over 50 lines in a second: the others are counted)"
 
 def children() -> list[psutil.Process]:
     """What this process has started, other than for other tests."""
-    return [each for each in psutil.Process().children() if each.name() != SERVER]
+    return [each for each in psutil.Process().children() if name_of(each) not in (SERVER, None)]
 
 
 def script(code: str) -> ProcessSource:

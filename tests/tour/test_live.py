@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from lrtui.tour.script import Scene, read_script, scene
-from tests.terminal import terminal
+from tests.terminal import named, terminal
 
 
 def test_its_script_names_a_training_and_what_to_wait_for() -> None:
@@ -23,8 +23,7 @@ def test_its_script_names_a_training_and_what_to_wait_for() -> None:
 
 def trainings() -> list[psutil.Process]:
     """Return the trainings that tours of this process have started."""
-    found = psutil.Process().children(recursive=True)
-    return [p for p in found if any("language_model" in part for part in p.cmdline())]
+    return named("language_model", psutil.Process().children(recursive=True))
 
 
 @pytest.mark.slow

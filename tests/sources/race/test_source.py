@@ -18,7 +18,7 @@ from lrtui.sources.race import job, plan
 from lrtui.sources.race.job import devices
 from lrtui.sources.race.plan import Entry, Folder, Plan
 from lrtui.sources.race.source import Judge, RaceSource
-from tests.terminal import gone
+from tests.terminal import gone, named
 
 FAKE = str(Path(__file__).parent / "scripts" / "lrtui")
 
@@ -72,10 +72,7 @@ class Racing:
         return [m.text for m in self.told if isinstance(m, msg.Printed)]
 
     def processes(self) -> list[psutil.Process]:
-        mine = str(self.folder.path)
-        return [
-            p for p in psutil.process_iter(["cmdline"]) if mine in " ".join(p.info["cmdline"] or [])
-        ]
+        return named(str(self.folder.path), psutil.process_iter())
 
 
 def nobody(messages: Sequence[msg.AnyMessage]) -> dict[str, str]:
