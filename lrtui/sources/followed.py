@@ -110,8 +110,8 @@ class Followed(Following):
         if (number := getattr(message, "run", None)) is not None:
             message = replace(message, run=self._offset + number)
             self._last = max(self._last, self._offset + number)
-        if isinstance(message, msg.Progress):
-            self._growth.moments.append((time.time() if self._grows else 0.0, message.last))
+        if isinstance(message, msg.Progress) and self._grows:
+            self._growth.add(time.time(), message.last)
         self._messages.append(message)
 
     def _skip(self, at: int, why: str) -> None:

@@ -77,23 +77,29 @@ class Following(Source):
 
 
 class Growth:
-    """The pace at which something is added, and for how long nothing was.
-
-    Attributes:
-        moments: the last additions: when, in seconds since 1970 or 0 if unknown, and at which step.
-    """
+    """The pace at which something is added, and for how long nothing was."""
 
     def __init__(self, unknown: float) -> None:
         """Count ``unknown`` seconds as a stall while the usual pace is unknown."""
-        self.moments: deque[tuple[float, int]] = deque(maxlen=USUAL)
+        self._times: deque[tuple[float, int]] = deque(maxlen=USUAL)  # and the step
         self._unknown = unknown
+
+    def add(self, at: float, step: int) -> None:
+        """Note that a step was added at a time, in seconds since 1970."""
+        if self._times and self._times[-1][0] == at:
+            self._times.pop()  # a tool that writes many steps at once gives them one time
+        self._times.append((at, step))
+
+    def clear(self) -> None:
+        """Forget all additions."""
+        self._times.clear()
 
     def stalled(self, modified: float) -> float:
         """Return for how many seconds nothing was added, 0 if that is usual.
 
         ``modified`` is when the file was last written, in seconds since 1970.
         """
-        times = self._times()
+        times = self._times
         gaps = [b[0] - a[0] for a, b in pairwise(times) if b[0] > a[0]]
         passed = max(time.time() - (times[-1][0] if times else modified), 0.0)
         limit = max(STALLED * statistics.median(gaps), MIN_STALL) if gaps else self._unknown
@@ -101,13 +107,10 @@ class Growth:
 
     def pace(self) -> float:
         """Return the recent steps a second, 0 if unknown."""
-        times = self._times()
+        times = self._times
         if len(times) < 2 or times[-1][0] <= times[0][0]:
             return 0.0
         return max(times[-1][1] - times[0][1], 0) / (times[-1][0] - times[0][0])
-
-    def _times(self) -> list[tuple[float, int]]:
-        return [(at, step) for at, step in self.moments if at]
 
 
 def modified(path: Path) -> float:

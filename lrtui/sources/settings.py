@@ -30,6 +30,9 @@ MAX_VALUE = 80
 LINE = re.compile(r"(\s*)(?:'([^']*)'|\"([^\"]*)\"|([^\s:#'\"-][^:#]*?))\s*:(?:\s+(.*?))?\s*")
 """A line of YAML with a name: how far it is indented, the name, and the value after it."""
 
+OF_TOOLS = ("_wandb", "_Created", "_Username", "_Group")
+"""How entries begin that a tool makes about itself."""
+
 OPTION = re.compile(r"--?([A-Za-z][\w.-]*)(?:=(.*))?")
 SETTING = re.compile(r"\+{0,2}([A-Za-z][\w.]*)=(.+)")
 
@@ -76,11 +79,11 @@ def of_yaml(text: str) -> dict[str, str]:
 def flat(settings: Mapping[str, object]) -> dict[str, str]:
     """Return settings as text, the names of nested ones joined by dots, as many as are kept.
 
-    W&B wraps each value in a mapping, and adds entries about itself.
+    W&B wraps each value in a mapping, and W&B and trackio add entries about themselves.
     """
     found: dict[str, str] = {}
     for name, value in scalars(settings, ""):
-        if name.startswith("_wandb") or name.endswith(".desc"):
+        if name.startswith(OF_TOOLS) or name.endswith(".desc"):
             continue
         if len(found) < MAX_SETTINGS:
             found[printable(name.removesuffix(".value"))[:MAX_VALUE]] = value

@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from lrtui.analysis.series import LossSeries
-from lrtui.messages import Command, Ended, Progress, Ranks, Rewind, Snapshots, State
+from lrtui.messages import Command, Ended, Progress, Ranks, Rewind, Snapshots, Started, State
 from lrtui.screen.control.view import View
 from lrtui.screen.dialogs.help import Help
 from lrtui.screen.panes.loss import usual_losses, with_gaps
@@ -110,6 +111,17 @@ async def test_one_rate_stands_on_the_screen() -> None:
         assert main_screen(app).query_one(RateField).placeholder == "0.5"
         assert "in force 0.5 = held" in text(app, "ruler")
         assert text(app, "rate-in-force").startswith("━━ 0.5")
+
+
+@pytest.mark.parametrize("optimizer", ["AdamW", "unknown"])
+async def test_the_rate_that_a_run_started_at_is_said_where_it_is_known(optimizer: str) -> None:
+    greeting, started, *others = told(falling(10))
+    assert isinstance(started, Started)
+    app = live_app(greeting, replace(started, optimizer=optimizer), *others)  # a log's is not
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        rate = ", rate 0.01" if optimizer == "AdamW" else ""
+        assert f"run 1 started{rate}" in map(str.strip, text(app, "log").splitlines())
 
 
 async def test_without_a_loss_steps_and_rate_are_shown() -> None:

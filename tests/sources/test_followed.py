@@ -203,3 +203,14 @@ def test_a_scalar_that_comes_late_is_no_disorder(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     path.write_bytes(lines(greeting(), started(), progress(1, 3.0, 2.0), late, progress(3, 1.0)))
     assert printed(everything(Followed(path))) == []
+
+
+def test_steps_that_were_given_one_time_are_added_at_once() -> None:
+    growth = following.Growth(unknown=60.0)
+    now = time.time()
+    for step in range(600):
+        growth.add(now - 20 + step // 60 * 2, step)  # 60 of them every two seconds
+    assert growth.pace() == pytest.approx(30)
+    assert growth.stalled(now) == 0.0
+    growth.clear()
+    assert growth.pace() == 0.0

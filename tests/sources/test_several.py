@@ -18,7 +18,7 @@ from lrtui.sources.logs.source import LogSource
 from lrtui.sources.settings import beside, of_command, of_yaml
 from lrtui.sources.several import Several
 from lrtui.sources.source import Source
-from tests.sources.logs.logs import FILES, REAL, curve
+from tests.sources.logs.logs import FILES, REAL, STEPS, curve
 
 
 def fake(name: str, *messages: msg.AnyMessage) -> FakeSource:
@@ -215,7 +215,11 @@ def test_databases_hold_a_run_each_with_its_parameters(tmp_path: Path) -> None:
     with sqlite3.connect(path) as database:
         database.execute("CREATE TABLE metrics (key, value, timestamp, run_uuid, step, is_nan)")
         database.execute("CREATE TABLE params (key, value, run_uuid)")
-        for at, run in enumerate(("one", "two")):
+        database.execute("CREATE TABLE runs (run_uuid, name, status, lifecycle_stage)")
+        for at, (run, name) in enumerate((("1a", "one"), ("2b", "two"), ("3c", "three"))):
+            stage = "deleted" if name == "three" else "active"
+            status = "FAILED" if name == "one" else "RUNNING"
+            database.execute("INSERT INTO runs VALUES (?, ?, ?, ?)", (run, name, status, stage))
             database.execute("INSERT INTO params VALUES ('depth', ?, ?)", (str(at), run))
             for step in range(5):
                 row = ("loss", 3.0 - at, 1_700_000_000_000 + at * 10 + step, run, step, 0)
@@ -227,12 +231,13 @@ def test_databases_hold_a_run_each_with_its_parameters(tmp_path: Path) -> None:
     assert {name: run.loss for name, run in found.items()} == {"one": 3.0, "two": 2.0}
     depths = {name: run.joined and run.joined.settings for name, run in found.items()}
     assert depths == {"one": {"depth": "0"}, "two": {"depth": "1"}}
+    assert {name: run.outcome for name, run in found.items()} == {"one": "failed", "two": "stopped"}
 
 
 @pytest.mark.parametrize("kind", ["trackio", "mlflow"])
 def test_a_database_of_a_real_writer_has_one_run(kind: str) -> None:
     (reader,) = open_log(REAL[kind])[0].runs()
-    assert reader.run
+    assert reader.run == {"trackio": "r", "mlflow": "calm-bee"}[kind]
 
 
 def test_mlflows_folder(tmp_path: Path) -> None:
@@ -247,6 +252,9 @@ def test_mlflows_folder(tmp_path: Path) -> None:
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(text)
     assert logs_in(tmp_path) == [run]
+    (run / "meta.yaml").write_text("lifecycle_stage: deleted\n")
+    assert logs_in(tmp_path) == []
+    (run / "meta.yaml").write_text("lifecycle_stage: active\nstatus: 1\n")
     reader, _ = open_log(tmp_path)
     assert (reader.run, reader.settings) == ("brave-ant", {"depth": "4"})
     session = told(Several([LogSource(reader, [], once=True, name=reader.run)]))
@@ -255,9 +263,11 @@ def test_mlflows_folder(tmp_path: Path) -> None:
     assert (found.step, found.lr, found.label) == (2, 0.1, "brave-ant")
 
 
-def test_a_wandb_run_that_was_finished_is_over() -> None:
-    session = told(LogSource(*open_log(REAL["wandb"])))
+@pytest.mark.parametrize("kind", ["wandb", "mlflow", "mlruns"])
+def test_a_run_that_its_tool_says_was_finished_is_over(kind: str) -> None:
+    session = told(LogSource(*open_log(REAL[kind])))
     assert session.current is not None
+    assert session.current.step == STEPS - 1
     assert session.current.outcome == "done"
 
 

@@ -18,11 +18,11 @@ class Log:
         self._start: Span | None = None
 
     def begin(self, number: int, rate: str) -> None:
-        """Log the start of a run at a rate."""
+        """Log the start of a run at a rate, which is empty where it is not known."""
         log = self._view.log
         if log and log[-1] is self._start and not self._view.race:
             log.pop()  # the previous run had no events
-        self._start = (f"run {number} started, rate {rate}", "dim")
+        self._start = (f"run {number} started" + (f", rate {rate}" if rate else ""), "dim")
         log.append(self._start)
 
     def clear(self) -> None:
@@ -53,7 +53,8 @@ class Log:
             case "rewound":
                 self.clear()
             case "started" | "restarted" if run and not self._view.session.offers("start"):
-                rate = f"{run.lr:.4g}" if run.lr else "not known yet"  # a log may have float32
+                # What a log says of its first steps may be read after a later and larger rate.
+                rate = "" if run.optimizer == "unknown" else f"{run.lr:.4g}"
                 self.begin(run.number, rate if run.live is not None else rate_text(run.lr))
             case "answer" | "refusal":
                 assert isinstance(message, msg.Steered)

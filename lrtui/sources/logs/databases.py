@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lrtui.sources.logs.reader import Entry, Event, Mark, Reader
+from lrtui.sources.logs.mlruns import ENDINGS
+from lrtui.sources.logs.reader import Ending, Entry, Event, Mark, Reader
 from lrtui.sources.logs.rows import Rows, moment, number, whole
 from lrtui.sources.settings import flat
 
 MAGIC = b"SQLite format 3\0"
+OF_RUNS = "SELECT run_uuid, name, lifecycle_stage FROM runs"
 ROWS = 2000
 """Rows that are read at a time."""
 
@@ -31,6 +33,11 @@ class Database(Reader):
 
     latest: str
     """The column that is largest in the row written last."""
+
+    def __init__(self, path: Path) -> None:
+        """See ``Reader``."""
+        super().__init__(path)
+        self._id = ""  # of the run that is read
 
     @classmethod
     def knows(cls, path: Path, head: bytes) -> bool:
@@ -48,10 +55,13 @@ class Database(Reader):
         last = -1
         while True:
             found: list[Any] = []
+            ending = None
             try:
                 with contextlib.closing(connect(self.path)) as database:
-                    self.run = self.run or next(iter(self._newest(database)), "")
-                    if self.run:
+                    if not self._id:
+                        self._id, self.run = next(iter(self._newest(database)), ("", ""))
+                    if self._id:
+                        ending = self._ending(database)  # before what it had written by then
                         found = self._rows(database, last)
                         self.settings = self.settings or self._settings(database)
             except sqlite3.OperationalError:
@@ -62,6 +72,7 @@ class Database(Reader):
                 last = row[0]
                 if (entry := self._entry(rows, row)) is not None:
                     yield entry
+            self.ending = ending if len(found) < ROWS else None
             yield Mark.BUSY if len(found) == ROWS else Mark.END
 
     def runs(self) -> list[Reader]:
@@ -70,13 +81,17 @@ class Database(Reader):
         with contextlib.suppress(sqlite3.Error), contextlib.closing(connect(self.path)) as database:
             for run in self._newest(database):
                 found.append(reader := type(self)(self.path))
-                reader.run = run
+                reader._id, reader.run = run
         return found or [self]
 
-    def _newest(self, database: sqlite3.Connection) -> list[str]:
-        """Return the runs, the one that was written last first."""
+    def _newest(self, database: sqlite3.Connection) -> list[tuple[str, str]]:
+        """Return identifiers and names of the runs, the one that was written last first."""
         by = f"SELECT {self.key} FROM metrics GROUP BY {self.key} ORDER BY max({self.latest}) DESC"
-        return [str(run) for (run,) in database.execute(by) if run]
+        return [(str(run), str(run)) for (run,) in database.execute(by) if run]
+
+    def _ending(self, database: sqlite3.Connection) -> Ending | None:
+        """Return how the training ended, ``None`` while the database does not say."""
+        return None
 
     def _settings(self, database: sqlite3.Connection) -> dict[str, str]:
         """Return the configuration of the run, empty where there is none."""
@@ -110,7 +125,7 @@ class Trackio(Database):
     key, latest = "run_name", "rowid"
 
     def _configuration(self, database: sqlite3.Connection) -> dict[str, object]:
-        found = database.execute("SELECT config FROM configs WHERE run_name = ?", (self.run,))
+        found = database.execute("SELECT config FROM configs WHERE run_name = ?", (self._id,))
         texts = [text for (text,) in found]
         return dict(json.loads(texts[-1])) if texts else {}
 
@@ -118,7 +133,7 @@ class Trackio(Database):
         return database.execute(
             "SELECT rowid, step, metrics, timestamp FROM metrics "
             "WHERE run_name = ? AND rowid > ? ORDER BY rowid LIMIT ?",
-            (self.run, last, ROWS),
+            (self._id, last, ROWS),
         ).fetchall()
 
     def _entry(self, rows: Rows, row: Any) -> Entry | None:  # noqa: ANN401
@@ -139,15 +154,24 @@ class MLflow(Database):
     columns = frozenset({"key", "value", "run_uuid", "step", "timestamp"})
     key, latest = "run_uuid", "timestamp"
 
+    def _newest(self, database: sqlite3.Connection) -> list[tuple[str, str]]:
+        about = {run: (name or run, stage) for run, name, stage in database.execute(OF_RUNS)}
+        found = [(run, *about.get(run, (run, ""))) for run, _ in super()._newest(database)]
+        return [(run, name) for run, name, stage in found if stage != "deleted"]
+
+    def _ending(self, database: sqlite3.Connection) -> Ending | None:
+        by = "SELECT status FROM runs WHERE run_uuid = ?"
+        return ENDINGS.get(*database.execute(by, (self._id,)).fetchone() or ("",))
+
     def _configuration(self, database: sqlite3.Connection) -> dict[str, object]:
         by = "SELECT key, value FROM params WHERE run_uuid = ?"
-        return dict(database.execute(by, (self.run,)).fetchall())
+        return dict(database.execute(by, (self._id,)).fetchall())
 
     def _rows(self, database: sqlite3.Connection, last: int) -> list[Any]:
         return database.execute(
             "SELECT rowid, step, key, value, timestamp, is_nan FROM metrics "
             "WHERE run_uuid = ? AND rowid > ? ORDER BY rowid LIMIT ?",
-            (self.run, last, ROWS),
+            (self._id, last, ROWS),
         ).fetchall()
 
     def _entry(self, rows: Rows, row: Any) -> Entry | None:  # noqa: ANN401

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrtui.sources.logs.reader import Event, Mark, Reader, in_turn, walk
+from lrtui.sources.logs.reader import LIST_SECONDS, Ending, Event, Mark, Reader, in_turn, walk
 from lrtui.sources.logs.rows import moment, number, whole
-from lrtui.sources.settings import MAX_SETTINGS, MAX_VALUE, flat
+from lrtui.sources.settings import MAX_SETTINGS, MAX_VALUE, flat, of_yaml
 
 META = "meta.yaml"
+
+LOOK_SECONDS = 2 * LIST_SECONDS
+"""Seconds between two looks at whether the training has ended; files are listed in between."""
+
+ENDINGS: dict[str, Ending] = {"FINISHED": "done", "FAILED": "failed", "KILLED": "stopped"}
+"""How a training ended, by the status that MLflow gives to its run,"""
+
+STATES = {"3": "FINISHED", "4": "FAILED", "5": "KILLED"}
+"""and that by its number in a file."""
 
 
 class MLflowFolder(Reader):
@@ -21,7 +31,8 @@ class MLflowFolder(Reader):
     @classmethod
     def knows(cls, path: Path, head: bytes) -> bool:
         """See ``Reader.knows``."""
-        return (path / META).is_file() and (path / "metrics").is_dir()
+        found = about(path) if (path / "metrics").is_dir() else {}
+        return bool(found) and found.get("lifecycle_stage") != "deleted"
 
     def __init__(self, path: Path) -> None:
         """Read the parameters, and the name that MLflow gave to the run."""
@@ -34,7 +45,12 @@ class MLflowFolder(Reader):
 
     def entries(self) -> Iterator[Event]:
         """See ``Reader.entries``."""
-        return in_turn(lambda: walk(self.path / "metrics"), self._scalar)
+        ended, looked_at = ending(self.path), -LOOK_SECONDS
+        for event in in_turn(lambda: walk(self.path / "metrics"), self._scalar):
+            if event is Mark.END and time.monotonic() > looked_at + LOOK_SECONDS:
+                self.ending = ended  # all that it had written when that was looked up has been read
+                ended, looked_at = ending(self.path), time.monotonic()
+            yield event
 
     def _scalar(self, path: Path) -> Iterator[Event]:
         """Yield the values of a scalar: lines of milliseconds, value and step."""
@@ -48,6 +64,19 @@ class MLflowFolder(Reader):
             at, found = whole(step or "0"), number(value)
             if at is not None and found is not None:
                 yield at, {name: found}, moment(number(when))
+
+
+def ending(path: Path) -> Ending | None:
+    """Return how the training of a folder ended, ``None`` if it has not."""
+    status = about(path).get("status", "")
+    return ENDINGS.get(STATES.get(status, status))
+
+
+def about(path: Path) -> dict[str, str]:
+    """Return what MLflow says of the run in a folder; empty if it cannot be read."""
+    with contextlib.suppress(OSError):
+        return of_yaml((path / META).read_text(errors="replace"))
+    return {}
 
 
 def first_line(path: Path) -> str:

@@ -57,6 +57,8 @@ Entry = tuple[int, Mapping[str, float], float]
 
 Event = Entry | Purge | Mark
 
+Ending = Literal["done", "failed", "stopped"]
+
 
 class Reader(ABC):
     """Reads a log, and what is added to it.
@@ -82,7 +84,7 @@ class Reader(ABC):
         self.total: int | None = None
         self.settings: dict[str, str] = {}
         self.run = ""
-        self.ending: Literal["done", "failed"] | None = None
+        self.ending: Ending | None = None
 
     def runs(self) -> list[Reader]:
         """Return a reader of each run in the log: itself where there is one."""

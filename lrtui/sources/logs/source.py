@@ -78,7 +78,7 @@ class LogSource(Following):
         self._entries = self._guarded()
         self._index = 0
         self._gathered = Gatherer(loss)
-        self._growth.moments.clear()
+        self._growth.clear()
         self._grows = False
         self._must_start, self._scans = True, False
         self._is_anew = False  # whether the file was replaced, and no loss was read of it
@@ -158,8 +158,9 @@ class LogSource(Following):
             gathered.last = step if is_loss else gathered.last
             return
         gathered.add(step, values, wall)
-        if gathered.loss in values or gathered.loss is None:
-            self._growth.moments.append((wall or (time.time() if self._grows else 0.0), step))
+        at = wall or (time.time() if self._grows else 0.0)
+        if at and (gathered.loss in values or gathered.loss is None):
+            self._growth.add(at, step)
 
     def _purge(self, index: int, step: int) -> None:
         """Record that the earlier entries are void from a step on."""

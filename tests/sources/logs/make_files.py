@@ -9,6 +9,7 @@ their own, then ``python tests/sources/logs/make_files.py``. They are small, and
 
 import math
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -117,10 +118,12 @@ def mlflow(folder):
     folder.mkdir()
     there = tempfile.mkdtemp()
     mlflow.set_tracking_uri(f"sqlite:///{there}/mlflow.db")
-    with mlflow.start_run():
+    with mlflow.start_run(run_name="calm-bee"):
         mlflow.log_params({"depth": 4})
         for step in range(STEPS):
             mlflow.log_metrics({"train_loss": loss(step), "lr": rate(step)}, step=step)
+    with sqlite3.connect(f"{there}/mlflow.db") as database:
+        database.execute("UPDATE runs SET artifact_uri = '', user_id = ''")  # of that machine
     only_metrics(f"{there}/mlflow.db", folder / "mlflow.db")
 
 
@@ -139,10 +142,12 @@ def mlruns(folder):
         shutil.copytree(made / part, to / part)
     (to / "tags").mkdir()
     shutil.copy(made / "tags" / "mlflow.runName", to / "tags")
-    (to / "meta.yaml").write_text("run_id: run\n")  # the rest is about that machine
+    kept = [line for line in (made / "meta.yaml").read_text().splitlines() if ABOUT.match(line)]
+    (to / "meta.yaml").write_text("\n".join([*kept, ""]))  # the rest is about that machine
 
 
-KEPT = ("metrics", "params", "configs")
+ABOUT = re.compile("lifecycle_stage|run_name|status")
+KEPT = ("metrics", "params", "configs", "runs")
 
 
 def only_metrics(made, to):
