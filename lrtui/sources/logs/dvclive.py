@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrtui.sources.logs.reader import Event, Reader, in_turn, walk
+from lrtui.sources.logs.reader import Event, Reader, by_step, walk
 from lrtui.sources.logs.table import table_entries
 
 METRICS = Path("plots", "metrics")
@@ -29,4 +29,4 @@ class DvcLive(Reader):
             name = path.relative_to(folder).with_suffix("").as_posix()
             return table_entries(self, path, name)
 
-        return in_turn(lambda: [path for path in walk(folder) if path.suffix == ".tsv"], read)
+        return by_step(lambda: [path for path in walk(folder) if path.suffix == ".tsv"], read)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrtui.sources.logs.reader import LIST_SECONDS, Ending, Event, Mark, Reader, in_turn, walk
+from lrtui.sources.logs.reader import LIST_SECONDS, Ending, Event, Mark, Reader, by_step, walk
 from lrtui.sources.logs.rows import moment, number, whole
 from lrtui.sources.settings import MAX_SETTINGS, MAX_VALUE, flat, of_yaml
 
@@ -46,7 +46,7 @@ class MLflowFolder(Reader):
     def entries(self) -> Iterator[Event]:
         """See ``Reader.entries``."""
         ended, looked_at = ending(self.path), -LOOK_SECONDS
-        for event in in_turn(lambda: walk(self.path / "metrics"), self._scalar):
+        for event in by_step(lambda: walk(self.path / "metrics"), self._scalar):
             if event is Mark.END and time.monotonic() > looked_at + LOOK_SECONDS:
                 self.ending = ended  # all that it had written when that was looked up has been read
                 ended, looked_at = ending(self.path), time.monotonic()

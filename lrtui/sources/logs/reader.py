@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import heapq
 import os
 import stat
 import time
@@ -224,20 +225,53 @@ def in_turn(
 
     ``found`` returns the files in the order of reading, ``read`` reads one.
     """
-    readers: dict[Path, Iterator[Event]] = {}
+    for files in opened(found, read):
+        for file in files:
+            for event in file:
+                if event is Mark.END:
+                    break
+                yield event
+        yield Mark.END
+
+
+def by_step(
+    found: Callable[[], Iterable[Path]], read: Callable[[Path], Iterator[Event]]
+) -> Iterator[Event]:
+    """Yield the entries of files that have a scalar each, so that those of a step come together.
+
+    ``found`` and ``read`` are those of ``in_turn``.
+    """
+    for files in opened(found, read):
+        first: list[tuple[int, int, Event]] = []  # the next entry of each file, by step
+        behind = [*range(len(files))]  # the files of which it is not known yet
+        while behind or first:
+            if not behind:
+                _, file, event = heapq.heappop(first)
+                yield event
+                behind.append(file)
+            event = next(files[behind[-1]])
+            if not isinstance(event, Mark):
+                heapq.heappush(first, (event[0], behind.pop(), event))
+            elif event is Mark.END:
+                behind.pop()
+            else:
+                yield event
+        yield Mark.END
+
+
+def opened(
+    found: Callable[[], Iterable[Path]], read: Callable[[Path], Iterator[Event]]
+) -> Iterator[list[Iterator[Event]]]:
+    """Yield the files that there are, opened once, without end; see ``in_turn``."""
+    files: dict[Path, Iterator[Event]] = {}
     listed_at = -LIST_SECONDS
     while True:
         if time.monotonic() - listed_at >= LIST_SECONDS:
             listed_at = time.monotonic()
             for path in found():
-                if path not in readers and len(readers) < MAX_FILES:
-                    readers[path] = read(path)
-        for reader in readers.values():
-            for event in reader:
-                if event is Mark.END:
-                    break
-                yield event
-        yield Mark.END
+                if path not in files and len(files) < MAX_FILES:
+                    files[path] = read(path)
+        yield [*files.values()]
 
 
 def walk(folder: Path) -> Iterator[Path]:

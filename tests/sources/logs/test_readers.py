@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lrtui.sources.logs.dvclive import DvcLive
 from lrtui.sources.logs.find import READERS, NoLog, logs_in, open_log
 from lrtui.sources.logs.names import is_gradient_norm, is_held_out, loss_rank, rate_rank
 from lrtui.sources.logs.printed import Printed, step_of, values_of
@@ -48,6 +49,19 @@ def test_what_real_tools_write_is_read_whole(kind: str) -> None:
     assert not run.every_step_sees_all
     if kind in ("tensorboard", "wandb"):
         assert run.live.scalars["val/loss"].last == pytest.approx(1.1 * loss(59), rel=1e-5)
+
+
+def test_the_scalars_of_files_of_their_own_are_read_step_by_step(tmp_path: Path) -> None:
+    folder = tmp_path / "plots" / "metrics" / "train"
+    folder.mkdir(parents=True)
+    values = {"loss": 3.0, "lr": 0.1, "accuracy": 0.5}
+    for name, value in values.items():
+        rows = "".join(f"{step}\t{value / (step + 1)}\n" for step in range(20_000))
+        (folder / f"{name}.tsv").write_text(f"step\t{name}\n{rows}")
+    steps = [entry[0] for entry in read_now(DvcLive(tmp_path))]
+    assert steps == sorted([*range(20_000)] * 3)
+    run = run_of(tmp_path)
+    assert (run.step, run.lr, run.rates and run.rates.largest) == (19_999, 0.1, 0.1)
 
 
 def test_tensors_of_tensorflow_2_in_folders_and_a_restart_that_voids_steps() -> None:
