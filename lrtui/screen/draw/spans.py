@@ -26,6 +26,14 @@ def fitted(row: Row, width: int) -> Row:
     return kept
 
 
+def shortened(text: str, width: int) -> str:
+    """Leave out the middle of a name that is wider than it may be; both its ends tell it apart."""
+    if len(text) <= width:
+        return text
+    after = width // 2
+    return f"{text[: width - after - 1]}…{text[len(text) - after :]}"
+
+
 def note(text: str, width: int, height: int) -> list[Row]:
     """Return an empty pane with a text in its middle."""
     rows: list[Row] = [[] for _ in range(max(height, 0))]

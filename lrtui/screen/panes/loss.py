@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lrtui.analysis.diagnosis import LOSS_ROUNDING
 from lrtui.screen.control.view import MAX_BEHIND, Scale, View
-from lrtui.screen.draw.spans import Row, fitted
+from lrtui.screen.draw.spans import Row, fitted, shortened
 from lrtui.screen.panes import along
 from lrtui.screen.panes.cursor import losses_at, upright
 from lrtui.screen.panes.pane import Pane, ReadStep
@@ -150,7 +150,7 @@ def labels(view: View) -> list[tuple[Run, str]]:
     if run.live is not None and len(runs) == 1:
         return []  # its rate stands above
     ended = [" ✕" if old.outcome == "diverged" else "" for old in runs]
-    names = [distinction(old, run)[:MAX_LABEL] for old in runs]
+    names = [shortened(distinction(old, run), MAX_LABEL) for old in runs]
     return [(old, name + end) for old, name, end in zip(runs, names, ended, strict=True)]
 
 

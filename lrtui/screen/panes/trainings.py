@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrtui.screen.control.view import View
-from lrtui.screen.draw.spans import Row, fitted
+from lrtui.screen.draw.spans import Row, fitted, shortened
 from lrtui.screen.panes.pane import Highlight, Pane, in_two_rows
 from lrtui.screen.panes.runs import fitting
 from lrtui.screen.panes.status import LOOKS, state
@@ -57,7 +57,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             left -= size
     title = f" {'#':>2}  {'name':<{name_width}} {'rate':<{RATE}} {'verdict':<{VERDICT}}"
     title += "".join(f"{name:>{size}}" for name, size in columns.items())
-    title += "".join(f"  {key[: size - 2]:<{size - 2}}" for key, size in settings.items())
+    title += "".join(f"  {shortened(key, size - 2):<{size - 2}}" for key, size in settings.items())
     rows = [fitted([(title, "dim")], width)]
     for run in here:
         in_focus = run is view.session.current
@@ -65,17 +65,17 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         sign, tone = LOOKS[word]
         if run.stall:
             sign, tone = "…", "dim"
-        cells = cells_of(run)
+        cells, label = cells_of(run), shortened(run.label, name_width)
         row: Row = [
             ("▎" if in_focus else " ", "accent"),
             (f"{run.number:>2}  ", view.tone(run)),
-            (f"{run.label[:name_width]:<{name_width}} ", "strong" if in_focus else "text"),
+            (f"{label:<{name_width}} ", "strong" if in_focus else "text"),
             (f"{rate_cell(lr, RATE) if (lr := rate_of(run)) else '–':<{RATE}} ", "text"),
             (f"{f'{sign} {word}'[:VERDICT]:<{VERDICT}}", tone),
         ]
         row += [(f"{cells[name]:>{size}}", "text") for name, size in columns.items()]
         row += [
-            (f"  {setting_of(run, key)[: size - 2]:<{size - 2}}", "dim")
+            (f"  {shortened(setting_of(run, key), size - 2):<{size - 2}}", "dim")
             for key, size in settings.items()
         ]
         rows.append(fitted(row, width))

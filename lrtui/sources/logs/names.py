@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 HELD_OUT = {"val", "valid", "validation", "eval", "evaluation", "test", "dev", "holdout", "heldout"}
 TRAINING = {"train", "training", "trainer", "tr"}
@@ -42,6 +43,12 @@ def loss_rank(name: str) -> Rank | None:
     by_epoch = "epoch" in words
     others = [w for w in words if w not in NEUTRAL | {"loss", "losses", "epoch"}]
     return (kind + 3 * is_held_out(name), len(others), by_epoch, len(words))
+
+
+@lru_cache(1 << 10)
+def is_training_loss(name: str) -> bool:
+    """Return whether a scalar may be the loss on the training's own data."""
+    return loss_rank(name) is not None and not is_held_out(name)
 
 
 def rate_rank(name: str) -> Rank | None:

@@ -76,7 +76,7 @@ class Printed(Reader):
                 step, epoch, total = step_of(text)
                 self.total = total or self.total
             if values:
-                yield rows.counted(step, epoch), values, 0.0
+                yield rows.counted(step, epoch, values), values, 0.0
 
 
 def step_of(line: str) -> tuple[int | None, float | None, int | None]:

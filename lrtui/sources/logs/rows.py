@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
+from lrtui.sources.logs.names import is_training_loss
 from lrtui.sources.logs.reader import Entry
 
 STEP_NAMES = (
@@ -80,6 +81,7 @@ class Rows:
         self._first: int | None = None
         self._offset = 0
         self._epoch = -math.inf
+        self._trains = False  # whether a row without a step had a loss of training
 
     def entry(self, row: Mapping[str, object]) -> Entry | None:
         """Return a row as an entry; ``None`` if its step is invalid or it has no values."""
@@ -104,12 +106,18 @@ class Rows:
         if not values:
             return None
         epoch = number(found[lower["epoch"]]) if "epoch" in lower and at != lower["epoch"] else None
-        return self.counted(step, epoch), values, wall
+        return self.counted(step, epoch, values), values, wall
 
-    def counted(self, step: int | None, epoch: float | None = None) -> int:
-        """Return the step of the next row, counted if it has none."""
+    def counted(self, step: int | None, epoch: float | None, names: Iterable[str]) -> int:
+        """Return the step of the next row, counted if it has none.
+
+        A row without a loss of training, such as one of an evaluation, counts for the step before
+        it if there are rows with one.
+        """
         if step is None:
-            self._last += 1
+            if trains := any(map(is_training_loss, names)):
+                self._trains = True
+            self._last += trains or not self._trains
             return self._last
         if self._first is None:
             self._first = step

@@ -200,6 +200,19 @@ def test_steps_that_begin_anew_in_each_epoch_go_on(tmp_path: Path) -> None:
     assert step_of(lines[0]) == (1, 1.0, None)
 
 
+@pytest.mark.parametrize("form", ["printed", "json"])
+def test_an_evaluation_is_no_step_where_rows_are_counted(form: str, tmp_path: Path) -> None:
+    losses = [{"loss": 3.0}, {"loss": 2.0}, {"eval_loss": 2.5}, {"loss": 1.0}]
+    write = json.dumps if form == "json" else str
+    (tmp_path / "x").write_text("\n".join([*map(write, losses), ""]))
+    run = run_of(tmp_path / "x")
+    assert curve(run) == [(1, 3.0), (2, 2.0), (3, 1.0)]
+    assert run.live is not None
+    assert run.live.scalars["eval_loss"].recent_steps.tolist() == [2]
+    (tmp_path / "y").write_text("\n".join([*(write({"eval_loss": v}) for v in (3.0, 2.0)), ""]))
+    assert curve(run_of(tmp_path / "y")) == [(1, 3.0), (2, 2.0)]
+
+
 def test_a_pattern_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "out.log"
     path.write_text("".join(f"@{i}: L={3 - i} r=.1 acc=0.{i}\r" for i in range(3)) + "\n")
