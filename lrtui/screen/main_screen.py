@@ -54,6 +54,7 @@ class MainScreen(Keys):
     """The screen of the panes.
 
     Attributes:
+        field: in which a rate is typed.
         notifies: whether to notify the user while the terminal has no focus.
     """
 
@@ -63,6 +64,7 @@ class MainScreen(Keys):
         Mounting it starts the first run.
         """
         super().__init__(controller)
+        self.field = RateField(self.steer)
         self.notifies = True
         self._frame_time = 1 / fps
         self._news: str | None = None  # the last, while the terminal has no focus
@@ -75,7 +77,7 @@ class MainScreen(Keys):
         """Create the panes; ``lay_out`` places them."""
         for pane in PANES:
             yield PaneWidget(pane, self.view)
-        yield RateField(self.steer)
+        yield self.field
 
     def on_mount(self) -> None:
         """Start the first run and the frames."""
@@ -132,7 +134,7 @@ class MainScreen(Keys):
         if run is not None:
             moves = run.rates is not None or run.live is not None
             now = f"{lr_in_force(run):.4g}" if moves else rate_text(run.lr)
-            self.query_one(RateField).placeholder = now
+            self.field.placeholder = now
         if self.line and self._drawn:
             self.line.hold()  # one write: each costs 40 bytes extra
         for widget in self.query(PaneWidget):
@@ -175,7 +177,7 @@ class MainScreen(Keys):
             frame = framed.get(name)
             if widget.display:
                 widget.move(frame.region if frame else plain[name], frame)
-        self.query_one(RateField).display = not is_small(self.view)
+        self.field.display = not is_small(self.view)
         self.view.dirty = True
 
     def pressed(self, event: events.Key) -> None:
@@ -184,9 +186,8 @@ class MainScreen(Keys):
         if now - self._last_key > self._frame_time:  # held keys are shown by the usual frames
             self._woken.set()
         self._last_key = now
-        for field in self.query(RateField):  # none yet for an early key
-            if not field.has_focus and self.is_in_front:  # lost by a click beside all widgets
-                self.set_focus(field)
+        if self.field.is_attached and not self.field.has_focus and self.is_in_front:
+            self.set_focus(self.field)  # lost by a click beside all widgets
         action = at_key(event.key)
         asked = self.is_in_front and not self.view.typed  # else it may edit the field
         if asked and action and not action.is_offered(self.view.session):
@@ -216,7 +217,7 @@ class MainScreen(Keys):
                 self.controller.go_on_alone()
             return
         if self.controller.seeks:
-            self.query_one(RateField).clear()
+            self.field.clear()
             self.controller.seek_step(text)
             return
         try:
@@ -224,7 +225,7 @@ class MainScreen(Keys):
         except ValueError as error:
             self.controller.complain(str(error))
             return
-        self.query_one(RateField).clear()
+        self.field.clear()
         self.controller.race_rates(lrs)
 
     @on(Input.Changed)
@@ -240,8 +241,7 @@ class MainScreen(Keys):
         if not self.view.typed and self.controller.steering.leave_try():
             return
         self.view.cursor = self.view.place = self.view.rate = None
-        for field in self.query(RateField):
-            field.clear()
+        self.field.clear()
         self.controller.clear_notice()
 
     @on(events.Click)

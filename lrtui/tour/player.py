@@ -12,7 +12,6 @@ from lrtui.messages import ProblemFacts, SweepResult
 from lrtui.screen.actions import BY_KEY
 from lrtui.screen.control.controller import Controller
 from lrtui.screen.main_screen import MainScreen
-from lrtui.screen.rate_field import RateField
 from lrtui.session.setup import Setup
 from lrtui.tour.lockstep import SPEED, Lockstep
 from lrtui.tour.script import Scene
@@ -51,7 +50,7 @@ class Story(MainScreen):
 
     def type(self, text: str) -> Iterator[None]:
         """Type a rate, digit by digit."""
-        field = self.query_one(RateField)
+        field = self.field
         field.clear()
         for digit in text:
             field.insert_text_at_cursor(digit)
@@ -89,8 +88,7 @@ class Story(MainScreen):
         if not self.playing:
             return
         self.playing = False
-        for field in self.query(RateField):  # none yet, for an early key
-            field.clear()
+        self.field.clear()
         self.say("")
 
 
@@ -155,7 +153,7 @@ class Tour(Story):
             case "type":
                 yield from self.type(scene.text)
                 if self._waits:
-                    self.query_one(RateField).clear()
+                    self.field.clear()
                 else:
                     self.submit(scene.text)
                 self._waits = False

@@ -44,7 +44,7 @@ def outcomes(modes: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]
         [sys.executable, script("tried"), *modes, "--", *names],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=200,  # with a compiler, on a busy machine
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
@@ -64,6 +64,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("names", CHUNKS, ids=" ".join)
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_neither_a_try_nor_the_measurements_change_a_training(names: tuple[str, ...]) -> None:
     names = tuple(sorted(names, key=lambda name: name.startswith("compiled")))
     plain, tried, watched = outcomes(("plain", FACTORS, "watched"), names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,7 +108,8 @@ async def test_classes_have_regions_and_say_how_many_points_are_right() -> None:
         assert "% of the points classified correctly" in shown
         assert int(shown.split("%")[0].split()[-1]) > 90
         assert shown.count("+") > 20
-        assert "settled (ahead): at step 145" in text(app, "status")
+        # On a busy machine it may have come there before it was run ahead.
+        assert re.search(r"settled \((ahead|measured)\): at step 145", text(app, "status"))
 
 
 async def test_a_plane_shows_the_way_of_the_weights() -> None:

@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from lrtui.screen.main_screen import MainScreen
-from tests.screen.fake import FakeTrainer, make_app, only_until
+from tests.screen.fake import FakeTrainer, make_app, only_until, settle
 from tests.screen.live import after_an_overflow, falling, live_app, told
 from tests.screen.network import network_app
 
@@ -19,7 +19,7 @@ async def frames(pilot: Pilot[None]) -> None:
     screen = pilot.app.screen
     assert isinstance(screen, MainScreen)
     for _ in range(4):
-        await pilot.pause()
+        await settle(pilot)
         await screen.frame()
 
 

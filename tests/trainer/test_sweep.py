@@ -486,10 +486,13 @@ def test_a_sharpness_that_cannot_be_measured_is_told() -> None:
 
 
 def test_rates_in_one_batch_whose_time_is_up_are_unfinished() -> None:
-    result = swept(MODELS["mlp"], [0.01 * k for k in range(1, 9)], steps=10**6, seconds=0.3)
-    (taken,) = set(result.taken)
+    for seconds in (0.3, 3.0):  # the second one for a busy machine
+        result = swept(MODELS["mlp"], [0.01 * k for k in range(1, 9)], steps=10**6, seconds=seconds)
+        (taken,) = set(result.taken)
+        if taken:
+            break
     assert 0 < taken < 10**6
-    assert result.how == "8 rates in one batch, as far as 0.3 s of work went"
+    assert result.how == f"8 rates in one batch, as far as {seconds:g} s of work went"
     assert best_swept(result) is None
     assert result.losses[3] == pytest.approx(
         solo(MODELS["mlp"], 0.04, torch.optim.SGD, taken)[-1], rel=1e-3
