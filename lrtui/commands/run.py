@@ -6,6 +6,7 @@ Imports little: what is loaded here, a person's training has to pay for.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 
 from lrtui.commands.parser import Parser, complain
@@ -17,7 +18,8 @@ def add_arguments(parser: Parser) -> None:
     parser.usage = "lrtui run [OPTIONS] SCRIPT|-m MODULE [ARGS]"
     parser.description = (
         "Run a script or a module as python does, to be watched by lrtui watch: its rate can be "
-        "changed, it can be paused and stopped, and nothing in it need be changed for that."
+        "changed, it can be paused and stopped, and nothing in it need be changed for that. The "
+        "script may stand in a command of python or torchrun: lrtui run torchrun train.py."
     )
     add = parser.add_argument
     add("--name", metavar="NAME", help="what the list of trainings calls it (the script's name)")
@@ -42,7 +44,8 @@ def add_arguments(parser: Parser) -> None:
 def run_script(words: Sequence[str]) -> int:
     """Run the script or module of a command line; return its exit code, 2 if it does not exist.
 
-    The words after the script are the script's own.
+    The words after the script are the script's own. In place of a script there may be a whole
+    command of python or torchrun: then this process becomes that one, under ``lrtui run``.
 
     Raises:
         SystemExit: raised by the script, or the command line is wrong.
@@ -56,6 +59,8 @@ def run_script(words: Sequence[str]) -> int:
     found = parser.parse_args(words[:end])
     if (found.script is None) == (found.module is None):
         parser.error("a script or -m MODULE is needed")
+    if found.script and is_program(found.script):
+        return run_command(words[end - 1 :], words[: end - 1])
     if os.environ.get("RANK", "0") != "0":
         found.save = None  # of the ranks that a launcher starts, the first one saves
     if found.save and (why := unusable(found.save)):
@@ -71,6 +76,25 @@ def run_script(words: Sequence[str]) -> int:
     except ValueError as error:
         complain(str(error))
         return 2
+
+
+def is_program(word: str) -> bool:
+    """Return whether a word is a program, such as an interpreter or a launcher, and no script."""
+    name = os.path.basename(word)
+    is_python = name.startswith("python") and not name.endswith(".py")
+    return shutil.which(word) is not None and (is_python or not os.path.exists(word))
+
+
+def run_command(command: Sequence[str], options: Sequence[str]) -> int:
+    """Become a command whose script runs under ``lrtui run``; return 2 if that is not possible."""
+    from lrtui.sources.race.command_line import watched
+
+    try:
+        words = watched(command, options)
+    except ValueError as error:
+        complain(str(error))
+        return 2
+    os.execvp(words[0], words)
 
 
 def unusable(file: str) -> str:

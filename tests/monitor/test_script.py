@@ -130,6 +130,8 @@ def test_a_signal_ends_it_as_under_python(tmp_path: Path) -> None:
         (["nowhere.py"], "nowhere.py: No such file or directory"),
         (["-m", "no.such.module"], "no module is called no.such.module"),
         ([], "a script or -m MODULE is needed"),
+        (["python", "-c", "pass"], "python -c cannot be watched: put it into a script"),
+        (["env", "train.py"], "begin that with python or torchrun"),
     ],
 )
 def test_what_cannot_be_run_is_told_in_a_sentence(words: list[str], said: str) -> None:
@@ -143,6 +145,22 @@ def test_what_cannot_be_run_is_told_in_a_sentence(words: list[str], said: str) -
     assert done.returncode == 2
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_whole_command_in_place_of_a_script(tmp_path: Path) -> None:
+    path, out = tmp_path / "s.py", tmp_path / "out.jsonl"
+    path.write_text("import sys\nprint(sys.argv[1:], sys.flags.no_site, 'lrtui' in sys.modules)")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "lrtui", "run", "--save", str(out)),
+            *(sys.executable, "-B", str(path), "--save", "x"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("['--save', 'x'] 0 True\n", "")
 
 
 PLAIN = """

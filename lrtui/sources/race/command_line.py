@@ -24,8 +24,8 @@ TORCHRUN_FLAGS = (
 """Options of torchrun that take no value."""
 
 NEEDED = (
-    "race has to put lrtui run into the command: begin it with python or torchrun, or write lrtui "
-    "run before the script, as in accelerate launch -m lrtui run train.py"
+    "lrtui run has to stand in the command: begin that with python or torchrun, or write it before "
+    "the script yourself, as in accelerate launch -m lrtui run train.py"
 )
 
 
@@ -64,7 +64,7 @@ def _behind_options(command: Sequence[str], at: int) -> int:
     """Return the index of the script or ``-m``, after the options of the interpreter."""
     while at < len(command) and command[at].startswith("-") and command[at] != "-m":
         if command[at] in ("-c", "-"):
-            raise ValueError(f"python {command[at]} cannot be raced: put it into a script")
+            raise ValueError(f"python {command[at]} cannot be watched: put it into a script")
         at += 2 if command[at] in PYTHON_VALUES else 1
     if at + (command[at : at + 1] == ["-m"]) >= len(command):
         raise ValueError("the command has no script")

@@ -40,7 +40,7 @@ def test_where_it_stands(command: str, expected: str) -> None:
     [
         ("bash t.sh", "begin it with python or torchrun"),
         ("pythonic t.py", "begin it with python or torchrun"),
-        ("python -c pass", "python -c cannot be raced"),
+        ("python -c pass", "python -c cannot be watched"),
         ("python", "the command has no script"),
         ("python -u -m", "the command has no script"),
         ("torchrun --nproc-per-node 2", "the command has no script"),
