@@ -38,8 +38,8 @@ def test_where_it_stands(command: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("command", "why"),
     [
-        ("bash t.sh", "begin it with python or torchrun"),
-        ("pythonic t.py", "begin it with python or torchrun"),
+        ("bash t.sh", "begin that with python or torchrun"),
+        ("pythonic t.py", "begin that with python or torchrun"),
         ("python -c pass", "python -c cannot be watched"),
         ("python", "the command has no script"),
         ("python -u -m", "the command has no script"),
