@@ -86,9 +86,9 @@ async def test_the_last_frame_is_as_if_it_had_always_been_that_size(
 def test_in_a_real_terminal(seed: int) -> None:
     rng = random.Random(seed)
     final = [(120, 36), (80, 24)][seed]
-    arguments = ("--lr", "1.01", "--steps", "300", "--speed", "150")
+    arguments = ("--lr", "1.01", "--steps", "300", "--speed", "100")
     with terminal(*arguments) as lab:
-        lab.wait_for(r"1\.01\s+↗ diverging")
+        lab.wait_for(r"1\.01\s+[↗✕] diverg")
         end = time.monotonic() + 2.5
         while time.monotonic() < end:
             lab.resize(rng.randint(1, 200), rng.randint(1, 60))

@@ -200,7 +200,7 @@ def test_one_run_is_stopped_and_a_rate_is_added(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_race_that_was_cut_short_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "GROWTH_SECONDS", 0.3)
-    with racing(tmp_path, command("ends", "0.5"), [0.1, 0.2, 0.3], jobs=1) as race:
+    with racing(tmp_path, command("ends", "2"), [0.1, 0.2, 0.3], jobs=1) as race:
         while len(race.losses().get("lr-0.2", {})) < 5:
             race.read()
         with pytest.raises(ValueError, match=r"lr-0\.2 is still on: its file grows"):
