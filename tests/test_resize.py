@@ -95,11 +95,13 @@ def test_in_a_real_terminal(seed: int) -> None:
             lab.drain(1 / 40)
         lab.resize(*final)
         lab.wait_for("step 300/300")
+        lab.wait_for("░")  # what each rate would do
         lab.drain(0.5)
         shown = lab.text
         assert b"Traceback" not in lab.raw
     with terminal(*arguments, columns=final[0], rows=final[1]) as lab:
         lab.wait_for("step 300/300")
+        lab.wait_for("░")  # what each rate would do
         lab.drain(0.5)
         # But for the steps a second, no two runs differ.
         assert re.sub(r" +\d+ (?=│)", "", shown) == re.sub(r" +\d+ (?=│)", "", lab.text)
