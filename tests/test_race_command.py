@@ -43,7 +43,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["0.1"], "a command is needed, after --"),
         (["0.1", "0.1", "--", "python", "x.py", "{lr}"], "0.1 is given twice"),
         (["0.1", "--", "python", "x.py"], "the command needs {lr}"),
-        (["0.1", "--", "bash", "{lr}"], "begin it with python or torchrun"),
+        (["0.1", "--", "bash", "{lr}"], "begin that with python or torchrun"),
         (["--seeds", "0", "0.1", "--", "python", "{lr}"], "a whole number from 1 to"),
         (["--resume", "x", "0.1"], "--resume FOLDER knows rates"),
         (["--resume", "/"], "/ is not the folder of a race"),
