@@ -97,7 +97,9 @@ def test_a_signal_ends_every_run_and_prints_the_table(
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert race.stdout is not None
-    while "run 2  step" not in race.stdout.readline():
+    heard = ""
+    while not all(f"run {number}  step" in heard for number in (1, 2)):
+        heard += race.stdout.readline()
         assert race.poll() is None
     pids = [int(p.read_text().split("child ")[1]) for p in out.glob("*.log")]
     children = [*map(psutil.Process, pids)]
