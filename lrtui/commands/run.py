@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
+from typing import NoReturn
 
 from lrtui.commands.parser import Parser, complain
 from lrtui.monitor.script import RunOptions, run
@@ -59,14 +60,14 @@ def run_script(words: Sequence[str]) -> int:
     found = parser.parse_args(words[:end])
     if (found.script is None) == (found.module is None):
         parser.error("a script or -m MODULE is needed")
-    if found.script and is_program(found.script):
-        return run_command(words[end - 1 :], words[: end - 1])
     if os.environ.get("RANK", "0") != "0":
         found.save = None  # of the ranks that a launcher starts, the first one saves
     if found.save and (why := unusable(found.save)):
         complain(why)
         return 2
     try:
+        if found.script and is_program(found.script):
+            become(words[end - 1 :], words[: end - 1])
         options = RunOptions(
             found.name, found.journal, found.vitals, found.on_spike, found.own_batch, found.save
         )
@@ -85,15 +86,15 @@ def is_program(word: str) -> bool:
     return shutil.which(word) is not None and (is_python or not os.path.exists(word))
 
 
-def run_command(command: Sequence[str], options: Sequence[str]) -> int:
-    """Become a command whose script runs under ``lrtui run``; return 2 if that is not possible."""
+def become(command: Sequence[str], options: Sequence[str]) -> NoReturn:
+    """Become a command whose script runs under ``lrtui run``.
+
+    Raises:
+        ValueError: it is no command of python or torchrun with a script.
+    """
     from lrtui.sources.race.command_line import watched
 
-    try:
-        words = watched(command, options)
-    except ValueError as error:
-        complain(str(error))
-        return 2
+    words = watched(command, options)
     os.execvp(words[0], words)
 
 

@@ -139,6 +139,7 @@ def logs_in(folder: Path) -> list[Path]:
     runs: dict[Path, float] = {}  # when it was written last, by folder or file
     files = [*walk(folder)]
     of_wandb = {path.parent for path in files if path.suffix == ".wandb"}
+    states: set[Path] = set()  # folders of transformers' checkpoints
     for path in files:
         try:
             written = path.lstat().st_mtime
@@ -147,7 +148,8 @@ def logs_in(folder: Path) -> list[Path]:
         if is_event_file(path):
             at = run_of(path.parent, folder)
         elif path.name == NAME:
-            at = folder if path.parent.parent == folder else path.parent
+            at = path.parent.parent if is_checkpoint(path.parent, folder) else path.parent
+            states.add(at)
         elif path.suffix == ".tsv" and METRICS.as_posix() in path.parent.as_posix():
             at = Path(path.as_posix().rpartition(f"/{METRICS.as_posix()}/")[0] or ".")
         elif path.name == META and MLflowFolder.knows(path.parent, b""):
@@ -158,7 +160,18 @@ def logs_in(folder: Path) -> list[Path]:
             at = path
         runs[at] = max(written, runs.get(at, 0.0))
     newest = sorted(runs, key=lambda at: (runs[at], at), reverse=True)
-    return [at for at in newest if at.is_dir() or reader_of(at) is not None]
+    folders = {at for at in newest if at.is_dir()}
+    # A training is shown once: not by a file beside what a tool writes of it, nor by checkpoints
+    # of transformers if these have an event file in the folder that they make for it.
+    twice = {state for state in states for at in folders - states if state / "runs" in at.parents}
+    files = [at for at in newest if at not in folders and at.parent not in folders]
+    kept = {at for at in files if reader_of(at) is not None} | (folders - twice)
+    return [at for at in newest if at in kept]
+
+
+def is_checkpoint(parent: Path, folder: Path) -> bool:
+    """Return whether a folder below another one is a checkpoint of transformers' Trainer."""
+    return parent != folder and parent.name.startswith("checkpoint")
 
 
 def is_beside_wandb(path: Path, of_wandb: Set[Path]) -> bool:

@@ -57,7 +57,7 @@ class TrainerState(Reader):
         """Return the file of the last checkpoint."""
         if not self.path.is_dir():
             return self.path
-        found = [*self.path.glob(NAME), *self.path.glob(f"*/{NAME}")]
+        found = [*self.path.glob(NAME), *self.path.glob(f"checkpoint*/{NAME}")]
         return max(found, key=lambda path: path.stat().st_mtime_ns, default=self.path / NAME)
 
 

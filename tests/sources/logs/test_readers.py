@@ -296,6 +296,29 @@ def test_what_wandb_writes_beside_a_run_is_no_log(tmp_path: Path) -> None:
     assert logs_in(run.parent) == [run]
 
 
+def test_a_training_is_found_once_in_what_its_tools_write(tmp_path: Path) -> None:
+    state = json.dumps({"log_history": [{"step": 1, "loss": 2.0}]})
+    text, event = b"step 1 loss: 2.0\n", events([(1, 2.0)])
+    for name, data in {
+        "a/checkpoint-10/trainer_state.json": state.encode(),
+        "a/checkpoint-20/trainer_state.json": state.encode(),
+        "a/train.log": text,
+        "b/trainer_state.json": state.encode(),
+        "b/checkpoint-20/trainer_state.json": state.encode(),
+        "b/runs/Nov30_host/events.out.tfevents.1": event,
+        "c/events.out.tfevents.1": event,
+        "c/metrics.csv": b"step,loss\n1,2\n",
+        "d/one.log": text,
+        "d/two.log": text,
+        "d/three/events.out.tfevents.1": event,
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in logs_in(tmp_path))
+    assert found == ["a", "b/runs/Nov30_host", "c", "d/one.log", "d/three", "d/two.log"]
+    assert curve(run_of(tmp_path / "a")) == [(1, 2.0)]
+
+
 def test_a_folder_or_file_without_a_log_is_said(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing to see\n")
     (tmp_path / "x.bin").write_bytes(os.urandom(1000))
