@@ -12,7 +12,6 @@ import math
 import os
 import signal
 import sys
-import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -172,7 +171,7 @@ class Channel:
         atexit.register(self._at_exit)
         rank, self._size = number_of_ranks()
         self._publisher.ranks = self._size
-        self._stalls = stalls = Stalls(threading.get_ident())
+        self._stalls = stalls = Stalls()
         if self._size > 1:
             self._ranks = Ranks(
                 self.queue, rank, self._size, self._refuse, self.steering.why_not, stalls

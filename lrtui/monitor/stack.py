@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-WAITS = (
-    ("torch/utils/data/", "waits for data"),
+AROUND = (("torch/utils/data/", "waits for data"), ("torch/autograd/", "is in backward"))
+"""Parts of library file names, and what a thread in them does, even where they call the script."""
+
+WITHIN = (
     ("torch/distributed/", "waits for other ranks"),
-    ("torch/autograd/", "is in backward"),
     ("multiprocessing/", "waits for another process"),
     ("threading.py", "waits for a lock"),
     ("socket.py", "waits for the network"),
     ("ssl.py", "waits for the network"),
 )
-"""Parts of library file names, and what a thread in them does."""
+"""The same of those that may have started the script, and tell only what it calls."""
 
 FOR_OTHERS = ("waits for other ranks", "is in backward")
 """What a rank that waits for another does; DistributedDataParallel averages in backward."""
@@ -24,19 +26,37 @@ OURS = Path(__file__).parents[1].as_posix()
 """The folder of this package."""
 
 
-def where(thread: int) -> str:
-    """Describe what a thread does, and at which line of the script."""
+def where(thread: int, *, computes: bool = True) -> str:
+    """Describe what a thread does, and at which line of the script.
+
+    ``computes``: whether it has used the processor of late, which counts where no library tells.
+    """
     frame = sys._current_frames().get(thread)
     doing, line = "", ""
     while frame is not None:
         file = frame.f_code.co_filename.replace("\\", "/")
-        doing = doing or next((words for part, words in WAITS if part in file), "")
+        kinds = AROUND if line else AROUND + WITHIN
+        doing = doing or next((words for part, words in kinds if part in file), "")
         is_library = "/site-packages/" in file or "/lib/python" in file
         is_library = is_library or file.startswith(("<", OURS))
         if not line and not is_library:
             line = f" in {Path(file).name}, line {frame.f_lineno}"
         frame = frame.f_back
-    return f"{doing or 'runs'}{line}"
+    return f"{doing or ('runs' if computes else 'waits')}{line}"
+
+
+def processor_seconds(native: int) -> float | None:
+    """Return the seconds of a processor that a thread of this process has used.
+
+    ``native`` is its ``threading.get_native_id()``. ``None`` where there is no ``/proc``, or the
+    thread has ended.
+    """
+    try:
+        with open(f"/proc/self/task/{native}/stat", "rb") as file:
+            user, system = file.read().rpartition(b")")[2].split()[11:13]
+    except OSError:
+        return None
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def find_blocker(doing: Sequence[str]) -> int | None:

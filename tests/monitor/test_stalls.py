@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
+import torch.utils.data
 
 from lrtui.messages import Ranks
-from lrtui.monitor.stack import find_blocker
+from lrtui.monitor.stack import find_blocker, where
 from lrtui.monitor.stalls import Stalls
 from tests.monitor.test_ranks import torchrun
 from tests.monitor.trainings import Viewer, script, training
@@ -19,7 +23,7 @@ def test_a_stall_is_ten_times_the_usual_time_and_five_seconds(
 ) -> None:
     now = 1e6
     monkeypatch.setattr("lrtui.monitor.stalls.time.monotonic", lambda: now)
-    stalls = Stalls(threading.get_ident())
+    stalls = Stalls()
     now += 100
     stalls.track(0, moves=True)
     now += 100  # before the first step nothing is usual
@@ -32,7 +36,7 @@ def test_a_stall_is_ten_times_the_usual_time_and_five_seconds(
     assert stalls.seconds == 0
     now += 1
     assert stalls.seconds == 5.5
-    assert stalls.doing().startswith("runs in test_stalls.py, line")
+    assert " in test_stalls.py, line" in stalls.doing()
     stalls.track(21, moves=True)
     assert stalls.seconds == 0
     for step in range(22, 60):
@@ -44,6 +48,53 @@ def test_a_stall_is_ten_times_the_usual_time_and_five_seconds(
     assert stalls.seconds == 30
     stalls.track(59, moves=False)  # paused
     assert stalls.seconds == 0
+
+
+@pytest.mark.parametrize("computes", [True, False])
+def test_a_thread_that_uses_no_processor_waits(computes: bool) -> None:
+    made: SimpleQueue[Stalls] = SimpleQueue()
+    over: list[bool] = []
+
+    def train() -> None:
+        made.put(Stalls())
+        while not over:
+            if computes:
+                sum(range(10_000))
+            else:
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    stalls = made.get(timeout=10)
+    stalls.track(1, moves=True)
+    stalls.track(1, moves=True)
+    time.sleep(0.5)
+    said = stalls.doing()
+    over.append(True)
+    thread.join()
+    assert said.startswith(f"{'runs' if computes else 'waits'} in test_stalls.py, line")
+
+
+def test_a_dataset_of_the_script_is_waited_for() -> None:
+    started, over = threading.Event(), threading.Event()
+
+    class Slow(torch.utils.data.Dataset[int]):
+        def __getitem__(self, index: int) -> int:
+            started.set()
+            over.wait()
+            return index
+
+        def __len__(self) -> int:
+            return 1
+
+    thread = threading.Thread(target=lambda: [*torch.utils.data.DataLoader(Slow())])
+    thread.start()
+    assert started.wait(10)
+    assert thread.ident is not None
+    said = where(thread.ident)
+    over.set()
+    thread.join()
+    assert re.fullmatch(r"waits for (data|a lock) in test_stalls.py, line \d+", said)
 
 
 def test_one_that_others_wait_for_is_known_if_all_of_them_wait() -> None:
@@ -87,4 +138,4 @@ def test_the_rank_that_holds_up_the_others_is_named(tmp_path: Path) -> None:
         told = stalled(viewer)
         assert told is not None
         assert told.blocker == 2
-        assert "runs in ranks_stalled.py, line 25" in told.doing
+        assert "waits in ranks_stalled.py, line 25" in told.doing
