@@ -70,8 +70,7 @@ class Printer:
         which = f"run {run.number}  " if run is not None and run.joined is not None else ""
         match change.kind:
             case "started" if run and which:
-                # Of a log it is the largest so far, which has no place at the start.
-                rate = "" if run.optimizer == "unknown" else f", rate {rate_text(run.lr)}"
+                rate = "" if run.is_log else f", rate {rate_text(run.lr)}"
                 return [f"{which}is {run.label}{rate}"]
             case "source" | "problem" | "printed" | "no result" | "rate":
                 return change.text.splitlines()

@@ -122,6 +122,11 @@ class Run:
         return self.outcome is None
 
     @property
+    def is_log(self) -> bool:
+        """Whether it is read from another tool's log, whose rate is the largest so far."""
+        return self.live is not None and self.optimizer == "unknown"
+
+    @property
     def stall(self) -> str:
         """For how long a live training takes no step, and why; empty once it is over."""
         return self.live.stall if self.live is not None and self.is_on else ""
@@ -373,7 +378,9 @@ class Run:
         verdict = self.verdict()[0]
         if self.outcome in ("failed", "disconnected"):
             return self.outcome
-        return "stopped" if self.outcome == "stopped" and verdict != "settled" else verdict
+        # Where a log ends says nothing of its training, but its losses do.
+        holds = verdict == "settled" or (self.is_log and self.series is not None)
+        return "stopped" if self.outcome == "stopped" and not holds else verdict
 
     def take(self, progress: msg.Progress) -> None:
         """Add a report of losses."""

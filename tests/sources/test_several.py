@@ -271,6 +271,14 @@ def test_a_run_that_its_tool_says_was_finished_is_over(kind: str) -> None:
     assert session.current.outcome == "done"
 
 
+def test_where_a_log_ends_its_verdict_stays(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text("".join(f'{{"step": {i}, "loss": {3 * 0.99**i}}}\n' for i in range(400)))
+    run = told(LogSource(*open_log(path), once=True)).current
+    assert run is not None
+    assert (run.outcome, run.status()) == ("stopped", "falling")
+
+
 def test_names_tell_logs_apart() -> None:
     paths = [Path(f"/x/runs/{name}/log/metrics.csv") for name in ("a", "b/c")]
     assert short_names(paths) == ["a", "b/c"]

@@ -53,9 +53,8 @@ class Log:
             case "rewound":
                 self.clear()
             case "started" | "restarted" if run and not self._view.session.offers("start"):
-                # What a log says of its first steps may be read after a later and larger rate.
-                rate = "" if run.optimizer == "unknown" else f"{run.lr:.4g}"
-                self.begin(run.number, rate if run.live is not None else rate_text(run.lr))
+                rate = f"{run.lr:.4g}" if run.live is not None else rate_text(run.lr)
+                self.begin(run.number, "" if run.is_log else rate)
             case "answer" | "refusal":
                 assert isinstance(message, msg.Steered)
                 if message.done and message.command == "cancel":
