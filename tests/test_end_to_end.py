@@ -261,7 +261,7 @@ def test_a_broken_torch_is_told(tmp_path: Path, torch: str, told: str, detail: s
 
 
 def test_what_training_code_prints_goes_to_the_log(tmp_path: Path) -> None:
-    # While torch is loaded: later what is printed may belong to a run ahead, which is not heard.
+    # While torch loads at the latest: what is printed by a run ahead is not heard.
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\nif 'lrtui.trainer' in ' '.join(sys.orig_argv):\n"
         "  import threading\n"

@@ -117,13 +117,18 @@ class ProcessSource(Source):
         printed = Thread(target=self._forward_prints, args=(process, tail), daemon=True)
         printed.start()
         reason = ""
+        has_begun = False
         with process.stdout as pipe:
             for line in pipe:
                 try:
                     if (message := msg.decode_message(line)) is not None:
+                        has_begun = True
                         self._messages.put((process, message))
                 except ValueError as error:
                     text = line.decode(errors="replace").strip()
+                    if not has_begun:  # printed by what a person's Python does as it starts
+                        self._messages.put((process, msg.Printed(text=text)))
+                        continue
                     problem = f"something that is not a message ({error}): {text!r:.80}"
                     reason = f"the trainer sent {problem}"
                     process.kill()

@@ -500,6 +500,7 @@ def gain(whole: np.ndarray, k: int, every: int) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_how_often_the_words_are_wrong() -> None:
     diverged, trends, runs = Counter[tuple[str, bool]](), Counter[tuple[str, str]](), 0
     torch.set_num_threads(1)

@@ -230,7 +230,7 @@ def test_two_optimizers_are_one_training_and_both_are_scaled(tmp_path: Path) -> 
         viewer.wait_for(lambda: len(viewer.column("loss g")) > 20, "the other loss")
         others = [v for v in viewer.column("loss g").values() if v is not None]
         assert min(others) >= 6.0
-        assert 0.05 in viewer.column("lr").values()
+        viewer.wait_for(lambda: 0.05 in viewer.column("lr").values(), "the halved rate")
         assert viewer.tell(Stop()).done
         assert running.wait() == 130
 

@@ -127,6 +127,12 @@ def test_a_message_that_only_a_newer_trainer_knows_is_ignored() -> None:
     source.close()
 
 
+def test_what_is_printed_as_python_starts_is_no_message() -> None:
+    source = script("say('hello from sitecustomize')\nsay(G)")
+    assert until_end(source)[:2] == [Printed(text="hello from sitecustomize"), GREETING]
+    source.close()
+
+
 def test_a_trainer_that_does_not_end_by_itself_is_killed() -> None:
     source = script("say(G)\ntime.sleep(60)")
     assert source.poll(None) == [GREETING]
