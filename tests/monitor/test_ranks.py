@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import socket
-import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -275,7 +274,7 @@ def test_without_the_store_each_order_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(dist.distributed_c10d, "_get_default_store", lambda: store)
     refused: list[tuple[PendingCommand, str]] = []
     queue = CommandQueue(lambda pending: None)
-    stalls = Stalls(threading.get_ident())
+    stalls = Stalls()
     agreed = Agreement(
         queue, 0, 2, lambda pending, why: refused.append((pending, why)), lambda c: "", stalls
     )
