@@ -82,7 +82,8 @@ def run_script(words: Sequence[str]) -> int:
 def is_program(word: str) -> bool:
     """Return whether a word is a program, such as an interpreter or a launcher, and no script."""
     name = os.path.basename(word)
-    is_python = name.startswith("python") and not name.endswith(".py")
+    version = name.removeprefix("python")
+    is_python = version != name and not version.strip("0123456789.t")  # such as 3.14t
     return shutil.which(word) is not None and (is_python or not os.path.exists(word))
 
 

@@ -38,6 +38,7 @@ class TrainerState(Reader):
                 elif now != seen:
                     found = log_history(state := json.loads(path.read_bytes()))
                     self.total = whole(state.get("max_steps")) or self.total
+                    step = whole(state.get("global_step")) or 0
                     if found[: len(history)] != history:
                         yield Mark.AGAIN
                         rows, history = Rows(), []
@@ -45,6 +46,7 @@ class TrainerState(Reader):
                         if (entry := rows.entry(row)) is not None:
                             yield entry
                     history, seen = found, now
+                    self.ending = "done" if self.total and step >= self.total else None
             except FileNotFoundError:
                 pass  # not there yet
             except OSError as error:

@@ -114,6 +114,10 @@ def test_trainer_state_of_transformers(tmp_path: Path) -> None:
         assert {"grad_norm", "eval_loss", "train_loss"} <= {*run.live.scalars}
         assert run.live.vitals is not None
         assert run.live.vitals.total == 100
+        assert run.outcome == "stopped"
+    state.global_step = 100
+    state.save_to_json(str(tmp_path / "checkpoint-50" / "trainer_state.json"))
+    assert run_of(tmp_path).outcome == "done"
 
 
 TABLES = {
