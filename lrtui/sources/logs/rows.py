@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from lrtui.sources.logs.names import is_training_loss
 from lrtui.sources.logs.reader import Entry
@@ -20,18 +22,20 @@ WALL_NAMES = ("_timestamp", "timestamp", "wall_time", "walltime", "created_at", 
 IGNORED = {"_runtime", "_wandb", "_index"}
 
 MAX_STEP = 10**12
+MAX_NUMBER = 400
+"""Characters of a number."""
+
 MAX_DEPTH = 4
 """Deepest nesting of objects that is followed."""
 
 
 def number(value: object) -> float | None:
     """Convert a value to a number, infinite beyond floats; ``None`` if it is not one."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, (float, int, str)):
         return None
+    if isinstance(value, str) and (len(value) > MAX_NUMBER or "_" in value):
+        return None  # float would read 1_000
     try:
-        if isinstance(value, str):
-            text = value.strip()
-            return float(text) if text and len(text) < 400 and "_" not in text else None
         return float(value)
     except OverflowError:
         return math.inf
@@ -63,10 +67,37 @@ def flat(
 ) -> Iterator[tuple[str, object]]:
     """Yield names and values, those of objects in objects as ``outer/inner``."""
     for name, value in row.items():
-        if isinstance(value, Mapping) and depth < MAX_DEPTH:
+        if isinstance(value, dict) and depth < MAX_DEPTH:
             yield from flat(value, f"{prefix}{name}/", depth + 1)
         else:
             yield f"{prefix}{name}", value
+
+
+class Columns(NamedTuple):
+    """What the names in a row are.
+
+    Attributes:
+        steps: those of a step, the most certain first.
+        epoch: that of the epoch, ``None`` if there is none.
+        walls: those of a time.
+        scalars: all others, and the epoch's.
+    """
+
+    steps: list[str]
+    epoch: str | None
+    walls: list[str]
+    scalars: list[str]
+
+
+@lru_cache(16)
+def columns_of(names: tuple[str, ...]) -> Columns:
+    """Tell the names in a row apart; the rows of a log have few sets of names."""
+    lower = {name.lower(): name for name in names}
+    steps = [lower[name] for name in STEP_NAMES if name in lower]
+    walls = [lower[name] for name in WALL_NAMES if name in lower]
+    epoch = lower.get("epoch")
+    skipped = {*steps, *walls, *IGNORED} - {epoch}
+    return Columns(steps, epoch, walls, [name for name in names if name not in skipped])
 
 
 class Rows:
@@ -85,27 +116,27 @@ class Rows:
 
     def entry(self, row: Mapping[str, object]) -> Entry | None:
         """Return a row as an entry; ``None`` if its step is invalid or it has no values."""
-        found = dict(flat(row))
-        lower = {name.lower(): name for name in found}
+        nested = any(isinstance(value, dict) for value in row.values())
+        found = dict(flat(row)) if nested else row
+        columns = columns_of(tuple(found))
         step: int | None = None
         at = ""
-        for known in STEP_NAMES:
-            at = lower.get(known, "")
-            if at and number(found[at]) is not None:
-                if (step := whole(found[at])) is None:
+        for name in columns.steps:
+            if number(found[name]) is not None:
+                if (step := whole(found[name])) is None:
                     return None  # not a valid step
+                at = name
                 break
-        walls = (moment(found[lower[name]]) for name in WALL_NAMES if name in lower)
-        wall = next((found for found in walls if found), 0.0)
-        skipped = {lower.get(name) for name in (*STEP_NAMES[:-1], *WALL_NAMES)} | IGNORED | {at}
+        wall = next((when for name in columns.walls if (when := moment(found[name]))), 0.0)
         values = {
-            name: v
-            for name, value in found.items()
-            if name not in skipped and (v := number(value)) is not None
+            name: value
+            for name in columns.scalars
+            if name != at and (value := number(found[name])) is not None
         }
         if not values:
             return None
-        epoch = number(found[lower["epoch"]]) if "epoch" in lower and at != lower["epoch"] else None
+        name_of_epoch = columns.epoch if columns.epoch != at else None
+        epoch = number(found[name_of_epoch]) if name_of_epoch is not None else None
         return self.counted(step, epoch, values), values, wall
 
     def counted(self, step: int | None, epoch: float | None, names: Iterable[str]) -> int:

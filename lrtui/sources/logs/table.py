@@ -78,9 +78,9 @@ def split(line: str, apart: str) -> Sequence[str]:
 
 def is_header(cells: Sequence[str]) -> bool:
     """Return whether cells are names: of a step, or of a loss."""
-    names = [cell.strip() for cell in cells]
-    if not any(names) or any(number(name) is not None for name in names if name):
+    if any(number(cell) is not None for cell in cells):
         return False
+    names = [cell.strip() for cell in cells]
     return any(
         name.lower() in STEP_NAMES or loss_rank(name) is not None or is_held_out(name)
         for name in names
