@@ -193,6 +193,7 @@ def in_turn(commands: list[list[str]]) -> list[float]:
     """
     # Or chance decides whether glibc gives the memory of a step back, which can take as long as it.
     env = os.environ | dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), KEEP)
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has been compiled
     running = {}
     for number, command in enumerate(commands):
         running[subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL).pid] = number
