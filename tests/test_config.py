@@ -150,7 +150,7 @@ def test_keys_of_ones_own(config: Path) -> None:
     home = {"XDG_CONFIG_HOME": str(config.parent.parent)}
     with terminal("--steps", "100000", env=home) as lab:
         lab.wait_for(r"a pause.*space advice")
-        lab.wait_for(r"step \d+/100,000")
+        lab.wait_for(r"step [\d,]+/100,000")
         lab.type("a")
         lab.wait_for("paused at step")
         lab.type("?")

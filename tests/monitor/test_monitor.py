@@ -26,7 +26,7 @@ from lrtui.messages import (
     Stop,
 )
 from lrtui.sources.trainings import Training
-from tests.monitor.trainings import Running, Viewer, script, training, until
+from tests.monitor.trainings import Running, Viewer, script, step_in, training, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("any_device")]
 
@@ -126,7 +126,7 @@ def test_going_back_brings_weights_schedule_and_loss_back(tmp_path: Path) -> Non
         viewer.wait_for(lambda: at(viewer) > blown.step + 20, "a spike")
         back = viewer.tell(Rewind())
         assert back.done
-        to = int(back.text.split("step ")[1].split(",")[0])
+        to = step_in(back.text)
         # Not at half of what blew it up: at half of what it had there.
         assert back.lr == pytest.approx(schedule(to + 1) / 2, rel=1e-3)
         assert "the order of the data is not rewound" in back.text

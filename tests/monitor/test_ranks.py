@@ -20,7 +20,7 @@ from lrtui.monitor.command_queue import CommandQueue, PendingCommand
 from lrtui.monitor.ranks import Ranks as Agreement
 from lrtui.monitor.stalls import Stalls
 from tests.forks import SERVER
-from tests.monitor.trainings import Running, Viewer, script, training, until
+from tests.monitor.trainings import Running, Viewer, script, step_in, training, until
 from tests.terminal import gone, name_of
 
 pytestmark = pytest.mark.slow
@@ -84,7 +84,7 @@ def test_going_back_takes_all_ranks_to_the_same_weights(tmp_path: Path) -> None:
         viewer.wait_for(lambda: max(viewer.column("loss")) > back.step + 20, "more steps")
         assert viewer.tell(Stop()).done
         assert running.wait(100) == 0, running.output()
-    to = int(back.text.split("step ")[1].split(",")[0])
+    to = step_in(back.text)
     first, second = (found["weights"] for found in results(tmp_path, 2))
     assert first == second
     assert first[back.step] == first[to]

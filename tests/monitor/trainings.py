@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -99,6 +100,11 @@ class Running:
         if self.process.stdin is not None:
             self.process.stdin.close()
         self.out.close()
+
+
+def step_in(text: str) -> int:
+    """Return the first step that a sentence names, such as 1074 for ``back to step 1,074, …``."""
+    return int(re.findall(r"step (\d+(?:,\d{3})*)", text)[0].replace(",", ""))
 
 
 class Viewer:
