@@ -81,10 +81,14 @@ def run_script(words: Sequence[str]) -> int:
 
 def is_program(word: str) -> bool:
     """Return whether a word is a program, such as an interpreter or a launcher, and no script."""
+    if not os.path.exists(word):
+        return shutil.which(word) is not None
     name = os.path.basename(word)
-    version = name.removeprefix("python")
-    is_python = version != name and not version.strip("0123456789.t")  # such as 3.14t
-    return shutil.which(word) is not None and (is_python or not os.path.exists(word))
+    if not name.startswith("python"):
+        return False  # without an import on the way of most
+    from lrtui.sources.race.command_line import PYTHON
+
+    return PYTHON.fullmatch(name) is not None
 
 
 def become(command: Sequence[str], options: Sequence[str]) -> NoReturn:

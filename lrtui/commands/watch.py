@@ -173,7 +173,6 @@ def log_sources(path: Path, name: str, options: WatchOptions) -> list[Source]:
     """
     from lrtui.sources.followed import Followed, is_followed
     from lrtui.sources.logs.find import open_log
-    from lrtui.sources.logs.mlruns import MLflowFolder
     from lrtui.sources.logs.printed import Printed
     from lrtui.sources.logs.source import LogSource
 
@@ -184,7 +183,7 @@ def log_sources(path: Path, name: str, options: WatchOptions) -> list[Source]:
     reader, remarks = open_log(path, options.format or ("text" if options.pattern else None))
     if isinstance(reader, Printed):
         reader.pattern = options.pattern
-    name = "" if isinstance(reader, MLflowFolder) and reader.run else name  # it is of digits
+    name = "" if reader.named_by_run and reader.run else name
     return [
         LogSource(each, remarks, once=options.once, name="/".join(filter(None, (name, each.run))))
         for each in reader.runs()

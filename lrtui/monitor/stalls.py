@@ -12,7 +12,6 @@ from lrtui.monitor.stack import processor_seconds, where
 STALL_FACTOR, STALL_SECONDS = 10.0, 5.0
 """A training stalls if a step takes this many times its usual time, and this many seconds."""
 
-
 COMPUTES = 0.1
 """Share of a processor from which on a thread computes, and does not wait."""
 

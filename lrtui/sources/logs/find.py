@@ -164,8 +164,8 @@ def logs_in(folder: Path) -> list[Path]:
     # A training is shown once: not by a file beside what a tool writes of it, nor by checkpoints
     # of transformers if these have an event file in the folder that they make for it.
     twice = {state for state in states for at in folders - states if state / "runs" in at.parents}
-    files = [at for at in newest if at not in folders and at.parent not in folders]
-    kept = {at for at in files if reader_of(at) is not None} | (folders - twice)
+    alone = [at for at in newest if at not in folders and at.parent not in folders]
+    kept = {at for at in alone if reader_of(at) is not None} | (folders - twice)
     return [at for at in newest if at in kept]
 
 

@@ -16,17 +16,18 @@ META = "meta.yaml"
 LOOK_SECONDS = 2 * LIST_SECONDS
 """Seconds between two looks at whether the training has ended; files are listed in between."""
 
-ENDINGS: dict[str, Ending] = {"FINISHED": "done", "FAILED": "failed", "KILLED": "stopped"}
-"""How a training ended, by the status that MLflow gives to its run,"""
-
-STATES = {"3": "FINISHED", "4": "FAILED", "5": "KILLED"}
-"""and that by its number in a file."""
+ENDINGS: dict[str, Ending] = {
+    "FINISHED": "done", "FAILED": "failed", "KILLED": "stopped",
+    "3": "done", "4": "failed", "5": "stopped",
+}  # fmt: skip
+"""How a training ended, by the status of its run: a word in a database, a number in a file."""
 
 
 class MLflowFolder(Reader):
     """A folder ``mlruns/EXPERIMENT/RUN`` with ``metrics`` in it."""
 
     format, title = "mlruns", "MLflow"
+    named_by_run = True
 
     @classmethod
     def knows(cls, path: Path, head: bytes) -> bool:
@@ -68,8 +69,7 @@ class MLflowFolder(Reader):
 
 def ending(path: Path) -> Ending | None:
     """Return how the training of a folder ended, ``None`` if it has not."""
-    status = about(path).get("status", "")
-    return ENDINGS.get(STATES.get(status, status))
+    return ENDINGS.get(about(path).get("status", ""))
 
 
 def about(path: Path) -> dict[str, str]:

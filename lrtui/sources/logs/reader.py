@@ -67,6 +67,7 @@ class Reader(ABC):
     Attributes:
         format: its name on the command line.
         title: its name on the screen.
+        named_by_run: whether the name of its run names it, since those in its path are of digits.
         path: of the file or folder.
         troubles: what is wrong with the log, each in a sentence, oldest first.
         total: steps that the training will take, ``None`` if the log does not say.
@@ -77,6 +78,7 @@ class Reader(ABC):
 
     format: ClassVar[str]
     title: ClassVar[str]
+    named_by_run: ClassVar[bool] = False
 
     def __init__(self, path: Path) -> None:
         """Read nothing yet."""
