@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TypeVar, get_args
 
 import msgspec
@@ -27,11 +28,18 @@ class _Tagged(Struct):
 
 
 _encoder = msgspec.json.Encoder()
-_commands: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
-_messages: msgspec.json.Decoder[AnyMessage] = msgspec.json.Decoder(AnyMessage)
 _tagged = msgspec.json.Decoder(_Tagged)
-_command_types = {kind.__struct_config__.tag for kind in get_args(AnyCommand)}
-_message_types = {kind.__struct_config__.tag for kind in get_args(AnyMessage)}
+
+
+# Made when they are first used, as a training may never be watched.
+@cache
+def _commands() -> msgspec.json.Decoder[AnyCommand]:
+    return msgspec.json.Decoder(AnyCommand)
+
+
+@cache
+def _messages() -> msgspec.json.Decoder[AnyMessage]:
+    return msgspec.json.Decoder(AnyMessage)
 
 
 def encode(message: Struct) -> bytes:
@@ -45,7 +53,7 @@ def decode_command(line: bytes) -> AnyCommand | None:
     Raises:
         ValueError: the line is not a command; says why.
     """
-    return _decode(_commands, _command_types, line)
+    return _decode(_commands(), line)
 
 
 def decode_message(line: bytes) -> AnyMessage | None:
@@ -54,15 +62,14 @@ def decode_message(line: bytes) -> AnyMessage | None:
     Raises:
         ValueError: the line is not a message; says why.
     """
-    return _decode(_messages, _message_types, line)
+    return _decode(_messages(), line)
 
 
-def _decode(
-    decoder: msgspec.json.Decoder[T], types: set[str | int | None], line: bytes
-) -> T | None:
+def _decode(decoder: msgspec.json.Decoder[T], line: bytes) -> T | None:
     try:
         return decoder.decode(line)
     except (msgspec.DecodeError, RecursionError) as error:
+        types = {kind.__struct_config__.tag for kind in get_args(decoder.type)}
         try:
             if _tagged.decode(line).type not in types:
                 return None

@@ -67,6 +67,6 @@ def memory_of_this_process() -> tuple[int | None, int | None]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         resident = peak * (1 if sys.platform == "darwin" else 1024)
     on_device = None
-    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         on_device = int(torch.cuda.memory_allocated())
     return resident, on_device

@@ -38,6 +38,9 @@ CLIPPED_WINDOW = 1000
 SEARCH_TIMES = (0.0, 1.0, 4.0, 15.0, 60.0)
 """Seconds after the first step at which to search the script for its total number of steps."""
 
+MEMORY_SECONDS = 5.0
+"""Seconds between two looks at the memory: each system call here may make a step wait."""
+
 
 class Vitals:
     """Reads the vitals of the training in this process.
@@ -76,6 +79,8 @@ class Vitals:
         self._step = 0
         self._waited = 0.0
         self._reported = (time.monotonic(), 0.0)
+        self._memory: tuple[int | None, int | None] = (None, None)
+        self._memory_due = 0.0
         self._began: float | None = None
         self._searches = 0
         self._norms: deque[float] = deque(maxlen=CLIPPED_WINDOW)
@@ -231,7 +236,9 @@ class Vitals:
         clipped = None
         if limit is not None and self._norms:
             clipped = sum(norm > limit for norm in self._norms) / len(self._norms)
-        memory, on_device = memory_of_this_process()
+        if now >= self._memory_due:
+            self._memory, self._memory_due = memory_of_this_process(), now + MEMORY_SECONDS
+        memory, on_device = self._memory
         wait = (waited - waited_before) / max(now - before, 1e-9)
         return msg.Vitals(
             run=run,
