@@ -89,6 +89,7 @@ def in_shell(redirections: str, *arguments: str) -> subprocess.CompletedProcess[
         (["--\x1b[31m"], "unrecognized arguments"),
         (["stray"], "no problem is called 'stray'; there are line, bowl"),
         (["lab"], "no problem is called 'lab'"),
+        (["0.1"], "0.1 is a rate, not a problem: --lr 0.1 sets it"),
         (["nowhere.py"], "there is no file nowhere.py"),
         (["line", "sine"], "unrecognized arguments: sine"),
         (["--lr", "0.1", "sweep"], "sweep comes first, as in lrtui sweep"),

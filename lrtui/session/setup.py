@@ -14,7 +14,7 @@ from typing import Any
 
 from lrtui.messages import OWN, PLAIN, SCHEDULES, Optimizer, OptimizerName, ProblemFacts
 from lrtui.messages.problem_settings import BUILT_IN, ProblemSettings
-from lrtui.text.rates import FACTOR, rate_text
+from lrtui.text.rates import FACTOR, NUMBER, rate_text
 from lrtui.text.readers import Reader, below_one, read_betas, read_schedule, whole, within
 
 OPTIMIZERS = (
@@ -260,6 +260,8 @@ def read_problem(text: str) -> str:
     if text in BUILT_IN:
         return text
     if Path(text).suffix.lower() not in (".py", ".csv"):
+        if NUMBER.fullmatch(text):
+            raise ValueError(f"{text[:24]} is a rate, not a problem: --lr {text[:24]} sets it")
         known = ", ".join(BUILT_IN)
         raise ValueError(
             f"no problem is called {text[:24]!r}; there are {known}, and .py and .csv files"
