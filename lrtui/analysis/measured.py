@@ -47,10 +47,21 @@ for a single loss."""
 SPIKE_SHOWN_STEPS = 50
 """Steps for which a spike is shown; with mini-batches, half of these losses must be high."""
 
-MOST_ABOVE = 0.8
-"""Share of the last ``SPIKE_SHOWN_STEPS`` mini-batch losses that must exceed each of the first
-``OPENING`` instead: by chance in one of ten thousand trainings on single samples whose loss does
+RANK_DEVIATIONS = 3.7
+"""Or by so many standard deviations the last ``SPIKE_SHOWN_STEPS`` must rank above the first
+``OPENING``: by chance in one of ten thousand trainings whose loss does not move."""
+
+JUMP, NOT_BACK = 2.0, 0.6
+"""Or the loss must have jumped by this factor right after its first step or two, further than noise
+explains, and this share of the recent losses must exceed those before."""
+
+JUMPS = ((1, 0.008), (2, 0.05))
+"""Losses before the jump, and the largest share of the recent losses that may be as small, each
+relative to what surrounds it: by chance in up to 1.8% of looks at a loss of few samples that does
 not move."""
+
+MIN_RANKED = 125
+"""Least recent losses for that."""
 
 LAST_BATCHES = 10
 """Mini-batch losses that must all exceed each of the first ``OPENING`` for a rise: by chance once
@@ -131,7 +142,7 @@ def measure(
     if not np.isfinite(series.recent).any():
         return "cannot tell yet", "no finite loss"
     # The first mini-batch loss may be small by chance.
-    start = series.first if every_step_sees_all else series.opening
+    start = series.first if every_step_sees_all else float(np.fmax.reduce(series.opening))
     base, height = scale(series, start)
     known = optimizer if isinstance(optimizer, Optimizer) and optimizer.name != "own" else None
     times = DIVERGED_FACTOR if known and not known.is_adaptive else DIVERGED_FACTOR_ADAPTIVE
@@ -150,7 +161,8 @@ def measure(
     risen = rise(series, start, (RISEN_FACTOR - 1) * height, every_step_sees_all)
     if spike is not None and spike.over is None and (spike.level <= start or risen is None):
         if spike.is_brief:
-            return "rising" if spike.still_rises else "spike", spike.in_words()
+            said = spike.in_words() + (", above its start" if risen else "")
+            return "rising" if spike.still_rises else "spike", said
         return "above its start" if risen else "above its level", spike.in_words()
     if risen is not None:
         return risen
@@ -196,18 +208,9 @@ def rise(
     finite = series.recent[np.isfinite(series.recent)]
     above = f"the first was {start:.3g}"
     if not every_step_sees_all:
-        above = f"none of the first {OPENING} was over {start:.3g}"
-        late, many = finite[-LAST_BATCHES:], finite[-SPIKE_SHOWN_STEPS:]
-        now, over = float(late.min()), int((many > start + by).sum())
-        if len(finite) < OPENING + LAST_BATCHES:
+        if (found := rise_of_batches(series, start)) is None:
             return None
-        if now > start + by:
-            said = f"none of the last {LAST_BATCHES} losses is under {now:.3g}, {above}"
-        elif len(finite) >= OPENING + SPIKE_SHOWN_STEPS and over >= MOST_ABOVE * len(many):
-            said = f"{over} of the last {len(many)} losses are over {start + by:.3g}, {above}"
-            now = quantile(many, 0.5)
-        else:
-            return None
+        start, now, said = found
     else:
         late = finite[-SPIKE_SHOWN_STEPS:]
         peak, now = float(late.max()), float(late[-2:].max())
@@ -224,6 +227,56 @@ def rise(
     if row >= STEPS_ABOVE_START:
         said = f"the last {STEPS_ABOVE_START} losses are all above {start:.4g}"
     return "above its start", said
+
+
+def rise_of_batches(series: LossSeries, start: float) -> tuple[float, float, str] | None:
+    """Return where a mini-batch loss began, where it is, and what shows that it has risen.
+
+    By ranks, which hold for noise of any distribution; ``None`` if nothing shows it.
+
+    Args:
+        series: the losses.
+        start: the largest of the first.
+    """
+
+    def risen(start: float) -> float:
+        return start + (RISEN_FACTOR - 1) * scale(series, start)[1]
+
+    before = series.count - len(series.recent)
+    later = series.recent[max(OPENING - before, 0) :]
+    later = later[np.isfinite(later)]
+    early = series.opening[np.isfinite(series.opening)]
+    late = later[-LAST_BATCHES:]
+    if len(late) == LAST_BATCHES and (now := float(late.min())) > risen(start):
+        said = f"none of the last {LAST_BATCHES} losses is under {now:.3g}"
+        return start, now, f"{said}, none of the first {OPENING} was over {start:.3g}"
+    late = later[-SPIKE_SHOWN_STEPS:]
+    if len(early) < OPENING or len(late) < SPIKE_SHOWN_STEPS:
+        return None
+    began, now = quantile(early, 0.5), quantile(late, 0.5)
+    if ranks(early + risen(began) - began, late) > RANK_DEVIATIONS:
+        said = f"half of the last {len(late)} losses are over {now:.3g}"
+        return began, now, f"{said}, half of the first {OPENING} were under {began:.3g}"
+    late = later[-MIN_RANKED:]
+    if len(late) < MIN_RANKED or series.smallest < 0:
+        return None
+    now = quantile(late, 0.5)
+    for first, most in JUMPS:
+        began, after = float(early[:first].max()), quantile(early[first:], 0.5)
+        over = int((late > risen(began)).sum())
+        as_small = int((late * after <= began * now).sum())
+        is_rare = as_small + 1 <= most * (len(late) + 1)
+        if after > JUMP * began and over >= NOT_BACK * len(late) and is_rare:
+            said = f"it began at {began:.3g} and jumped to {after:.3g}"
+            return began, now, f"{said}; {over} of the last {len(late)} losses are still higher"
+    return None
+
+
+def ranks(low: Floats, high: Floats) -> float:
+    """Return by how many standard deviations values rank above others (Mann and Whitney's test)."""
+    n, m = len(low), len(high)
+    above = (high > low[:, None]).sum() + (high == low[:, None]).sum() / 2
+    return float((above - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12))
 
 
 def came_back(series: LossSeries, spike: Spike | None) -> int | None:

@@ -17,7 +17,7 @@ RECENT_LOSSES = 128
 """Last losses, always kept exactly."""
 
 OPENING = 10
-"""First losses, of which the largest is kept."""
+"""First losses, always kept exactly."""
 
 
 class LossSeries:
@@ -32,7 +32,7 @@ class LossSeries:
         stride: steps per bucket.
         origin: step of the first loss.
         first: first loss.
-        opening: largest finite one of the first ``OPENING`` losses.
+        opening: first ``OPENING`` losses, NaN if non-finite; never changed in place.
         last: last finite loss.
         largest: largest finite loss.
         smallest: smallest finite loss.
@@ -49,7 +49,8 @@ class LossSeries:
         self.target = target
         self.count = self.origin = self.smallest_at = 0
         self.stride = 1
-        self.first = self.last = self.largest = self.smallest = self.opening = float("nan")
+        self.first = self.last = self.largest = self.smallest = float("nan")
+        self.opening: Floats = np.zeros(0)
         self.broken: int | None = None
         self.non_finite_since: int | None = None
         self.under_since: int | None = None
@@ -95,8 +96,8 @@ class LossSeries:
             if not self.smallest <= finite_values[least]:
                 self.smallest = float(finite_values[least])
                 self.smallest_at = int(at[finite][least])
-        early = values[: max(OPENING - self.count, 0)]
-        self.opening = float(np.fmax.reduce(early, initial=self.opening))
+        if self.count < OPENING:
+            self.opening = np.concatenate([self.opening, values])[:OPENING]
         self.count += len(values)
         self._follow_target(at, values)
         self.recent = np.concatenate([self.recent, values[-RECENT_LOSSES:]])[-RECENT_LOSSES:]
@@ -216,7 +217,9 @@ class LossSeries:
     def nbytes(self) -> int:
         """Memory of the losses, in bytes."""
         columns = (self._low, self._high, self._sum, self._finite, self._missing)
-        return sum(column.nbytes for column in (*columns, self.recent, self.recent_steps))
+        return sum(
+            column.nbytes for column in (*columns, self.opening, self.recent, self.recent_steps)
+        )
 
 
 def quantile(values: Floats, q: float) -> float:

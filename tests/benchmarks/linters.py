@@ -28,7 +28,7 @@ from lrtui.sources.logs.find import open_log
 from lrtui.sources.logs.source import LogSource
 from tests.benchmarks.verdicts import HELD_OUT, Kind, continue_training, kinds
 
-SEEDS = (9400, 9500, 9600)
+SEEDS = (8700, 8800, 8900, 9000, 9100, 9200)
 STEPS = 800
 LOOKS, APART = 5, 10
 """Looks at the truth at the end, and steps between two."""
@@ -40,7 +40,8 @@ JUMP, JUMP_AT, JUMP_STEPS = 30.0, 400, 15
 FELL, ROSE = 0.9, 1.5
 
 WORDS = {"diverged", "diverging", "above its start"}
-"""Verdicts of ours that mean it, and a rise whose evidence is that it is above its start."""
+ABOVE = ("of the first", "it began at", "above its start")
+"""Verdicts of ours that mean it, and the evidence of a rise or spike that is above its start."""
 
 
 def train(kind: Kind, name: str, lr: float, batch: int, seed: int, jumps: bool, path: Path) -> str:
@@ -98,7 +99,8 @@ def ours(path: Path) -> bool:
             session.apply(message)
     assert session.current is not None
     word, evidence, _ = session.current.reading()
-    return word in WORDS or (word == "rising" and "of the first" in evidence)
+    is_above = any(part in evidence for part in ABOVE)
+    return word in WORDS or (word in ("rising", "spike") and is_above)
 
 
 def losslint(folder: Path) -> set[str]:

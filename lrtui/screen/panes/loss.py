@@ -299,7 +299,7 @@ def usual_losses(series: LossSeries, *, log: bool = False) -> tuple[float, float
     if (bulk := bulk_of(series, series.count)) is None:
         return 1.0, 1.0
     recent = series.recent[np.isfinite(series.recent)]
-    ends = [v for v in (series.opening, series.first, series.last, *recent) if v == v]
+    ends = [v for v in (*series.opening, series.last, *recent) if v == v]
     low, high = series.smallest, series.largest
     usual = max(*ends, bulk[1])
     span = usual / low if log and low > 0 else 0.0
