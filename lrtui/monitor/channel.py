@@ -237,7 +237,7 @@ class Channel:
             messages += [to_all(msg.Printed(text=text)) for text in wrong if text]
         if (running := self.steering.tries.running) is not None:
             messages += self._progress_of(running)
-        if publisher.count_pace(queue.step, replays):
+        if publisher.count_pace(queue.step, paused=queue.paused, replays=replays):
             self.steering.pace = publisher.pace
             messages += self._once_a_second(watched)
         snapshots = self.steering.levers.snapshots

@@ -32,6 +32,7 @@ from lrtui.analysis.history import (
 from lrtui.messages.quantities import LARGEST
 from lrtui.monitor.alarms import Alarms
 from lrtui.monitor.device import Batch, Raw
+from lrtui.monitor.step_pace import StepPace
 from lrtui.text.version import __version__
 
 MAX_BUCKETS = 100
@@ -62,7 +63,7 @@ RISE_WINDOW = 3
 """Losses whose median shows that a rise has begun."""
 
 PACE_SECONDS = 1.0
-"""Seconds over which the pace is measured."""
+"""Seconds between two reports of the pace."""
 
 
 class Addressed(NamedTuple):
@@ -128,7 +129,7 @@ class Publisher:
         self._folder = os.path.abspath(os.curdir) if os.path.exists(os.curdir) else "?"
         self._earlier: deque[list[msg.AnyMessage]] = deque(maxlen=MAX_EARLIER_RUNS)
         self._last = self._counted_at = time.monotonic()
-        self._counted = 0
+        self._step_pace = StepPace()
         self._norms: deque[float | None] = deque(maxlen=1000)
         self._begin(began)
 
@@ -407,20 +408,18 @@ class Publisher:
         self._norms.clear()
         return norms
 
-    def count_pace(self, step: int, waits: bool) -> bool:
-        """Measure the pace once a second; return whether that was now.
+    def count_pace(self, step: int, *, paused: bool, replays: bool) -> bool:
+        """Measure the pace; return whether to report it, which is once a second.
 
-        A training that ``waits`` for a replay says nothing about its pace.
+        A training that ``replays`` says nothing about its pace.
         """
         now = time.monotonic()
-        if waits:
-            self._counted, self._counted_at = step, now
+        if paused or replays:
+            self._step_pace.clear()
+        self._step_pace.add(now, step)
+        if replays or now < self._counted_at + PACE_SECONDS:
             return False
-        passed = now - self._counted_at
-        if passed < PACE_SECONDS:
-            return False
-        self.pace = max(step - self._counted, 0) / passed
-        self._counted, self._counted_at = step, now
+        self.pace, self._counted_at = self._step_pace.pace(now), now
         return True
 
     def final_messages(self, step: int, outcome: msg.Outcome, reason: str) -> list[msg.AnyMessage]:

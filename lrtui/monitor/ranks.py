@@ -23,6 +23,7 @@ import torch.distributed as dist
 from lrtui.messages import AnyCommand
 from lrtui.monitor.command_queue import MAX_WAITING, CommandQueue, PendingCommand
 from lrtui.monitor.stalls import Stalls
+from lrtui.monitor.step_pace import WINDOW_STEPS, StepPace
 
 POLL_SECONDS = 0.05
 """Seconds between two polls for a command."""
@@ -86,6 +87,7 @@ class Ranks:
         ``why_not`` is that of ``Steering``.
         """
         self.progress: list[RankProgress] = [(0, 0.0, False, "")] * size
+        self._paces = [StepPace() for _ in range(size)]
         self._stalls, self._doing = stalls, ""
         self._queue, self._rank, self._size, self._refuse = queue, rank, size, refuse
         self._why_not = why_not
@@ -273,7 +275,6 @@ class Ranks:
         passed = now - self._reported
         if passed < (REPORT_SECONDS / 4 if self._rank else REPORT_SECONDS):
             return
-        first = not self._reported
         self._reported = now
         if self._rank:
             self._store.set(f"far {self._rank}", str(self._queue.step))
@@ -292,8 +293,11 @@ class Ranks:
                 ended = self._store.check([f"ended {rank}"])
                 if self._stalls.seconds and self._store.check([key := f"doing {rank}"]):
                     doing = self._store.get(key).decode()
-            pace = 0.0 if first else (step - self.progress[rank][0]) / passed
-            self.progress[rank] = (step, max(pace, 0.0), ended, doing)
+            if self._queue.paused:
+                self._paces[rank].clear()
+            self._paces[rank].add(now, step)
+            pace = self._paces[rank].pace(now, WINDOW_STEPS)
+            self.progress[rank] = (step, pace, ended, doing)
 
 
 def own_connection(store: Any) -> Any:

@@ -134,7 +134,7 @@ class MainScreen(Keys):
         if run is not None:
             moves = run.rates is not None or run.live is not None
             now = f"{lr_in_force(run):.4g}" if moves else rate_text(run.lr)
-            self.field.placeholder = now
+            self.field.placeholder = now if run.knows_rate else "–"
         if self.line and self._drawn:
             self.line.hold()  # one write: each costs 40 bytes extra
         for widget in self.query(PaneWidget):

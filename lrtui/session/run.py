@@ -127,6 +127,11 @@ class Run:
         return self.live is not None and self.optimizer == "unknown"
 
     @property
+    def knows_rate(self) -> bool:
+        """Whether its rate is known: many logs have none."""
+        return self.lr > 0 or self.rates is not None
+
+    @property
     def stall(self) -> str:
         """For how long a live training takes no step, and why; empty once it is over."""
         return self.live.stall if self.live is not None and self.is_on else ""

@@ -53,17 +53,18 @@ def where_it_stands(run: Run, paused: bool, width: int) -> Row:
     live = run.live
     assert live is not None
     total = live.vitals.total if live.vitals is not None else None
+    pace = 0.0 if run.stall else live.pace
     row: Row = [(f"step {run.step:,}", "text")]
     if total is not None and run.is_on:
         row.append((f"/{total:,}  ", "text"))
         row += bar(run.step / total, 20 if width >= 100 else 6, "good")
-        if live.pace:
-            left = duration(max(total - run.step, 0) / live.pace)
+        if pace:
+            left = duration(max(total - run.step, 0) / pace)
             row.append((f"  {left} left", "text"))
     elif run.seconds:
         row.append((f" · {duration(run.seconds)}", "dim"))
-    if live.pace and run.is_on:
-        row.append((f" · {live.pace:.3g} steps/s", "dim"))
+    if pace and run.is_on:
+        row.append((f" · {pace:.3g} steps/s", "dim"))
     if not run.is_on:
         word, tone = f" ■ {run.outcome} ", "bad" if run.outcome != "done" else "dim"
     else:

@@ -141,10 +141,12 @@ def depends_on(view: View, width: int) -> object:
 
 
 def waits_for(view: View) -> str:
-    """Say that the run has not taken a step yet."""
+    """Say that the run has not taken a step yet, or that it records no rate."""
     run = view.session.current
     if run is not None and (run.rates is not None or run.changes):
         return ""
+    if run is not None and run.series is not None:
+        return "no rate is recorded"
     return "the rate appears with the first step"
 
 
