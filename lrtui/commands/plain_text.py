@@ -70,7 +70,7 @@ class Printer:
         which = f"run {run.number}  " if run is not None and run.joined is not None else ""
         match change.kind:
             case "started" if run and which:
-                rate = "" if run.is_log else f", rate {rate_text(run.lr)}"
+                rate = f", rate {run.began_at}" if run.began_at else ""
                 return [f"{which}is {run.label}{rate}"]
             case "source" | "problem" | "printed" | "no result" | "rate":
                 return change.text.splitlines()

@@ -128,8 +128,15 @@ class Run:
 
     @property
     def knows_rate(self) -> bool:
-        """Whether its rate is known: many logs have none."""
+        """Whether its rate is known: many logs have none, nor a script without an optimizer."""
         return self.lr > 0 or self.rates is not None
+
+    @property
+    def began_at(self) -> str:
+        """The rate that it started at, in words; empty if that is unknown, as of a log."""
+        if self.is_log or not self.knows_rate:
+            return ""
+        return f"{self.lr:.4g}" if self.live is not None else rate_text(self.lr)
 
     @property
     def stall(self) -> str:

@@ -5,10 +5,21 @@ from __future__ import annotations
 from io import StringIO
 
 import pytest
+from msgspec.structs import replace
 
 from lrtui.analysis.headroom import LOWERED, ROOM, TRIALS
 from lrtui.commands.plain_text import Printer
-from lrtui.messages import Gauge, Ranks, Snapshots, Updates, Vitals
+from lrtui.messages import (
+    AnyMessage,
+    Gauge,
+    Progress,
+    Ranks,
+    Snapshots,
+    Started,
+    State,
+    Updates,
+    Vitals,
+)
 from tests.screen.fake import frame, main_screen, press, text
 from tests.screen.live import falling, live_app, told
 
@@ -156,3 +167,28 @@ def test_as_plain_text_once_for_each_word() -> None:
     assert lines[0].endswith(
         f"(53%); doubling lowered the loss in {LOWERED} of {TRIALS} such trials"
     )
+
+
+async def test_a_rate_that_is_not_known_is_not_said_to_be_zero() -> None:
+    """A script that moves its weights by hand was said to be at rate 0, its own."""
+    messages: list[AnyMessage] = []
+    for message in told(falling(100)):
+        match message:
+            case Started():
+                messages.append(replace(message, lr=0.0))
+            case State():
+                messages.append(replace(message, lr=0.0))
+            case Progress():
+                losses = {"loss": message.scalars["loss"]}
+                messages.append(replace(message, scalars=losses))
+            case _:
+                messages.append(message)
+    app = live_app(*messages, vitals())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        whole = "\n".join(line.text for line in app.screen._compositor.render_strips())
+    assert "no rate is recorded" in whole
+    assert "rate –" in whole
+    assert "357 MB of memory" in whole
+    assert "in force" not in whole
+    assert "rate 0" not in whole

@@ -6,7 +6,6 @@ from lrtui import messages as msg
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Span
 from lrtui.session.change import Change
-from lrtui.text.rates import rate_text
 
 
 class Log:
@@ -53,8 +52,7 @@ class Log:
             case "rewound":
                 self.clear()
             case "started" | "restarted" if run and not self._view.session.offers("start"):
-                rate = f"{run.lr:.4g}" if run.live is not None else rate_text(run.lr)
-                self.begin(run.number, "" if run.is_log else rate)
+                self.begin(run.number, run.began_at)
             case "answer" | "refusal":
                 assert isinstance(message, msg.Steered)
                 if message.done and message.command == "cancel":

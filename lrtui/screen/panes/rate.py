@@ -91,6 +91,8 @@ def in_force(run: Run) -> list[Row]:
     if live is None or live.state is None:
         return []
     state = live.state
+    if not run.knows_rate:
+        return [settings_and_memory(live.vitals)] if live.vitals is not None else []
     lr = lr_in_force(run)
     row: Row = [("in force " if run.is_on else "last rate ", "dim"), (f"{lr:.4g}", "strong")]
     since = "" if live.since is None else f", since step {live.since:,}"
