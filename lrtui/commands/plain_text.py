@@ -14,6 +14,7 @@ from lrtui.session.sentences import advice_text, format_losses
 from lrtui.session.session import Session
 from lrtui.session.setup import Setup
 from lrtui.sources.source import Source
+from lrtui.text.amounts import pace_text
 from lrtui.text.ascii_fallback import printable
 from lrtui.text.rates import rate_text
 
@@ -124,7 +125,7 @@ class Printer:
         if 0 < len(run.weights) <= SHOWN:
             facts.append("weights " + ", ".join(f"{w:.4g}" for w in run.weights))
         if pace := run.steps_per_second:
-            facts.append(f"{pace:,.0f} steps/s")
+            facts.append(pace_text(pace))
         yield f"{run.outcome}: {reason}{in_brackets(', '.join(facts))}"
         yield f"{verdict}{in_brackets('' if basis == 'exact' else basis)}: {evidence}"
         if advice := self.session.advice_after(run):

@@ -90,6 +90,7 @@ class Channel:
         self._is_started = self._is_finished = False
         self._complained: set[str] = set()
         self.vitals: Vitals | None = None
+        self._last_vitals: msg.Vitals | None = None
         self._last_greeting: tuple[int, list[msg.Capability]] | None = None
         self._publisher = Publisher(training.began)
         self.steering = Steering(training.levers, self._publish)
@@ -190,7 +191,7 @@ class Channel:
             self._server = Server(
                 path,
                 greet=self._greet,
-                history=lambda: self._publisher.history(self.steering.state()),
+                history=self._history,
                 collect=self._collect,
                 on_command=self._on_command,
                 on_error=self._on_error,
@@ -258,6 +259,14 @@ class Channel:
     def _greet(self) -> msg.Greeting:
         return self._publisher.greeting(self.steering.step, self.steering.capabilities)
 
+    def _history(self) -> list[msg.AnyMessage]:
+        """Return the messages so far, and what is sent once a second as it was last."""
+        messages, vitals = self._publisher.history(self.steering.state()), self._last_vitals
+        if self._is_finished:
+            return messages
+        last = [vitals] if vitals is not None and vitals.run == self._publisher.run else []
+        return [*messages, self._ranks_message(), *last]
+
     def _greeting_if_changed(self) -> msg.Greeting | None:
         """Return a new greeting if the run or its capabilities have changed."""
         now = (self._publisher.run, self.steering.capabilities)
@@ -282,7 +291,8 @@ class Channel:
             if vitals.search_due:
                 queue.nudge()
             first = self.steering.levers.control.first
-            messages.append(to_all(vitals.message(publisher.run, self.steering.step, first)))
+            self._last_vitals = vitals.message(publisher.run, self.steering.step, first)
+            messages.append(to_all(self._last_vitals))
         return messages
 
     def _ranks_message(self) -> msg.Ranks:

@@ -20,3 +20,11 @@ def duration(seconds: float) -> str:
     if minutes < 1:
         return f"{int(max(seconds, 0))} s"
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02}"
+
+
+def pace_text(pace: float) -> str:
+    """Format steps a second; as seconds a step if there is less than one."""
+    if 0 < pace < 1:
+        seconds = 1 / pace
+        return f"{seconds:.1f} s/step" if seconds < 100 else f"{seconds:,.0f} s/step"
+    return f"{pace:.1f} steps/s" if pace < 100 else f"{pace:,.0f} steps/s"

@@ -7,7 +7,7 @@ from lrtui.screen.draw.spans import Row, length
 from lrtui.screen.panes.pane import Pane
 from lrtui.screen.panes.status import LOOKS, state
 from lrtui.session.run import Run
-from lrtui.text.amounts import duration
+from lrtui.text.amounts import duration, pace_text
 
 
 def draw(view: View, width: int, height: int) -> list[Row]:
@@ -64,7 +64,7 @@ def where_it_stands(run: Run, paused: bool, width: int) -> Row:
     elif run.seconds:
         row.append((f" · {duration(run.seconds)}", "dim"))
     if pace and run.is_on:
-        row.append((f" · {pace:.3g} steps/s", "dim"))
+        row.append((f" · {pace_text(pace)}", "dim"))
     if not run.is_on:
         word, tone = f" ■ {run.outcome} ", "bad" if run.outcome != "done" else "dim"
     else:
