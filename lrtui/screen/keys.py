@@ -18,7 +18,8 @@ from lrtui.screen.panes import along
 from lrtui.screen.panes.every_rate import EVERY_RATE, moved
 from lrtui.screen.panes.heat import HEAT
 from lrtui.screen.panes.loss import LOSS, last_shown
-from lrtui.screen.panes.scalar import SCALAR, UPDATES_NAME, choose, names_of, turn
+from lrtui.screen.panes.pane import Pane
+from lrtui.screen.panes.scalar import SCALAR, UPDATES_NAME, choose, chosen, names_of, turn
 from lrtui.screen.panes.updates import UPDATES
 from lrtui.session.setup import Setup
 from lrtui.text.ascii_fallback import printable
@@ -68,26 +69,35 @@ class Keys(Screen[None]):
         BY_NAME[name].do(self)
 
     def next_scalar(self) -> None:
-        """Show the next scalar."""
-        turn(self.view)
+        """Show the next scalar, or the chosen one if that is hidden."""
+        if self._scalar_pane() in layout.shown(self.view):
+            turn(self.view)
+        if name := chosen(self.view):
+            self._show_scalar(name)
+        else:
+            self.controller.notify("no scalar is reported besides the losses", "dim")
+
+    def _scalar_pane(self) -> Pane:
+        return UPDATES if chosen(self.view) == UPDATES_NAME else SCALAR
+
+    def _show_scalar(self, name: str) -> None:
+        """Show a scalar; alone if it has no room beside the other panes."""
+        choose(self.view, name)
+        if self._scalar_pane() not in layout.shown(self.view):
+            self.view.alone = self._scalar_pane().id
         self.view.dirty = True
 
     def find_scalar(self) -> None:
-        """Show a scalar chosen from a list; alone if it has no room beside the other panes."""
+        """Show a scalar chosen from a list."""
         from textual.command import SimpleProvider
 
         from lrtui.screen.dialogs.command_palette import Palette
 
-        def show(name: str) -> None:
-            choose(self.view, name)
-            pane = UPDATES if name == UPDATES_NAME else SCALAR
-            if pane not in layout.shown(self.view):
-                self.view.alone = pane.id
-            self.view.dirty = True
-
         if self.is_in_front:
             names = names_of(self.view)
-            found = SimpleProvider(self, [(printable(name), partial(show, name)) for name in names])
+            found = SimpleProvider(
+                self, [(printable(name), partial(self._show_scalar, name)) for name in names]
+            )
             self.app.push_screen(Palette([found], f"Search for one of {len(names)} scalars…"))  # type: ignore[list-item]
 
     def next_along(self) -> None:
