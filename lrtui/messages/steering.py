@@ -96,7 +96,7 @@ class Vitals(Message, tag="vitals", frozen=True, kw_only=True):
         total_by: where that number is from.
         epoch: current one, from 1 up; ``None`` without a data loader.
         epochs: in all, ``None`` if unknown.
-        data_wait: share of the time since the last report spent waiting for data loaders.
+        data_wait: share of the time of the last steps spent waiting for data loaders.
         clip_limit: norm that gradients are clipped to, ``None`` if they are not.
         clipped: share of the last 1,000 steps whose gradient norm was above that.
         memory: resident bytes of the process.

@@ -32,7 +32,7 @@ from lrtui.analysis.history import (
 from lrtui.messages.quantities import LARGEST
 from lrtui.monitor.alarms import Alarms
 from lrtui.monitor.device import Batch, Raw
-from lrtui.monitor.step_pace import StepPace
+from lrtui.monitor.recent_steps import RecentSteps
 from lrtui.text.version import __version__
 
 MAX_BUCKETS = 100
@@ -129,7 +129,7 @@ class Publisher:
         self._folder = os.path.abspath(os.curdir) if os.path.exists(os.curdir) else "?"
         self._earlier: deque[list[msg.AnyMessage]] = deque(maxlen=MAX_EARLIER_RUNS)
         self._last = self._counted_at = time.monotonic()
-        self._step_pace = StepPace()
+        self._recent = RecentSteps()
         self._norms: deque[float | None] = deque(maxlen=1000)
         self._begin(began)
 
@@ -415,11 +415,11 @@ class Publisher:
         """
         now = time.monotonic()
         if paused or replays:
-            self._step_pace.clear()
-        self._step_pace.add(now, step)
+            self._recent.clear()
+        self._recent.add(now, step)
         if replays or now < self._counted_at + PACE_SECONDS:
             return False
-        self.pace, self._counted_at = self._step_pace.pace(now), now
+        self.pace, self._counted_at = self._recent.pace(now), now
         return True
 
     def final_messages(self, step: int, outcome: msg.Outcome, reason: str) -> list[msg.AnyMessage]:

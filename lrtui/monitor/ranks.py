@@ -22,8 +22,8 @@ import torch.distributed as dist
 
 from lrtui.messages import AnyCommand
 from lrtui.monitor.command_queue import MAX_WAITING, CommandQueue, PendingCommand
+from lrtui.monitor.recent_steps import WINDOW_STEPS, RecentSteps
 from lrtui.monitor.stalls import Stalls
-from lrtui.monitor.step_pace import WINDOW_STEPS, StepPace
 
 POLL_SECONDS = 0.05
 """Seconds between two polls for a command."""
@@ -87,7 +87,7 @@ class Ranks:
         ``why_not`` is that of ``Steering``.
         """
         self.progress: list[RankProgress] = [(0, 0.0, False, "")] * size
-        self._paces = [StepPace() for _ in range(size)]
+        self._paces = [RecentSteps() for _ in range(size)]
         self._stalls, self._doing = stalls, ""
         self._queue, self._rank, self._size, self._refuse = queue, rank, size, refuse
         self._why_not = why_not

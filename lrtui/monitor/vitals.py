@@ -29,6 +29,7 @@ from lrtui.monitor.memory import memory_of_this_process
 from lrtui.monitor.own_line import OwnLine
 from lrtui.monitor.patches import WATCHING, Patches
 from lrtui.monitor.rate_control import rate_of
+from lrtui.monitor.recent_steps import RecentSteps
 from lrtui.text.errors import in_words
 from lrtui.text.validation import validation_kind
 
@@ -78,7 +79,7 @@ class Vitals:
         self._epoch_steps: deque[int] = deque(maxlen=3)  # first steps of the last epochs
         self._step = 0
         self._waited = 0.0
-        self._reported = (time.monotonic(), 0.0)
+        self._recent = RecentSteps()
         self._memory: tuple[int | None, int | None] = (None, None)
         self._memory_due = 0.0
         self._began: float | None = None
@@ -222,6 +223,8 @@ class Vitals:
         """Have the script searched if it is time; ``moves``: it is neither paused nor over."""
         now = time.monotonic()
         self._began = self._began or now
+        if not moves:
+            self._recent.clear()
         due = (
             self._searches < len(SEARCH_TIMES) and now >= self._began + SEARCH_TIMES[self._searches]
         )
@@ -229,8 +232,8 @@ class Vitals:
 
     def message(self, run: int, step: int, optimizer: Optimizer | None) -> msg.Vitals:
         """Return the vitals as a message."""
-        now, waited = time.monotonic(), self._waited
-        (before, waited_before), self._reported = self._reported, (now, waited)
+        now = time.monotonic()
+        self._recent.add(now, step, self._waited)
         total, by = self._steps_in_all(step)
         limit = self.limit if self.limit is not None and math.isfinite(self.limit) else None
         clipped = None
@@ -239,14 +242,13 @@ class Vitals:
         if now >= self._memory_due:
             self._memory, self._memory_due = memory_of_this_process(), now + MEMORY_SECONDS
         memory, on_device = self._memory
-        wait = (waited - waited_before) / max(now - before, 1e-9)
         return msg.Vitals(
             run=run,
             total=total,
             total_by=by,
             epoch=self._epoch or None,
             epochs=self._epochs,
-            data_wait=min(wait, 1.0) if self._epoch else None,
+            data_wait=self._recent.share_waited if self._epoch else None,
             clip_limit=limit,
             clipped=clipped,
             memory=memory,

@@ -27,4 +27,4 @@ def pace_text(pace: float) -> str:
     if 0 < pace < 1:
         seconds = 1 / pace
         return f"{seconds:.1f} s/step" if seconds < 100 else f"{seconds:,.0f} s/step"
-    return f"{pace:.1f} steps/s" if pace < 100 else f"{pace:,.0f} steps/s"
+    return f"{pace:.1f} steps/s" if pace < 10 else f"{pace:,.0f} steps/s"

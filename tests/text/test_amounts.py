@@ -12,7 +12,7 @@ from lrtui.text.amounts import pace_text
     [
         (1234.5, "1,234 steps/s"),
         (123.4, "123 steps/s"),
-        (12.0, "12.0 steps/s"),
+        (12.0, "12 steps/s"),
         (1.04, "1.0 steps/s"),
         (0.5, "2.0 s/step"),
         (0.584, "1.7 s/step"),

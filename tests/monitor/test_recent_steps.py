@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lrtui.monitor.step_pace import StepPace
+from lrtui.monitor.recent_steps import RecentSteps
 
 
 def readings(seconds_a_step: float, until: float, tick: float = 0.5) -> list[float]:
-    pace, found = StepPace(), []
+    pace, found = RecentSteps(), []
     for i in range(int(until / tick)):
         now = i * tick
         pace.add(now, int(now / seconds_a_step))
@@ -25,7 +25,7 @@ def test_a_steady_training_has_a_steady_pace(seconds_a_step: float) -> None:
 
 
 def test_another_pace_is_told_within_ten_seconds_or_steps() -> None:
-    pace, now = StepPace(), 0.0
+    pace, now = RecentSteps(), 0.0
     for step in range(200):
         now += 0.1 if step < 100 else 0.5
         pace.add(now, step)
@@ -33,7 +33,7 @@ def test_another_pace_is_told_within_ten_seconds_or_steps() -> None:
 
 
 def test_an_overdue_step_lowers_the_pace() -> None:
-    pace = StepPace()
+    pace = RecentSteps()
     for step in range(20):
         pace.add(2.0 * step, step)
     assert pace.pace(38.0) == pytest.approx(0.5)
@@ -44,7 +44,7 @@ def test_an_overdue_step_lowers_the_pace() -> None:
 
 
 def test_after_a_pause_or_a_rewind_it_begins_anew() -> None:
-    pace = StepPace()
+    pace = RecentSteps()
     assert pace.pace(0.0) == 0.0
     for step in range(20):
         pace.add(0.1 * step, step)
@@ -56,3 +56,16 @@ def test_after_a_pause_or_a_rewind_it_begins_anew() -> None:
     pace.add(101.0, 3)
     assert pace.pace(101.0) == 0.0
     assert pace.pace(101.0, least=10) == 0.0
+
+
+@pytest.mark.parametrize("seconds_a_step", [0.01, 0.4, 3.0, 20.0])
+def test_the_share_that_waits_for_data_is_steady(seconds_a_step: float) -> None:
+    """Of steps of three seconds, one of them waiting, it was 0, 0 and 100%."""
+    recent, shares = RecentSteps(), []
+    for now in range(int(30 + 20 * seconds_a_step)):
+        step = int(now / seconds_a_step)
+        recent.add(float(now), step, waited=step * seconds_a_step / 3)
+        shares.append(recent.share_waited)
+    assert shares[0] is None
+    settled = shares[int(20 + 12 * seconds_a_step) :]
+    assert settled == pytest.approx([1 / 3] * len(settled), rel=0.12)
