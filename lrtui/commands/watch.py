@@ -205,5 +205,6 @@ def list_trainings(as_json: bool) -> int:
         else:
             print(printable(training_line(training.greeting)))
     if not found:
-        complain("no training is running: start one by lrtui run, or put a Monitor into it")
+        start = "start one by lrtui run, or put a Monitor into it"
+        complain(f"no training is running: {start}; it is listed from its first step")
     return 0 if found else 1

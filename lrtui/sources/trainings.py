@@ -151,7 +151,7 @@ def choose(target: str | None) -> Training:
         return found[0]
     if not found:
         what = "no training is running" if target is None else f"no training is called {target!r}"
-        raise NoTraining(f"{what}; lrtui watch lists them")
+        raise NoTraining(f"{what}; lrtui watch lists those that have taken a step")
     there = ", ".join(f"{each.number} ({each.name})" for each in found)
     raise ValueError(f"there are {len(found)} trainings, name one by its number: {there}")
 

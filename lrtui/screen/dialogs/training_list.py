@@ -21,7 +21,7 @@ REFRESH_SECONDS = 2.0
 HEAD = "lrtui  trainings of this machine   ↑↓ choose   enter watch   q leave"
 
 NONE = (
-    "No training is running yet; this list waits for one.\n\n"
+    "No training is running yet; this list waits for the first step of one.\n\n"
     "  lrtui run train.py            watches a script without a change to it\n"
     "  lrtui.Monitor(optimizer)      in a script, then monitor.step(loss) after each step"
 )
