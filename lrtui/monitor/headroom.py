@@ -102,8 +102,9 @@ class Headroom:
             return
         if control.observe is None and self.due < NEVER:
             self._changes = control.changes
+            self._since = time.perf_counter()
             if self._fits():
-                self._since, self._spent = time.perf_counter(), 0.0
+                self._spent = time.perf_counter() - self._since
                 control.observe = self._before
             else:
                 self.due = step + RETRY_STEPS
