@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from lrtui.analysis.series import LossSeries
-from lrtui.messages import Command, Ended, Progress, Ranks, Rewind, Snapshots, Started, State
+from lrtui.messages import Command, Ended, Hold, Progress, Ranks, Rewind, Snapshots, Started, State
 from lrtui.screen.control.view import View
 from lrtui.screen.dialogs.help import Help
 from lrtui.screen.panes.loss import usual_losses, with_gaps
@@ -19,6 +19,7 @@ from lrtui.screen.panes.ranks import RANKS
 from lrtui.screen.panes.status import verdict_of
 from lrtui.screen.rate_field import RateField
 from lrtui.session.session import Session
+from lrtui.sources.fake import FakeSource
 from tests.screen.fake import frame, main_screen, press, text
 from tests.screen.live import OFFERS, after_an_overflow, ended, falling, live_app, told
 
@@ -311,3 +312,24 @@ async def test_a_validation_loss_far_off_does_not_flatten_the_loss() -> None:
         await frame(pilot, 3)
         assert max(labels(text(app, "loss"))) <= 6
         assert "val 4000" in text(app, "loss")
+
+
+async def test_a_command_that_waits_for_a_long_step_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lrtui.screen.control.controller.ANSWER_SECONDS", 0.0)
+    app = live_app(*told(falling(100)))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        assert "between two steps" not in text(app, "notice")
+        await press(pilot, "0", ".", "0", "0", "5", "enter")
+        await frame(pilot, 2)
+        assert "sent; the training answers between two steps" in text(app, "notice")
+        source = main_screen(app).controller._source
+        assert isinstance(source, FakeSource)
+        sent = source.sent[-1]
+        assert isinstance(sent, Hold)
+        held = State(run=1, step=100, paused=False, speed=None, lr=sent.lr, held=sent.lr)
+        source.say(replace(held, answers=sent.id))
+        await frame(pilot, 2)
+        assert "between two steps" not in text(app, "notice")

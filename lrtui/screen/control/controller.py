@@ -29,6 +29,11 @@ SPEEDS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 NOTICE_SECONDS, NOTICE_LETTERS = 4.0, 20.0
 """Seconds that a message is shown, and letters for which it gets one more."""
 
+ANSWER_SECONDS = 1.0
+"""Seconds without an answer of a training that is not ours before that is said."""
+
+WAITS = "sent; the training answers between two steps"
+
 SILENCE = 5.0
 """Seconds without a message before the status line reports it."""
 
@@ -82,6 +87,7 @@ class Controller:
         self._paused = False
         self._ids = count(1)
         self._unanswered = 0  # id of the last command, until a state answers it
+        self._asked_at = math.inf  # when it was sent to a training that is not ours
         self._heard = monotonic()
         self._notice_until = math.inf
 
@@ -315,6 +321,7 @@ class Controller:
         to = self.session.current.number if self.view.several and self.session.current else None
         self._source.send(structs.replace(command, id=self._unanswered, to=to))
         self.clear_notice()
+        self._asked_at = math.inf if self.session.offers("start") else monotonic()
 
     def _is_on(self) -> bool:
         """Return whether a run is on; inform the user if none is."""
@@ -359,6 +366,7 @@ class Controller:
         now = monotonic()
         if now >= self._notice_until:
             self.clear_notice()
+        self._say_what_waits(now)
         if messages or not self.session.is_on or self.session.paused:
             self._heard = now
         silent = now - self._heard
@@ -366,6 +374,15 @@ class Controller:
         if silent_for != self.view.silent_for:
             self.view.silent_for = silent_for
             self.view.dirty = True
+
+    def _say_what_waits(self, now: float) -> None:
+        """Say that a command waits for the end of a long step, until it is answered."""
+        waits = self.session.is_on and now >= self._asked_at + ANSWER_SECONDS
+        if waits and not self.view.notice[0]:
+            self.notify(WAITS, "dim")
+            self._notice_until = math.inf
+        elif not waits and self.view.notice[0] == WAITS:
+            self.clear_notice()
 
     @property
     def is_behind(self) -> bool:
@@ -383,6 +400,8 @@ class Controller:
             self.run_next()
 
     def _follow(self, change: Change) -> None:
+        if getattr(change.message, "answers", 0) == self._unanswered != 0:
+            self._asked_at = math.inf
         match change.message:
             case msg.ProblemFacts() as facts:
                 self.setup = self.setup.resolved(facts)
