@@ -11,7 +11,18 @@ import pytest
 from msgspec.structs import replace
 
 from lrtui.analysis.series import LossSeries
-from lrtui.messages import Command, Ended, Hold, Progress, Ranks, Rewind, Snapshots, Started, State
+from lrtui.messages import (
+    Add,
+    Command,
+    Ended,
+    Hold,
+    Progress,
+    Ranks,
+    Rewind,
+    Snapshots,
+    Started,
+    State,
+)
 from lrtui.screen.control.view import View
 from lrtui.screen.dialogs.help import Help
 from lrtui.screen.panes.loss import usual_losses, with_gaps
@@ -312,6 +323,21 @@ async def test_a_validation_loss_far_off_does_not_flatten_the_loss() -> None:
         await frame(pilot, 3)
         assert max(labels(text(app, "loss"))) <= 6
         assert "val 4000" in text(app, "loss")
+
+
+async def test_a_rate_that_is_added_to_a_race_waits_for_no_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lrtui.screen.control.controller.ANSWER_SECONDS", 0.0)
+    app = live_app(*told(falling(100), offers=("add", "stop")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        await press(pilot, "0", ".", "0", "0", "5", "enter")
+        await frame(pilot, 2)
+        source = main_screen(app).controller._source
+        assert isinstance(source, FakeSource)
+        assert isinstance(source.sent[-1], Add)
+        assert "between two steps" not in text(app, "notice")
 
 
 async def test_a_command_that_waits_for_a_long_step_says_so(

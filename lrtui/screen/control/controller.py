@@ -321,7 +321,9 @@ class Controller:
         to = self.session.current.number if self.view.several and self.session.current else None
         self._source.send(structs.replace(command, id=self._unanswered, to=to))
         self.clear_notice()
-        self._asked_at = math.inf if self.session.offers("start") else monotonic()
+        # A race of scripts, a record and the lab's trainer do as asked at once.
+        answers = self.session.offers("stop") and not self.session.offers("add")
+        self._asked_at = monotonic() if answers else math.inf
 
     def _is_on(self) -> bool:
         """Return whether a run is on; inform the user if none is."""
