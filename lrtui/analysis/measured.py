@@ -47,6 +47,10 @@ for a single loss."""
 SPIKE_SHOWN_STEPS = 50
 """Steps for which a spike is shown; with mini-batches, half of these losses must be high."""
 
+LAST_BATCHES = 10
+"""Mini-batch losses that must all exceed each of the first ``OPENING`` for a rise: by chance once
+in 180,000 times."""
+
 RANK_DEVIATIONS = 3.7
 """Or by so many standard deviations the last ``SPIKE_SHOWN_STEPS`` must rank above the first
 ``OPENING``: by chance in one of ten thousand trainings whose loss does not move."""
@@ -62,10 +66,6 @@ not move."""
 
 MIN_RANKED = 125
 """Least recent losses for that."""
-
-LAST_BATCHES = 10
-"""Mini-batch losses that must all exceed each of the first ``OPENING`` for a rise: by chance once
-in 180,000 times."""
 
 NON_FINITE_IN_A_ROW = 2
 """Non-finite mini-batch losses for a divergence, as a GradScaler skips the step of a single one."""

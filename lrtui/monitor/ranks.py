@@ -272,8 +272,7 @@ class Ranks:
     def _report(self) -> None:
         """Report this rank's progress to rank 0; on rank 0, read it of all once a second."""
         now = time.monotonic()
-        passed = now - self._reported
-        if passed < (REPORT_SECONDS / 4 if self._rank else REPORT_SECONDS):
+        if now < self._reported + (REPORT_SECONDS / 4 if self._rank else REPORT_SECONDS):
             return
         self._reported = now
         if self._rank:
