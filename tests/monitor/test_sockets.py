@@ -105,8 +105,9 @@ def test_a_training_whose_folder_is_removed_is_there_again(tmp_path: Path) -> No
 def test_a_tunnel_that_breaks_is_not_called_a_crash(tmp_path: Path) -> None:
     # What ssh -L does: another process listens here and passes the bytes on.
     relay = (
-        "import socket, sys, threading\n"
-        "here = socket.socket(socket.AF_UNIX); here.bind(sys.argv[2]); here.listen()\n"
+        "import os, socket, sys, threading\n"
+        "here = socket.socket(socket.AF_UNIX); here.bind(sys.argv[2] + '.new'); here.listen()\n"
+        "os.rename(sys.argv[2] + '.new', sys.argv[2])\n"  # there once it listens
         "def pipe(a, b):\n"
         "    while d := a.recv(65536): b.sendall(d)\n"
         "while True:\n"
