@@ -33,10 +33,10 @@ def test_the_run_after_an_advice_is_no_worse(seed: int) -> None:
 @pytest.mark.timeout(900)
 def test_of_many_runs_nothing_that_is_said_is_wrong() -> None:
     found = Found()
-    for seed in range(60_000, 60_030):
+    for seed in range(60_000, 60_020):
         check(seed, found, changes=seed % 2 == 1)
     print(found.words)
     assert found.wrong == []
     assert found.worse == []
-    assert found.advices > 20
+    assert found.advices > 12
     assert len(found.words) > 6

@@ -13,6 +13,7 @@ import pytest
 
 from lrtui.commands.ranks import rank_and_count, share_of, together
 from lrtui.messages import SweepResult
+from tests import forks
 
 SWEEP = ("sweep", "moons", "--count", "5", "--steps", "60", "--csv")
 LIMIT = 90
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.timeout(2 * LIMIT)
 
 
 def run(*command: str, code: int = 0) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
+    done = forks.run([*command], capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == code, done.stderr[-2000:]
     return done.stdout if code == 0 else done.stderr
 

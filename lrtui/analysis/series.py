@@ -189,6 +189,8 @@ class LossSeries:
 
         Merged losses count as non-finite if any of their bucket is.
         """
+        if self.broken is None:
+            return []
         known_buckets = np.flatnonzero(
             (self._missing[: self._used] > 0) | (self._finite[: self._used] > 0)
         )

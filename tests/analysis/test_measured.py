@@ -408,9 +408,11 @@ def test_with_gaps_between_the_steps() -> None:
 # --- how often it is wrong: runs of problems and seeds that no rule was made on ---
 
 OPTIMIZERS = {"sgd": PLAIN, "momentum": HEAVY, "adam": ADAM}
-STEPS = 1500
+STEPS = 1050
 EVERY = 10
 """Steps between two looks at the loss on all data, for the truth."""
+LOOK = 50
+"""Steps between two looks at the words."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -594,17 +596,17 @@ def follow(
     series = LossSeries()
     words: set[str] = set()
     found: dict[int, str] = {}
-    for first in range(0, len(told), 20):
-        part = told[first : first + 20]
+    for first in range(0, len(told), LOOK):
+        part = told[first : first + LOOK]
         series.append(range(first, first + len(part)), part)
         said, _ = measure(
             series, optimizer, lr, every_step_sees_all=whole, sharpness=None, target=None
         )
         words.add(said)
-        if first + 20 in (200, 400, 700, 980) and series.broken is None:
+        if first + LOOK in (200, 400, 700) and series.broken is None:
             moved = trend(series)
             assert moved is not None
-            found[first + 20] = moved.word
+            found[first + LOOK] = moved.word
     return words, found
 
 

@@ -29,7 +29,7 @@ def trainings() -> list[psutil.Process]:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_person_takes_over_and_the_training_ends_with_the_tour() -> None:
-    with terminal("tour", "live", "--pace", "3") as lab:
+    with terminal("tour", "live", "--pace", "12") as lab:
         lab.wait_for("T asks what a try takes", 60)  # of a training that takes its time
         lab.wait_for("tried on the same 100 steps", 60)
         assert trainings()
