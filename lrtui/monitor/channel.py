@@ -139,6 +139,8 @@ class Channel:
             self.complain(f"this training cannot be watched: {in_words(error)}")
         self.steering.tries.after_step()
         self.queue.attend()
+        if self.vitals is not None:
+            self.vitals.due = 0  # the rate may have been changed
 
     def begin(self, owner: object, training: Training) -> None:
         """Show another training from its next step on; the previous one is over."""

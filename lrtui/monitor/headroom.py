@@ -40,6 +40,9 @@ FIRST_STEP = 20
 TIME_SHARE = 0.005
 """Largest share of the time for measurements; those of ``own_line`` may take as much."""
 
+REST_SECONDS = 5.0
+"""Least seconds between two measurements; with short steps the share would allow many more."""
+
 DEVICE_COST = 0.6
 """Highest cost seen of a sampled step, in steps, on a device, where it cannot be timed."""
 
@@ -198,7 +201,7 @@ class Headroom:
         return torch.stack(found).sum(dim=0)
 
     def _finish(self) -> None:
-        """Compute the reading, and rest long enough to keep to ``TIME_SHARE``."""
+        """Compute the reading, and rest for ``REST_SECONDS`` and to keep to ``TIME_SHARE``."""
         self._control.observe = None
         along, across, inner, old, new, squares = torch.stack(self._dots).unbind(dim=1)
         self.reading = {
@@ -211,8 +214,10 @@ class Headroom:
         on_cpu = self._parameters[0].is_cpu
         now = time.perf_counter()
         passed, spent = now - self._since, self._spent + now - self._began
-        share = spent / max(passed - spent, 1e-9) if on_cpu else DEVICE_COST
-        self.due = self._step + int(PAIRS * max(share / TIME_SHARE, 1)) + 1
+        taken = max(passed - spent, 1e-9)  # by the steps themselves
+        share = spent / taken if on_cpu else DEVICE_COST
+        rest = max(share / TIME_SHARE, REST_SECONDS / taken, 1)  # in measurements
+        self.due = self._step + int(PAIRS * rest) + 1
         self._forget()
 
     def _ratios(self) -> dict[str, Any]:

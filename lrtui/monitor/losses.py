@@ -73,7 +73,7 @@ class LossFinder:
         self.backwards = 0
         self.observe: Callable[[Any], None] = self._observe
         self._patches = Patches()
-        backward, scale = torch.autograd.backward, torch.amp.GradScaler.scale
+        parts, backward, scale = self._parts, torch.autograd.backward, torch.amp.GradScaler.scale
         update, zero_grad = torch.amp.GradScaler.update, Optimizer.zero_grad
 
         @functools.wraps(backward)
@@ -120,11 +120,9 @@ class LossFinder:
         @functools.wraps(zero_grad)
         def noted_zero_grad(optimizer: Any, *args: Any, **kwargs: Any) -> None:
             zero_grad(optimizer, *args, **kwargs)
-            if self._in_step or WATCHING.is_paused:
+            if not parts and self._only() is optimizer:  # the usual case first
                 return
-            if self._only() is optimizer:
-                self._parts.clear()
-            else:
+            if not (self._in_step or WATCHING.is_paused):
                 self._guarded(self._discard, optimizer)
 
         self._patches.patch(torch.autograd, "backward", noted_backward)
@@ -147,11 +145,13 @@ class LossFinder:
     def _observe(self, tensors: Any) -> None:
         """Keep what ``backward`` is called on if it is a single scalar; raise nothing."""
         try:
-            if not isinstance(tensors, Tensor):
+            if tensors.__class__ is not Tensor and not isinstance(tensors, Tensor):
                 if len(tensors) != 1:
                     return
                 (tensors,) = tensors
-            if not isinstance(tensors, Tensor) or tensors.numel() != 1:
+                if not isinstance(tensors, Tensor):
+                    return
+            if tensors.numel() != 1:
                 return
             loss = self._unscaled.pop(tensors, tensors) if self._scales else tensors
             self.backwards += 1

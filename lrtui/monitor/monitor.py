@@ -155,10 +155,9 @@ class Monitor:
             control = self.control
             if loss.__class__ is not float:
                 loss = self._read(loss, "the loss")
+            if (vitals := channel.vitals) is not None and (found := vitals.take(taken)):
+                scalars = found | scalars
             others = {n: self._read(v, n) for n, v in scalars.items()} if scalars else NO_SCALARS
-            found = channel.vitals.take(taken) if channel.vitals is not None else None
-            if found is not None:
-                others = {n: self._read(v, n) for n, v in found.items()} | others
             lr, scheduled = control.in_force, control.scheduled
             if lr.__class__ is not float or scheduled.__class__ is not float:
                 lr, scheduled = self._read(lr, "the rate"), self._read(scheduled, "the rate")

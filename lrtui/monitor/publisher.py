@@ -342,8 +342,9 @@ class Publisher:
         self._history.add(rows)
         if self.alarms is not None and not self._full_batch:
             self.alarms.add(rows)
-        self._validated.add([row for row in rows if is_validated(row)])
-        messages += map(to_all, self._gauges(rows))
+        rich = [row for row in rows if row.others and (*row.others,) != ("grad_norm",)]  # few
+        self._validated.add([row for row in rich if is_validated(row)])
+        messages += map(to_all, self._gauges(rich))
         if self._updates is not None:
             self._keep_event(self._updates)
             messages.append(to_all(self._updates))

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, dataloader
 
 from lrtui import messages as msg
 from lrtui.analysis.history import UPDATE
+from lrtui.monitor.command_queue import NEVER
 from lrtui.monitor.frameworks import Total, find_epochs, find_total, watch_evaluations
 from lrtui.monitor.headroom import Headroom
 from lrtui.monitor.levers import Levers
@@ -50,6 +51,7 @@ class Vitals:
         norm: total gradient norm that the script has just computed for clipping, ``None`` before.
         headroom: measures how much slope is left after a step.
         search_due: whether the training thread should call ``search_script``.
+        due: step from which on a measurement may need the training thread after each step.
     """
 
     def __init__(
@@ -69,10 +71,11 @@ class Vitals:
         self._add_late = add_late
         self.norm: Any = None
         self.search_due = False
+        self.due = 0
         self.headroom: Headroom | None = None
         self._own_batch = own_batch
         self._own: OwnLine | None = None
-        self.limit: float | None = None
+        self.limit: Any = None  # as the script gave it
         self._total: Total | None = None
         self._epochs: int | None = None
         self._epoch = 0
@@ -96,6 +99,7 @@ class Vitals:
         self._detach()
         self.headroom = Headroom(levers.control, self._complain, self._step, levers.model)
         self._own = OwnLine(levers.control, self._complain, self._step) if self._own_batch else None
+        self.due = 0
 
     def close(self) -> None:
         """Restore torch's functions, and stop measuring."""
@@ -138,9 +142,9 @@ class Vitals:
 
     def _record_norm(self, norm: Any, limit: Any) -> None:
         # Reading a DTensor would need all ranks at once.
-        if not hasattr(norm, "full_tensor") and not WATCHING.is_paused:
-            self.norm = norm
-            self.limit = float(limit) if isinstance(limit, float | int) else None
+        is_plain = norm.__class__ is Tensor or not hasattr(norm, "full_tensor")
+        if is_plain and not WATCHING.is_paused:
+            self.norm, self.limit = norm, limit
 
     def _watch_loaders(self) -> None:
         """Measure the time that the training waits for its loaders, and count epochs."""
@@ -184,6 +188,14 @@ class Vitals:
     def take(self, step: int) -> dict[str, Any] | None:
         """Return the scalars of the step just taken, ``None`` for none."""
         self._step = step
+        reading = self._measure(step) if step >= self.due else None
+        if self.norm is None:
+            return reading
+        norm, self.norm = self.norm, None
+        return {"grad_norm": norm, **reading} if reading else {"grad_norm": norm}
+
+    def _measure(self, step: int) -> dict[str, Any] | None:
+        """Go on with the measurements after a step; return what came of them, if anything did."""
         reading = None
         if (headroom := self.headroom) is not None:
             headroom.after_step(step)
@@ -197,10 +209,8 @@ class Vitals:
             if own.reading is not None:
                 reading = {"slope own": own.reading, **(reading or {})}
                 own.reading = None
-        if self.norm is None:
-            return reading
-        norm, self.norm = self.norm, None
-        return {"grad_norm": norm, **(reading or {})}
+        self.due = min((each.due for each in (headroom, own) if each is not None), default=NEVER)
+        return reading
 
     def search_script(self) -> None:
         """Search the script's frames for its total number of steps."""
@@ -235,7 +245,8 @@ class Vitals:
         now = time.monotonic()
         self._recent.add(now, step, self._waited)
         total, by = self._steps_in_all(step)
-        limit = self.limit if self.limit is not None and math.isfinite(self.limit) else None
+        is_number = isinstance(self.limit, float | int) and math.isfinite(self.limit)
+        limit = float(self.limit) if is_number else None
         clipped = None
         if limit is not None and self._norms:
             clipped = sum(norm > limit for norm in self._norms) / len(self._norms)
