@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(2 * LIMIT)
 def run(*command: str, code: int = 0) -> str:
     done = forks.run([*command], capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == code, done.stderr[-2000:]
-    return done.stdout if code == 0 else done.stderr
+    return str(done.stdout if code == 0 else done.stderr)
 
 
 def torchrun(*words: str) -> list[str]:

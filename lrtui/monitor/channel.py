@@ -289,13 +289,22 @@ class Channel:
         messages = [to_all(self._ranks_message())] if watched else []
         if vitals is not None:
             vitals.plan_search(moves)
-            vitals.add_norms(publisher.pop_norms())
             if vitals.search_due:
                 queue.nudge()
-            first = self.steering.levers.control.first
-            self._last_vitals = vitals.message(publisher.run, self.steering.step, first)
-            messages.append(to_all(self._last_vitals))
+            messages.append(to_all(self._read(vitals)))
         return messages
+
+    def _read(self, vitals: Vitals) -> msg.Vitals:
+        """Return the vitals as they are now."""
+        steering, run = self.steering, self._publisher.run
+        vitals.add_norms(self._publisher.pop_norms())
+        self._last_vitals = vitals.message(run, steering.step, steering.levers.control.first)
+        return self._last_vitals
+
+    def _final_messages(self, outcome: msg.Outcome, reason: str) -> list[msg.AnyMessage]:
+        """Return the last messages: how things stood at the end, and why it ended."""
+        ended = self._publisher.final_messages(self.steering.step, outcome, reason)
+        return [self._read(self.vitals), *ended] if self.vitals is not None and ended else ended
 
     def _ranks_message(self) -> msg.Ranks:
         run, pace = self._publisher.run, self._publisher.pace
@@ -391,7 +400,7 @@ class Channel:
         if self._server is not None:
             self._copy_rows()
             self._server.close(
-                lambda: self._publisher.final_messages(self.steering.step, outcome, reason),
+                lambda: self._final_messages(outcome, reason),
                 is_waiting=lambda: bool(self._publisher.outbox),
             )
             saving.give_back(self._saved)

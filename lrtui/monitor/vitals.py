@@ -80,6 +80,8 @@ class Vitals:
         self._epochs: int | None = None
         self._epoch = 0
         self._epoch_steps: deque[int] = deque(maxlen=3)  # first steps of the last epochs
+        self._begins = False  # a loader has begun anew: an epoch, if a step follows
+        self._drawn = 0  # batches drawn since
         self._step = 0
         self._waited = 0.0
         self._recent = RecentSteps()
@@ -155,20 +157,25 @@ class Vitals:
         def timed_next(batches: Any) -> Any:
             if threading.get_ident() != self._thread:
                 return following(batches)
-            if not self._epoch:  # began before these patches
+            if not self._epoch and not self._begins:  # began before these patches
                 self._epoch = 1
                 self._epoch_steps.append(0)
             since = time.perf_counter()
+            self._drawn += 1
             try:
                 return following(batches)
+            except StopIteration:
+                # Frameworks may draw one batch ahead of the step.
+                if self._drawn > 2:
+                    self._begins = False  # all was drawn without a step, as an evaluation does
+                raise
             finally:
                 self._waited += time.perf_counter() - since
 
         @functools.wraps(begin)
         def counted_iter(loader: Any) -> Any:
             if torch.is_grad_enabled() and threading.get_ident() == self._thread:
-                self._epoch += 1
-                self._epoch_steps.append(self._step)
+                self._begins, self._drawn = True, 0
             return begin(loader)
 
         self._patches.patch(dataloader._BaseDataLoaderIter, "__next__", timed_next)
@@ -188,6 +195,10 @@ class Vitals:
     def take(self, step: int) -> dict[str, Any] | None:
         """Return the scalars of the step just taken, ``None`` for none."""
         self._step = step
+        if self._begins:
+            self._begins = False
+            self._epoch += 1
+            self._epoch_steps.append(step - 1)
         reading = self._measure(step) if step >= self.due else None
         if self.norm is None:
             return reading

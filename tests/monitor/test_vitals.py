@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader, TensorDataset
 
+from lrtui.messages import Ended
 from lrtui.messages import Vitals as Told
 from lrtui.monitor.frameworks import find_epochs, find_total
 from lrtui.monitor.rate_control import RateControl
@@ -107,6 +108,30 @@ def test_epochs_are_counted_and_give_the_number_of_steps(vitals: Vitals) -> None
     assert told.total == 30
 
 
+@pytest.mark.parametrize("batches", [1, 5])
+def test_an_evaluation_with_gradients_is_no_epoch(vitals: Vitals, batches: int) -> None:
+    # As by Ignite and skorch, which switch them off for each batch only.
+    loader = DataLoader(TensorDataset(torch.zeros(20, 1)), batch_size=4)
+    held_out = DataLoader(TensorDataset(torch.zeros(4 * batches, 1)), batch_size=4)
+    step = 0
+    for epoch in range(3):
+        for at, _ in enumerate(loader):
+            step += 1
+            vitals.take(step)
+            if at == 2 and batches > 1:
+                assert len([*held_out]) == batches
+        assert len([*held_out]) == batches
+        assert vitals.message(1, step, None).epoch == epoch + 1
+
+
+def test_a_batch_drawn_ahead_of_its_step_is_one_of_its_epoch(vitals: Vitals) -> None:
+    loader = DataLoader(TensorDataset(torch.zeros(4, 1)), batch_size=4)
+    for epoch in range(3):
+        assert len([*loader]) == 1
+        vitals.take(epoch + 1)
+        assert vitals.message(1, epoch + 1, None).epoch == epoch + 1
+
+
 def test_a_script_that_cannot_be_searched_is_complained_of_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -196,6 +221,38 @@ def test_an_unchanged_script_shows_what_it_computed_and_is_not_changed(tmp_path:
     float32 = [float(torch.tensor(norm)) for norm in its["norms"]]
     assert len(seen) > 100
     assert set(seen) <= {*its["norms"], *float32}
+
+
+SHORT = """
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+net = torch.nn.Linear(2, 1); optimizer = torch.optim.SGD(net.parameters(), 0.01)
+loader = DataLoader(TensorDataset(torch.ones(8, 2)), batch_size=4); num_epochs = 12
+for epoch in range(num_epochs):
+    for (x,) in loader:
+        optimizer.zero_grad(); loss = (net(x) - 9).square().mean(); loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 15)
+        optimizer.step()
+    if epoch == 0: input()
+"""
+
+
+def test_at_the_end_they_are_those_of_the_last_step(tmp_path: Path) -> None:
+    path = tmp_path / "short.py"
+    path.write_text(SHORT)
+    with training("-m", "lrtui", "run", str(path)) as running:
+        viewer = running.viewer()
+        viewer.wait_for(lambda: last(viewer) is not None, "the first ones")
+        running.begin()
+        assert running.wait() == 0
+        viewer.read_all()
+        told = last(viewer)
+        assert told is not None
+        assert (told.epoch, told.epochs) == (12, 12)
+        high = [norm > 15 for norm in viewer.column("grad_norm").values() if norm is not None]
+        assert 0 < sum(high) < len(high)
+        assert told.clipped == sum(high) / len(high)
+        assert isinstance(viewer.messages[-1], Ended)
 
 
 @pytest.mark.slow
