@@ -75,7 +75,9 @@ class Vitals:
         self.headroom: Headroom | None = None
         self._own_batch = own_batch
         self._own: OwnLine | None = None
-        self.limit: Any = None  # as the script gave it
+        self.limit: float | None = None
+        self._limit: Any = None  # as the script gave it last
+        self._limit_changed = False
         self._total: Total | None = None
         self._epochs: int | None = None
         self._epoch = 0
@@ -146,7 +148,12 @@ class Vitals:
         # Reading a DTensor would need all ranks at once.
         is_plain = norm.__class__ is Tensor or not hasattr(norm, "full_tensor")
         if is_plain and not WATCHING.is_paused:
-            self.norm, self.limit = norm, limit
+            self.norm = norm
+            if limit is not self._limit:
+                self._limit = limit
+                before = self.limit
+                self.limit = float(limit) if isinstance(limit, float | int) else None
+                self._limit_changed |= before not in (None, self.limit)
 
     def _watch_loaders(self) -> None:
         """Measure the time that the training waits for its loaders, and count epochs."""
@@ -237,8 +244,11 @@ class Vitals:
     # --- in the server's thread -----------------------------------------------------------
 
     def add_norms(self, norms: Sequence[float | None]) -> None:
-        """Add gradient norms of past steps to the clipped share."""
+        """Add gradient norms of past steps to the clipped share, unless the limit has changed."""
         self._norms += [norm for norm in norms if norm is not None]
+        if self._limit_changed:
+            self._limit_changed = False
+            self._norms.clear()
 
     def plan_search(self, moves: bool) -> None:
         """Have the script searched if it is time; ``moves``: it is neither paused nor over."""
@@ -256,8 +266,7 @@ class Vitals:
         now = time.monotonic()
         self._recent.add(now, step, self._waited)
         total, by = self._steps_in_all(step)
-        is_number = isinstance(self.limit, float | int) and math.isfinite(self.limit)
-        limit = float(self.limit) if is_number else None
+        limit = self.limit if self.limit is not None and math.isfinite(self.limit) else None
         clipped = None
         if limit is not None and self._norms:
             clipped = sum(norm > limit for norm in self._norms) / len(self._norms)

@@ -68,6 +68,17 @@ def test_the_share_of_clipped_steps(vitals: Vitals) -> None:
     assert vitals.message(1, 5, None).clipped is None
 
 
+def test_under_a_limit_that_changes_no_share_is_told(vitals: Vitals) -> None:
+    weight = nn.Parameter(torch.ones(1))
+    for step in range(1, 9):
+        weight.grad = torch.ones(1)
+        nn.utils.clip_grad_norm_([weight], 1.0 / step if step < 5 else 0.5)
+        vitals.take(step)
+        vitals.add_norms([1.0])
+        expected = 0.0 if step == 1 else None if step <= 5 else 1.0
+        assert vitals.message(1, step, None).clipped == expected
+
+
 def test_the_number_of_steps_by_a_name_of_the_script(vitals: Vitals) -> None:
     config = SimpleNamespace(max_iters=600)
     found = find_total(10)
