@@ -28,8 +28,8 @@ STEPS = re.compile(
 )
 """Names of a script's total number of steps."""
 
-EPOCHS = re.compile(r"((max|total|num|n)_?)?(train(ing)?_)?epochs", re.I)
-"""Names of its number of epochs; ``epoch`` in the singular is the current one."""
+EPOCHS = re.compile(r"((max|total|num|n)_?)?(train(ing)?_)?epochs|(max|total|num|n)_?epoch", re.I)
+"""Names of its number of epochs; ``epoch`` alone is the current one."""
 
 SETTINGS = ("args", "config", "cfg", "conf", "hparams", "hp", "opt", "self", "params")
 """Names of objects that hold such settings as attributes or keys."""

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader, dataloader
+from torch.utils.data import dataloader
 
 from lrtui import messages as msg
 from lrtui.analysis.history import UPDATE
@@ -158,15 +158,17 @@ class Vitals:
     def _watch_loaders(self) -> None:
         """Measure the time that the training waits for its loaders, and count epochs."""
         following: Any = dataloader._BaseDataLoaderIter.__next__
-        begin: Any = DataLoader.__iter__
 
         @functools.wraps(following)
         def timed_next(batches: Any) -> Any:
             if threading.get_ident() != self._thread:
                 return following(batches)
-            if not self._epoch and not self._begins:  # began before these patches
-                self._epoch = 1
-                self._epoch_steps.append(0)
+            if torch.is_grad_enabled():
+                if not batches._num_yielded:
+                    self._begins, self._drawn = True, 0
+                elif not self._epoch and not self._begins:  # began before this patch
+                    self._epoch = 1
+                    self._epoch_steps.append(0)
             since = time.perf_counter()
             self._drawn += 1
             try:
@@ -179,14 +181,7 @@ class Vitals:
             finally:
                 self._waited += time.perf_counter() - since
 
-        @functools.wraps(begin)
-        def counted_iter(loader: Any) -> Any:
-            if torch.is_grad_enabled() and threading.get_ident() == self._thread:
-                self._begins, self._drawn = True, 0
-            return begin(loader)
-
         self._patches.patch(dataloader._BaseDataLoaderIter, "__next__", timed_next)
-        self._patches.patch(DataLoader, "__iter__", counted_iter)
 
     def _note_evaluation(self, metrics: Mapping[str, Any]) -> None:
         """Show the validation losses among what a framework has evaluated."""

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset, dataloader
 
 from lrtui.messages import Ended
 from lrtui.messages import Vitals as Told
@@ -52,12 +52,12 @@ def test_the_norm_is_that_of_the_clipping_however_its_name_was_imported(vitals: 
 
 def test_what_was_replaced_is_put_back() -> None:
     name = "_clip_grads_with_norm_" if SCALES_APART else "clip_grad_norm_"
-    clip, begin = getattr(nn.utils.clip_grad, name), DataLoader.__iter__
+    clip, following = getattr(nn.utils.clip_grad, name), dataloader._BaseDataLoaderIter.__next__
     made = Vitals(print)
     assert getattr(nn.utils.clip_grad, name) is not clip
     made.close()
     assert getattr(nn.utils.clip_grad, name) is clip
-    assert DataLoader.__iter__ is begin
+    assert dataloader._BaseDataLoaderIter.__next__ is following
 
 
 def test_the_share_of_clipped_steps(vitals: Vitals) -> None:
@@ -91,6 +91,8 @@ def test_the_number_of_steps_by_a_name_of_the_script(vitals: Vitals) -> None:
     assert find_epochs() == num_epochs
     del num_epochs
     assert find_epochs() is None
+    max_epoch = 9
+    assert find_epochs() == max_epoch
     assert epoch == 3
 
 

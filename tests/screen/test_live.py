@@ -169,6 +169,23 @@ async def test_a_key_that_does_nothing_says_what_it_needs(
         assert "falling" in text(app, "status") or "level" in text(app, "status")
 
 
+@pytest.mark.parametrize(
+    ("offers", "why"),
+    [
+        (("pause", "stop"), "needs an optimizer of torch with a rate"),
+        (("pause", "scale", "stop"), "the optimizer estimates its rate by itself"),
+        ((), "this is a record; lrtui itself trains"),
+    ],
+)
+async def test_a_typed_rate_that_nothing_takes_says_why(offers: tuple[str, ...], why: str) -> None:
+    app = live_app(*told(falling(60), offers=offers))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 3)
+        await press(pilot, "1", "enter")
+        await frame(pilot)
+        assert why in text(app, "notice")
+
+
 async def test_after_the_end_no_key_steers_and_nothing_is_stopping() -> None:
     messages = told(falling(60))
     stopping = State(run=1, step=59, paused=False, speed=None, lr=0.01, stopping=True)

@@ -99,13 +99,21 @@ class Controller:
         ``steps`` is for this run and those after it, ``None`` for as many as before.
         """
         if not self.session.offers("start"):
-            self.complain("nothing can be trained here: this is a record; lrtui itself trains")
+            self.complain(self._why_no_rate())
             return
         self._queue.clear()
         if steps:
             self._set_setup(replace(self.setup, steps=steps))
             self._sweeps.ask(self.setup)
         self._start([(lr, self.setup.optimizer)])
+
+    def _why_no_rate(self) -> str:
+        """Say why a rate can neither be run here nor held."""
+        if self.session.offers("scale"):
+            return "the optimizer estimates its rate by itself; { and } scale it"
+        if self.session.offers("pause"):
+            return "the rate cannot be set: needs an optimizer of torch with a rate"
+        return "nothing can be trained here: this is a record; lrtui itself trains"
 
     def race(self, entrants: Sequence[tuple[float, msg.Optimizer]]) -> None:
         """Race new runs, each with its rate and optimizer."""

@@ -113,7 +113,7 @@ def in_force(run: Run) -> list[Row]:
     if state.stopping and run.is_on:
         row.append(("  stopping", "bad"))
     elif live.vitals is not None:
-        row += settings_and_memory(live.vitals)
+        row += [("   ", "dim"), *settings_and_memory(live.vitals)]
     return [row]
 
 
@@ -124,7 +124,7 @@ def settings_and_memory(vitals: Vitals) -> Row:
         on_device = vitals.device_memory
         more = "" if on_device is None else f", {bytes_text(on_device)} on its device"
         found.append(f"{bytes_text(vitals.memory)} of memory{more}")
-    return [(f"   {'   '.join(found)}", "dim")] if found else []
+    return [("   ".join(found), "dim")] if found else []
 
 
 def varies(view: View) -> bool:
