@@ -1,4 +1,4 @@
-"""Printed lines of a training that have a loss, a step or a rate."""
+"""Printed lines of a training that have a loss, a step or a rate, or are rows of a table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lrtui.sources.logs.names import HELD_OUT, loss_rank, rate_rank
 from lrtui.sources.logs.reader import Event, Mark, Reader
-from lrtui.sources.logs.rows import Rows, number, whole
+from lrtui.sources.logs.rows import STEP_NAMES, Rows, number, whole
 
 MAX_TEXT = 4096
 """Most characters of a line that are searched."""
@@ -24,7 +24,6 @@ STEPS = [
         for word in ("global[ _]?step", "iter(?:ation)?", "step", "update", "batch")
     ),
     re.compile(r"\[\s*(\d+)\s*/\s*(\d+)\s*[\](]"),
-    re.compile(rf"\bepoch\b{SIGN}(\d+)(?![\d.])()", re.IGNORECASE),
 ]
 """Patterns of a step, and perhaps of their number; the most certain first."""
 
@@ -37,6 +36,9 @@ PAIR = re.compile(
     re.IGNORECASE,
 )
 """A name of one or two words, and a number."""
+
+Cells = list[re.Match[str]]
+"""Words of a line, with their places."""
 
 
 class Printed(Reader):
@@ -55,11 +57,17 @@ class Printed(Reader):
         if b"\0" in head:
             return False
         text = ESCAPES.sub("", head.decode(errors="replace"))
-        return any(values_of(line) for line in re.split(r"[\r\n]", text))
+        columns: Cells = []
+        for line in re.split(r"[\r\n]", text):
+            if values_of(line) or row_of(columns, line):
+                return True
+            columns = header_of(line) or columns
+        return False
 
     def entries(self) -> Iterator[Event]:
         """See ``Reader.entries``."""
         rows = Rows()
+        columns: Cells = []
 
         for line in self.lines(self.path):
             if isinstance(line, Mark):
@@ -75,8 +83,42 @@ class Printed(Reader):
             elif values := values_of(text):
                 step, epoch, total = step_of(text)
                 self.total = total or self.total
+                if step is None and epoch is not None and rows.is_step(epoch):
+                    step, epoch = whole(epoch), None
+            elif row := row_of(columns, text):
+                if (entry := rows.entry(row)) is not None:
+                    yield entry
+            else:
+                columns = header_of(text) or columns
             if values:
                 yield rows.counted(step, epoch, values), values, 0.0
+
+
+def header_of(line: str) -> Cells:
+    """Return the names in the header of a table, as skorch and fastai print it; else nothing."""
+    first = line[:MAX_TEXT].split(None, 1)[:1]
+    if not first or first[0].lower() not in STEP_NAMES:
+        return []
+    cells = [*re.finditer(r"\S+", line[:MAX_TEXT])]
+    return cells if any(loss_rank(cell[0]) is not None for cell in cells) else []
+
+
+def row_of(columns: Cells, line: str) -> dict[str, str]:
+    """Return the cells of a row by the names above them; empty for other lines.
+
+    Columns are aligned left or right, and some cells may be missing.
+    """
+    cells = [*re.finditer(r"\S+", line[:MAX_TEXT])] if columns else []
+    if not len(columns) / 2 < len(cells) <= len(columns) or number(cells[0][0]) is None:
+        return {}
+
+    def above(cell: re.Match[str]) -> str:
+        def distance(name: re.Match[str]) -> int:
+            return min(abs(name.start() - cell.start()), abs(name.end() - cell.end()))
+
+        return str(min(columns, key=distance)[0])
+
+    return {above(cell): cell[0] for cell in cells}
 
 
 def step_of(line: str) -> tuple[int | None, float | None, int | None]:
@@ -85,10 +127,8 @@ def step_of(line: str) -> tuple[int | None, float | None, int | None]:
     epoch = number(match[1]) if match else None
     for pattern in STEPS:
         if match := pattern.search(line):
-            if pattern is STEPS[-1]:
-                epoch = None  # it is the step
             return whole(match[1]), epoch, whole(match[2]) if match[2] and epoch is None else None
-    return None, None, None
+    return None, epoch, None
 
 
 def values_of(line: str) -> dict[str, float]:

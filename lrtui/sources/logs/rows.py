@@ -112,6 +112,7 @@ class Rows:
         self._first: int | None = None
         self._offset = 0
         self._epoch = -math.inf
+        self._epochs_are_whole = True
         self._trains = False  # whether a row without a step had a loss of training
 
     def entry(self, row: Mapping[str, object]) -> Entry | None:
@@ -122,7 +123,9 @@ class Rows:
         step: int | None = None
         at = ""
         for name in columns.steps:
-            if number(found[name]) is not None:
+            if (value := number(found[name])) is not None:
+                if name == columns.epoch and not self.is_step(value):
+                    break
                 if (step := whole(found[name])) is None:
                     return None  # not a valid step
                 at = name
@@ -138,6 +141,14 @@ class Rows:
         name_of_epoch = columns.epoch if columns.epoch != at else None
         epoch = number(found[name_of_epoch]) if name_of_epoch is not None else None
         return self.counted(step, epoch, values), values, wall
+
+    def is_step(self, epoch: float) -> bool:
+        """Return whether an epoch counts as a step: not once one was a fraction.
+
+        Transformers prints 0.5, 1, 1.5.
+        """
+        self._epochs_are_whole &= epoch.is_integer() or not math.isfinite(epoch)
+        return self._epochs_are_whole
 
     def counted(self, step: int | None, epoch: float | None, names: Iterable[str]) -> int:
         """Return the step of the next row, counted if it has none.

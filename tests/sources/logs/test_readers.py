@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,60 @@ def test_steps_that_begin_anew_in_each_epoch_go_on(tmp_path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
     assert [step for step, _ in curve(run_of(path))] == [1, 2, 3, 4, 5, 6]
     assert step_of(lines[0]) == (1, 1.0, None)
+
+
+@pytest.mark.parametrize("write", [str, json.dumps], ids=["printed", "json"])
+def test_where_an_epoch_was_a_fraction_none_is_a_step(
+    write: Callable[[object], str], tmp_path: Path
+) -> None:
+    # As transformers prints them; in its newer versions numbers are texts, 1.0 is '1'.
+    rows = [{"loss": f"{6 - i}", "epoch": f"{i / 2:g}"} for i in range(1, 6)]
+    (tmp_path / "x").write_text("\n".join([*map(write, rows), ""]))
+    assert curve(run_of(tmp_path / "x")) == [(1, 5.0), (2, 4.0), (3, 3.0), (4, 2.0), (5, 1.0)]
+    whole = rows[1::2]
+    (tmp_path / "y").write_text("\n".join([*map(write, whole), ""]))
+    assert curve(run_of(tmp_path / "y")) == [(1, 4.0), (2, 2.0)]
+
+
+SKORCH = """\
+  epoch    train_loss    valid_loss    cp      lr     dur
+-------  ------------  ------------  ----  ------  ------
+      1        \x1b[36m0.3800\x1b[0m        \x1b[35m0.1713\x1b[0m     +  0.0500  0.0782
+      2        0.2225        0.1456        0.0498  0.0704
+Stopping since valid_loss has not improved.
+"""
+
+FASTAI = """\
+epoch     train_loss  valid_loss  time    
+0         0.698125    0.693147    00:00     
+Epoch 2/2 : |------| 0.00% [0/110 00:00<?]\r\
+1         0.520000    0.610000    00:00     
+"""  # noqa: W291
+
+
+@pytest.mark.parametrize(
+    ("text", "losses", "held_out", "rates"),
+    [
+        (SKORCH, [(1, 0.38), (2, 0.2225)], [0.1713, 0.1456], [0.05, 0.0498]),
+        (FASTAI, [(0, 0.698125), (1, 0.52)], [0.693147, 0.61], []),
+    ],
+    ids=["skorch", "fastai"],
+)
+def test_a_printed_table(
+    text: str,
+    losses: list[tuple[int, float]],
+    held_out: list[float],
+    rates: list[float],
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "out.log"
+    path.write_text(f"the step and loss of each epoch\n{text}")
+    run = run_of(path)
+    assert curve(run) == losses
+    assert run.live is not None
+    assert run.live.scalars["valid_loss"].recent.tolist() == held_out
+    found = run.rates.recent.tolist() if run.rates is not None else []
+    assert found == rates
 
 
 @pytest.mark.parametrize("form", ["printed", "json"])
