@@ -24,6 +24,8 @@ STEPS = [
         for word in ("global[ _]?step", "iter(?:ation)?", "step", "update", "batch")
     ),
     re.compile(r"\[\s*(\d+)\s*/\s*(\d+)\s*[\](]"),
+    re.compile(r"\|\s*(\d+)/(\d+) \["),  # tqdm's bar
+    re.compile(r"^\s*(\d+)/(\d+) [━\[]"),  # that of Keras
 ]
 """Patterns of a step, and perhaps of their number; the most certain first."""
 
@@ -68,12 +70,14 @@ class Printed(Reader):
         """See ``Reader.entries``."""
         rows = Rows()
         columns: Cells = []
+        under: float | None = None  # epoch that a line above has named
+        has_steps = False
 
         for line in self.lines(self.path):
             if isinstance(line, Mark):
                 yield line
                 continue
-            text = ESCAPES.sub("", line[1][-MAX_TEXT:])
+            text, each = ESCAPES.sub("", line[1][-MAX_TEXT:]), None
             if self.pattern is not None:
                 match = self.pattern.search(text)
                 groups = match.groupdict() if match else {}
@@ -81,17 +85,22 @@ class Printed(Reader):
                 values = {k: v for k, text in groups.items() if (v := number(text)) is not None}
                 epoch = values.get("epoch")
             elif values := values_of(text):
-                step, epoch, total = step_of(text)
-                self.total = total or self.total
-                if step is None and epoch is not None and rows.is_step(epoch):
+                step, epoch, each = step_of(text)
+                has_steps = has_steps or step is not None
+                if not has_steps and epoch is not None and rows.is_step(epoch):
                     step, epoch = whole(epoch), None
+                elif epoch is None:
+                    epoch = under
+                if epoch is None:
+                    self.total = each or self.total
             elif row := row_of(columns, text):
                 if (entry := rows.entry(row)) is not None:
                     yield entry
             else:
                 columns = header_of(text) or columns
+                under = epoch_of(text) or under
             if values:
-                yield rows.counted(step, epoch, values), values, 0.0
+                yield rows.counted(step, epoch, values, each), values, 0.0
 
 
 def header_of(line: str) -> Cells:
@@ -122,13 +131,17 @@ def row_of(columns: Cells, line: str) -> dict[str, str]:
 
 
 def step_of(line: str) -> tuple[int | None, float | None, int | None]:
-    """Return step and epoch that a line names, and how many steps there will be."""
-    match = EPOCH.search(line)
-    epoch = number(match[1]) if match else None
+    """Return step and epoch that a line names, and how many steps there are, in an epoch if any."""
     for pattern in STEPS:
         if match := pattern.search(line):
-            return whole(match[1]), epoch, whole(match[2]) if match[2] and epoch is None else None
-    return None, epoch, None
+            return whole(match[1]), epoch_of(line), whole(match[2]) if match[2] else None
+    return None, epoch_of(line), None
+
+
+def epoch_of(line: str) -> float | None:
+    """Return the epoch that a line names."""
+    match = EPOCH.search(line)
+    return number(match[1]) if match else None
 
 
 def values_of(line: str) -> dict[str, float]:

@@ -113,7 +113,7 @@ class Rows:
         self._offset = 0
         self._epoch = -math.inf
         self._epochs_are_whole = True
-        self._trains = False  # whether a row without a step had a loss of training
+        self._trains = False  # whether a row had a loss of training, or a step
 
     def entry(self, row: Mapping[str, object]) -> Entry | None:
         """Return a row as an entry; ``None`` if its step is invalid or it has no values."""
@@ -150,22 +150,26 @@ class Rows:
         self._epochs_are_whole &= epoch.is_integer() or not math.isfinite(epoch)
         return self._epochs_are_whole
 
-    def counted(self, step: int | None, epoch: float | None, names: Iterable[str]) -> int:
+    def counted(
+        self, step: int | None, epoch: float | None, names: Iterable[str], each: int | None = None
+    ) -> int:
         """Return the step of the next row, counted if it has none.
 
         A row without a loss of training, such as one of an evaluation, counts for the step before
-        it if there are rows with one.
+        it if there are rows with one. ``each`` is the number of steps of an epoch, if known.
         """
         if step is None:
-            if trains := any(map(is_training_loss, names)):
-                self._trains = True
+            trains = any(map(is_training_loss, names))
             self._last += trains or not self._trains
+            self._trains |= trains
             return self._last
+        self._trains = True
         if self._first is None:
             self._first = step
         if epoch is not None:
-            if epoch > self._epoch and step <= self._first and step + self._offset < self._last:
-                self._offset = self._last + 1 - self._first
+            taken = self._last - self._offset  # in the last epoch
+            if epoch > self._epoch and step < taken and (step <= self._first or step < taken / 2):
+                self._offset += each or taken + 1 - self._first
             self._epoch = epoch
         self._last = step + self._offset
         return self._last

@@ -202,7 +202,62 @@ def test_steps_that_begin_anew_in_each_epoch_go_on(tmp_path: Path) -> None:
     lines = [f"Epoch {e} | batch {b}/3 | loss: {e}.{b}" for e in (1, 2) for b in (1, 2, 3)]
     path.write_text("\n".join(lines) + "\n")
     assert [step for step, _ in curve(run_of(path))] == [1, 2, 3, 4, 5, 6]
-    assert step_of(lines[0]) == (1, 1.0, None)
+    assert step_of(lines[0]) == (1, 1.0, 3)
+
+
+TQDM = """\
+Epoch 0:   0%|          | 0/200 [00:00<?, ?it/s]\r\
+Epoch 0:  12%|█▏        | 24/200 [00:00<00:00, 233.49it/s, loss=0.6, lr=0.001]\r\
+Epoch 0: 100%|██████████| 200/200 [00:00<00:00, 235.62it/s, loss=0.5, lr=0.001]
+epoch 0 val loss 0.7
+Epoch 1:  15%|█▌        | 30/200 [00:00<00:00, 235.64it/s, loss=0.4, lr=0.001]\r\
+Epoch 1: 100%|██████████| 200/200 [00:00<00:00, 235.62it/s, loss=0.3, lr=0.001]
+epoch 1 val loss 0.6
+"""
+
+KERAS = """\
+Epoch 1/2
+\x1b[1m 1/85\x1b[0m \x1b[37m━━━━━\x1b[0m \x1b[1m8s\x1b[0m 106ms/step - accuracy: 0.5 - loss: 0.8\r\
+\x1b[1m85/85\x1b[0m \x1b[32m━━━━━\x1b[0m\x1b[37m\x1b[0m \x1b[1m0s\x1b[0m - loss: 0.7 - val_loss: 0.6
+Epoch 2/2
+\x1b[1m 9/85\x1b[0m \x1b[37m━━━━━\x1b[0m \x1b[1m0s\x1b[0m 4ms/step - accuracy: 0.5 - loss: 0.5\r\
+\x1b[1m85/85\x1b[0m \x1b[32m━━━━━\x1b[0m\x1b[37m\x1b[0m \x1b[1m0s\x1b[0m - loss: 0.4 - val_loss: 0.5
+"""
+
+QUICKSTART = """\
+Epoch 1
+-------------------------------
+loss: 2.303494  [   64/ 2000]
+loss: 2.294637  [ 1664/ 2000]
+Epoch 2
+-------------------------------
+loss: 2.168744  [   64/ 2000]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "losses", "held_out"),
+    [
+        (TQDM, [(24, 0.6), (200, 0.5), (230, 0.4), (400, 0.3)], ("val loss", [200, 400])),
+        (KERAS, [(1, 0.8), (85, 0.7), (94, 0.5), (170, 0.4)], ("val_loss", [85, 170])),
+        (QUICKSTART, [(64, 2.303494), (1664, 2.294637), (2064, 2.168744)], None),
+    ],
+    ids=["tqdm", "Keras", "PyTorch's quickstart"],
+)
+def test_bars_of_each_epoch_go_on(
+    text: str,
+    losses: list[tuple[int, float]],
+    held_out: tuple[str, list[int]] | None,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "out.log"
+    path.write_text(text)
+    run = run_of(path)
+    assert curve(run) == losses
+    if held_out is not None:
+        name, steps = held_out
+        assert run.live is not None
+        assert run.live.scalars[name].recent_steps.tolist() == steps
 
 
 @pytest.mark.parametrize("write", [str, json.dumps], ids=["printed", "json"])
