@@ -91,16 +91,17 @@ class Printed(Reader):
                     step, epoch = whole(epoch), None
                 elif epoch is None:
                     epoch = under
-                if epoch is None:
-                    self.total = each or self.total
             elif row := row_of(columns, text):
                 if (entry := rows.entry(row)) is not None:
                     yield entry
             else:
                 columns = header_of(text) or columns
-                under = epoch_of(text) or under
+                under = named if (named := epoch_of(text)) is not None else under
             if values:
-                yield rows.counted(step, epoch, values, each), values, 0.0
+                at = rows.counted(step, epoch, values, each)
+                if each is not None and epoch is None:
+                    self.total = each if at == step else None  # else it is that of an epoch
+                yield at, values, 0.0
 
 
 def header_of(line: str) -> Cells:

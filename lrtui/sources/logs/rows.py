@@ -156,7 +156,8 @@ class Rows:
         """Return the step of the next row, counted if it has none.
 
         A row without a loss of training, such as one of an evaluation, counts for the step before
-        it if there are rows with one. ``each`` is the number of steps of an epoch, if known.
+        it if there are rows with one. ``each`` is the last step of an epoch, if known: after it the
+        next begins, whether epochs have names or not.
         """
         if step is None:
             trains = any(map(is_training_loss, names))
@@ -166,10 +167,12 @@ class Rows:
         self._trains = True
         if self._first is None:
             self._first = step
+        taken = self._last - self._offset  # in the last epoch
+        is_over = taken == each
         if epoch is not None:
-            taken = self._last - self._offset  # in the last epoch
-            if epoch > self._epoch and step < taken and (step <= self._first or step < taken / 2):
-                self._offset += each or taken + 1 - self._first
+            is_over = epoch > self._epoch and (step <= self._first or step < taken / 2)
             self._epoch = epoch
+        if is_over and step < taken:
+            self._offset += each or taken + 1 - self._first
         self._last = step + self._offset
         return self._last

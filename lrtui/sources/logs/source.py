@@ -188,9 +188,10 @@ class LogSource(Following):
             self._messages.append(msg.Started(run=RUN, lr=lr, steps=None, optimizer="unknown"))
             self._total = None
         self._messages += reports
-        if self._reader.total is not None and self._reader.total != self._total:
+        if self._reader.total != self._total:
             self._total = self._reader.total
-            self._messages.append(msg.Vitals(run=RUN, total=self._total, total_by="the log"))
+            by = "the log" if self._total else ""
+            self._messages.append(msg.Vitals(run=RUN, total=self._total, total_by=by))
 
     def _say_troubles(self) -> None:
         if (more := len(self._gathered.left_out)) and self._caught_up:

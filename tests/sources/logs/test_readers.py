@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lrtui.session.run import Run
 from lrtui.sources.logs.dvclive import DvcLive
 from lrtui.sources.logs.find import READERS, NoLog, logs_in, open_log
 from lrtui.sources.logs.names import is_gradient_norm, is_held_out, loss_rank, rate_rank
@@ -239,10 +240,15 @@ loss: 2.168744  [   64/ 2000]
     ("text", "losses", "held_out"),
     [
         (TQDM, [(24, 0.6), (200, 0.5), (230, 0.4), (400, 0.3)], ("val loss", [200, 400])),
+        (
+            re.sub(r"Epoch \d: |epoch .*\n", "", TQDM),
+            [(24, 0.6), (200, 0.5), (230, 0.4), (400, 0.3)],
+            None,
+        ),
         (KERAS, [(1, 0.8), (85, 0.7), (94, 0.5), (170, 0.4)], ("val_loss", [85, 170])),
         (QUICKSTART, [(64, 2.303494), (1664, 2.294637), (2064, 2.168744)], None),
     ],
-    ids=["tqdm", "Keras", "PyTorch's quickstart"],
+    ids=["tqdm", "tqdm without a name", "Keras", "PyTorch's quickstart"],
 )
 def test_bars_of_each_epoch_go_on(
     text: str,
@@ -254,10 +260,21 @@ def test_bars_of_each_epoch_go_on(
     path.write_text(text)
     run = run_of(path)
     assert curve(run) == losses
+    assert run.live is not None
+    assert total_of(run) is None
     if held_out is not None:
         name, steps = held_out
-        assert run.live is not None
         assert run.live.scalars[name].recent_steps.tolist() == steps
+
+
+def test_a_bar_of_all_steps_tells_how_many_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "out.log"
+    path.write_text(" 12%|█▏   | 24/200 [00:00<00:00, 233.49it/s, loss=0.6]\n")
+    assert total_of(run_of(path)) == 200
+
+
+def total_of(run: Run) -> int | None:
+    return run.live.vitals.total if run.live is not None and run.live.vitals is not None else None
 
 
 @pytest.mark.parametrize("write", [str, json.dumps], ids=["printed", "json"])
