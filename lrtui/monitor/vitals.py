@@ -174,9 +174,11 @@ class Vitals:
             try:
                 return following(batches)
             except StopIteration:
-                # Frameworks may draw one batch ahead of the step.
-                if self._drawn > 2:
-                    self._begins = False  # all was drawn without a step, as an evaluation does
+                # An evaluation draws all without a step; so may an epoch of one batch, as
+                # frameworks draw one ahead of the step.
+                steps = self._step - self._epoch_steps[-1] if self._epoch_steps else 1
+                if self._drawn > 2 or steps > 1:
+                    self._begins = False
                 raise
             finally:
                 self._waited += time.perf_counter() - since
