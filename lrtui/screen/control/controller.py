@@ -111,7 +111,7 @@ class Controller:
         """Say why a rate can neither be run here nor held."""
         if self.session.offers("scale"):
             return "the optimizer estimates its rate by itself; { and } scale it"
-        if self.session.offers("pause"):
+        if self.session.offers("stop"):
             return "the rate cannot be set: needs an optimizer of torch with a rate"
         return "nothing can be trained here: this is a record; lrtui itself trains"
 
