@@ -127,12 +127,16 @@ def ddp(folder: Path, ranks: int, steps: int, *more: str, watched: bool) -> list
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ranks", [2, 4])
-def test_all_ranks_try_together_and_go_on_as_if_they_had_not(ranks: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ranks", "how"), [(2, ()), (4, ()), (2, ("sharded",))], ids=["2", "4", "2 sharded"]
+)
+def test_all_ranks_try_together_and_go_on_as_if_they_had_not(
+    ranks: int, how: tuple[str, ...], tmp_path: Path
+) -> None:
     plain, tried = tmp_path / "plain", tmp_path / "tried"
-    with training(*ddp(plain, ranks, 200, watched=False)) as running:
+    with training(*ddp(plain, ranks, 200, *how, watched=False)) as running:
         assert running.wait(240) == 0, running.output()
-    with training(*ddp(tried, ranks, 200, watched=True)) as running:
+    with training(*ddp(tried, ranks, 200, *how, watched=True)) as running:
         viewer = running.viewer()
         number = viewer.send(Try(factors=[0.5, 1.0, 3.0], steps=20))
         result = viewer.result(number)

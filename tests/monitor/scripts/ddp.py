@@ -1,11 +1,13 @@
 """A training of several ranks as people write them; writes a digest of what it leaves behind.
 
-    ddp.py FOLDER STEPS [hidden]
+    ddp.py FOLDER STEPS [hidden] [sharded]
 
-With ``hidden``, the network of the last rank keeps state where nobody can see it.
+With ``hidden``, the network of the last rank keeps state where nobody can see it; with ``sharded``,
+each rank has a part of each weight, as by FSDP.
 """
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -13,6 +15,8 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from setups import digest, pictures
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.utils.data import DataLoader, DistributedSampler
 
 out, steps = Path(sys.argv[1]), int(sys.argv[2])
@@ -29,7 +33,11 @@ if "hidden" in sys.argv and rank == ranks - 1:
         lambda *args: (calls.__setitem__(0, calls[0] + 1), args[-1] * (1 + 1e-3 * calls[0]))[1]
     )
 torch.manual_seed(10 + rank)  # each rank drops out others
-parallel = nn.parallel.DistributedDataParallel(model)
+if "sharded" in sys.argv:
+    parallel, accumulating = fully_shard(model, mesh=init_device_mesh("cpu", (ranks,))), nullcontext
+else:
+    parallel = nn.parallel.DistributedDataParallel(model)
+    accumulating = parallel.no_sync
 optimizer = torch.optim.AdamW(parallel.parameters(), 2e-3)
 sampler = DistributedSampler(pictures(), seed=3)
 loader = DataLoader(pictures(), 16, sampler=sampler, drop_last=True)
@@ -41,7 +49,7 @@ while len(losses) < steps:
         more = next(batches, None)
         if more is None or len(losses) == steps:
             break
-        with parallel.no_sync():
+        with accumulating():
             first = F.cross_entropy(parallel(x), y) / 2
             first.backward()
         second = F.cross_entropy(parallel(more[0]), more[1]) / 2

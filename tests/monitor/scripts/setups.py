@@ -30,6 +30,7 @@ def digest(*things: Any) -> str:
 
     def add(thing: Any) -> None:
         if isinstance(thing, Tensor):
+            thing = thing.to_local() if hasattr(thing, "to_local") else thing  # of FSDP
             found.update(thing.detach().contiguous().view(-1).to(torch.float64).numpy().tobytes())
         elif isinstance(thing, nn.Module):
             add(dict(thing.named_parameters()))
