@@ -37,6 +37,7 @@ def word(
     *,
     before: str = "",
     full_batch: bool = False,
+    alone: bool = True,
 ) -> str:
     """Return the word for a measurement, empty where nothing can be said.
 
@@ -47,9 +48,11 @@ def word(
         pairs: see above.
         before: the word of the last measurement.
         full_batch: whether each step sees all data.
+        alone: whether its optimizer takes all steps. ``left`` is of that one only, while a rate
+            is doubled for all: of Muon for the matrices and AdamW for the rest it was wrong.
     """
     less = HYSTERESIS if before == ROOM else 0.0
-    sees = pairs >= LEAST_PAIRS and calm <= MOST_CALM and not full_batch
+    sees = pairs >= LEAST_PAIRS and calm <= MOST_CALM and alone and not full_batch
     steady = growth is not None and growth <= MOST_GROWTH
     return ROOM if sees and steady and left >= LEAST_LEFT - less else ""
 

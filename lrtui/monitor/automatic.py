@@ -239,6 +239,8 @@ class Automatic:
         """
         if (watched := self._watched.get(optimizer)) is None:
             return
+        if self._levers is not None:
+            self._levers.alone = False
         watched.solo_steps.append((loss, rate))
         self._others_stepped = True
         if len(watched.solo_steps) == TAKEOVER_STEPS:

@@ -228,6 +228,7 @@ class Channel:
         if self._device.waiting:
             queue.nudge()
         replays = self.steering.tries.is_replaying
+        publisher.alone = self.steering.levers.alone
         messages = publisher.collect(queue.paused or replays, watched)
         self.steering.levers.control.last_known = publisher.scheduled
         begun = next((i for i, m in enumerate(messages) if isinstance(m[0], msg.Started)), None)

@@ -30,6 +30,7 @@ class Levers:
         follow: follows another optimizer, by name or the next one if empty; returns which.
         optimizers: all that may step.
         model: the script's, if it gave one.
+        alone: whether the first optimizer takes all steps.
     """
 
     control: RateControl
@@ -39,6 +40,7 @@ class Levers:
     follow: Callable[[str], str] | None = None
     optimizers: Iterable[Optimizer] = ()
     model: nn.Module | None = None
+    alone: bool = True
 
 
 class Steering:

@@ -102,7 +102,8 @@ class Monitor:
         for channel in open_channels():
             # A Monitor of the same optimizers is obsolete: a notebook cell was run again.
             channel.steering.levers.control.detach_if_shared(optimizers)
-        levers = Levers(RateControl(first), checkpoint, optimizers=optimizers, model=model)
+        control, alone = RateControl(first), len(optimizers) < 2
+        levers = Levers(control, checkpoint, optimizers=optimizers, model=model, alone=alone)
         options = RunOptions(name, journal, vitals, on_spike, own_batch)
         title = "" if first is None else type(first).__name__
         self._prepare(title, levers, options, full_batch)

@@ -115,6 +115,7 @@ class Publisher:
         losses: the last finite losses.
         pace: recent steps a second.
         ranks: number of processes that train together.
+        alone: whether one optimizer takes all steps.
         alarms: finds spikes; ``None`` to find none.
     """
 
@@ -124,6 +125,7 @@ class Publisher:
         self.run = 0
         self.pace = 0.0
         self.ranks = 1
+        self.alone = True
         self.alarms: Alarms | None = None
         self._since = time.time()
         self._folder = os.path.abspath(os.curdir) if os.path.exists(os.curdir) else "?"
@@ -379,8 +381,12 @@ class Publisher:
                 continue
             left, calm, growth, pairs = self._slope
             before = self._gauge.word if self._gauge is not None else ""
-            full = self._full_batch
-            said = word(left, calm, growth, int(pairs), before=before, full_batch=full)
+            said = word(
+                *(left, calm, growth, int(pairs)),
+                before=before,
+                full_batch=self._full_batch,
+                alone=self.alone,
+            )
             self._gauge = msg.Gauge(
                 run=self.run,
                 step=row.step,

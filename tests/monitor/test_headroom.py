@@ -387,6 +387,27 @@ def test_a_training_with_a_low_rate_has_room_and_is_not_changed(tmp_path: Path) 
     assert watched.read_text() == plain.read_text()
 
 
+def test_of_one_optimizer_of_several_the_slope_gives_no_word(tmp_path: Path) -> None:
+    one = "optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.5)"
+    two = "a, b = [torch.optim.SGD(each, 1e-3) for each in ([net[0].weight], net[4].parameters())]"
+    script = SCRIPT.replace(one, two).replace("optimizer.step()", "a.step(); b.step()")
+    script = script.replace("optimizer.zero_grad()", "net.zero_grad()")
+    path = tmp_path / "slope.py"
+    path.write_text(script)
+    with training("-m", "lrtui", "run", str(path), str(tmp_path / "out")) as running:
+        viewer = running.viewer()
+
+        def gauges() -> list[Gauge]:
+            return [m for m in viewer.messages if isinstance(m, Gauge)]
+
+        viewer.wait_for(lambda: bool(gauges()), "a measurement")
+        assert gauges()[0].left > 0.3
+        assert gauges()[0].word == ""
+        viewer.wait_for(lambda: 150 in viewer.column("loss"), "the last step")
+        running.begin()
+        assert running.wait() == 0
+
+
 def test_a_word_ends_with_the_rate_that_it_was_said_of() -> None:
     publisher = Publisher(Began("train.py", "SGD", full_batch=False))
     reading = {"slope left": 0.6, "slope calm": 0.1, "slope growth": 0.0, "slope pairs": 27.0}
