@@ -38,6 +38,7 @@ def word(
     before: str = "",
     full_batch: bool = False,
     alone: bool = True,
+    risen: bool = False,
 ) -> str:
     """Return the word for a measurement, empty where nothing can be said.
 
@@ -50,9 +51,10 @@ def word(
         full_batch: whether each step sees all data.
         alone: whether its optimizer takes all steps. ``left`` is of that one only, while a rate
             is doubled for all: of Muon for the matrices and AdamW for the rest it was wrong.
+        risen: whether the loss is above its start: of a training that diverged it was wrong.
     """
     less = HYSTERESIS if before == ROOM else 0.0
-    sees = pairs >= LEAST_PAIRS and calm <= MOST_CALM and alone and not full_batch
+    sees = pairs >= LEAST_PAIRS and calm <= MOST_CALM and alone and not (full_batch or risen)
     steady = growth is not None and growth <= MOST_GROWTH
     return ROOM if sees and steady and left >= LEAST_LEFT - less else ""
 

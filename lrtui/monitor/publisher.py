@@ -59,6 +59,9 @@ MAX_EARLIER_RUNS, EARLIER_BUCKETS = 50, 100
 STEPS_WITHOUT_LOSS = 20
 """Steps without any loss after which they are sent without one."""
 
+OPENING = 10
+"""First losses; a level above all of them is above the start."""
+
 RISE_WINDOW = 3
 """Losses whose median shows that a rise has begun."""
 
@@ -142,6 +145,7 @@ class Publisher:
         if self.alarms is not None:
             self.watch_spikes(self.alarms)
         self.losses: deque[float] = deque(maxlen=LEVEL_WINDOW)
+        self._opening: list[float] = []  # the first losses
         self.scheduled = math.nan
         self._history = History()
         self._validated = History()  # rows with a validation loss
@@ -341,6 +345,10 @@ class Publisher:
             self._started = self._start(rows[0].lr if rows[0].lr is not None else math.nan)
             if watched:
                 messages.append(to_all(self._started))
+        if len(self._opening) < OPENING:
+            finite = [row.loss for row in rows[:OPENING] if abs(row.loss) < float("inf")]
+            self._opening = [*self._opening, *finite][:OPENING]
+        self.losses += [row.loss for row in rows[-LEVEL_WINDOW:] if abs(row.loss) < float("inf")]
         self._history.add(rows)
         if self.alarms is not None and not self._full_batch:
             self.alarms.add(rows)
@@ -352,7 +360,6 @@ class Publisher:
             messages.append(to_all(self._updates))
             self._updates = None
         self._norms += [row.others["grad_norm"] for row in rows if "grad_norm" in row.others]
-        self.losses += [row.loss for row in rows[-LEVEL_WINDOW:] if abs(row.loss) < float("inf")]
         self.scheduled = rows[-1].scheduled if rows[-1].scheduled is not None else math.nan
         if watched:
             messages.append(to_all(self._progress(extremes(rows, MAX_BUCKETS))))
@@ -386,6 +393,7 @@ class Publisher:
                 before=before,
                 full_batch=self._full_batch,
                 alone=self.alone,
+                risen=self.level is not None and self.level > max(self._opening),
             )
             self._gauge = msg.Gauge(
                 run=self.run,

@@ -29,6 +29,7 @@ def test_by_the_slope_left(left: float, expected: str) -> None:
         {"calm": 0.98},
         {"full_batch": True},
         {"alone": False},
+        {"risen": True},
         {"pairs": 26},
         {"growth": 0.002},
         {"growth": None},

@@ -436,6 +436,17 @@ def test_a_word_ends_with_the_rate_that_it_was_said_of() -> None:
     assert [m.word for m, _, _ in everything.collect(False, False) if isinstance(m, Gauge)] == [""]
 
 
+def test_of_a_loss_above_its_start_no_word_is_said() -> None:
+    reading = {"slope left": 0.9, "slope calm": 0.1, "slope growth": 0.0, "slope pairs": 27.0}
+    for height, said in ((0.9, ROOM), (3.0, "")):
+        publisher = Publisher(Began("train.py", "SGD", full_batch=False))
+        losses = [1 + 0.1 * (step % 3) for step in range(20)] + [height] * 30
+        rows: list[Any] = [(step, loss, 0.1, 0.1, {}) for step, loss in enumerate(losses, 1)]
+        publisher.outbox.extend([*rows[:-1], (*rows[-1][:4], reading)])
+        found = [m for m, _, _ in publisher.collect(False, False) if isinstance(m, Gauge)]
+        assert [gauge.word for gauge in found] == [said]
+
+
 def test_names_are_those_of_the_module_that_holds_the_parameters() -> None:
     encoder, part = nn.Linear(2, 3), nn.Linear(3, 4)
     decoder = nn.Sequential(part, nn.Linear(4, 1))
