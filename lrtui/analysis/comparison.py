@@ -55,6 +55,7 @@ LOWER_FOR_NOW = "lower for now, which says nothing: less noise"
 HIGHER_FOR_NOW = "higher for now, which says nothing of later"
 AS_GOOD = "no difference beyond the noise"
 TOO_FEW = f"no word on fewer than {MIN_STEPS} steps"
+SEVERAL = "no word where several losses are trained"
 IN_FORCE = "the rate in force"
 
 STAYED = (62, 65)
@@ -67,13 +68,17 @@ MEANINGS = {
 """Words that need an explanation."""
 
 
-def compare(factor: float, losses: Sequence[float], base: Sequence[float]) -> Comparison:
+def compare(
+    factor: float, losses: Sequence[float], base: Sequence[float], *, several: bool = False
+) -> Comparison:
     """Compare the losses at ``factor`` times the rate in force with those at that rate.
 
     Args:
         factor: on the rate.
         losses: of each step; may be shorter if the network raised an error.
         base: of the same steps at the rate in force.
+        several: whether other optimizers have losses of their own, as in a GAN: there a lower loss
+            of one network is no better.
     """
     if factor == 1:
         return Comparison(0.0, IN_FORCE)
@@ -99,6 +104,8 @@ def compare(factor: float, losses: Sequence[float], base: Sequence[float]) -> Co
         return Comparison(share, TOO_FEW)
     if abs(share) <= MIN_SHARE or abs(mean) <= MIN_ERRORS * error:
         return Comparison(share, AS_GOOD)
+    if several:
+        return Comparison(share, SEVERAL)
     if factor > 1:
         return Comparison(share, BETTER if mean < 0 else HIGHER_FOR_NOW)
     return Comparison(share, LOWER_FOR_NOW if mean < 0 else NOT_TOO_HIGH)

@@ -132,7 +132,8 @@ class RateTry:
 
     def _branch(self, factor: float, losses: list[float], base: list[float]) -> msg.Branch:
         """Return the losses at a factor, and what they show."""
-        verdict = compare(factor, losses, base)
+        several = sum(map(bool, self.tape.losses)) > self.tape.steps
+        verdict = compare(factor, losses, base, several=several)
         stopped = self._stopped.get(factor)
         return msg.Branch(
             factor=factor,

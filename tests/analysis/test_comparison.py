@@ -14,6 +14,7 @@ from lrtui.analysis.comparison import (
     IN_FORCE,
     LOWER_FOR_NOW,
     NOT_TOO_HIGH,
+    SEVERAL,
     TOO_FEW,
     compare,
 )
@@ -44,6 +45,11 @@ def test_the_word_follows_from_which_rate_is_lower(factor: float, mean: float, w
     assert found.word == word
     assert found.difference == pytest.approx(mean / 2 - 1, rel=1e-3)
     assert found.is_better == (word == BETTER)
+
+
+def test_of_one_loss_of_several_lower_is_not_better() -> None:
+    for mean, word in ((1.8, SEVERAL), (2.2, SEVERAL), (1.96, AS_GOOD), (9.0, "rose")):
+        assert compare(2, noisy(mean), BASE, several=True).word.startswith(word)
 
 
 def test_only_the_last_half_counts() -> None:

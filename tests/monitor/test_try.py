@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from lrtui.analysis.comparison import SEVERAL
 from lrtui.messages import Adopt, Cancel, Scale, State, Steered, Tried, Try, Trying
 from lrtui.monitor.command_queue import CommandQueue, PendingCommand
 from lrtui.monitor.rate_control import RateControl
@@ -173,6 +174,17 @@ def test_an_error_of_the_script_at_another_rate_ends_that_branch_alone() -> None
 
 def fitted(steps: int) -> list[str]:
     return ["-m", "lrtui", "run", script("setups"), "mlp", str(steps)]
+
+
+@pytest.mark.parametrize(("name", "several"), [("gan", True), ("mlp", False)])
+@pytest.mark.slow
+def test_where_several_losses_are_trained_a_try_has_no_word(name: str, several: bool) -> None:
+    with training("-m", "lrtui", "run", script("setups"), name, "3000") as running:
+        viewer = running.viewer()
+        result = viewer.result(viewer.send(Try(factors=[0.01, 1.0], steps=100)))
+        assert isinstance(result, Tried), result
+        words = {branch.word for branch in result.branches if branch.factor != 1}
+        assert (SEVERAL in words) == several, words
 
 
 def digest_of(running: Running) -> str:
