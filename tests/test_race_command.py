@@ -113,6 +113,51 @@ def test_a_signal_ends_every_run_and_prints_the_table(
     assert "     0.3 not run" in text
 
 
+AMID = """
+import signal, sys
+from lrtui.commands.cli import main
+from lrtui.sources.logs.reader import Tail
+read, calls = Tail._read, []
+def interrupted(tail):
+    calls.append(tail)
+    if len(calls) == 30:
+        signal.raise_signal(signal.SIGINT)
+    return read(tail)
+Tail._read = interrupted
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_amid_a_look_at_a_run_ends_the_race_as_any(tmp_path: Path) -> None:
+    out = tmp_path / "race"
+    words = ["race", "0.1", "0.2", "0.3", "--jobs", "2", "--out", str(out), "--plain"]
+    done = subprocess.run(
+        [sys.executable, "-c", AMID, *words, "--", *command("ends", "60")],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "")
+    assert done.stdout.count(" stopped ") == 2
+    assert "     0.3 not run" in done.stdout
+
+
+@pytest.mark.slow
+def test_what_is_ignored_ends_no_race(tmp_path: Path) -> None:
+    out = tmp_path / "race"
+    words = ["0.1", "--out", str(out), "--plain", "--", *command("ends", "2")]
+    race = subprocess.Popen(
+        [*LRTUI, *words], stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),  # as under nohup
+    )  # fmt: skip
+    assert race.stdout is not None
+    while "run 1  step" not in race.stdout.readline():
+        assert race.poll() is None
+    race.send_signal(signal.SIGHUP)
+    text, _ = race.communicate(timeout=60)
+    assert race.returncode == 0, text
+    assert "all runs have ended" in text
+
+
 @pytest.mark.slow
 def test_on_the_screen_a_rate_is_typed_and_the_way_out_ends_all(tmp_path: Path) -> None:
     out = tmp_path / "race"

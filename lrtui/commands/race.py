@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lrtui.session.race import Standings
     from lrtui.session.reports import RaceTable
     from lrtui.sources.race.plan import Folder
+    from lrtui.sources.race.source import RaceSource
 
 MAX_RUNS = 1000
 """Runs of a race."""
@@ -127,7 +128,7 @@ def run(options: RaceOptions) -> int:
     source = RaceSource(folder, options.jobs, standings.take, conclude)
     code = 0
     try:
-        with signals_as_exit():
+        with signals_as_exit(source):
             code = present_reports(source, options, on_screen)
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -169,18 +170,27 @@ def folder_of(options: RaceOptions) -> Folder:
 
 
 @contextmanager
-def signals_as_exit() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into an exit, so that no run is left behind."""
+def signals_as_exit(source: RaceSource) -> Iterator[None]:
+    """Turn signals that are not ignored into an exit, so that no run is left behind.
+
+    The first one takes effect between two looks at the runs: amid one, it would leave a reader
+    that never comes to the end of its file. A further one takes effect at once.
+    """
 
     def leave(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
+        if source.left_by:
+            raise SystemExit(128 + number)
+        source.left_by = number
 
-    before = {each: signal.signal(each, leave) for each in (signal.SIGTERM, signal.SIGHUP)}
+    found = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {n: was for n in found if (was := signal.getsignal(n)) is not signal.SIG_IGN}
     try:
+        for number in before:
+            signal.signal(number, leave)
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def result(folder: Folder, standings: Standings) -> RaceTable:

@@ -178,6 +178,7 @@ class RaceSource(Several):
     Attributes:
         folder: of the race.
         was_cut_short: whether it was left before the end of all runs.
+        left_by: number of a signal after which to leave it, 0 for none.
     """
 
     def __init__(
@@ -196,6 +197,7 @@ class RaceSource(Several):
         self._devices = [] if folder.plan.launch else devices()
         self._queue: deque[Entry] = deque()
         self._cannot_start, self._has_said_end, self.was_cut_short = "", False, False
+        self.left_by = 0
         self._runs: list[RaceRun] = []
         for entry in folder.plan.entries():
             if folder.is_complete(entry):
@@ -266,7 +268,10 @@ class RaceSource(Several):
         return replace(greeting, title=" · ".join(parts), name=name, capabilities=["add"])
 
     def _add_new(self) -> None:
-        """Start the next runs, up to ``jobs`` at a time."""
+        """Start the next runs, up to ``jobs`` at a time; leave if a signal has come."""
+        if number := self.left_by:
+            self.left_by = 0
+            raise SystemExit(128 + number)
         while self._queue and sum(run.is_on for run in self._runs) < self._jobs:
             entry = self._queue.popleft()
             try:
