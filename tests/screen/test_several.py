@@ -96,6 +96,23 @@ async def test_only_settings_that_differ_are_columns() -> None:
 
 
 @pytest.mark.slow
+async def test_a_question_stays_though_another_training_begins() -> None:
+    wide, narrow = two()
+    greeting, *later = narrow.poll()
+    narrow.say(greeting)
+    app = app_of(wide, narrow)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await frame(pilot, 3)
+        await press(pilot, "S")
+        await frame(pilot)
+        assert "S again stops the training cleanly" in text(app, "notice")
+        narrow.say(*later)
+        await frame(pilot, 3)
+        assert "narrow" in text(app, "loss")
+        assert "S again stops the training cleanly" in text(app, "notice")
+
+
+@pytest.mark.slow
 async def test_keys_are_for_the_one_in_focus() -> None:
     wide, narrow = two()
     app = app_of(wide, narrow)

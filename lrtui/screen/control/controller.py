@@ -440,7 +440,8 @@ class Controller:
             if again:
                 self._log.clear()
         self.view.details = []
-        self.clear_notice()
+        if not self.steering.is_asking:  # of several trainings, one may begin at any time
+            self.clear_notice()
 
     def _confirm(self, state: msg.State) -> None:
         """Adopt the confirmed state, unless a newer request is pending."""

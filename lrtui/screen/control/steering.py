@@ -30,6 +30,11 @@ class Steering:
         self._asked, self._until = "", 0.0
         self._asks_cost = False  # whether an answer with the cost of a try is due
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether a second press of a key is waited for."""
+        return bool(self._asked) and monotonic() < self._until
+
     def ask(self, command: Command, key: str = "", does: str = "") -> None:
         """Send a command if a run is on; one with a key, only at the second press of that."""
         if self._is_on() and (not key or self._sure(key, does)):
