@@ -387,6 +387,7 @@ def test_a_training_with_a_low_rate_has_room_and_is_not_changed(tmp_path: Path) 
     assert watched.read_text() == plain.read_text()
 
 
+@pytest.mark.slow
 def test_of_one_optimizer_of_several_the_slope_gives_no_word(tmp_path: Path) -> None:
     one = "optimizer = torch.optim.SGD(net.parameters(), 1e-3, momentum=0.5)"
     two = "a, b = [torch.optim.SGD(each, 1e-3) for each in ([net[0].weight], net[4].parameters())]"

@@ -250,6 +250,7 @@ for epoch in range(num_epochs):
 """
 
 
+@pytest.mark.slow
 def test_at_the_end_they_are_those_of_the_last_step(tmp_path: Path) -> None:
     path = tmp_path / "short.py"
     path.write_text(SHORT)

@@ -434,6 +434,7 @@ async def test_a_field_that_lost_the_focus_has_it_again_at_the_next_key() -> Non
         assert starts(source)[-1] == 0.5
 
 
+@pytest.mark.slow
 async def test_a_run_without_a_step_is_not_drawn_behind_another() -> None:
     source = FakeTrainer(lambda start: descent(start, until=0 if start.run == 1 else 20))
     app = make_app(source)

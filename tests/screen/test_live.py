@@ -177,6 +177,7 @@ async def test_a_key_that_does_nothing_says_what_it_needs(
         ((), "this is a record; lrtui itself trains"),
     ],
 )
+@pytest.mark.slow
 async def test_a_typed_rate_that_nothing_takes_says_why(offers: tuple[str, ...], why: str) -> None:
     app = live_app(*told(falling(60), offers=offers))
     async with app.run_test(size=(120, 36)) as pilot:

@@ -365,6 +365,7 @@ async def test_tab_survives_every_change_of_size() -> None:
         assert main_screen(app).view.session.current is not None
 
 
+@pytest.mark.slow
 async def test_the_ruler_shows_every_rate() -> None:
     app = make_app(FakeTrainer(), 0.7)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -400,6 +401,7 @@ async def test_each_rate_is_told_what_it_means(rate: float, said: str) -> None:
         assert re.search("a try 0|no rate settles sooner", text(app, "numbers"))
 
 
+@pytest.mark.slow
 async def test_a_runs_the_advice() -> None:
     source = FakeTrainer()
     app = make_app(source, 0.1)

@@ -60,6 +60,7 @@ SGD, ADAM, MOMENTUM = Optimizer(), Optimizer(name="adam"), Optimizer(momentum=0.
     ],
     ids=["line", "rosenbrock", "moons", "a file that draws random numbers"],
 )
+@pytest.mark.slow
 def test_each_run_goes_as_it_does_alone(
     settings: ProblemSettings, entrants: list[tuple[float, Optimizer]]
 ) -> None:
@@ -69,6 +70,7 @@ def test_each_run_goes_as_it_does_alone(
         assert losses(together, run) == losses(carried_out(settings, start))
 
 
+@pytest.mark.slow
 def test_rates_of_the_line_fit_are_trained_in_one_batch_and_go_as_alone() -> None:
     lrs = (0.01, 0.1, 0.7, 0.99, 1.01, 30.0)
     told = carried_out(ProblemSettings(), *race(*((lr, SGD) for lr in lrs), steps=300).starts())

@@ -53,6 +53,7 @@ def test_what_real_tools_write_is_read_whole(kind: str) -> None:
         assert run.live.scalars["val/loss"].last == pytest.approx(1.1 * loss(59), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_scalars_of_files_of_their_own_are_read_step_by_step(tmp_path: Path) -> None:
     folder = tmp_path / "plots" / "metrics" / "train"
     folder.mkdir(parents=True)

@@ -300,6 +300,7 @@ def test_process_groups_below_are_found() -> None:
     assert os.getpgrp() not in job.groups_below(os.getpid())
 
 
+@pytest.mark.slow
 def test_the_end_of_all_runs_is_told_once_with_the_conclusion(tmp_path: Path) -> None:
     with racing(tmp_path, command("ends", "5"), [0.1]) as race:
         race.finish()
