@@ -29,6 +29,7 @@ from lrtui.analysis.history import (
     is_validated,
     progress,
 )
+from lrtui.analysis.series import OPENING
 from lrtui.messages.quantities import LARGEST
 from lrtui.monitor.alarms import Alarms
 from lrtui.monitor.device import Batch, Raw
@@ -58,9 +59,6 @@ MAX_EARLIER_RUNS, EARLIER_BUCKETS = 50, 100
 
 STEPS_WITHOUT_LOSS = 20
 """Steps without any loss after which they are sent without one."""
-
-OPENING = 10
-"""First losses; a level above all of them is above the start."""
 
 RISE_WINDOW = 3
 """Losses whose median shows that a rise has begun."""
@@ -145,7 +143,7 @@ class Publisher:
         if self.alarms is not None:
             self.watch_spikes(self.alarms)
         self.losses: deque[float] = deque(maxlen=LEVEL_WINDOW)
-        self._opening: list[float] = []  # the first losses
+        self._opening: list[float] = []  # the first ``OPENING`` finite losses
         self.scheduled = math.nan
         self._history = History()
         self._validated = History()  # rows with a validation loss
@@ -346,7 +344,7 @@ class Publisher:
             if watched:
                 messages.append(to_all(self._started))
         if len(self._opening) < OPENING:
-            finite = [row.loss for row in rows[:OPENING] if abs(row.loss) < float("inf")]
+            finite = (row.loss for row in rows if abs(row.loss) < float("inf"))
             self._opening = [*self._opening, *finite][:OPENING]
         self.losses += [row.loss for row in rows[-LEVEL_WINDOW:] if abs(row.loss) < float("inf")]
         self._history.add(rows)

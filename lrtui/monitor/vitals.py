@@ -164,7 +164,7 @@ class Vitals:
             if threading.get_ident() != self._thread:
                 return following(batches)
             if torch.is_grad_enabled():
-                if not batches._num_yielded:
+                if not getattr(batches, "_num_yielded", 1):  # a private name of torch
                     self._begins, self._drawn = True, 0
                 elif not self._epoch and not self._begins:  # began before this patch
                     self._epoch = 1

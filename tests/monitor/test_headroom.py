@@ -448,6 +448,16 @@ def test_of_a_loss_above_its_start_no_word_is_said() -> None:
         assert [gauge.word for gauge in found] == [said]
 
 
+def test_a_training_whose_first_losses_are_not_finite_is_measured() -> None:
+    reading = {"slope left": 0.9, "slope calm": 0.1, "slope growth": 0.0, "slope pairs": 27.0}
+    publisher = Publisher(Began("train.py", "SGD", full_batch=False))
+    losses = [math.inf] * 12 + [1.0] * 30
+    rows: list[Any] = [(step, loss, 0.1, 0.1, {}) for step, loss in enumerate(losses, 1)]
+    publisher.outbox.extend([*rows[:-1], (*rows[-1][:4], reading)])
+    found = [m for m, _, _ in publisher.collect(False, False) if isinstance(m, Gauge)]
+    assert [gauge.word for gauge in found] == [ROOM]
+
+
 def test_names_are_those_of_the_module_that_holds_the_parameters() -> None:
     encoder, part = nn.Linear(2, 3), nn.Linear(3, 4)
     decoder = nn.Sequential(part, nn.Linear(4, 1))
