@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from functools import partial
 from threading import Timer
@@ -35,11 +36,14 @@ if TYPE_CHECKING:
 FORCE_AFTER = 1.0
 """Seconds for a clean exit after a signal."""
 
-OPENS = ("name", "settings", "help")
+OPENS = ("name", "settings", "find_scalar", "help")
 """Actions that put something in front of the main screen; the next key is for that."""
 
-OPENING, CLOSING = 0.1, 0.02
-"""Seconds to put it there and to remove it; keys that arrive bundled wait for that."""
+QUIET_TURNS = 5
+"""Turns of the event loop without a message anywhere after which a key has been handled."""
+
+LONGEST_WAIT = 5.0
+"""Seconds after which the next key is handled in any case."""
 
 NO_KEYMAP: Mapping[str, str] = {}
 
@@ -73,7 +77,9 @@ class LrtuiApp(App[None]):
         self.main = main
         self.line: LineDriver | None = None
         self.force: Timer | None = None  # exits by force
-        self._waiting: list[events.Key] | None = None  # keys, while what is in front may change
+        self._waiting: list[events.Key | events.Paste] | None = (
+            None  # while what is in front may change
+        )
         few = self.console.color_system == "standard"
         self.theme = theme or ("ansi-dark" if few else "textual-dark")
         self.set_keymap({**keymap})
@@ -97,24 +103,41 @@ class LrtuiApp(App[None]):
         """Record a key press before it is handled, and redraw when the size changes."""
         if isinstance(event, events.InputEvent | events.Paste) and not self.screen_stack:
             return  # it came bundled with the key that quit
-        if isinstance(event, events.Key) and not event.is_forwarded:
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             if self._waiting is not None:
                 self._waiting.append(event)
                 return
-            if event.key in self._opens or not self.main.is_in_front:
+            opens = isinstance(event, events.Key) and event.key in self._opens
+            if opens or not self.main.is_in_front:
                 self._waiting = []
-                self.set_timer(OPENING if event.key in self._opens else CLOSING, self._go_on)
+                self.call_later(self._go_on, time.monotonic() + LONGEST_WAIT)
         if isinstance(event, events.Key):
             self.main.pressed(event)
         if isinstance(event, events.Resize):
             self.main.redraw()
         await super().on_event(event)
 
-    async def _go_on(self) -> None:
-        """Handle the keys that waited, in their order."""
+    async def _go_on(self, latest: float, quiet: int = 0) -> None:
+        """Handle the next key once all that the one before caused has happened.
+
+        Keys may arrive bundled, and what one opens or closes decides whom the next one is for.
+        This counts turns of the event loop: on a busy machine no number of seconds is enough.
+        """
+        await asyncio.sleep(0)
+        quiet = 0 if self._has_messages() else quiet + 1
+        if quiet < QUIET_TURNS and time.monotonic() < latest:
+            self.call_later(self._go_on, latest, quiet)
+            return
         waiting, self._waiting = self._waiting or [], None
         for event in waiting:
             await self.on_event(event)
+
+    def _has_messages(self) -> bool:
+        """Return whether a message waits for anything that is on the screen or behind it."""
+        shown = (
+            node for screen in self.screen_stack for node in screen.walk_children(with_self=True)
+        )
+        return any(node.message_queue_size for node in (self, *shown))
 
     def on_mount(self) -> None:
         """Exit cleanly on the signals that end a program."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from pathlib import Path
 
 import pytest
-from textual.events import Paste
+from textual.events import Key, Paste
 
 from lrtui.messages import (
     Failed,
@@ -283,6 +285,30 @@ async def test_help_names_every_action_and_goes_away_again() -> None:
         await press(pilot, "question_mark", "question_mark", "escape", "enter")
         await pilot.pause()
         assert main_screen(app).is_running
+
+
+@pytest.mark.slow
+async def test_bundled_keys_are_for_what_the_ones_before_opened_however_slow_the_machine() -> None:
+    async def delay() -> None:
+        while True:
+            time.sleep(0.02)  # in every turn of the event loop
+            await asyncio.sleep(0)
+
+    app = make_app(FakeTrainer())
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        delayed = asyncio.ensure_future(delay())
+        app.post_message(Key("n", "n"))
+        app.post_message(Paste("best"))
+        await press(pilot, "enter", "question_mark", "q", "0", "full_stop", "5")
+        view = main_screen(app).view
+        end = time.monotonic() + 20
+        while view.typed != "0.5" and time.monotonic() < end:
+            await asyncio.sleep(0)
+        delayed.cancel()
+        assert [run.name for run in view.session.runs] == ["best"]
+        assert view.typed == "0.5"
+        assert main_screen(app).is_in_front
 
 
 OF_A_TRAINING = ("follow", "hold", "release", "rewind", "try", "adopt", "checkpoint", "stop")
