@@ -156,9 +156,14 @@ class Monitor:
             control = self.control
             if loss.__class__ is not float:
                 loss = self._read(loss, "the loss")
-            if (vitals := channel.vitals) is not None and (found := vitals.take(taken)):
-                scalars = found | scalars
+            norm = None
+            if (vitals := channel.vitals) is not None:
+                norm, vitals.norm = vitals.norm, None
+                if reading := vitals.take(taken):
+                    scalars = reading | scalars
             others = {n: self._read(v, n) for n, v in scalars.items()} if scalars else NO_SCALARS
+            if norm is not None and "grad_norm" not in others:
+                others = {"grad_norm": self._read(norm, "grad_norm"), **others}
             lr, scheduled = control.in_force, control.scheduled
             if lr.__class__ is not float or scheduled.__class__ is not float:
                 lr, scheduled = self._read(lr, "the rate"), self._read(scheduled, "the rate")

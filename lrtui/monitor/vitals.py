@@ -197,17 +197,13 @@ class Vitals:
             self._complain(f"validation losses cannot be shown: {in_words(error)}")
 
     def take(self, step: int) -> dict[str, Any] | None:
-        """Return the scalars of the step just taken, ``None`` for none."""
+        """Return the measurements after the step just taken, ``None`` for none."""
         self._step = step
         if self._begins:
             self._begins = False
             self._epoch += 1
             self._epoch_steps.append(step - 1)
-        reading = self._measure(step) if step >= self.due else None
-        if self.norm is None:
-            return reading
-        norm, self.norm = self.norm, None
-        return {"grad_norm": norm, **reading} if reading else {"grad_norm": norm}
+        return self._measure(step) if step >= self.due else None
 
     def _measure(self, step: int) -> dict[str, Any] | None:
         """Go on with the measurements after a step; return what came of them, if anything did."""
