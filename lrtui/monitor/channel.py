@@ -153,7 +153,7 @@ class Channel:
             self._publisher.outbox.append(training.began)
         training.levers.control.reattach()
         if self.vitals is not None:
-            self.vitals.follow(training.levers)
+            self.vitals.follow(training.levers, self.origin)
         self.owner, self._training, self._is_finished = owner, training, False
 
     def accepts(self, size: int) -> bool:
@@ -209,8 +209,8 @@ class Channel:
                 end_cleanly_on_sigterm()
             stderr_tail.remove_stale(path.parent)
             if options.vitals:
-                self.vitals = Vitals(self.complain, self.add_late, options.own_batch)
-                self.vitals.follow(self.steering.levers)
+                self.vitals = Vitals(self.queue, self.complain, self.add_late, options.own_batch)
+                self.vitals.follow(self.steering.levers, self.origin)
 
     def _record_nothing(self) -> None:
         """Record no more rows, since nobody can read them."""

@@ -22,7 +22,7 @@ from torch.utils.data import dataloader
 
 from lrtui import messages as msg
 from lrtui.analysis.history import UPDATE
-from lrtui.monitor.command_queue import NEVER
+from lrtui.monitor.command_queue import NEVER, CommandQueue
 from lrtui.monitor.frameworks import Total, find_epochs, find_total, watch_evaluations
 from lrtui.monitor.headroom import Headroom
 from lrtui.monitor.levers import Levers
@@ -51,11 +51,12 @@ class Vitals:
         norm: total gradient norm that the script has just computed for clipping, ``None`` before.
         headroom: measures how much slope is left after a step.
         search_due: whether the training thread should call ``search_script``.
-        due: step from which on a measurement may need the training thread after each step.
+        due: step from which on ``take`` must be called after each step.
     """
 
     def __init__(
         self,
+        queue: CommandQueue,
         complain: Callable[[str], None],
         add_late: Callable[[dict[str, Any]], None] = lambda scalars: None,
         own_batch: bool = False,
@@ -63,10 +64,12 @@ class Vitals:
         """Patch clipping, data loaders and evaluations; called in the training thread.
 
         Args:
+            queue: counts the steps.
             complain: called with a sentence if something can no longer be measured.
             add_late: called with the validation losses of the last step.
             own_batch: see ``Monitor``.
         """
+        self._queue = queue
         self._complain = complain
         self._add_late = add_late
         self.norm: Any = None
@@ -84,7 +87,6 @@ class Vitals:
         self._epoch_steps: deque[int] = deque(maxlen=3)  # first steps of the last epochs
         self._begins = False  # a loader has begun anew: an epoch, if a step follows
         self._drawn = 0  # batches drawn since
-        self._step = 0
         self._waited = 0.0
         self._recent = RecentSteps()
         self._memory: tuple[int | None, int | None] = (None, None)
@@ -98,11 +100,12 @@ class Vitals:
         self._watch_loaders()
         watch_evaluations(self._patches, self._note_evaluation)
 
-    def follow(self, levers: Levers) -> None:
-        """Measure the headroom of another training from its next step on."""
+    def follow(self, levers: Levers, step: int) -> None:
+        """Measure the headroom of another training, which begins after ``step``."""
         self._detach()
-        self.headroom = Headroom(levers.control, self._complain, self._step, levers.model)
-        self._own = OwnLine(levers.control, self._complain, self._step) if self._own_batch else None
+        control = levers.control
+        self.headroom = Headroom(control, self._complain, step, levers.model)
+        self._own = OwnLine(control, self._complain, step) if self._own_batch else None
         self.due = 0
 
     def close(self) -> None:
@@ -166,6 +169,7 @@ class Vitals:
             if torch.is_grad_enabled():
                 if not getattr(batches, "_num_yielded", 1):  # a private name of torch
                     self._begins, self._drawn = True, 0
+                    self.due = 0
                 elif not self._epoch and not self._begins:  # began before this patch
                     self._epoch = 1
                     self._epoch_steps.append(0)
@@ -176,7 +180,7 @@ class Vitals:
             except StopIteration:
                 # An evaluation draws all without a step; so may an epoch of one batch, as
                 # frameworks draw one ahead of the step.
-                steps = self._step - self._epoch_steps[-1] if self._epoch_steps else 1
+                steps = self._queue.step - self._epoch_steps[-1] if self._epoch_steps else 1
                 if self._drawn > 2 or steps > 1:
                     self._begins = False
                 raise
@@ -196,18 +200,13 @@ class Vitals:
         except Exception as error:  # whatever a script logs
             self._complain(f"validation losses cannot be shown: {in_words(error)}")
 
-    def take(self, step: int) -> dict[str, Any] | None:
-        """Return the measurements after the step just taken, ``None`` for none."""
-        self._step = step
+    def take(self) -> dict[str, Any] | None:
+        """Do what is due after the step just taken; return what was measured, if anything was."""
+        reading, step = None, self._queue.step
         if self._begins:
             self._begins = False
             self._epoch += 1
             self._epoch_steps.append(step - 1)
-        return self._measure(step) if step >= self.due else None
-
-    def _measure(self, step: int) -> dict[str, Any] | None:
-        """Go on with the measurements after a step; return what came of them, if anything did."""
-        reading = None
         if (headroom := self.headroom) is not None:
             headroom.after_step(step)
             reading, headroom.reading = headroom.reading, None
@@ -228,7 +227,7 @@ class Vitals:
         self.search_due = False
         self._searches += 1
         try:
-            self._total = find_total(self._step) or self._total
+            self._total = find_total(self._queue.step) or self._total
             self._epochs = find_epochs() or self._epochs
         except Exception as error:  # properties of frameworks and scripts may raise anything
             self._searches = len(SEARCH_TIMES)

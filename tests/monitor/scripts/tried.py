@@ -89,8 +89,8 @@ def watch(mode: str, found: dict[str, Any]) -> None:
         if verb == "adopt":
             yield msg.Adopt(id=2, factor=float(value)), AT + RECORDED
 
-    def noting_take(vitals: Vitals, step: int) -> Any:
-        taken = take(vitals, step)
+    def noting_take(vitals: Vitals) -> Any:
+        taken = take(vitals)
         for name in taken or ():
             found[name] = found.get(name, 0) + 1
         return taken
