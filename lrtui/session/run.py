@@ -420,6 +420,9 @@ class Run:
             self.spikes.add(steps, progress.losses, progress.scalars.get("grad_norm"))
             if (spike := self.spikes.last) is not before and spike is not None:
                 spike.raised = self._raised_before(spike.step)
+            if (spike := self.spikes.now) is not None and spike.raised is not None:
+                at, old, new = spike.raised  # the rate may have been raised further since
+                spike.raised = (at, old, max(new, self.lr_at(progress.last)))
         if self.live is not None:
             self.live.spike = self.spikes.last
             self.clock = self.clock or LossSeries()

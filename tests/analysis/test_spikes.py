@@ -147,6 +147,12 @@ def test_ruined_by_a_rate_it_is_above_its_level_for_as_long_as_it_is(first: str)
     assert run.live.spike is run.spikes.last
 
 
+def test_a_rate_raised_again_amid_a_rise_is_told_of_it() -> None:
+    told = [*noisy(0.3, 0, 600), *noisy(1.6, 600, 700), *noisy(200, 700, 750)]
+    _, run = training(told, [0.1] * 595 + [0.5] * 103 + [5.0] * 52)
+    assert "as the rate rose from 0.1 to 5: 19" in run.verdict()[1]
+
+
 def test_the_change_of_the_rate_is_known_without_a_column_of_it() -> None:
     session, run = training(noisy(0.3, 0, 600))
     session.apply(Steered(run=1, command="hold", text="", asked_by="t", lr=0.7, step=599, at=1.0))
