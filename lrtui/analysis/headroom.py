@@ -16,7 +16,8 @@ HYSTERESIS = 0.05
 """By how much ``left`` may fall below its threshold before a word ends."""
 
 MOST_CALM = 0.97
-"""``calm`` above which ``left`` says nothing, as in full-batch training."""
+"""Size of ``calm`` above which ``left`` says nothing, as in full-batch training: gradients are
+nearly the same there, or each is the opposite of the last where the steps cross a valley."""
 
 MOST_GROWTH = 0.001
 """Growth of the steps, each step, above which the training still warms up."""
@@ -54,7 +55,7 @@ def word(
         risen: whether the loss is above its start: of a training that diverged it was wrong.
     """
     less = HYSTERESIS if before == ROOM else 0.0
-    sees = pairs >= LEAST_PAIRS and calm <= MOST_CALM and alone and not (full_batch or risen)
+    sees = pairs >= LEAST_PAIRS and abs(calm) <= MOST_CALM and alone and not (full_batch or risen)
     steady = growth is not None and growth <= MOST_GROWTH
     return ROOM if sees and steady and left >= LEAST_LEFT - less else ""
 

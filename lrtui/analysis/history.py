@@ -19,8 +19,11 @@ MAX_SCALARS = 32
 UPDATE = "update of "
 """Begins the names of scalars sent in an ``Updates`` instead of a column."""
 
-IN_GAUGE = ("slope calm", "slope growth", "slope pairs", "slope own")
-"""Scalars sent in a ``Gauge`` instead of a column."""
+IN_GAUGE = (
+    *("slope calm", "slope growth", "slope pairs", "slope own"),
+    *("slope full", "slope sharpness", "slope error", "slope threshold"),
+)
+"""Scalars sent in a ``Gauge`` or a ``Sharpness`` instead of a column."""
 
 
 class Row(NamedTuple):

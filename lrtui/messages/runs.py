@@ -166,12 +166,15 @@ class Sharpness(Message, tag="sharpness", frozen=True, kw_only=True):
     Attributes:
         value: the eigenvalue.
         error: an eigenvalue lies within this distance of it.
+        threshold: the largest stable product of rate and value; ``None`` where it follows from the
+            optimizer of the run.
     """
 
     run: RunNumber
     step: StepNumber
     value: Number
     error: Annotated[float, Meta(ge=0, le=LARGEST)]
+    threshold: Number | None = None
 
 
 class Slice(Message, tag="slice", frozen=True, kw_only=True):

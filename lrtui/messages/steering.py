@@ -123,7 +123,8 @@ class Gauge(Message, tag="gauge", frozen=True, kw_only=True):
     Attributes:
         step: of the last pair.
         left: share of the slope that fresh batches still have along the last steps.
-        calm: median cosine of consecutive gradients; above 0.97 ``left`` says nothing.
+        calm: median cosine of consecutive gradients; if its size is above 0.97, ``left`` says
+            nothing.
         pairs: pairs of consecutive steps that it was measured on.
         own: how many times longer a step could be before it raised the loss of its own batch;
             ``None`` if unknown.

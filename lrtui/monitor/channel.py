@@ -231,6 +231,8 @@ class Channel:
         publisher.alone = self.steering.levers.alone
         messages = publisher.collect(queue.paused or replays, watched)
         self.steering.levers.control.last_known = publisher.scheduled
+        if self.vitals is not None and self.vitals.sees_all != publisher.sees_all:
+            self.vitals.sees_all, self.vitals.due = publisher.sees_all, 0
         begun = next((i for i, m in enumerate(messages) if isinstance(m[0], msg.Started)), None)
         if begun is not None:
             messages.insert(begun + 1, to_all(replace(self.steering.state(), run=publisher.run)))

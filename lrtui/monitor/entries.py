@@ -113,8 +113,11 @@ def run_all(
         del out
 
 
-def run_forward(entries: Sequence[Entry]) -> list[Tensor]:
-    """Return the losses of the recorded calls at the weights as they are now."""
+def run_forward(entries: Sequence[Entry], *, grad: bool = False) -> list[Tensor]:
+    """Return the losses of the recorded calls at the weights as they are now.
+
+    With ``grad``, they can be differentiated.
+    """
     used: set[int] = set()
     wanted: list[Entry] = []
     for entry in reversed(entries):
@@ -128,9 +131,9 @@ def run_forward(entries: Sequence[Entry]) -> list[Tensor]:
             used.update(slots)
     values: dict[int, Any] = {}
     for entry in reversed(wanted):
-        found = flat(run_one(entry, values, grad=False))
+        found = flat(run_one(entry, values, grad=grad))
         values.update((slot, found[position]) for position, slot in entry.outputs)
-    return [values[slot].detach().clone() for e in entries for slot in e.losses]
+    return [values[slot] for e in entries for slot in e.losses]
 
 
 def run_one(entry: Entry, values: dict[int, Any], *, grad: bool = True) -> Any:

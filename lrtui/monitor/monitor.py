@@ -159,7 +159,7 @@ class Monitor:
             norm = None
             if (vitals := channel.vitals) is not None:
                 norm, vitals.norm = vitals.norm, None
-                if taken >= vitals.due and (reading := vitals.take()):
+                if taken >= vitals.due and (reading := vitals.take(loss)):
                     scalars = reading | scalars
             others = {n: self._read(v, n) for n, v in scalars.items()} if scalars else NO_SCALARS
             if norm is not None and "grad_norm" not in others:

@@ -1,17 +1,24 @@
-"""Measures by how much longer a step could be before it raised the loss of its own batch.
+"""Measures the loss about a step on its own batch: along the step, or the sharpness.
 
-With w the weights before a step, u the optimizer's real step and L the loss of its own batch,
-L(w), L(w + u/2) and L(w + u) are averaged over ``STEPS`` steps; ``own`` is the multiple of u at
-which the parabola through them is back at its start. A tape of the step runs the batch again
-without gradients: two forward passes, and one at w that must reproduce the script's loss.
+Where each step has a batch of its own: by how much longer a step could be before it raised the loss
+of that batch. With w the weights before a step, u the optimizer's real step and L that loss, L(w),
+L(w + u/2) and L(w + u) are averaged over ``STEPS`` steps; ``own`` is the multiple of u at which the
+parabola through them is back at its start. A tape of the step runs the batch again without
+gradients: two forward passes, and one at w that must reproduce the script's loss.
+
+Where all steps see the same data: the sharpness at w, see ``lrtui.monitor.sharpness``. That they do
+is checked each time: the loss of the recorded data at the next weights must be that of the next
+step.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +30,7 @@ from lrtui.monitor.patches import WATCHING
 from lrtui.monitor.ranks import number_of_ranks
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.saved_state import parameters_of
+from lrtui.monitor.sharpness import Sharpness, threshold_of
 from lrtui.monitor.tape import INTERRUPTED, Tape
 from lrtui.text.errors import in_words
 
@@ -41,6 +49,9 @@ MEMORY_SHARE = 0.25
 ROUNDING = 1e-4
 """Rounding error of a loss evaluated again: torch may use other kernels without gradients."""
 
+SAME = 1e-5
+"""The same of the loss of the next step, if that sees the same data."""
+
 NOT_REPEATED = "computed again, its loss is another one"
 
 FARTHEST = 1000.0
@@ -48,19 +59,32 @@ FARTHEST = 1000.0
 
 
 class OwnLine:
-    """Measures ``own`` for the first optimizer of a training, in the training thread.
+    """Measures on a step's own batch, for the first optimizer of a training, in its thread.
 
     Attributes:
-        reading: a new measurement, else ``None``.
+        reading: a new measurement by name, else ``None``: ``own``; or ``full``, once all steps are
+            known to see the same data, and then of the sharpness its value, error and threshold.
+        sees_all: whether each step seems to see all data, so that the sharpness is measured.
         due: step after which the next measurement begins.
     """
 
     def __init__(
-        self, control: RateControl, complain: Callable[[str], None], step: int = 0
+        self,
+        control: RateControl,
+        complain: Callable[[str], None],
+        step: int = 0,
+        *,
+        sees_all: bool = False,
     ) -> None:
         """Measure after ``step``; ``complain`` is called if that fails."""
         self._complain = complain
-        self.reading: float | None = None
+        self.reading: dict[str, float] | None = None
+        self.sees_all = sees_all
+        self._sharpness = Sharpness()
+        self._is_sure = False  # that each step sees all data
+        self._expected: float | None = None  # loss of the next step if it sees the same data
+        self._found: dict[str, float] | None = None  # reading that depends on that
+        self._next = 0  # step after which the next measurement begins
         self._control = control
         self.due = step + FIRST_STEP
         self._changes = control.changes
@@ -76,9 +100,15 @@ class OwnLine:
             self._tape = None
         self.due, self._weights = NEVER, []
 
-    def after_step(self, step: int) -> None:
-        """Record the next step if that is due, or measure the one just recorded."""
+    def after_step(self, step: int, loss: Any = None) -> None:
+        """Record the next step if that is due, or measure the one just recorded.
+
+        The loss of the step may be on a device.
+        """
         if step < self.due and self._tape is None:
+            return
+        if self._expected is not None:
+            self._check(loss)
             return
         if self._tape is None and Tape.active is not None:
             self.due = step + STEPS  # of a try
@@ -94,7 +124,18 @@ class OwnLine:
         self._spent += time.perf_counter() - began
         if self._tape is None and self.due < NEVER:
             # A step recorded is slower, by about as much as this.
-            self.due = step + self._rest()
+            self._next = step + self._rest()
+            self.due = self._next if self._expected is None else step + 1
+
+    def _check(self, loss: Any) -> None:
+        """Give the reading if the step just taken has seen the same data as the one before it."""
+        expected, self._expected = self._expected, None
+        assert expected is not None
+        self.due = self._next
+        if loss is not None and math.isclose(float(loss), expected, rel_tol=SAME):
+            self.reading, self._is_sure = self._found, True
+        elif not self._is_sure:
+            self.detach()
 
     def _give_up(self, why: str) -> None:
         """Stop measuring for good, and say why."""
@@ -112,7 +153,8 @@ class OwnLine:
         """Record the next step."""
         optimizer = self._control.first
         parameters = parameters_of(optimizer) if optimizer is not None else []
-        if not can_measure(parameters):
+        unknown = optimizer is None or threshold_of(optimizer) is None
+        if (self._is_sure and unknown) or not can_measure(parameters):
             self.detach()
             return
         self._weights = [p.detach().clone() for p in parameters]
@@ -127,48 +169,71 @@ class OwnLine:
         if tape.trouble == INTERRUPTED:
             return
         try:
-            found = None if tape.trouble or tape.steps != 1 else self._along(tape, before)
+            failed = tape.trouble or tape.steps != 1 or not self._take(tape, before)
         except Exception as error:  # of the script's modules at other weights, or out of memory
             self._give_up(in_words(error))
             return
-        if found is None:  # the next step would not be another one
+        if failed:  # the next step would not be another one
             self._give_up(tape.trouble or NOT_REPEATED)
-            return
+
+    def _take(self, tape: Tape, before: list[Tensor]) -> bool:
+        """Measure on a recorded step; return whether its loss is the one that the script had."""
+        assert self._control.first is not None
+        parameters = parameters_of(self._control.first)
+        with start_of(tape, parameters, before) as move_to:
+            start, script = evaluate(tape), total(tape.losses[0])
+            is_same = math.isclose(start, script, rel_tol=ROUNDING, abs_tol=ROUNDING)
+            if is_same and self.sees_all:
+                self._found = {"full": 1.0}
+                if self._is_sure:
+                    self._found = self._sharpness.measure(tape, self._control.first, before)
+                move_to(1.0)
+                self._expected = evaluate(tape)
+            elif is_same:
+                self._along(tape, move_to, start)
+        return is_same
+
+    def _along(self, tape: Tape, move_to: Callable[[float], None], start: float) -> None:
+        """Evaluate the loss in the middle and at the end of a step."""
         if self._changes != self._control.changes:
             self._changes = self._control.changes
             self._losses.clear()
-        self._losses.append(found)
+        move_to(0.5)
+        middle = evaluate(tape)
+        move_to(1.0)
+        self._losses.append((start, middle, evaluate(tape)))
         if len(self._losses) == STEPS:
-            self.reading = crossing(*(sum(column) for column in zip(*self._losses, strict=True)))
+            sums = (sum(column) for column in zip(*self._losses, strict=True))
+            self.reading = {"own": crossing(*sums)}
             self._losses.clear()
 
-    @torch.no_grad()
-    def _along(self, tape: Tape, before: list[Tensor]) -> tuple[float, float, float] | None:
-        """Return the losses at the start, middle and end of a step.
 
-        ``None`` if the loss at the start is not the one that the script had.
-        """
-        assert self._control.first is not None
-        parameters = parameters_of(self._control.first)
-        after = [p.detach().clone() for p in parameters]
-        WATCHING.is_paused = True
-        now = tape.before.retaken()
-        try:
-            with tape.before.same_versions(parameters):
-                try:
-                    end = evaluate(tape)
-                    move(parameters, before, after, 0.5)
-                    middle = evaluate(tape)
-                    move(parameters, before, after, 0.0)
-                    start = evaluate(tape)
-                finally:
-                    move(parameters, before, after, 1.0)
-                    now.restore()
-        finally:
-            WATCHING.is_paused = False
-        if not math.isclose(start, total(tape.losses[0]), rel_tol=ROUNDING, abs_tol=ROUNDING):
-            return None
-        return start, middle, end
+@contextlib.contextmanager
+def start_of(
+    tape: Tape, parameters: list[Tensor], before: list[Tensor]
+) -> Iterator[Callable[[float], None]]:
+    """Put the weights back to before a recorded step; restore everything in the end.
+
+    Yields:
+        A function that moves the weights to a share of the step.
+    """
+    after = [p.detach().clone() for p in parameters]
+
+    def move_to(share: float) -> None:
+        move(parameters, before, after, share)
+
+    WATCHING.is_paused = True
+    now = tape.before.retaken()
+    try:
+        with tape.before.same_versions(parameters), torch.no_grad():
+            try:
+                move_to(0.0)
+                yield move_to
+            finally:
+                move_to(1.0)
+                now.restore()
+    finally:
+        WATCHING.is_paused = False
 
 
 def evaluate(tape: Tape) -> float:

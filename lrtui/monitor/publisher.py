@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 from msgspec.structs import replace
 
 from lrtui import messages as msg
-from lrtui.analysis.headroom import word
+from lrtui.analysis.headroom import MOST_CALM, word
 from lrtui.analysis.history import (
     UPDATE,
     History,
@@ -48,14 +48,28 @@ MAX_EVENTS = 1000
 MAX_GAUGES = 12
 """Measurements of the headroom kept for viewers that join later."""
 
+MAX_SHARPNESSES = 200
+"""Measurements of the sharpness kept for them."""
+
 SLOPE = ("slope left", "slope calm", "slope growth", "slope pairs")
 """Scalars of a measurement of the slope left."""
+
+SHARPNESS = ("slope sharpness", "slope error", "slope threshold")
+"""Scalars of a measurement of the sharpness."""
 
 LEVEL_WINDOW = 20
 """Losses whose median is the level of the loss."""
 
 MAX_EARLIER_RUNS, EARLIER_BUCKETS = 50, 100
 """Earlier runs of the process that are kept, and buckets of each."""
+
+MOST_KEPT: dict[type, int] = {
+    msg.Snapshots: 1,
+    msg.Updates: 1,
+    msg.Gauge: MAX_GAUGES,
+    msg.Sharpness: MAX_SHARPNESSES,
+}
+"""Messages of each kind of measurement kept for viewers that join later."""
 
 STEPS_WITHOUT_LOSS = 20
 """Steps without any loss after which they are sent without one."""
@@ -157,6 +171,7 @@ class Publisher:
         self._gauge: msg.Gauge | None = None
         self._slope: Any = None  # the last numbers of SLOPE
         self._own: float | None = None
+        self._is_full = self._full_batch  # whether each step is known to see all data
         self._without_loss: list[Row] = []
         self._updates: msg.Updates | None = None  # yet to be sent
 
@@ -353,6 +368,7 @@ class Publisher:
         rich = [row for row in rows if row.others and (*row.others,) != ("grad_norm",)]  # few
         self._validated.add([row for row in rich if is_validated(row)])
         messages += map(to_all, self._gauges(rich))
+        messages += map(to_all, self._sharpnesses(rich))
         if self._updates is not None:
             self._keep_event(self._updates)
             messages.append(to_all(self._updates))
@@ -365,11 +381,10 @@ class Publisher:
 
     def _keep_event(self, message: msg.AnyMessage) -> None:
         """Keep an event for viewers that join later; of measurements, only the latest."""
-        if isinstance(message, msg.Snapshots | msg.Updates | msg.Gauge):
-            most = MAX_GAUGES if isinstance(message, msg.Gauge) else 1
+        if (most := MOST_KEPT.get(type(message))) is not None:
             for old in [e for e in self._events if type(e) is type(message)][: 1 - most or None]:
                 self._events.remove(old)
-        if isinstance(message, msg.Steered | msg.Snapshots | msg.Updates | msg.Gauge | msg.Printed):
+        if most is not None or isinstance(message, msg.Steered | msg.Printed):
             self._events.append(message)
 
     def _gauges(self, rows: Sequence[Row]) -> Iterator[msg.Gauge]:
@@ -389,7 +404,7 @@ class Publisher:
             said = word(
                 *(left, calm, growth, int(pairs)),
                 before=before,
-                full_batch=self._full_batch,
+                full_batch=self._is_full,
                 alone=self.alone,
                 risen=self.level is not None and self.level > max(self._opening),
             )
@@ -404,6 +419,23 @@ class Publisher:
             )
             self._keep_event(self._gauge)
             yield self._gauge
+
+    def _sharpnesses(self, rows: Sequence[Row]) -> Iterator[msg.Sharpness]:
+        """Yield the sharpness measured in some rows."""
+        for row in rows:
+            self._is_full |= "slope full" in row.others
+            value, error, threshold = map(row.others.get, SHARPNESS)
+            if value is not None and error is not None:
+                found = msg.Sharpness(
+                    run=self.run, step=row.step, value=value, error=error, threshold=threshold
+                )
+                self._keep_event(found)
+                yield found
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether each step seems to see all data."""
+        return self._is_full or (self._gauge is not None and abs(self._gauge.calm) > MOST_CALM)
 
     def _withdraw_word(self, message: msg.AnyMessage) -> Iterator[msg.Gauge]:
         """Yield the last headroom without its word if a command has changed rate or weights."""

@@ -29,7 +29,7 @@ from lrtui.monitor.levers import Levers
 from lrtui.monitor.memory import memory_of_this_process
 from lrtui.monitor.own_line import OwnLine
 from lrtui.monitor.patches import WATCHING, Patches
-from lrtui.monitor.rate_control import rate_of
+from lrtui.monitor.rate_control import RateControl, rate_of
 from lrtui.monitor.recent_steps import RecentSteps
 from lrtui.text.errors import in_words
 from lrtui.text.validation import validation_kind
@@ -52,6 +52,7 @@ class Vitals:
         headroom: measures how much slope is left after a step.
         search_due: whether the training thread should call ``search_script``.
         due: step from which on ``take`` must be called after each step.
+        sees_all: whether each step seems to see all data, so that the sharpness is measured.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class Vitals:
         self.norm: Any = None
         self.search_due = False
         self.due = 0
+        self.sees_all = False
         self.headroom: Headroom | None = None
+        self._control: RateControl | None = None
         self._own_batch = own_batch
         self._own: OwnLine | None = None
         self.limit: float | None = None
@@ -103,9 +106,8 @@ class Vitals:
     def follow(self, levers: Levers, step: int) -> None:
         """Measure the headroom of another training, which begins after ``step``."""
         self._detach()
-        control = levers.control
+        self._control = control = levers.control
         self.headroom = Headroom(control, self._complain, step, levers.model)
-        self._own = OwnLine(control, self._complain, step) if self._own_batch else None
         self.due = 0
 
     def close(self) -> None:
@@ -118,6 +120,7 @@ class Vitals:
             if measurement is not None:
                 measurement.detach()
         self.headroom = self._own = None
+        self.sees_all = False
 
     # --- in the training thread -----------------------------------------------------------
 
@@ -200,8 +203,11 @@ class Vitals:
         except Exception as error:  # whatever a script logs
             self._complain(f"validation losses cannot be shown: {in_words(error)}")
 
-    def take(self) -> dict[str, Any] | None:
-        """Do what is due after the step just taken; return what was measured, if anything was."""
+    def take(self, loss: Any = None) -> dict[str, Any] | None:
+        """Do what is due after the step just taken; return what was measured, if anything was.
+
+        The loss of the step may be on a device.
+        """
         reading, step = None, self._queue.step
         if self._begins:
             self._begins = False
@@ -214,13 +220,24 @@ class Vitals:
             # No script's own scalars are called that.
             updates = {UPDATE + name: value for name, value in headroom.updates.items()}
             reading = {f"slope {name}": value for name, value in reading.items()} | updates
-        if (own := self._own) is not None:
-            own.after_step(step)
+        if (own := self._own_measurement(step)) is not None:
+            own.after_step(step, loss)
             if own.reading is not None:
-                reading = {"slope own": own.reading, **(reading or {})}
-                own.reading = None
+                found = {f"slope {name}": value for name, value in own.reading.items()}
+                reading, own.reading = found | (reading or {}), None
         self.due = min((each.due for each in (headroom, own) if each is not None), default=NEVER)
         return reading
+
+    def _own_measurement(self, step: int) -> OwnLine | None:
+        """Return what measures on a step's own batch, if that is wanted."""
+        own = self._own
+        if own is not None and own.sees_all != self.sees_all:
+            own.detach()
+            own = None
+        if own is None and self._control is not None and (self.sees_all or self._own_batch):
+            own = OwnLine(self._control, self._complain, step, sees_all=self.sees_all)
+        self._own = own
+        return own
 
     def search_script(self) -> None:
         """Search the script's frames for its total number of steps."""

@@ -58,6 +58,7 @@ class Run:
         ahead_outcome: how the look-ahead ended, ``None`` while it has not.
         ahead_reason: why it ended or went no further.
         sharpness: step, value and error of each measurement.
+        threshold: see ``Sharpness``.
         slice: the last ``Slice``.
         picture: the last ``Picture``.
         changes: steps at which somebody changed the rate, and the new rates.
@@ -92,6 +93,7 @@ class Run:
     ahead_outcome: msg.Outcome | None = None
     ahead_reason: str = ""
     sharpness: list[tuple[int, float, float]] = field(default_factory=list)
+    threshold: float | None = None
     slice: msg.Slice | None = None
     picture: msg.Picture | None = None
     seconds: float = 0.0
@@ -381,6 +383,7 @@ class Run:
 
     def note_sharpness(self, message: msg.Sharpness) -> None:
         """Keep a measurement of the sharpness."""
+        self.threshold = message.threshold
         self.sharpness.append((message.step, message.value, message.error))
         if len(self.sharpness) > SHARPNESSES:
             del self.sharpness[1::2]

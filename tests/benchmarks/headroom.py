@@ -430,7 +430,7 @@ def trials(name: str, seed: int, base: float) -> Iterator[dict[str, Any]]:
         # Seven steps before each snapshot, as near to it as the slope's.
         line.due = 0 if any(0 < s - step <= 3 * OWN_STEPS for s in SNAPSHOTS) else 10**6
         line.after_step(step + 1)
-        own, line.reading = line.reading if line.reading is not None else own, None
+        own, line.reading = line.reading["own"] if line.reading is not None else own, None
         headroom.after_step(step + 1)
         if headroom.reading is None:
             continue

@@ -60,7 +60,8 @@ def test_it_is_that_of_the_closed_form(lr: float) -> None:
         if own.reading is not None:
             break
     assert len(slopes) == STEPS
-    assert own.reading == pytest.approx(-sum(slopes) / sum(bends), rel=1e-6)
+    assert own.reading is not None
+    assert own.reading["own"] == pytest.approx(-sum(slopes) / sum(bends), rel=1e-6)
 
 
 def test_it_is_measured_anew_once_the_rate_was_set_by_hand() -> None:
@@ -80,7 +81,7 @@ def test_it_is_measured_anew_once_the_rate_was_set_by_hand() -> None:
         if step == 10:  # some were measured at the old rate
             control.scale_by(10)
         if own.reading is not None:
-            readings.append((step, own.reading))
+            readings.append((step, own.reading["own"]))
             own.reading = None
     (first, at_ten), *others = readings
     assert first > 10 + STEPS

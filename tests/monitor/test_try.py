@@ -85,6 +85,15 @@ def test_neither_a_try_nor_the_measurements_change_a_training(names: tuple[str, 
         assert bool(watched[name].get("slope own")) == has_own, name
 
 
+@pytest.mark.slow
+def test_nor_does_a_measurement_of_the_sharpness() -> None:
+    names = ("mlp", "cnn_batchnorm", "transformer", "diffusion", "evaluated", "checkpointed")
+    plain, sharp = outcomes(("plain", "sharp"), names)
+    for name in names:
+        assert sharp[name]["digest"] == plain[name]["digest"], name
+        assert sharp[name].get("slope sharpness"), name
+
+
 @pytest.mark.parametrize("names", CHUNKS[1::2], ids=" ".join)
 def test_a_branch_is_the_training_at_that_rate_and_adopted_goes_on_so(
     names: tuple[str, ...],

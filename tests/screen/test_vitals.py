@@ -14,6 +14,7 @@ from lrtui.messages import (
     Gauge,
     Progress,
     Ranks,
+    Sharpness,
     Snapshots,
     Started,
     State,
@@ -139,6 +140,23 @@ async def test_whether_the_rate_may_go_up(size: tuple[int, int]) -> None:
         status = text(app, "status")
         assert "↑ room for ×2" in status
         assert "t back to step 40" in status
+
+
+@pytest.mark.slow
+async def test_of_full_batches_the_sharpness_stands_in_place_of_the_slope() -> None:
+    found = [
+        Sharpness(run=1, step=step, value=value, error=0.01, threshold=2.0)
+        for step, value in ((150, 130.0), (400, 200.0))
+    ]
+    app = live_app(*told(falling(600)), measured(47, 0.53, ""), *found)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        numbers = text(app, "numbers")
+        assert "slope left" not in numbers
+        assert "sharpness 200     1.00 of 2/rate" in numbers  # the rate is 0.01
+        chart = text(app, "sharpness")
+        assert "200  1.00 of 2/rate" in chart
+        assert "2/rate = 200" in chart
 
 
 def test_updates_are_for_programs_and_the_screen() -> None:

@@ -9,6 +9,7 @@ from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, length
 from lrtui.screen.panes.pane import Pane, Press
 from lrtui.screen.panes.ranks import LEVELS
+from lrtui.screen.panes.sharpness import allowed_by, formula
 from lrtui.session.run import Run
 from lrtui.session.sentences import advice_text
 from lrtui.text.validation import validation_kind
@@ -85,10 +86,16 @@ def scalars_of(run: Run) -> Iterator[Row]:
         yield [(f"{label} ", "dim"), (f"{series.last:<7.3g} ", "strong")]
         if name == "grad_norm" and vitals is not None and vitals.clipped is not None:
             yield [(f"{vitals.clipped:>4.0%} clipped   ", "dim")]
-    if (gauge := run.live.gauge) is not None and gauge.calm <= MOST_CALM:
+    gauge = None if run.sharpness else run.live.gauge
+    if gauge is not None and abs(gauge.calm) <= MOST_CALM:
         left = f"{round(gauge.left, 2) + 0.0:.0%}".replace("-", "−")  # no −0
         history = curve(each.left for each in run.live.gauges)
         yield [("slope left ", "dim"), (f"{left:<5}", "strong"), (f"{history}  ", "dim")]
+    if run.sharpness:
+        value, allowed = run.sharpness[-1][1], allowed_by(run)
+        yield [("sharpness ", "dim"), (f"{value:<8.4g}", "strong")]
+        if allowed is not None:
+            yield [(f"{value / allowed:.2f} of {formula(run)}  ", "dim")]
     if vitals is not None and vitals.data_wait is not None:
         yield [("data wait ", "dim"), (f"{vitals.data_wait:<5.0%}", "strong")]
     if vitals is not None and vitals.epoch is not None:

@@ -67,13 +67,16 @@ def draw(view: View, width: int, height: int) -> list[Row]:
 
 def allowed_by(run: Run) -> float | None:
     """Return the largest stable sharpness at the rate in force, ``None`` if unknown."""
-    if isinstance(run.optimizer, str) or run.optimizer.name == "own":
+    is_known = isinstance(run.optimizer, Optimizer) and run.optimizer.name != "own"
+    if run.threshold is None and not is_known:
         return None
     return threshold(run) / run.rate_now if run.rate_now else math.inf
 
 
 def threshold(run: Run) -> float:
     """Return the largest stable product of rate and curvature."""
+    if run.threshold is not None:
+        return run.threshold
     assert isinstance(run.optimizer, Optimizer)
     return run.optimizer.threshold
 
@@ -107,6 +110,12 @@ def waits_for(view: View) -> str:
     return "" if run and run.sharpness else "measured soon"
 
 
+def has_sharpness(view: View) -> bool:
+    """Return whether it was measured of a training that is not ours."""
+    run = view.session.current
+    return run is not None and run.live is not None and bool(run.sharpness)
+
+
 SHARPNESS = turning_chart(
     id="sharpness",
     title="sharpness",
@@ -114,7 +123,7 @@ SHARPNESS = turning_chart(
     depends_on=depends_on,
     help="The largest curvature of the loss, measured on the way, and the value above which steps "
     "along it grow: 2/rate, with momentum or Adam another.",
-    applies=lambda view: is_measured(view) and not has_theory(view),
+    applies=lambda view: has_sharpness(view) or (is_measured(view) and not has_theory(view)),
     waits_for=waits_for,
     click=click,
 )

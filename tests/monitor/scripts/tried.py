@@ -71,11 +71,16 @@ def watch(mode: str, found: dict[str, Any]) -> None:
     from lrtui.monitor.command_queue import PendingCommand
     from lrtui.monitor.monitor import Monitor
     from lrtui.monitor.options import RunOptions
+    from lrtui.monitor.publisher import Publisher
     from lrtui.monitor.vitals import Vitals
 
-    if mode == "watched":  # as often as can be
+    watches = mode in ("watched", "sharp")
+    if watches:  # as often as can be
         own_line.FIRST_STEP, own_line.TIME_SHARE = 5, 1e9
         headroom.FIRST_STEP, headroom.TIME_SHARE = 5, 1e9
+    if mode == "sharp":
+        Publisher.sees_all = property(lambda publisher: True)  # type: ignore[assignment, misc]
+        own_line.OwnLine._check = taken_for_the_same  # type: ignore[method-assign]
     begin, publish, record = Channel.begin, Channel._publish, Monitor.record
     take = Vitals.take
     verb, _, value = mode.partition("=")
@@ -83,14 +88,15 @@ def watch(mode: str, found: dict[str, Any]) -> None:
     def commands() -> Iterator[tuple[msg.AnyCommand, int]]:
         if verb == "scale":
             yield msg.Scale(id=1, by=float(value)), AT
-        elif verb != "watched":
+        elif not watches:
             factors = [*map(float, (value or verb).split(","))]
             yield msg.Try(id=1, factors=factors, steps=RECORDED), AT
         if verb == "adopt":
             yield msg.Adopt(id=2, factor=float(value)), AT + RECORDED
 
-    def noting_take(vitals: Vitals) -> Any:
-        taken = take(vitals)
+    def noting_take(vitals: Vitals, loss: Any) -> Any:
+        vitals.sees_all = mode == "sharp"
+        taken = take(vitals, loss)
         for name in taken or ():
             found[name] = found.get(name, 0) + 1
         return taken
@@ -120,7 +126,13 @@ def watch(mode: str, found: dict[str, Any]) -> None:
     Vitals.take = noting_take  # type: ignore[method-assign]
     Monitor.record = noting_record  # type: ignore[method-assign]
     Channel._publish = noting_publish  # type: ignore[method-assign]
-    Automatic(RunOptions(vitals=mode == "watched", own_batch=mode == "watched"))
+    Automatic(RunOptions(vitals=watches, own_batch=mode == "watched"))
+
+
+def taken_for_the_same(own: Any, loss: Any) -> None:
+    """Give a reading whatever data the last step has seen; it must have had a loss."""
+    own.reading, own._is_sure, own._expected, own.due = own._found, True, None, own._next
+    assert loss is not None
 
 
 if __name__ == "__main__":
