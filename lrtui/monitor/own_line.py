@@ -65,6 +65,7 @@ class OwnLine:
         reading: a new measurement by name, else ``None``: ``own``; or ``full``, once all steps are
             known to see the same data, and then of the sharpness its value, error and threshold.
         sees_all: whether each step seems to see all data, so that the sharpness is measured.
+        is_refuted: whether that has turned out wrong.
         due: step after which the next measurement begins.
     """
 
@@ -81,12 +82,13 @@ class OwnLine:
         self.reading: dict[str, float] | None = None
         self.sees_all = sees_all
         self._sharpness = Sharpness()
+        self.is_refuted = False
         self._is_sure = False  # that each step sees all data
         self._expected: float | None = None  # loss of the next step if it sees the same data
         self._found: dict[str, float] | None = None  # reading that depends on that
         self._next = 0  # step after which the next measurement begins
         self._control = control
-        self.due = step + FIRST_STEP
+        self.due = step if sees_all else step + FIRST_STEP
         self._changes = control.changes
         self._tape: Tape | None = None
         self._weights: list[Tensor] = []
@@ -135,6 +137,7 @@ class OwnLine:
         if loss is not None and math.isclose(float(loss), expected, rel_tol=SAME):
             self.reading, self._is_sure = self._found, True
         elif not self._is_sure:
+            self.is_refuted = True
             self.detach()
 
     def _give_up(self, why: str) -> None:
@@ -250,6 +253,8 @@ def can_measure(parameters: list[Tensor]) -> bool:
         return False
     if not parameters or not all(p.is_floating_point() for p in parameters):
         return False
+    if parameters[0].is_cuda and torch.cuda.is_current_stream_capturing():
+        return False  # what is copied would become part of a CUDA graph
     free = free_bytes(parameters[0].device)
     return free is None or 3 * sum(p.nbytes for p in parameters) <= MEMORY_SHARE * free
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 from msgspec.structs import replace
 
 from lrtui import messages as msg
-from lrtui.analysis.headroom import MOST_CALM, word
+from lrtui.analysis.headroom import word
 from lrtui.analysis.history import (
     UPDATE,
     History,
@@ -56,6 +56,9 @@ SLOPE = ("slope left", "slope calm", "slope growth", "slope pairs")
 
 SHARPNESS = ("slope sharpness", "slope error", "slope threshold")
 """Scalars of a measurement of the sharpness."""
+
+RATHER_CALM = 0.5
+"""Size of the median cosine of consecutive gradients from which all may be of the same data."""
 
 LEVEL_WINDOW = 20
 """Losses whose median is the level of the loss."""
@@ -420,10 +423,12 @@ class Publisher:
             self._keep_event(self._gauge)
             yield self._gauge
 
-    def _sharpnesses(self, rows: Sequence[Row]) -> Iterator[msg.Sharpness]:
+    def _sharpnesses(self, rows: Sequence[Row]) -> Iterator[msg.Sharpness | msg.Gauge]:
         """Yield the sharpness measured in some rows."""
         for row in rows:
-            self._is_full |= "slope full" in row.others
+            if "slope full" in row.others:
+                self._is_full = True
+                yield from self._without_word()
             value, error, threshold = map(row.others.get, SHARPNESS)
             if value is not None and error is not None:
                 found = msg.Sharpness(
@@ -434,14 +439,18 @@ class Publisher:
 
     @property
     def sees_all(self) -> bool:
-        """Whether each step seems to see all data."""
-        return self._is_full or (self._gauge is not None and abs(self._gauge.calm) > MOST_CALM)
+        """Whether each step seems to see all data, so that this is to be checked."""
+        return self._is_full or (self._gauge is not None and abs(self._gauge.calm) > RATHER_CALM)
 
     def _withdraw_word(self, message: msg.AnyMessage) -> Iterator[msg.Gauge]:
         """Yield the last headroom without its word if a command has changed rate or weights."""
         if not isinstance(message, msg.Steered) or not message.changed_course:
             return
         self._slope = self._own = None
+        yield from self._without_word()
+
+    def _without_word(self) -> Iterator[msg.Gauge]:
+        """Yield the last headroom without its word, if it has one."""
         if self._gauge is not None and self._gauge.word:
             self._gauge = replace(self._gauge, word="", own=None)
             self._keep_event(self._gauge)

@@ -21,6 +21,13 @@ from lrtui.monitor.entries import run_forward
 from lrtui.monitor.saved_state import parameters_of
 from lrtui.monitor.tape import Tape
 
+AGREEMENT = 0.02
+"""Largest relative difference between the eigenvalue and that by differences half as long: it is
+larger where gradients are too coarse."""
+
+FINE = (torch.float32, torch.float64)
+"""Types that gradients must have; their differences in mixed precision were off by 18 %."""
+
 NAMES: dict[type[Optimizer], OptimizerName] = {SGD: "sgd", Adam: "adam", AdamW: "adamw"}
 """Optimizers whose threshold is known."""
 
@@ -44,8 +51,8 @@ class Sharpness:
             weights: one for each of its parameters.
 
         Returns:
-            The eigenvalue, its error and the threshold; ``None`` if they are not known, as before
-            Adam's first step and at weights that are not finite.
+            The eigenvalue, its error and the threshold; ``None`` if they cannot be known, as before
+            Adam's first step, at weights that are not finite and in mixed precision.
         """
         # Only here, as few trainings see all data at each step.
         from lrtui.trainer.measure.curvature import (
@@ -60,13 +67,16 @@ class Sharpness:
         pairs = zip(parameters_of(optimizer), weights, strict=True)
         trained = [(p, w) for p, w in pairs if p.requires_grad]
         parameters, threshold = [p for p, _ in trained], threshold_of(optimizer)
+        mixed = any(is_on for entry in tape.entries for _, is_on, _ in entry.autocast)
+        if mixed or not all(p.dtype in FINE for p in parameters):
+            return None
         scale = preconditioner(optimizer, parameters)  # type: ignore[arg-type]
         if scale is None or threshold is None:
             return None
         length = math.sqrt(sum(float(w.square().sum()) for _, w in trained)) or 1.0
 
-        def product(v: Tensor) -> Tensor:
-            step = DIFFERENCE_STEP * length / float((scale * v).norm())
+        def product(v: Tensor, share: float = 1.0) -> Tensor:
+            step = share * DIFFERENCE_STEP * length / float((scale * v).norm())
             ends = [gradient_at(tape, trained, s * scale * v) for s in (step, -step)]
             return scale * (ends[0] - ends[1]) / (2 * step)
 
@@ -74,10 +84,12 @@ class Sharpness:
         start, most = start / start.norm(), MAX_COLD_PRODUCTS
         if self._vector is not None and len(self._vector) == len(scale):
             start, most = self._vector + FRESH_NOISE * start, MAX_WARM_PRODUCTS
-        value, error, self._vector = result_of(leading_eigenpair(product, start, most))
-        if not math.isfinite(value + error):
+        value, error, vector = result_of(leading_eigenpair(product, start, most))
+        again = float(vector @ product(vector, 0.5))
+        if not abs(again - value) <= AGREEMENT * abs(value) + error:  # nor if not finite
             self._vector = None
             return None
+        self._vector = vector
         return {"sharpness": value, "error": error, "threshold": threshold}
 
 

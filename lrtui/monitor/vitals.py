@@ -77,6 +77,7 @@ class Vitals:
         self.search_due = False
         self.due = 0
         self.sees_all = False
+        self._differs = False  # the data of a step from those of the next
         self.headroom: Headroom | None = None
         self._control: RateControl | None = None
         self._own_batch = own_batch
@@ -120,7 +121,7 @@ class Vitals:
             if measurement is not None:
                 measurement.detach()
         self.headroom = self._own = None
-        self.sees_all = False
+        self.sees_all = self._differs = False
 
     # --- in the training thread -----------------------------------------------------------
 
@@ -231,11 +232,13 @@ class Vitals:
     def _own_measurement(self, step: int) -> OwnLine | None:
         """Return what measures on a step's own batch, if that is wanted."""
         own = self._own
-        if own is not None and own.sees_all != self.sees_all:
+        self._differs |= own is not None and own.is_refuted
+        sees_all = self.sees_all and not self._differs
+        if own is not None and own.sees_all != sees_all:
             own.detach()
             own = None
-        if own is None and self._control is not None and (self.sees_all or self._own_batch):
-            own = OwnLine(self._control, self._complain, step, sees_all=self.sees_all)
+        if own is None and self._control is not None and (sees_all or self._own_batch):
+            own = OwnLine(self._control, self._complain, step, sees_all=sees_all)
         self._own = own
         return own
 

@@ -107,6 +107,19 @@ def test_of_a_network_it_is_that_of_its_whole_hessian(kind: type[Any]) -> None:
     assert readings[-1]["sharpness"] == pytest.approx(largest, rel=0.02)
 
 
+def test_of_gradients_that_are_too_coarse_there_is_none() -> None:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+    x, y = torch.randn(64, 8), torch.randn(64, 1)
+
+    def loss(step: int) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return F.mse_loss(model(x).float(), y)
+
+    readings, _ = measured(SGD(model.parameters(), 1e-3), loss)
+    assert [reading for reading in readings if "sharpness" in reading] == []
+
+
 def test_where_each_step_has_a_batch_of_its_own_there_is_none() -> None:
     torch.manual_seed(1)
     model = nn.Linear(6, 1)

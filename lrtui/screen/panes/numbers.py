@@ -9,7 +9,7 @@ from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, length
 from lrtui.screen.panes.pane import Pane, Press
 from lrtui.screen.panes.ranks import LEVELS
-from lrtui.screen.panes.sharpness import allowed_by, formula
+from lrtui.screen.panes.sharpness import allowed_by, formula, value_text
 from lrtui.session.run import Run
 from lrtui.session.sentences import advice_text
 from lrtui.text.validation import validation_kind
@@ -93,7 +93,7 @@ def scalars_of(run: Run) -> Iterator[Row]:
         yield [("slope left ", "dim"), (f"{left:<5}", "strong"), (f"{history}  ", "dim")]
     if run.sharpness:
         value, allowed = run.sharpness[-1][1], allowed_by(run)
-        yield [("sharpness ", "dim"), (f"{value:<8.4g}", "strong")]
+        yield [("sharpness ", "dim"), (f"{value_text(value):<7} ", "strong")]
         if allowed is not None:
             yield [(f"{value / allowed:.2f} of {formula(run)}  ", "dim")]
     if vitals is not None and vitals.data_wait is not None:

@@ -46,7 +46,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         with np.errstate(divide="ignore"):
             level = threshold(run) / lrs
         layers.append(Curve(at, level, "bad", dotted=True))
-        label = f"{formula(run)} = {allowed:,.4g}"
+        label = f"{formula(run)} = {value_text(allowed)}"
         layers.append(Label(0.75 * last, float(level[-1]), label, "bad"))
     layers.append(Stroke(steps, values, view.tone(run)))
     layers.append(Mark(float(steps[-1]), float(values[-1]), "●", view.tone(run)))
@@ -57,8 +57,8 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         allowed = threshold(run) / run.lr_at(int(steps[i])) if allowed is not None else None
     now, error = values[i], errors[i]
     legend: Row = [] if pointed is None else [(f"step {steps[i]:,.0f}  ", "strong")]
-    give = f" ± {error:.1g}" if error > MIN_ERROR * now else ""
-    said = f" {now:.4g}{give}"
+    give = f" ± {value_text(float(f'{error:.1g}'))}" if error > MIN_ERROR * now else ""
+    said = f" {value_text(now)}{give}"
     legend += [("━━", view.tone(run)), (said, "text")]
     if allowed is not None:
         legend.append((f"  {now / allowed:.2f} of {formula(run)}", "dim"))
@@ -84,6 +84,11 @@ def threshold(run: Run) -> float:
 def formula(run: Run) -> str:
     """Return the formula of the largest stable sharpness, such as 2/rate."""
     return f"{threshold(run):.3g}/rate"
+
+
+def value_text(value: float) -> str:
+    """Format a sharpness in four digits: 39.84, 18,610."""
+    return f"{value:,.0f}" if 1000 <= value < 1e6 else f"{value:.4g}"
 
 
 def depends_on(view: View, width: int) -> object:
