@@ -44,7 +44,10 @@ TIME_SHARE = 0.005
 """Largest share of the time for measurements; those of ``headroom`` may take as much."""
 
 MEMORY_SHARE = 0.25
-"""Largest share of the free memory for the three copies of a measurement."""
+"""Largest share of the free memory for the copies of a measurement."""
+
+COPIES, SHARPNESS_COPIES = 3, 50
+"""Copies of the weights that it needs."""
 
 ROUNDING = 1e-4
 """Rounding error of a loss evaluated again: torch may use other kernels without gradients."""
@@ -141,9 +144,10 @@ class OwnLine:
             self.detach()
 
     def _give_up(self, why: str) -> None:
-        """Stop measuring for good, and say why."""
+        """Stop measuring for good, and say why; nobody has asked for the sharpness."""
         self.detach()
-        self._complain(f"the step's own batch can no longer be measured: {why}")
+        if not self.sees_all:
+            self._complain(f"the step's own batch can no longer be measured: {why}")
 
     def _rest(self) -> int:
         """Return how many steps to take before the next measurement."""
@@ -157,7 +161,8 @@ class OwnLine:
         optimizer = self._control.first
         parameters = parameters_of(optimizer) if optimizer is not None else []
         unknown = optimizer is None or threshold_of(optimizer) is None
-        if (self._is_sure and unknown) or not can_measure(parameters):
+        copies = SHARPNESS_COPIES if self._is_sure else COPIES
+        if (self._is_sure and unknown) or not can_measure(parameters, copies):
             self.detach()
             return
         self._weights = [p.detach().clone() for p in parameters]
@@ -172,7 +177,11 @@ class OwnLine:
         if tape.trouble == INTERRUPTED:
             return
         try:
-            failed = tape.trouble or tape.steps != 1 or not self._take(tape, before)
+            failed = tape.trouble or tape.steps != 1
+            if not failed and self.sees_all and has_hooks(tape):
+                self.detach()
+                return
+            failed = failed or not self._take(tape, before)
         except Exception as error:  # of the script's modules at other weights, or out of memory
             self._give_up(in_words(error))
             return
@@ -245,8 +254,19 @@ def evaluate(tape: Tape) -> float:
     return total(run_forward(tape.entries))
 
 
-def can_measure(parameters: list[Tensor]) -> bool:
-    """Return whether a step can be recorded, and three copies fit into ``MEMORY_SHARE``."""
+def has_hooks(tape: Tape) -> bool:
+    """Return whether modules have hooks, which may do anything when they are called once more."""
+    parts = {part for entry in tape.entries for part, _ in entry.training or ()}
+    hooked = (
+        *(part._forward_hooks or part._forward_pre_hooks for part in parts),
+        *(part._backward_hooks or part._backward_pre_hooks for part in parts),
+        *(getattr(p, "_backward_hooks", None) for part in parts for p in part.parameters(False)),
+    )
+    return any(hooked)
+
+
+def can_measure(parameters: list[Tensor], copies: int) -> bool:
+    """Return whether a step can be recorded, and copies of weights fit into ``MEMORY_SHARE``."""
     if number_of_ranks()[1] > 1 or has_compiled():
         # Forward passes would have to be in step on all ranks, and compiled functions would be
         # compiled again to be recorded.
@@ -256,7 +276,7 @@ def can_measure(parameters: list[Tensor]) -> bool:
     if parameters[0].is_cuda and torch.cuda.is_current_stream_capturing():
         return False  # what is copied would become part of a CUDA graph
     free = free_bytes(parameters[0].device)
-    return free is None or 3 * sum(p.nbytes for p in parameters) <= MEMORY_SHARE * free
+    return free is None or copies * sum(p.nbytes for p in parameters) <= MEMORY_SHARE * free
 
 
 def has_compiled() -> bool:

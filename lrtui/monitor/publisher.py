@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, cast
 from msgspec.structs import replace
 
 from lrtui import messages as msg
-from lrtui.analysis.headroom import word
+from lrtui.analysis.headroom import MOST_CALM, word
 from lrtui.analysis.history import (
     UPDATE,
     History,
@@ -56,9 +56,6 @@ SLOPE = ("slope left", "slope calm", "slope growth", "slope pairs")
 
 SHARPNESS = ("slope sharpness", "slope error", "slope threshold")
 """Scalars of a measurement of the sharpness."""
-
-RATHER_CALM = 0.5
-"""Size of the median cosine of consecutive gradients from which all may be of the same data."""
 
 LEVEL_WINDOW = 20
 """Losses whose median is the level of the loss."""
@@ -440,7 +437,7 @@ class Publisher:
     @property
     def sees_all(self) -> bool:
         """Whether each step seems to see all data, so that this is to be checked."""
-        return self._is_full or (self._gauge is not None and abs(self._gauge.calm) > RATHER_CALM)
+        return self._is_full or (self._gauge is not None and abs(self._gauge.calm) > MOST_CALM)
 
     def _withdraw_word(self, message: msg.AnyMessage) -> Iterator[msg.Gauge]:
         """Yield the last headroom without its word if a command has changed rate or weights."""

@@ -38,7 +38,7 @@ def measured(
     """Train, measuring as often as can be; return the readings."""
     own, found = OwnLine(RateControl(optimizer), print, sees_all=True), []
     for step in range(1, steps):
-        own.due = min(own.due, step)
+        own.due = step if own.due < NEVER else NEVER
         optimizer.zero_grad()
         loss = losses(step)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -139,6 +139,35 @@ def test_without_a_known_threshold_it_is_only_known_that_the_data_are_the_same()
     readings, own = measured(RMSprop(model.parameters()), lambda step: model(x).square().mean())
     assert readings == [{"full": 1.0}]
     assert own.due == NEVER
+
+
+@pytest.mark.parametrize("kind", ["forward", "backward", "weight"])
+def test_hooks_of_the_script_are_not_called_once_more(kind: str) -> None:
+    model, x, calls = nn.Linear(6, 1), torch.randn(64, 6, requires_grad=True), []
+
+    def hook(*args: Any) -> None:
+        calls.append(1)
+
+    if kind == "forward":
+        model.register_forward_hook(hook)
+    elif kind == "backward":
+        model.register_full_backward_hook(hook)
+    else:
+        model.weight.register_hook(hook)  # type: ignore[no-untyped-call]
+    steps = 20
+    readings, own = measured(
+        SGD(model.parameters(), 0.01), lambda step: model(x).square().mean(), steps
+    )
+    assert (readings, own.due, len(calls)) == ([], NEVER, steps - 1)
+
+
+def test_without_memory_for_the_eigenvectors_there_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, x = nn.Linear(6, 1), torch.randn(64, 6)
+    monkeypatch.setattr("lrtui.monitor.own_line.free_bytes", lambda device: 5_000)
+    readings, own = measured(SGD(model.parameters(), 0.01), lambda step: model(x).square().mean())
+    assert (readings, own.due) == ([{"full": 1.0}], NEVER)
 
 
 def test_the_threshold_of_optimizers() -> None:
