@@ -76,7 +76,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
             ends.append(Label(at, value, str(each.number), view.tone(each), ends=True))
     legend: Row = [(name[: width - 12], view.tone(view.run) if len(found) == 1 else "text")]
     if view.run is found[0][0]:
-        legend.append((f"  {found[0][1].last:.4g}", "text"))
+        legend.append((f"  {found[0][1].last + 0.0:.4g}", "text"))
     if (count := len(names_of(view))) > 1:
         legend.append((f"  l: next of {count}", "dim"))
     return [fitted(legend, width), *draw(width, height - 1, x, y, [*layers, *ends])]
@@ -94,7 +94,7 @@ def depends_on(view: View, width: int) -> object:
     """Return what can be seen of the scalar."""
     found = series_of(view)
     last = max(steps_shown(each, []) for each, _ in found)
-    seen = [(r.number, r.step * 2 * width // last, f"{each.last:.4g}") for r, each in found]
+    seen = [(r.number, r.step * 2 * width // last, f"{each.last + 0.0:.4g}") for r, each in found]
     return seen, chosen(view), last, len(names_of(view))
 
 
