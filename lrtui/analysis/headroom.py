@@ -17,7 +17,7 @@ HYSTERESIS = 0.05
 
 MOST_CALM = 0.97
 """Size of ``calm`` above which ``left`` says nothing, as in full-batch training: gradients are
-nearly the same there, or each is the opposite of the last where the steps cross a valley."""
+nearly the same there, or each is the opposite of the last."""
 
 MOST_GROWTH = 0.001
 """Growth of the steps, each step, above which the training still warms up."""
@@ -45,7 +45,8 @@ def word(
 
     Args:
         left: see above.
-        calm: see above.
+        calm: its largest size among the last measurements. Where steps cross a valley, gradients
+            alternate, but not at each measurement.
         growth: ``None`` if unknown.
         pairs: see above.
         before: the word of the last measurement.
@@ -55,7 +56,7 @@ def word(
         risen: whether the loss is above its start: of a training that diverged it was wrong.
     """
     less = HYSTERESIS if before == ROOM else 0.0
-    sees = pairs >= LEAST_PAIRS and abs(calm) <= MOST_CALM and alone and not (full_batch or risen)
+    sees = pairs >= LEAST_PAIRS and calm <= MOST_CALM and alone and not (full_batch or risen)
     steady = growth is not None and growth <= MOST_GROWTH
     return ROOM if sees and steady and left >= LEAST_LEFT - less else ""
 

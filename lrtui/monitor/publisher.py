@@ -171,6 +171,7 @@ class Publisher:
         self._gauge: msg.Gauge | None = None
         self._slope: Any = None  # the last numbers of SLOPE
         self._own: float | None = None
+        self._calms: deque[float] = deque([0.0], maxlen=MAX_GAUGES)  # of the last measurements
         self._is_full = self._full_batch  # whether each step is known to see all data
         self._without_loss: list[Row] = []
         self._updates: msg.Updates | None = None  # yet to be sent
@@ -395,6 +396,7 @@ class Publisher:
                 self._own = own
             if None not in slope and math.isfinite(sum(slope)):  # type: ignore[arg-type]
                 self._slope = slope
+                self._calms.append(abs(slope[1]))  # type: ignore[arg-type]
             elif own is None:
                 continue
             if self._slope is None:
@@ -402,7 +404,7 @@ class Publisher:
             left, calm, growth, pairs = self._slope
             before = self._gauge.word if self._gauge is not None else ""
             said = word(
-                *(left, calm, growth, int(pairs)),
+                *(left, max(self._calms), growth, int(pairs)),
                 before=before,
                 full_batch=self._is_full,
                 alone=self.alone,
@@ -437,7 +439,7 @@ class Publisher:
     @property
     def sees_all(self) -> bool:
         """Whether each step seems to see all data, so that this is to be checked."""
-        return self._is_full or (self._gauge is not None and abs(self._gauge.calm) > MOST_CALM)
+        return self._is_full or max(self._calms) > MOST_CALM
 
     def _withdraw_word(self, message: msg.AnyMessage) -> Iterator[msg.Gauge]:
         """Yield the last headroom without its word if a command has changed rate or weights."""

@@ -27,7 +27,6 @@ def test_by_the_slope_left(left: float, expected: str) -> None:
     "changed",
     [
         {"calm": 0.98},
-        {"calm": -0.98},
         {"full_batch": True},
         {"alone": False},
         {"risen": True},

@@ -19,7 +19,7 @@ from lrtui.analysis.history import UPDATE
 from lrtui.messages import Gauge, Progress, State, Steered, Updates
 from lrtui.monitor.frameworks import names_of
 from lrtui.monitor.headroom import FIRST_STEP, PAIRS, Headroom
-from lrtui.monitor.publisher import Addressed, Began, Publisher, to_all
+from lrtui.monitor.publisher import MAX_GAUGES, Addressed, Began, Publisher, to_all
 from lrtui.monitor.rate_control import RateControl
 from tests import forks
 from tests.monitor.late import LateTensor
@@ -435,6 +435,17 @@ def test_a_word_ends_with_the_rate_that_it_was_said_of() -> None:
     everything = Publisher(Began("train.py", "SGD", full_batch=True))
     everything.outbox.append((47, 1.0, 0.1, 0.1, reading))
     assert [m.word for m, _, _ in everything.collect(False, False) if isinstance(m, Gauge)] == [""]
+
+
+@pytest.mark.parametrize("calm", [0.98, -0.98])
+def test_gradients_that_were_the_same_or_opposite_keep_it_silent_for_a_while(calm: float) -> None:
+    """As of full batches at the edge of stability, where they swing between the two."""
+    publisher = Publisher(Began("train.py", "SGD", full_batch=False))
+    reading = {"slope left": 0.9, "slope calm": 0.4, "slope growth": 0.0, "slope pairs": 27.0}
+    readings = [reading | {"slope calm": calm}, *[reading] * MAX_GAUGES]
+    publisher.outbox.extend((step, 1.0, 0.1, 0.1, each) for step, each in enumerate(readings, 47))
+    found = [m.word for m, _, _ in publisher.collect(False, False) if isinstance(m, Gauge)]
+    assert found == [""] * MAX_GAUGES + [ROOM]
 
 
 def test_of_a_loss_above_its_start_no_word_is_said() -> None:
