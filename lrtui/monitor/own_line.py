@@ -144,10 +144,9 @@ class OwnLine:
             self.detach()
 
     def _give_up(self, why: str) -> None:
-        """Stop measuring for good, and say why; nobody has asked for the sharpness."""
+        """Stop measuring for good, and say why."""
         self.detach()
-        if not self.sees_all:
-            self._complain(f"the step's own batch can no longer be measured: {why}")
+        self._complain(f"the step's own batch can no longer be measured: {why}")
 
     def _rest(self) -> int:
         """Return how many steps to take before the next measurement."""
@@ -176,12 +175,11 @@ class OwnLine:
         tape.stop()
         if tape.trouble == INTERRUPTED:
             return
+        if self.sees_all and (tape.trouble or has_hooks(tape)):
+            self.detach()  # without a word, as nobody has asked for the sharpness
+            return
         try:
-            failed = tape.trouble or tape.steps != 1
-            if not failed and self.sees_all and has_hooks(tape):
-                self.detach()
-                return
-            failed = failed or not self._take(tape, before)
+            failed = tape.trouble or tape.steps != 1 or not self._take(tape, before)
         except Exception as error:  # of the script's modules at other weights, or out of memory
             self._give_up(in_words(error))
             return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,16 +9,8 @@ from torch import nn
 
 from lrtui.monitor.own_line import FARTHEST, STEPS, OwnLine, crossing
 from lrtui.monitor.rate_control import RateControl
-from lrtui.monitor.tape import Tape
 
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing that other tests of this process have compiled counts, and no recording is left."""
-    monkeypatch.setattr("lrtui.monitor.own_line.has_compiled", lambda: False)
-    yield
-    if Tape.active is not None:
-        Tape.active.stop()
+pytestmark = pytest.mark.usefixtures("recorded_alone")
 
 
 def test_the_crossing_of_a_parabola() -> None:

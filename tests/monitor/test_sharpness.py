@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +18,20 @@ from lrtui.monitor.command_queue import NEVER
 from lrtui.monitor.own_line import OwnLine
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.sharpness import threshold_of
-from lrtui.monitor.tape import Tape
 from tests import forks
 from tests.monitor.trainings import training
 
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing that other tests of this process have compiled counts, and no recording is left."""
-    monkeypatch.setattr("lrtui.monitor.own_line.has_compiled", lambda: False)
-    yield
-    if Tape.active is not None:
-        Tape.active.stop()
+pytestmark = pytest.mark.usefixtures("recorded_alone")
 
 
 def measured(
-    optimizer: Optimizer, losses: Callable[[int], Tensor], steps: int = 40
+    optimizer: Optimizer,
+    losses: Callable[[int], Tensor],
+    steps: int = 40,
+    complain: Callable[[str], None] = print,
 ) -> tuple[list[dict[str, float]], OwnLine]:
     """Train, measuring as often as can be; return the readings."""
-    own, found = OwnLine(RateControl(optimizer), print, sees_all=True), []
+    own, found = OwnLine(RateControl(optimizer), complain, sees_all=True), []
     for step in range(1, steps):
         own.due = step if own.due < NEVER else NEVER
         optimizer.zero_grad()
@@ -159,6 +154,22 @@ def test_hooks_of_the_script_are_not_called_once_more(kind: str) -> None:
         SGD(model.parameters(), 0.01), lambda step: model(x).square().mean(), steps
     )
     assert (readings, own.due, len(calls)) == ([], NEVER, steps - 1)
+
+
+def test_an_error_of_the_script_in_it_is_said_and_ends_it() -> None:
+    class Strict(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            if not torch.is_grad_enabled():
+                raise ValueError("not without gradients")
+            return super().forward(x)
+
+    model, x, said = Strict(6, 1), torch.randn(64, 6), list[str]()
+    readings, own = measured(
+        SGD(model.parameters(), 0.01), lambda step: model(x).square().mean(), complain=said.append
+    )
+    assert (readings, own.due) == ([], NEVER)
+    assert len(said) == 1
+    assert said[0].endswith("not without gradients")
 
 
 def test_without_memory_for_the_eigenvectors_there_is_none(
