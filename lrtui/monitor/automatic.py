@@ -166,7 +166,10 @@ class Automatic:
                 changed = self._control.before(optimizer, args, kwargs)
                 if changed is not None:
                     args, kwargs = changed
-            return self._losses.begin_step(args, kwargs) or changed
+            if kwargs or len(args) > 1:  # there may be a closure
+                return self._losses.begin_step(args, kwargs) or changed
+            self._losses.in_step = True
+            return changed
         except Exception as error:
             self._on_error(error)
             return None

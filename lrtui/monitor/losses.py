@@ -48,6 +48,7 @@ class LossFinder:
     Attributes:
         observe: called with the argument of ``backward``.
         backwards: number of calls of ``backward`` on a loss.
+        in_step: whether an optimizer steps, which may zero gradients without dropping the loss.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class LossFinder:
         self._sampled: WeakKeyDictionary[Optimizer, list[Tensor]] = WeakKeyDictionary()
         self._several = False
         self._only: Callable[[], Optimizer | None] = lambda: None  # the one registered
-        self._in_step = self._in_backward = False
+        self.in_step = self._in_backward = False
         self._on_error = on_error
         self.backwards = 0
         self.observe: Callable[[Any], None] = self._observe
@@ -122,7 +123,7 @@ class LossFinder:
             zero_grad(optimizer, *args, **kwargs)
             if not parts and self._only() is optimizer:  # the usual case first
                 return
-            if not (self._in_step or WATCHING.is_paused):
+            if not (self.in_step or WATCHING.is_paused):
                 self._guarded(self._discard, optimizer)
 
         self._patches.patch(torch.autograd, "backward", noted_backward)
@@ -222,14 +223,14 @@ class LossFinder:
         """Begin an optimizer's step; return its arguments with the closure, if any, wrapped."""
         if WATCHING.is_paused:
             return None
-        self._in_step = True
+        self.in_step = True
         return wrap_closure(args, kwargs, self._watched) if kwargs or len(args) > 1 else None
 
     def end_step(self, optimizer: Optimizer) -> Number | None:
         """End an optimizer's step; return its loss, ``None`` if there was none."""
         if WATCHING.is_paused:
             return None
-        self._in_step, self._on_loss = False, None
+        self.in_step, self._on_loss = False, None
         parts = self._pop(optimizer) if self._several else self._parts
         if not parts:
             return None

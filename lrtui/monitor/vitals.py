@@ -146,7 +146,10 @@ class Vitals:
         def noted_scale(
             parameters: Any, max_norm: Any, total_norm: Any, *args: Any, **kwargs: Any
         ) -> Any:
-            self._record_norm(total_norm, max_norm)
+            if total_norm.__class__ is not Tensor or max_norm is not self._limit:
+                self._record_norm(total_norm, max_norm)
+            elif not WATCHING.is_paused:  # the usual case, without a call
+                self.norm = total_norm
             return scale(parameters, max_norm, total_norm, *args, **kwargs)
 
         self._patches.patch(module, "_clip_grads_with_norm_", noted_scale)

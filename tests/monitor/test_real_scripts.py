@@ -316,9 +316,9 @@ def test_without_a_rate_steps_and_losses_are_shown_and_no_rate_is_offered(tmp_pa
 
 def test_a_hook_that_fails_is_said_once_and_training_goes_on_as_without(tmp_path: Path) -> None:
     source = """
-from lrtui.monitor.losses import LossFinder
+from lrtui.monitor.rate_control import RateControl
 def broken(self, *args): raise RuntimeError("a bug of ours")
-LossFinder.begin_step = broken
+RateControl.before = broken
 m = model(); train(m, torch.optim.SGD(m.parameters(), 0.1), 150); print("steps", m.weight.tolist())
 """
     command = [sys.executable, *under_lrtui(tmp_path, source)]
