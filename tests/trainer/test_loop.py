@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from queue import SimpleQueue
@@ -85,14 +86,20 @@ class Server:
                 settings or ProblemSettings(), self.inbox, self.told.append, lambda _: None
             ).serve()
 
-        threading.Thread(target=serve, daemon=True).start()
+        self.thread = threading.Thread(target=serve, daemon=True)
+        self.thread.start()
         self.wait(lambda: any(isinstance(m, ProblemFacts) for m in self.told))
 
     def wait(self, done: Callable[[], bool]) -> None:
         end = time.monotonic() + 20
         while not done():
-            assert time.monotonic() < end, self.told[-3:]
+            assert time.monotonic() < end, f"{self.told[-3:]}, it is at:\n{self.position()}"
             time.sleep(0.002)
+
+    def position(self) -> str:
+        """Where the trainer's thread is."""
+        frame = sys._current_frames().get(self.thread.ident or 0)
+        return "".join(traceback.format_stack(frame)) if frame else "its end"
 
     def step(self, number: int = 1) -> int:
         return len(losses([*self.told], number)) - 1
