@@ -30,6 +30,9 @@ from lrtui.messages import Optimizer
 LEVEL_SHARE = 0.05
 """A loss is level if it moved by less than this share over a quarter of the run, noise included."""
 
+MOVES_SHARE = 0.01
+"""From this share on it is said that a level loss moved, if that is beyond the noise."""
+
 WITHIN, BEYOND = 1.73, 2.1
 """Standard errors for a level loss, and for a falling or rising one: the one- and the two-sided 5%
 quantile of Student's t at 18 degrees of freedom."""
@@ -106,6 +109,12 @@ class Trend(NamedTuple):
     by: float
     was: float
     quarter: int | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Whether the loss moved noticeably and beyond the noise, be it level or not."""
+        least = MOVES_SHARE * max(self.was, MIN_FLOAT32)
+        return abs(self.change) > max(BEYOND * self.noise, least)
 
 
 def measure(
@@ -368,7 +377,12 @@ def in_words(moved: Trend) -> str:
     way = "lower" if moved.change > 0 else "as high as" if part[0] == "×" else "higher"
     match moved.word:
         case "level":
-            return f"within 5% of {moved.level:.4g} for {half}"
+            said = f"within 5% of {moved.level:.4g} for {half}"
+            if not moved.moves:
+                return said
+            return (
+                f"{said}; it {'fell' if moved.change > 0 else 'rose'} by {part}, beyond the noise"
+            )
         case "falling" | "rising":
             return f"{part} {way} {ago}, beyond the noise"
     noise = BEYOND * moved.noise / max(moved.was, MIN_FLOAT32)

@@ -250,6 +250,14 @@ def test_level_falling_and_rising() -> None:
     k = np.arange(1000)
     verdict, evidence = read(0.5 + np.exp(-k / 20))
     assert (verdict, evidence) == ("level", "within 5% of 0.5 for the last half of the run")
+    verdict, evidence = read(noisy(0.5 - k / 20_000, 0.01), whole=False)
+    assert verdict == "level"
+    fell = re.search("for the last half of the run; it fell by (.*)%, beyond the noise$", evidence)
+    assert fell is not None
+    assert float(fell[1]) == pytest.approx(100 * 250 / 20_000 / 0.469, rel=0.1)
+    told = np.concatenate([np.full(20, 1.0), 0.5 + k / 20_000])
+    verdict, evidence = read(noisy(told, 0.01), whole=False)
+    assert (verdict, "; it rose by " in evidence) == ("level", True)
     told = 1 / (1 + k / 300)
     verdict, evidence = read(told)
     assert verdict == "falling"

@@ -202,6 +202,7 @@ class Counts:
     trainings: int = 0
     steps: int = 0
     said: Counter[tuple[str, str]] = field(default_factory=Counter)
+    moved: Counter[tuple[str, bool]] = field(default_factory=Counter)
     spikes: list[str] = field(default_factory=list)
     diverged: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
@@ -225,6 +226,9 @@ class Counts:
             lines.append(f"{truth}: {self.total(truth)} moments: {words}")
         lines.append(f"falling though level {self.share('level', 'falling'):.1%}")
         lines.append(f"level though falling {self.share('falling', 'level'):.1%}")
+        for way in ("fell", "rose"):
+            right, wrong = self.moved[way, True], self.moved[way, False]
+            lines.append(f"level, but it {way}: {right + wrong}, of which it did not {wrong}")
         lines.append(f"false diverged {len(self.diverged)} {self.diverged}")
         rate = 10_000 * len(self.spikes) / max(self.steps, 1)
         lines.append(f"false spikes {len(self.spikes)}, {rate:.2g} in 10,000 steps: {self.spikes}")
@@ -242,12 +246,16 @@ def watched(optimizer: str, lr: float) -> tuple[Session, Run]:
     return session, session.current
 
 
-def truth_of(truths: np.ndarray, step: int) -> str:
-    """What the loss without noise did between the third and the last quarter of the steps."""
+def fall(truths: np.ndarray, step: int) -> float:
+    """By what share the loss without noise fell from the third quarter of the steps to the last."""
     at = np.arange(len(truths)) * EVERY
     before = truths[(at > step / 2) & (at <= 3 * step / 4)].mean()
     after = truths[(at > 3 * step / 4) & (at <= step)].mean()
-    fell = (before - after) / after
+    return float((before - after) / after)
+
+
+def truth_of(fell: float) -> str:
+    """What the loss without noise did."""
     if abs(fell) < LEVEL:
         return "level"
     return "falling" if fell > FALLING else "rising" if fell < -FALLING else "between"
@@ -310,8 +318,12 @@ def follow(
                     counts.missed.append(f"{about}: {was:.3g}, {after:.3g}, {words}")
             break
         if step in MOMENTS:
-            word, _ = run.verdict()
-            moved = truth_of(np.array(truths), step)
+            word, evidence = run.verdict()
+            fell = fall(np.array(truths), step)
+            moved = truth_of(fell)
+            if word == "level" and evidence.endswith("beyond the noise"):
+                way = "fell" if "it fell" in evidence else "rose"
+                counts.moved[way, (fell > 0) == (way == "fell")] += 1
             counts.said[moved, word] += 1
             if (moved, word) in (("level", "falling"), ("falling", "level")):
                 counts.wrong.append(f"{moved}, said {word}: {about} step {step}")
