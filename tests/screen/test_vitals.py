@@ -22,7 +22,7 @@ from lrtui.messages import (
     Vitals,
 )
 from tests.screen.fake import frame, main_screen, press, text
-from tests.screen.live import falling, live_app, told
+from tests.screen.live import OFFERS, falling, live_app, told
 
 
 def vitals(**changed: object) -> Vitals:
@@ -116,7 +116,7 @@ def measured(step: int, left: float, word: str) -> Gauge:
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (40, 12)])
 @pytest.mark.slow
 async def test_whether_the_rate_may_go_up(size: tuple[int, int]) -> None:
-    said = told(falling(600), grad_norm=[0.8] * 600)
+    said = told(falling(600), grad_norm=[0.8] * 600, offers=(*OFFERS, "try"))
     gauges = (measured(47, -0.6, ""), measured(300, 0.2, ""), measured(500, 0.53, ROOM))
     app = live_app(*said, *gauges)
     async with app.run_test(size=size) as pilot:
@@ -130,6 +130,8 @@ async def test_whether_the_rate_may_go_up(size: tuple[int, int]) -> None:
         assert ("500 room for ×2", "text") in log
         if size[0] == 120:
             assert "slope left 53%  ▁▄▆" in text(app, "numbers")
+        # The footer has the key as well: it is not worth the words for what was found.
+        assert ("   T try 0.5× 1× 2× 4×" in status) == (size[0] == 120)
         # The rate is changed: what was said was said of another one.
         for message in (measured(500, 0.53, ""), Snapshots(run=1, steps=[40], before=40)):
             main_screen(app).controller.take(message)
@@ -139,7 +141,7 @@ async def test_whether_the_rate_may_go_up(size: tuple[int, int]) -> None:
         await frame(pilot, 2)
         status = text(app, "status")
         assert "↑ room for ×2" in status
-        assert "t back to step 40" in status
+        assert "t back" not in status  # there is nothing to come back from
 
 
 @pytest.mark.slow

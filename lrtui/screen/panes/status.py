@@ -6,12 +6,14 @@ import textwrap
 from collections.abc import Callable
 
 from lrtui.analysis.headroom import sentence
+from lrtui.messages import USUAL_FACTORS
 from lrtui.screen.control.view import View
 from lrtui.screen.draw.spans import Row, fitted, length
 from lrtui.screen.panes.loss import knows_no_loss
 from lrtui.screen.panes.pane import TALL, Pane
 from lrtui.session.run import Run
-from lrtui.text.rates import rate_text
+from lrtui.session.session import Session
+from lrtui.text.rates import factor_text, rate_text
 
 LOOKS = {
     "converging": ("▶", "good"),
@@ -37,6 +39,9 @@ LOOKS = {
     "disconnected": ("∅", "bad"),
 }
 """The sign and the tone of each state of a run; the sign is for those who cannot see colours."""
+
+RISEN = ("spike", "rising", "above its start", "above its level", "diverged")
+"""Verdicts on a loss that was lower before."""
 
 Verdict = tuple[str, str, str]
 """A sign, a text and a tone."""
@@ -172,13 +177,15 @@ def below(view: View, width: int, height: int) -> list[Row]:
         return [fitted([("  ", "dim"), (last[: max(view.size[0] - 6, 0)], "dim")], width)]
     if session.current is None or session.current.live is None:
         return []
-    results, forms = results_of(session.current), headroom_of(session.current)
-    if not results or not forms or height < 2:  # one row, in as many words as fit
-        room = width - length(results)
+    forms = headroom_of(session.current)
+    offered = try_offered(session, session.current) if forms and height > 1 else []
+    remedy = way_back_from(session.current) or offered or last_spike(session.current)
+    if not remedy or not forms or height < 2:  # one row, in as many words as fit
+        room = width - length(remedy)
         said = next((row for row in forms if length(row) <= room or row is forms[-1]), [])
-        row = fitted([*said, *results], width)
+        row = fitted([*said, *remedy], width)
         return [row] if row else []
-    return [next((row for row in forms if length(row) <= width), []), fitted(results, width)]
+    return [next((row for row in forms if length(row) <= width), []), fitted(remedy, width)]
 
 
 def why_advised(view: View, width: int) -> Row:
@@ -210,20 +217,31 @@ def headroom_of(run: Run) -> list[Row]:
     return [[(" ↑ ", "good"), (form, "good")] for form in forms]
 
 
-def results_of(run: Run) -> Row:
-    """Return where a live training can rewind to, and its last spike once that is over."""
+def way_back_from(run: Run) -> Row:
+    """Return the key that leads back to before a rise, with the snapshot; empty without a rise."""
     live = run.live
-    assert live is not None
-    row: Row = []
-    if live.way_back is not None and run.is_on:
-        step, by = live.way_back
-        at = "rate kept" if by == 1 else "at half the rate"
-        row += [("   t ", "strong"), (f"back to step {step:,}", "text"), (f", {at}", "dim")]
-    # A spike that is not over is the verdict, with its figures.
-    if (spike := live.spike) is not None and spike.over is not None:
-        over = f"recovered in {spike.over:,} steps"
-        row.append((f"   last spike at {spike.step:,}, {spike.height_text}; {over}", "dim"))
-    return row
+    if live is None or live.way_back is None or not run.is_on or run.verdict()[0] not in RISEN:
+        return []
+    step, by = live.way_back
+    at = "rate kept" if by == 1 else "at half the rate"
+    return [("   t ", "strong"), (f"back to step {step:,}", "text"), (f", {at}", "dim")]
+
+
+def try_offered(session: Session, run: Run) -> Row:
+    """Return the key that tries the next steps at other rates, with these; empty amid a try."""
+    factors = " ".join(map(factor_text, USUAL_FACTORS))
+    offered: Row = [("   T ", "strong"), ("try", "text"), (f" {factors}", "dim")]
+    is_on = run.live is not None and run.live.trying is not None
+    return offered if session.offers("try") and not is_on else []
+
+
+def last_spike(run: Run) -> Row:
+    """Return the last spike once it is over; one that is not is the verdict, with its figures."""
+    spike = run.live.spike if run.live is not None else None
+    if spike is None or spike.over is None:
+        return []
+    over = f"recovered in {spike.over:,} steps"
+    return [(f"   last spike at {spike.step:,}, {spike.height_text}; {over}", "dim")]
 
 
 STATUS = Pane(
