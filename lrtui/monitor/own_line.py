@@ -96,7 +96,8 @@ class OwnLine:
         self._tape: Tape | None = None
         self._weights: list[Tensor] = []
         self._losses: list[tuple[float, float, float]] = []
-        self._began = self._spent = 0.0
+        self._spent = 0.0
+        self._last: tuple[float, int] | None = None  # when the last measurement ended, and its step
 
     def detach(self) -> None:
         """Stop measuring for good."""
@@ -121,6 +122,7 @@ class OwnLine:
         began = time.perf_counter()
         try:
             if (tape := self._tape) is None:
+                self._last = self._last or (began, step)
                 self._record()
             else:
                 tape.when_free(lambda: self._measure(tape))
@@ -128,8 +130,7 @@ class OwnLine:
             self._give_up(in_words(error))
         self._spent += time.perf_counter() - began
         if self._tape is None and self.due < NEVER:
-            # A step recorded is slower, by about as much as this.
-            self._next = step + self._rest()
+            self._next = step + self._rest(step)
             self.due = self._next if self._expected is None else step + 1
 
     def _check(self, loss: Any) -> None:
@@ -148,12 +149,15 @@ class OwnLine:
         self.detach()
         self._complain(f"the step's own batch can no longer be measured: {why}")
 
-    def _rest(self) -> int:
-        """Return how many steps to take before the next measurement."""
-        passed = max(time.perf_counter() - self._began, 1e-9)
-        self._began = time.perf_counter()
-        share, self._spent = 2 * self._spent / passed, 0.0
-        return int(max(share / TIME_SHARE, 1)) * STEPS
+    def _rest(self, step: int) -> int:
+        """Return how many steps to take before the next measurement, to keep to ``TIME_SHARE``."""
+        now, spent, self._spent = time.perf_counter(), self._spent, 0.0
+        assert self._last is not None
+        at, before = self._last
+        self._last = now, step
+        each = max((now - at - spent) / (step - before), 1e-9)  # seconds of a step
+        # A step recorded is slower, by about as much as all of this.
+        return math.ceil(2 * spent / TIME_SHARE / each)
 
     def _record(self) -> None:
         """Record the next step."""
@@ -166,7 +170,6 @@ class OwnLine:
             return
         self._weights = [p.detach().clone() for p in parameters]
         self._tape = Tape(self._control, (), math.inf, forward_only=True)
-        self._began = time.perf_counter()
         self._tape.start()
 
     def _measure(self, tape: Tape) -> None:

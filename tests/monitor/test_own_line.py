@@ -76,3 +76,36 @@ def test_it_is_measured_anew_once_the_rate_was_set_by_hand() -> None:
     (first, at_ten), *others = readings
     assert first > 10 + STEPS
     assert all(reading == pytest.approx(at_ten, rel=0.9) for _, reading in others)
+
+
+@pytest.mark.parametrize("sees_all", [False, True])
+def test_it_keeps_to_its_share_of_the_time(sees_all: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = {"now": 0.0, "forward": 0.001}
+    monkeypatch.setattr("lrtui.monitor.own_line.time.perf_counter", lambda: clock["now"])
+
+    class Slow(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            clock["now"] += clock["forward"]
+            return super().forward(x)
+
+    model, x, y = Slow(6, 1), torch.randn(16, 6), torch.randn(16, 1)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    own = OwnLine(RateControl(optimizer), print, sees_all=sees_all)
+    spent, readings = 0.0, 0
+    for step in range(1, 400_000):
+        if step < own.due and own._tape is None:  # nothing looks at the step
+            clock["now"] += 0.001
+            continue
+        x = x if sees_all else torch.randn(16, 6)
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        began, clock["forward"] = clock["now"], 0.005  # many steps' time for a measurement
+        own.after_step(step, loss.detach())
+        spent, clock["forward"] = spent + clock["now"] - began, 0.001
+        readings += own.reading is not None
+        own.reading = None
+    assert readings > 2
+    # As much again is for the recording, which takes no time here.
+    assert 0.001 * clock["now"] < spent < 0.0035 * clock["now"]
