@@ -128,6 +128,8 @@ def find() -> list[Training]:
 def choose(target: str | None) -> Training:
     """Return the training with a process, number, name or socket; ``None`` for the only one.
 
+    A name may leave its extension out.
+
     Raises:
         NoTraining: there is none.
         ValueError: there are several, which it lists, or the socket is no training's.
@@ -143,7 +145,8 @@ def choose(target: str | None) -> Training:
         return Training(Path(target), connection.greeting)
     found = find()
     if target is not None:
-        found = [each for each in found if target in (str(each.pid), each.number, each.name)]
+        called = [each for each in found if target in (str(each.pid), each.number, each.name)]
+        found = called or [each for each in found if target == Path(each.name).stem]
     if own := os.environ.get("LRTUI_DIR"):
         # Prefer the folder chosen for this shell.
         found = [each for each in found if each.path.parent == Path(own).resolve()] or found
