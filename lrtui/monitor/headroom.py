@@ -38,7 +38,7 @@ FIRST_STEP = 20
 """Steps before the first measurement, while optimizers fill their averages."""
 
 TIME_SHARE = 0.005
-"""Largest share of the time for measurements; those of ``own_line`` may take as much."""
+"""Largest share of the time for measurements; those of ``own_batch`` may take as much."""
 
 REST_SECONDS = 5.0
 """Least seconds between two measurements; with short steps the share would allow many more."""

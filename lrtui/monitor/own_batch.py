@@ -61,7 +61,7 @@ FARTHEST = 1000.0
 """Largest reading: the loss falls all along the step."""
 
 
-class OwnLine:
+class OwnBatch:
     """Measures on a step's own batch, for the first optimizer of a training, in its thread.
 
     Attributes:

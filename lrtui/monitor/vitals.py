@@ -27,7 +27,7 @@ from lrtui.monitor.frameworks import Total, find_epochs, find_total, watch_evalu
 from lrtui.monitor.headroom import Headroom
 from lrtui.monitor.levers import Levers
 from lrtui.monitor.memory import memory_of_this_process
-from lrtui.monitor.own_line import OwnLine
+from lrtui.monitor.own_batch import OwnBatch
 from lrtui.monitor.patches import WATCHING, Patches
 from lrtui.monitor.rate_control import RateControl, rate_of
 from lrtui.monitor.recent_steps import RecentSteps
@@ -81,7 +81,7 @@ class Vitals:
         self.headroom: Headroom | None = None
         self._control: RateControl | None = None
         self._own_batch = own_batch
-        self._own: OwnLine | None = None
+        self._own: OwnBatch | None = None
         self.limit: float | None = None
         self._limit: Any = None  # as the script gave it last
         self._limit_changed = False
@@ -232,7 +232,7 @@ class Vitals:
         self.due = min((each.due for each in (headroom, own) if each is not None), default=NEVER)
         return reading
 
-    def _own_measurement(self, step: int) -> OwnLine | None:
+    def _own_measurement(self, step: int) -> OwnBatch | None:
         """Return what measures on a step's own batch, if that is wanted."""
         own = self._own
         self._differs |= own is not None and own.is_refuted
@@ -241,7 +241,7 @@ class Vitals:
             own.detach()
             own = None
         if own is None and self._control is not None and (sees_all or self._own_batch):
-            own = OwnLine(self._control, self._complain, step, sees_all=sees_all)
+            own = OwnBatch(self._control, self._complain, step, sees_all=sees_all)
         self._own = own
         return own
 

@@ -23,8 +23,8 @@ from torch.nn import functional as fn
 
 from lrtui.analysis.headroom import LEAST_PAIRS, MOST_CALM, ROOM, word
 from lrtui.monitor.headroom import Headroom
-from lrtui.monitor.own_line import STEPS as OWN_STEPS
-from lrtui.monitor.own_line import OwnLine
+from lrtui.monitor.own_batch import STEPS as OWN_STEPS
+from lrtui.monitor.own_batch import OwnBatch
 from lrtui.monitor.rate_control import RateControl
 
 SNAPSHOTS, STEPS, LAST, SEEDS = (60, 160, 420), 120, 40, (0, 1)
@@ -423,7 +423,7 @@ def trials(name: str, seed: int, base: float) -> Iterator[dict[str, Any]]:
     control.attach(optimizer)
     headroom = Headroom(control, print)
     headroom.due = SNAPSHOTS[0] - LEAST_PAIRS - 1
-    line, own = OwnLine(control, print), None
+    line, own = OwnBatch(control, print), None
     for step in range(SNAPSHOTS[-1]):
         if not math.isfinite(training.step(step)):
             break

@@ -20,7 +20,7 @@ def any_device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 @pytest.fixture
 def recorded_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have nothing count that other tests of this process have compiled; leave no recording."""
-    monkeypatch.setattr("lrtui.monitor.own_line.has_compiled", lambda: False)
+    monkeypatch.setattr("lrtui.monitor.own_batch.has_compiled", lambda: False)
     yield
     if Tape.active is not None:
         Tape.active.stop()

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lrtui.monitor.own_line import FARTHEST, STEPS, OwnLine, crossing
+from lrtui.monitor.own_batch import FARTHEST, STEPS, OwnBatch, crossing
 from lrtui.monitor.rate_control import RateControl
 
 pytestmark = pytest.mark.usefixtures("recorded_alone")
@@ -30,7 +30,7 @@ def test_it_is_that_of_the_closed_form(lr: float) -> None:
     torch.manual_seed(3)
     model = nn.Linear(6, 1).double()
     optimizer = torch.optim.SGD(model.parameters(), lr)
-    own = OwnLine(RateControl(optimizer), print)
+    own = OwnBatch(RateControl(optimizer), print)
     own.due = 0
     slopes, bends = [], []
     for step in range(1, 60):
@@ -59,7 +59,7 @@ def test_it_is_measured_anew_once_the_rate_was_set_by_hand() -> None:
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     control = RateControl(optimizer)
     control.attach(optimizer)
-    own = OwnLine(control, print)
+    own = OwnBatch(control, print)
     readings = []
     for step in range(1, 100):
         own.due = 0
@@ -81,7 +81,7 @@ def test_it_is_measured_anew_once_the_rate_was_set_by_hand() -> None:
 @pytest.mark.parametrize("sees_all", [False, True])
 def test_it_keeps_to_its_share_of_the_time(sees_all: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = {"now": 0.0, "forward": 0.001}
-    monkeypatch.setattr("lrtui.monitor.own_line.time.perf_counter", lambda: clock["now"])
+    monkeypatch.setattr("lrtui.monitor.own_batch.time.perf_counter", lambda: clock["now"])
 
     class Slow(nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -90,7 +90,7 @@ def test_it_keeps_to_its_share_of_the_time(sees_all: bool, monkeypatch: pytest.M
 
     model, x, y = Slow(6, 1), torch.randn(16, 6), torch.randn(16, 1)
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
-    own = OwnLine(RateControl(optimizer), print, sees_all=sees_all)
+    own = OwnBatch(RateControl(optimizer), print, sees_all=sees_all)
     spent, readings = 0.0, 0
     for step in range(1, 400_000):
         if step < own.due and own._tape is None:  # nothing looks at the step

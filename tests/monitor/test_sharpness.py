@@ -15,7 +15,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from lrtui.messages import Gauge, Sharpness
 from lrtui.monitor.command_queue import NEVER
-from lrtui.monitor.own_line import OwnLine
+from lrtui.monitor.own_batch import OwnBatch
 from lrtui.monitor.rate_control import RateControl
 from lrtui.monitor.sharpness import threshold_of
 from tests import forks
@@ -29,9 +29,9 @@ def measured(
     losses: Callable[[int], Tensor],
     steps: int = 40,
     complain: Callable[[str], None] = print,
-) -> tuple[list[dict[str, float]], OwnLine]:
+) -> tuple[list[dict[str, float]], OwnBatch]:
     """Train, measuring as often as can be; return the readings."""
-    own, found = OwnLine(RateControl(optimizer), complain, sees_all=True), []
+    own, found = OwnBatch(RateControl(optimizer), complain, sees_all=True), []
     for step in range(1, steps):
         own.due = step if own.due < NEVER else NEVER
         optimizer.zero_grad()
@@ -176,7 +176,7 @@ def test_without_memory_for_the_eigenvectors_there_is_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, x = nn.Linear(6, 1), torch.randn(64, 6)
-    monkeypatch.setattr("lrtui.monitor.own_line.free_bytes", lambda device: 5_000)
+    monkeypatch.setattr("lrtui.monitor.own_batch.free_bytes", lambda device: 5_000)
     readings, own = measured(SGD(model.parameters(), 0.01), lambda step: model(x).square().mean())
     assert (readings, own.due) == ([{"full": 1.0}], NEVER)
 

@@ -65,7 +65,7 @@ def run(mode: str, names: list[str]) -> None:
 def watch(mode: str, found: dict[str, Any]) -> None:
     """Watch all trainings of this process, and try FACTORS after the step AT of each."""
     from lrtui import messages as msg
-    from lrtui.monitor import headroom, own_line
+    from lrtui.monitor import headroom, own_batch
     from lrtui.monitor.automatic import Automatic
     from lrtui.monitor.channel import Channel
     from lrtui.monitor.command_queue import PendingCommand
@@ -76,11 +76,11 @@ def watch(mode: str, found: dict[str, Any]) -> None:
 
     watches = mode in ("watched", "sharp")
     if watches:  # as often as can be
-        own_line.FIRST_STEP, own_line.TIME_SHARE = 5, 1e9
+        own_batch.FIRST_STEP, own_batch.TIME_SHARE = 5, 1e9
         headroom.FIRST_STEP, headroom.TIME_SHARE = 5, 1e9
     if mode == "sharp":
         Publisher.sees_all = property(lambda publisher: True)  # type: ignore[assignment, misc]
-        own_line.OwnLine._check = taken_for_the_same  # type: ignore[method-assign]
+        own_batch.OwnBatch._check = taken_for_the_same  # type: ignore[method-assign]
     begin, publish, record = Channel.begin, Channel._publish, Monitor.record
     take = Vitals.take
     verb, _, value = mode.partition("=")
