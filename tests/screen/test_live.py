@@ -263,6 +263,16 @@ def test_the_curve_of_a_rank_is_measured_by_the_quickest() -> None:
     assert "▅" in rows[1]
 
 
+async def test_of_a_rate_that_can_only_be_scaled_the_footer_has_that() -> None:
+    app = live_app(*told(falling(60), offers=("pause", "scale", "release", "stop")))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        footer = text(app, "footer")
+        assert " {} scale " in footer
+        assert " u release " in footer
+        assert "hold" not in footer
+
+
 @pytest.mark.parametrize(
     ("norm", "by", "words"), [(1.0, 0.5, "at half the rate"), (30.0, 1.0, "rate kept")]
 )

@@ -35,7 +35,9 @@ ALONE = {"every-rate": ("every_rate", "cursor_left", "zoom_ruler"), "heat": ("he
 
 def essential(session: Session) -> list[Action]:
     """Return the actions that a user must know, among those that the source offers."""
-    watched = STEERED if session.offers("hold") else RECORDED
+    # The rate of some cannot be held, such as that of Prodigy.
+    is_steered = any(map(session.offers, ("hold", "scale", "rewind", "checkpoint")))
+    watched = STEERED if is_steered else RECORDED
     names: tuple[str, ...] = OURS if session.offers("start") else watched
     found = [BY_NAME[name] for name in (*names, "help", "leave")]
     return [action for action in found if action.is_offered(session)]
