@@ -213,7 +213,7 @@ class MainScreen(Keys):
                 self.controller.run(self.view.preview)
             elif self.view.alone == EVERY_RATE.id and self.view.rate is not None:
                 self.controller.run(self.view.rate)
-            else:
+            elif not self.controller.steering.take_rate():
                 self.controller.go_on_alone()
             return
         if self.controller.seeks:

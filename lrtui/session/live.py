@@ -117,9 +117,14 @@ class Live:
         return step, 1.0 if self.spike.cause == "bad batch" else 0.5
 
     @property
+    def is_by_hand(self) -> bool:
+        """Whether a person has set the rate."""
+        return self.state is not None and (self.state.held is not None or self.state.scale != 1)
+
+    @property
     def since(self) -> int | None:
         """Step at which a person last set the rate, ``None`` if it is the schedule's."""
-        if self.state is None or (self.state.held is None and self.state.scale == 1):
+        if not self.is_by_hand:
             return None
         kinds = ("hold", "scale", "rewind", "adopt")
         return next((s.step for s in reversed(self.steered) if s.done and s.command in kinds), None)

@@ -12,6 +12,7 @@ from lrtui.messages import (
     Cancel,
     Command,
     Greeting,
+    Scale,
     State,
     Steered,
     Tried,
@@ -156,3 +157,40 @@ async def test_without_a_better_branch_none_is_offered() -> None:
         await frame(pilot, 1)
         assert "no branch of the last try is better" in text(app, "notice")
         assert not any(isinstance(command, Adopt) for command in sent)
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_only_its_rate_can_be_taken(size: tuple[int, int]) -> None:
+    sent: list[Command] = []
+    app = app_that_tries(sent, RESULT)
+    async with app.run_test(size=size) as pilot:
+        await frame(pilot, 2)
+        assert ("Enter only its rate" in text(app, "tried")) == (size[0] == 120)
+        await pilot.press("enter")
+        await frame(pilot, 1)
+        assert "Enter again goes on from here at 4× the rate" in text(app, "notice")
+        assert not any(isinstance(command, Scale) for command in sent)
+        await pilot.press("enter")
+        assert [command.by for command in sent if isinstance(command, Scale)] == [4]
+        # Once the rate is another one, what was tried says nothing of its multiples.
+        state = State(run=1, step=650, paused=False, speed=None, lr=0.04, scale=4.0)
+        main_screen(app).controller.take(state)
+        await frame(pilot, 2)
+        assert "Enter" not in text(app, "tried")
+        await pilot.press("enter", "enter")
+        assert len([command for command in sent if isinstance(command, Scale)]) == 1
+
+
+async def test_a_click_adopts_only_on_its_key() -> None:
+    sent: list[Command] = []
+    app = app_that_tries(sent, RESULT)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await frame(pilot, 2)
+        title = text(app, "tried").splitlines()[0]
+        for word in ("esc", "only its rate", "tried"):
+            for _ in range(2):
+                await pilot.click("#tried", offset=(title.index(word), 0))
+        assert not any(isinstance(command, Adopt) for command in sent)
+        for _ in range(2):
+            await pilot.click("#tried", offset=(title.index("adopt"), 0))
+        assert [command.factor for command in sent if isinstance(command, Adopt)] == [4]

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from lrtui.messages import USUAL_FACTORS, Adopt, Cancel, Checkpoint, Command, Rewind, Stop, Try
+from lrtui.messages import (
+    USUAL_FACTORS,
+    Adopt,
+    Cancel,
+    Checkpoint,
+    Command,
+    Rewind,
+    Scale,
+    Stop,
+    Try,
+)
 from lrtui.screen.control.view import View
 from lrtui.session.tried import advised
 from lrtui.text.rates import factor_text
@@ -84,6 +94,15 @@ class Steering:
             self._notify("no branch of the last try is better; lrtui tell adopts any", "dim")
         elif self._sure("A", f"goes on from the branch at {factor_text(best.factor)}"):
             self._send(Adopt(factor=best.factor))
+
+    def take_rate(self) -> bool:
+        """Continue at the rate of the branch that an open result advises; return if one does."""
+        best = self._view.rate_offered
+        if best is None or not self._is_on():
+            return False
+        if self._sure("Enter", f"goes on from here at {factor_text(best.factor)} the rate"):
+            self._send(Scale(by=best.factor))
+        return True
 
     def leave_try(self) -> bool:
         """Cancel a try that is on, or close its result; return whether there was either."""

@@ -6,11 +6,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lrtui.messages import SweepResult, Tried
+from lrtui.messages import Branch, SweepResult, Tried
 from lrtui.screen.draw.spans import Span
 from lrtui.session.live import Live
 from lrtui.session.run import Run
 from lrtui.session.session import Session
+from lrtui.session.tried import advised
 
 Scale = Literal["linear", "log", "above minimum"]
 """Scales of the loss, in the order of the key; the last needs a known minimum."""
@@ -115,6 +116,15 @@ class View:
         """The live part of the current run, if that is a training that is not ours."""
         run = self.session.current
         return run.live if run is not None else None
+
+    @property
+    def rate_offered(self) -> Branch | None:
+        """The branch of an open try whose rate Enter takes, until the rate is set by hand."""
+        live = self.live
+        if live is None or live.tried is None or live.tried is self.closed:
+            return None
+        is_free = live.trying is None and not live.is_by_hand
+        return advised(live.tried) if is_free and self.session.offers("scale") else None
 
     @property
     def several(self) -> bool:

@@ -36,7 +36,7 @@ ALONE = {"every-rate": ("every_rate", "cursor_left", "zoom_ruler"), "heat": ("he
 def essential(session: Session) -> list[Action]:
     """Return the actions that a user must know, among those that the source offers."""
     # The rate of some cannot be held, such as that of Prodigy.
-    is_steered = any(map(session.offers, ("hold", "scale", "rewind", "checkpoint")))
+    is_steered = session.offers("hold") or session.offers("scale") or session.offers("rewind")
     watched = STEERED if is_steered else RECORDED
     names: tuple[str, ...] = OURS if session.offers("start") else watched
     found = [BY_NAME[name] for name in (*names, "help", "leave")]

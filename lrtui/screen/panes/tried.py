@@ -15,6 +15,9 @@ from lrtui.text.rates import factor_text
 LEVELS = "▁▂▃▄▅▆▇█"
 """Losses of a small curve, from the lowest to the highest."""
 
+WIDE = 100
+"""Columns from which on there is room for more than what matters most."""
+
 CURVE = 20
 """Cells of the small curve of a branch."""
 
@@ -31,7 +34,7 @@ def draw(view: View, width: int, height: int) -> list[Row]:
         what = "recording the next steps" if trying.phase == "recording" else "replaying"
         at = "" if trying.phase == "recording" else f" at {factor_text(trying.factor)}"
         row: Row = [(f" trying: {what}{at:<8}", "strong")]
-        row += bar(trying.share, 24 if width >= 100 else 12, "text")
+        row += bar(trying.share, 24 if width >= WIDE else 12, "text")
         row.append((f" {trying.share:>4.0%}", "text"))
         if left is not None:
             row.append((f"  {duration(left)} left", "dim"))
@@ -50,6 +53,8 @@ def title(view: View, tried: Tried, width: int) -> Row:
     best = advised(tried)
     if best is not None and view.session.offers("adopt"):
         right += [("A ", "strong"), (f"adopt {factor_text(best.factor)}  ", "text")]
+    if view.rate_offered is not None and width >= WIDE:
+        right += [("Enter ", "strong"), ("only its rate  ", "text")]
     right += [("esc ", "strong"), ("close ", "text")]
     left = fitted(left, width - length(right))
     return [*left, (" " * (width - length(left) - length(right)), "dim"), *right]
@@ -60,7 +65,7 @@ def row_of(branch: Branch, tried: Tried, width: int) -> Row:
     is_best = branch is advised(tried)
     sign = " ▸ " if is_best else "   "
     row: Row = [(f"{sign}{factor_text(branch.factor):<6}", "strong")]
-    if width >= 100:
+    if width >= WIDE:
         row.append((f"{small_curve(branch, tried):<{CURVE}}  ", "dim"))
     row.append((f"{difference_text(branch):<15}", "strong"))
     room = width - length(row)
@@ -113,8 +118,9 @@ def click(view: View, x: int, y: int, width: int, height: int) -> Press | None:
     if live is None or live.tried is None or live.trying is not None or y:
         return None
     row = title(view, live.tried, width)
-    starts = [length(row[:i]) for i, span in enumerate(row) if span == ("A ", "strong")]
-    return Press("adopt") if starts and x >= starts[0] else None
+    starts = [i for i, span in enumerate(row) if span == ("A ", "strong")]
+    hit = any(length(row[:i]) <= x < length(row[: i + 2]) for i in starts)
+    return Press("adopt") if hit else None
 
 
 TRIED = Pane(
@@ -123,7 +129,7 @@ TRIED = Pane(
     place="row",
     draw=draw,
     help="The same batches at other rates: each one's losses, how they differ, and what that "
-    "means. A goes on from the better one, esc closes it.",
+    "means. A goes on from the better one, Enter only takes its rate, esc closes it.",
     applies=applies,
     click=click,
 )
