@@ -15,7 +15,6 @@ from lrtui.messages import (
     Hold,
     Progress,
     Rewind,
-    Snapshots,
     Stop,
 )
 from tests.monitor.trainings import Viewer, training, until
@@ -147,9 +146,7 @@ def with_callback(source: str, module: str, tmp_path: Path) -> set[str]:
     with training(str(path), str(out), str(tmp_path / "root"), env=quiet()) as running:
         viewer = running.viewer()
         assert viewer.greeting.name == "mine"
-        viewer.wait_for(
-            lambda: any(isinstance(m, Snapshots) for m in viewer.messages), "a snapshot"
-        )
+        viewer.wait_for_snapshot()
         assert viewer.tell(Checkpoint()).done
         back = viewer.tell(Rewind())
         assert back.done, back.text

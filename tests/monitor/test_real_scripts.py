@@ -20,7 +20,6 @@ from lrtui.messages import (
     Progress,
     Rewind,
     Scale,
-    Snapshots,
     Started,
     State,
     Stop,
@@ -629,9 +628,7 @@ def test_the_way_back_from_nan_leads_to_weights_that_are_finite(tmp_path: Path) 
     (tmp_path / "s.py").write_text(LINEAR + BACK_FROM_NAN)
     with training(str(tmp_path / "s.py")) as running:
         viewer = running.viewer()
-        viewer.wait_for(
-            lambda: any(isinstance(m, Snapshots) for m in viewer.messages), "a snapshot"
-        )
+        viewer.wait_for_snapshot()
         viewer.tell(Hold(lr=1e30))
         viewer.wait_for(lambda: None in viewer.column("loss").values(), "NaN")
         time.sleep(2.5)  # snapshots would be due

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lrtui.messages import Hold, Snapshots
+from lrtui.messages import Hold
 from tests.monitor.test_monitor import at, fit
 from tests.monitor.trainings import Running, alone, training, until
 from tests.terminal import Terminal, terminal
@@ -63,9 +63,7 @@ def test_keys_steer_and_the_screen_says_what_took_effect(tmp_path: Path) -> None
         lab.type("k")
         lab.wait_for("checkpoint written")
         viewer = running.viewer()
-        viewer.wait_for(
-            lambda: any(isinstance(m, Snapshots) for m in viewer.messages), "a snapshot"
-        )
+        viewer.wait_for_snapshot()
         lab.type("t")
         lab.wait_for(
             r"t again goes back to the weights of step [\d,]+, on at half the rate of then"

@@ -20,6 +20,7 @@ from lrtui.messages import (
     AnyMessage,
     Ended,
     Progress,
+    Snapshots,
     Started,
     Steered,
     Tried,
@@ -143,6 +144,9 @@ class Viewer:
         while not found():
             assert time.monotonic() < end, f"{what}: {self.messages[-5:]}"
             assert self.read() or found(), f"it ended before {what}: {self.messages[-5:]}"
+
+    def wait_for_snapshot(self) -> None:
+        self.wait_for(lambda: any(isinstance(m, Snapshots) for m in self.messages), "a snapshot")
 
     def tell(self, command: AnyCommand) -> Steered:
         """Send a command; return what came of it."""
